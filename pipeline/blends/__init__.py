@@ -1,0 +1,5 @@
+"""Shelf ``blends``."""
+
+from pipeline.core.registry import Registry
+
+blends = Registry("blend")

@@ -1,0 +1,1 @@
+"""Floor 1: what every other part stands on. Imports nothing of Podium above it."""

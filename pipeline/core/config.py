@@ -1,0 +1,335 @@
+"""``params.yaml`` read into parts; every fault in it reported at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from pipeline.core.errors import Faults, UserError, did_you_mean
+from pipeline.core.paths import check_name, project_root
+from pipeline.core.registry import Registry, build_settings, settings
+from pipeline.core.types import Blend, FeatureSet, Learner, Metric, Model, Source, Split, Task
+
+
+@settings
+class Columns:
+    """Which column is what. Names as in the raw files."""
+
+    id: str | None = None
+    target: str | None = None
+    drop: tuple[str, ...] = ()
+    group: str | None = None
+    time: str | None = None
+    fold: str | None = None
+    types: Mapping[str, Literal["number", "category", "text", "date", "boolean"]] = Field(default_factory=dict)
+
+
+@settings
+class Submission:
+    """What the submission wants. ``values``: numbers or texts as predicted; ``classes``: the most
+    probable class; ``probabilities``: of the second class, or of every class, a column each."""
+
+    format: Literal["values", "classes", "probabilities"] = "values"
+
+
+@settings
+class Tune:
+    """A study. ``trials`` is a total, the declared settings being trial 0."""
+
+    trials: int | None = Field(default=None, ge=1)
+    minutes: float | None = Field(default=None, gt=0)
+    space: Mapping[str, Mapping[str, Any]]
+    pruner: Literal["none", "median", "wilcoxon"] = "none"
+    workers: int = Field(default=1, ge=1)
+    seed: int = 0
+
+
+@settings
+class Retrain:
+    """``all_rows``: fit again on every training row; ``folds``: average the folds' models."""
+
+    on: Literal["all_rows", "folds"] = "all_rows"
+    seeds: int = Field(default=1, ge=1)
+
+
+@settings
+class Execution:
+    """How jobs run. ``workers`` 0 means one a core. ``threads`` is for each job, and never
+    follows the number of cores: results would follow it too."""
+
+    executor: Literal["serial", "processes"] = "processes"
+    workers: int = Field(default=0, ge=0)
+    threads: int = Field(default=1, ge=1)
+
+
+@dataclass(frozen=True)
+class CompetitionConfig:
+    name: str
+    source: Source
+    columns: Columns
+    task: Task
+    metric: Metric
+    split: Split
+    features: Mapping[str, FeatureSet]
+    blend: Blend
+    submission: Submission
+    raw: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    name: str
+    competition: str
+    features: str
+    model: Model
+    fit: Learner
+    tune: Tune | None
+    retrain: Retrain
+    seed: int
+    raw: Mapping[str, Any]
+    """The settings as written, which a study's trial overrides key by key."""
+
+
+@dataclass(frozen=True)
+class Config:
+    competitions: Mapping[str, CompetitionConfig]
+    models: Mapping[str, ModelConfig]
+    execution: Execution = field(default_factory=Execution)
+
+    def competition(self, name: str) -> CompetitionConfig:
+        if name not in self.competitions:
+            raise UserError(f"params.yaml: no competition '{name}'{did_you_mean(name, self.competitions)}")
+        return self.competitions[name]
+
+    def model(self, name: str) -> ModelConfig:
+        if name not in self.models:
+            raise UserError(f"params.yaml: no model '{name}'{did_you_mean(name, self.models)}")
+        return self.models[name]
+
+    def models_of(self, competition: str) -> list[ModelConfig]:
+        return [model for model in self.models.values() if model.competition == competition]
+
+
+@dataclass(frozen=True)
+class Shelves:
+    """The registries a configuration is built from (core stands below them)."""
+
+    sources: Registry
+    splits: Registry
+    features: Registry
+    tasks: Registry
+    metrics: Registry
+    models: Registry
+    learners: Registry
+    blends: Registry
+
+
+COMPETITION_KEYS = ("source", "columns", "task", "metric", "split", "features", "blend", "submission", "guessed")
+MODEL_KEYS = ("competition", "features", "model", "fit", "tune", "retrain", "seed")
+
+
+def read_params(path: Path) -> dict[str, Any]:
+    """Parse params.yaml, refusing duplicate keys and names unfit for a shell or a path."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+    class Loader(loader):  # type: ignore[misc, valid-type]
+        pass
+
+    # YAML 1.1 reads 1e-3 as text; take it as the number everybody means.
+    Loader.yaml_implicit_resolvers = {k: list(v) for k, v in loader.yaml_implicit_resolvers.items()}
+    _take_exponents(Loader)
+    Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
+    try:
+        value = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=Loader)
+    except FileNotFoundError:
+        raise UserError(f"{path.name}: not found in {path.parent.name or '.'}; run in a Podium project") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path.name}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(value, Mapping):
+        raise UserError(f"{path.name}: needs the keys competitions and models, got {value!r}")
+    return dict(value)
+
+
+def _take_exponents(loader: Any) -> None:
+    import re
+
+    pattern = re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$")
+    for first in "-+0123456789":
+        loader.yaml_implicit_resolvers.setdefault(first, []).append(("tag:yaml.org,2002:float", pattern))
+
+
+def _unique_mapping(loader: Any, node: Any) -> dict[Any, Any]:
+    seen: dict[Any, Any] = {}
+    loader.flatten_mapping(node)
+    for key_node, value_node in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if key in seen:
+            raise UserError(f"params.yaml: key '{key}' stands twice (line {key_node.start_mark.line + 1})")
+        seen[key] = loader.construct_object(value_node, deep=True)
+    return seen
+
+
+class _Collector:
+    """Runs checks and keeps their faults, so that all can be told together."""
+
+    def __init__(self) -> None:
+        self.faults: list[str] = []
+
+    def __call__(self, action: Any, *arguments: Any) -> Any:
+        try:
+            return action(*arguments)
+        except Faults as error:
+            self.faults.extend(error.faults)
+        except UserError as error:
+            self.faults.append(str(error))
+        return None
+
+    def unknown_keys(self, raw: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+        for key in raw:
+            if key not in known:
+                self.faults.append(f"{where}.{key}: unknown key{did_you_mean(str(key), known)}")
+
+
+def load_config(shelves: Shelves, path: Path | None = None) -> Config:
+    """Build the configuration; raises Faults with every fault of every key."""
+    path = path or project_root() / "params.yaml"
+    return build_config(read_params(path), shelves)
+
+
+def build_config(raw: Mapping[str, Any], shelves: Shelves) -> Config:
+    check = _Collector()
+    check.unknown_keys(raw, ("competitions", "models", "execution"), "params.yaml")
+    competitions: dict[str, CompetitionConfig] = {}
+    models: dict[str, ModelConfig] = {}
+    raw_competitions = _mapping(raw, "competitions", check)
+    raw_models = _mapping(raw, "models", check)
+    for name, body in raw_competitions.items():
+        if check(check_name, name, "params.yaml: competitions") and (
+            built := _competition(name, body, shelves, check)
+        ):
+            competitions[name] = built
+    for name, body in raw_models.items():
+        if check(check_name, name, "params.yaml: models") and (
+            model := _model(name, body, raw_competitions, competitions, shelves, check)
+        ):
+            models[name] = model
+    named = {body.get("competition") for body in raw_models.values() if isinstance(body, Mapping)}
+    for name in raw_competitions:
+        if name not in named:
+            check.faults.append(f"competitions.{name}: has no model; add one under models")
+    execution = check(build_settings, Execution, raw.get("execution"), "execution")
+    if check.faults:
+        raise Faults(check.faults)
+    return Config(competitions, models, execution)
+
+
+def _mapping(raw: Mapping[str, Any], key: str, check: _Collector) -> Mapping[str, Any]:
+    value = raw.get(key)
+    if not isinstance(value, Mapping) or not value:
+        check.faults.append(f"{key}: needs a mapping with at least one name, got {value!r}")
+        return {}
+    return value
+
+
+def _competition(name: str, raw: Any, shelves: Shelves, check: _Collector) -> CompetitionConfig | None:
+    where = f"competitions.{name}"
+    if not isinstance(raw, Mapping):
+        check.faults.append(f"{where}: needs a mapping of settings, got {raw!r}")
+        return None
+    before = len(check.faults)
+    check.unknown_keys(raw, COMPETITION_KEYS, where)
+    for key in ("source", "task", "metric", "features"):
+        if key not in raw:
+            check.faults.append(f"{where}.{key}: is needed and missing")
+
+    def part(registry: Registry, key: str, default: Any = None) -> Any:
+        value = raw.get(key, default)
+        return None if value is None else check(registry.build, value, f"{where}.{key}")
+
+    source, task, metric = part(shelves.sources, "source"), part(shelves.tasks, "task"), part(shelves.metrics, "metric")
+    split = part(shelves.splits, "split", "shuffled")
+    blend = part(shelves.blends, "blend", "greedy")
+    columns = check(build_settings, Columns, raw.get("columns"), f"{where}.columns")
+    submission = check(build_settings, Submission, raw.get("submission"), f"{where}.submission")
+    features: dict[str, FeatureSet] = {}
+    for set_name, body in _mapping(raw, "features", check).items() if "features" in raw else ():
+        check(check_name, set_name, f"{where}.features")
+        if built := check(shelves.features.build, body, f"{where}.features.{set_name}"):
+            features[set_name] = built
+    if task and metric and task.name not in metric.tasks:
+        check.faults.append(
+            f"{where}.metric: '{metric.name}' does not suit the task '{task.name}'; it suits {', '.join(metric.tasks)}"
+        )
+    if task and blend and blend.numeric and not task.numeric:
+        check.faults.append(f"{where}.blend: '{blend.name}' averages numbers, and '{task.name}' gives none; use best")
+    if len(check.faults) > before:
+        return None
+    return CompetitionConfig(name, source, columns, task, metric, split, features, blend, submission, dict(raw))
+
+
+def _model(
+    name: str,
+    raw: Any,
+    raw_competitions: Mapping[str, Any],
+    competitions: Mapping[str, CompetitionConfig],
+    shelves: Shelves,
+    check: _Collector,
+) -> ModelConfig | None:
+    where = f"models.{name}"
+    if not isinstance(raw, Mapping):
+        check.faults.append(f"{where}: needs a mapping of settings, got {raw!r}")
+        return None
+    before = len(check.faults)
+    check.unknown_keys(raw, MODEL_KEYS, where)
+    for key in ("competition", "features", "model"):
+        if key not in raw:
+            check.faults.append(f"{where}.{key}: is needed and missing")
+    model = check(shelves.models.build, raw["model"], f"{where}.model") if "model" in raw else None
+    fit = None
+    if model is not None:
+        fit = check(build_settings, shelves.learners.get(model.learner), raw.get("fit"), f"{where}.fit")
+    tune = check(build_settings, Tune, raw["tune"], f"{where}.tune") if raw.get("tune") is not None else None
+    if tune is not None and tune.trials is None and tune.minutes is None:
+        check.faults.append(f"{where}.tune: needs trials or minutes, got neither")
+    retrain = check(build_settings, Retrain, raw.get("retrain"), f"{where}.retrain")
+    seed = raw.get("seed", 0)
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        check.faults.append(f"{where}.seed: needs a whole number, got {seed!r}")
+    competition_name = raw.get("competition")
+    if competition_name is not None and competition_name not in raw_competitions:
+        hint = did_you_mean(str(competition_name), raw_competitions)
+        check.faults.append(f"{where}.competition: no competition {competition_name!r}{hint}")
+    competition = competitions.get(competition_name) if isinstance(competition_name, str) else None
+    if competition is not None and model is not None:
+        check.faults.extend(_pairing(where, raw.get("features"), model, fit, competition))
+    if len(check.faults) > before or competition is None:
+        return None
+    return ModelConfig(name, competition.name, raw["features"], model, fit, tune, retrain, seed, dict(raw))
+
+
+def _pairing(where: str, feature_set: Any, model: Any, fit: Any, competition: CompetitionConfig) -> list[str]:
+    faults = []
+    task = competition.task
+    if task.name not in model.tasks:
+        faults.append(
+            f"{where}.model: '{model.name}' does not answer the task '{task.name}'; it answers {', '.join(model.tasks)}"
+        )
+    loss = getattr(getattr(fit, "loss", None), "name", None)
+    if loss is not None and loss not in task.losses:
+        faults.append(f"{where}.fit.loss: '{loss}' does not suit the task '{task.name}'; use {', '.join(task.losses)}")
+    if feature_set is not None and feature_set not in competition.features:
+        hint = did_you_mean(str(feature_set), competition.features)
+        faults.append(f"{where}.features: no feature set {feature_set!r} in competitions.{competition.name}{hint}")
+    elif feature_set is not None and not model.needs <= competition.features[feature_set].gives:
+        gives = sorted(competition.features[feature_set].gives)
+        faults.append(
+            f"{where}.features: '{model.name}' needs {', '.join(sorted(model.needs))}, "
+            f"and '{feature_set}' gives {', '.join(gives)}"
+        )
+    return faults

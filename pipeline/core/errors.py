@@ -1,0 +1,31 @@
+"""Errors meant for people: the rule, the value received, what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """A fault the user can mend. The command line prints it in one line and exits with 2."""
+
+
+class Faults(UserError):
+    """Several faults found together, one line each.
+
+    Raises nothing itself; build it with every fault known and raise it once.
+    """
+
+    def __init__(self, faults: Iterable[str]):
+        self.faults = list(faults)
+        super().__init__("\n".join(self.faults))
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A hint such as ``; did you mean 'linear'?``, or the known names when none is near."""
+    from difflib import get_close_matches
+
+    names = sorted(str(name) for name in known)
+    near = get_close_matches(str(word), names, n=1, cutoff=0.6)
+    if near:
+        return f"; did you mean '{near[0]}'?"
+    return f"; known: {', '.join(names)}" if names else ""

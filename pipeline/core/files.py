@@ -1,0 +1,143 @@
+"""Files that appear whole or not at all, and locks that die with their holder."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pipeline.core.errors import UserError
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; on success it is synced and renamed into place.
+
+    The temporary file lies in the target's own folder, since a rename across file systems
+    is a copy. On any error it is removed and ``path`` is left as it was.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield aside
+        _fsync(aside)
+        os.replace(aside, path)
+        _fsync(path.parent)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def whole_folder(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary folder beside ``path``; on success it replaces ``path`` in one rename.
+
+    Every file in it is synced first. A reader sees the old folder, none, or the new one whole.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for stale in path.parent.glob(f".{path.name}.*.part"):
+        shutil.rmtree(stale, ignore_errors=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    aside.mkdir()
+    try:
+        yield aside
+        for item in sorted(aside.rglob("*"), reverse=True):
+            _fsync(item)
+        _fsync(aside)
+        if path.exists():
+            old = path.with_name(f".{path.name}.old.part")
+            shutil.rmtree(old, ignore_errors=True)
+            os.replace(path, old)
+            os.replace(aside, path)
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            os.replace(aside, path)
+        _fsync(path.parent)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+
+
+def write_text(path: str | Path, text: str) -> None:
+    with whole_file(path) as aside:
+        aside.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write JSON with sorted keys; floats keep every digit, NaN is refused (ValueError)."""
+    write_text(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read JSON; a missing or torn file is a UserError that names the stage to run again."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: not there yet; run `dvc repro` to make it") from None
+    except ValueError as error:
+        raise UserError(f"{path}: not valid JSON ({error}); delete it and run `dvc repro`") from None
+
+
+def digest(*values: Any) -> str:
+    """A short SHA-256 of plain values, stable across runs and machines."""
+    text = json.dumps(values, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def digest_files(*paths: str | Path) -> str:
+    """A short SHA-256 of the content and relative names of files and folders."""
+    total = hashlib.sha256()
+    for root in map(Path, paths):
+        files = sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]
+        for file in files:
+            total.update(str(file.relative_to(root.parent)).encode())
+            with file.open("rb") as stream:
+                while block := stream.read(1 << 20):
+                    total.update(block)
+    return total.hexdigest()[:16]
+
+
+@contextmanager
+def lock(path: str | Path, *, wait: float, held: str) -> Iterator[None]:
+    """Hold an exclusive lock; the kernel frees it when the process dies, however it dies.
+
+    wait: seconds to wait for another holder before a UserError.
+    held: what is being guarded, for the message.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as stream:
+        deadline = time.monotonic() + wait
+        while True:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    stream.seek(0)
+                    raise UserError(
+                        f"{held} is being written by process {stream.read().strip() or 'unknown'}; "
+                        "wait for it or stop it, then run again"
+                    ) from None
+                time.sleep(0.1)
+        stream.truncate(0)
+        stream.write(str(os.getpid()))
+        stream.flush()
+        yield

@@ -1,0 +1,74 @@
+"""A stage dies with whoever started it, and never runs beside another of its kind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent() -> None:
+    """Ask for SIGKILL when the parent dies.
+
+    Linux does it in the kernel; elsewhere, and where a shell stands between DVC and the stage,
+    a watching thread does. Polled twice a second.
+    """
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    watched = _ancestors_to_watch()
+
+    def watch() -> None:
+        parent = os.getppid()
+        while True:
+            time.sleep(0.5)
+            if os.getppid() != parent or any(_start_time(pid) != began for pid, began in watched):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="watch-parent", daemon=True).start()
+
+
+def _ancestors_to_watch() -> list[tuple[int, str | None]]:
+    """Parent and, where the parent is a shell, its parent too, each with its start time."""
+    watched: list[tuple[int, str | None]] = []
+    pid = os.getppid()
+    for _ in range(3):
+        if pid <= 1 or _start_time(pid) is None:
+            break
+        watched.append((pid, _start_time(pid)))
+        if _command(pid) not in ("sh", "dash", "bash", "zsh"):
+            break
+        pid = _parent(pid)
+    # A person's own shell is no reason to die: only watch it when a stage runs under DVC.
+    return watched if "DVC_STAGE" in os.environ else []
+
+
+def _stat(pid: int) -> list[str] | None:
+    try:
+        with open(f"/proc/{pid}/stat") as stream:
+            return stream.read().rpartition(")")[2].split()
+    except OSError:
+        return None
+
+
+def _start_time(pid: int) -> str | None:
+    fields = _stat(pid)
+    return fields[19] if fields and fields[0] not in ("Z", "X") else None
+
+
+def _parent(pid: int) -> int:
+    fields = _stat(pid)
+    return int(fields[1]) if fields else 0
+
+
+def _command(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/comm") as stream:
+            return stream.read().strip()
+    except OSError:
+        return ""

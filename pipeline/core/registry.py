@@ -1,0 +1,105 @@
+"""One class for every shelf of parts.
+
+A part is a pydantic dataclass: its fields are the settings a user may write in
+``params.yaml``, its methods are what it does. Modules that hold parts import heavy
+libraries inside the methods, so that reading a configuration stays cheap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+from typing_extensions import dataclass_transform
+
+from pipeline.core.errors import Faults, did_you_mean
+
+T = TypeVar("T", bound=type)
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def settings(cls: T) -> T:
+    """Make a class a frozen, keyword-only settings dataclass that refuses unknown keys."""
+    config = ConfigDict(extra="forbid", allow_inf_nan=False, validate_default=True)
+    return pydantic_dataclass(frozen=True, kw_only=True, config=config)(cls)
+
+
+class Registry:
+    """A shelf: names to part classes.
+
+    >>> models = Registry("model")
+    >>> @models.register("linear")
+    ... @settings
+    ... class Linear: ...
+    >>> models.build({"name": "linear"}, "models.x.model")
+    """
+
+    def __init__(self, shelf: str):
+        self.shelf = shelf
+        self._parts: dict[str, type] = {}
+
+    def register(self, name: str):
+        def put(cls: T) -> T:
+            if name in self._parts:
+                raise ValueError(f"{self.shelf} '{name}' is on the shelf already")
+            self._parts[name] = cls
+            cls.name = name
+            return cls
+
+        return put
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._parts))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._parts
+
+    def get(self, name: str) -> type:
+        return self._parts[name]
+
+    def build(self, value: str | Mapping[str, Any], where: str) -> Any:
+        """Build a part from ``{"name": ..., **settings}`` or a bare name.
+
+        where: the key in params.yaml, for messages.
+        Raises Faults with every fault of this part.
+        """
+        raw = {"name": value} if isinstance(value, str) else value
+        if not isinstance(raw, Mapping) or not isinstance(raw.get("name"), str):
+            raise Faults([f"{where}: needs a name of a {self.shelf}, got {value!r}{did_you_mean('', self)}"])
+        name = raw["name"]
+        if name not in self._parts:
+            raise Faults([f"{where}.name: no {self.shelf} '{name}'{did_you_mean(name, self)}"])
+        return build_settings(self._parts[name], {k: v for k, v in raw.items() if k != "name"}, where)
+
+
+def build_settings(cls: type, raw: Any, where: str) -> Any:
+    """Validate a mapping into a settings class; raises Faults naming each key and value."""
+    if raw is None:
+        raw = {}
+    if not isinstance(raw, Mapping):
+        raise Faults([f"{where}: needs a mapping of settings, got {raw!r}"])
+    try:
+        return TypeAdapter(cls).validate_python(dict(raw))
+    except ValidationError as error:
+        raise Faults([_fault(cls, detail, where) for detail in error.errors()]) from None
+
+
+def _fault(cls: type, detail: Any, where: str) -> str:
+    location = ".".join(str(part) for part in detail["loc"])
+    key = f"{where}.{location}" if location else where
+    if detail["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        known = getattr(cls, "__dataclass_fields__", {}) if len(detail["loc"]) == 1 else {}
+        return f"{key}: unknown key{did_you_mean(str(detail['loc'][-1]), known)}"
+    if detail["type"] in ("missing", "missing_argument", "missing_keyword_only_argument"):
+        return f"{key}: is needed and missing"
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    return f"{key}: {message[0].lower()}{message[1:]}, got {detail['input']!r}"
+
+
+def settings_dict(part: Any) -> dict[str, Any]:
+    """A part as plain data, its name first; ``registry.build`` turns it back."""
+    body = TypeAdapter(type(part)).dump_python(part, mode="json")
+    name = getattr(type(part), "name", None)
+    return {"name": name, **body} if isinstance(name, str) else body

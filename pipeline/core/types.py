@@ -1,0 +1,298 @@
+"""The words every part speaks.
+
+Between stages go data frames and named files. Inside training goes ``Encoded``, a plain
+``dict`` of arrays that share their first dimension, the *examples*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import torch
+    from torch import nn
+
+Encoded: TypeAlias = "dict[str, np.ndarray]"
+"""Arrays by name, first dimension examples (float32, int64 or bool). One example a row, unless
+``row`` [examples] int64 says which row each example belongs to (windows of a document, say).
+``target`` is the encoded target, where the rows have one."""
+
+Batch: TypeAlias = "dict[str, torch.Tensor]"
+"""The same as tensors, for one minibatch."""
+
+ColumnKind = Literal["number", "category", "text"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A feature column once its type is settled.
+
+    kind: ``number`` (float64, dates already taken apart), ``category`` (discrete levels as
+    strings) or ``text`` (free text as strings). Missing values stay missing in all three.
+    source: how raw text becomes the typed column: ``as_is``, ``numeric_text``, ``boolean``,
+    or ``date.<part>`` for a part of the raw date column ``origin``.
+    """
+
+    name: str
+    kind: ColumnKind
+    source: str = "as_is"
+    origin: str | None = None
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What preprocess settled once about a competition's rows; lies in ``schema.json``.
+
+    classes: the target's levels in order (their own JSON type), empty when it is not a class.
+    dropped: raw column to the reason it is not used (identifier, constant, all missing, ...).
+    """
+
+    id: str | None
+    target: str | None
+    columns: tuple[Column, ...]
+    classes: tuple[Any, ...] = ()
+    dropped: Mapping[str, str] = field(default_factory=dict)
+    missing: tuple[str, ...] = ("", "NA")
+
+    def names(self, *kinds: ColumnKind) -> list[str]:
+        return [column.name for column in self.columns if column.kind in kinds]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Schema:
+        columns = tuple(Column(**column) for column in value["columns"])
+        lists = {key: tuple(value[key]) for key in ("classes", "missing")}
+        return cls(**{**value, **lists, "columns": columns})
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a model must know of the encoded inputs to be built. Plain data, saved with the model.
+
+    shapes: per input, the shape of one example without the leading dimension.
+    names: per input, the names along its last dimension (feature names), where it has them.
+    sizes: named sizes: vocabulary sizes, ``categories`` cardinalities (a list), ...
+    vocabularies: index-to-token lists by name, for tasks that answer with text.
+    outputs: width of the raw output (1 for regression, number of classes, vocabulary size).
+    """
+
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    names: Mapping[str, list[str]] = field(default_factory=dict)
+    sizes: Mapping[str, Any] = field(default_factory=dict)
+    vocabularies: Mapping[str, list[str]] = field(default_factory=dict)
+    outputs: int = 1
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Spec:
+        shapes = {name: tuple(shape) for name, shape in value["shapes"].items()}
+        return cls(**{**value, "shapes": shapes})
+
+
+class Encoder(Protocol):
+    """A fitted feature set: typed rows to ``Encoded``. Fitted on one fold's training rows."""
+
+    spec: Spec
+
+    def encode(self, rows: pd.DataFrame, training: bool = False) -> Encoded:
+        """Encode rows. ``training``: these are the very rows it was fitted on, in order, so
+        encodings that look at the target (target encoding) must be cross-fitted."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """Everything learned, as JSON values; ``FeatureSet.restore`` turns it back exactly."""
+        ...
+
+
+class FeatureSet(Protocol):
+    """Settings of an encoder (shelf ``features``)."""
+
+    name: ClassVar[str]
+
+    @property
+    def gives(self) -> frozenset[str]:
+        """Names of the inputs that ``encode`` makes."""
+        ...
+
+    def fit(self, rows: pd.DataFrame, schema: Schema, seed: int) -> Encoder:
+        """Fit on typed rows (with the target column, where there is one)."""
+        ...
+
+    def restore(self, state: Mapping[str, Any], schema: Schema) -> Encoder: ...
+
+
+class Target(Protocol):
+    """How a task's target goes into training and comes back. Fitted on a fold's training rows."""
+
+    def encode(self, target: pd.Series) -> np.ndarray | None:
+        """[rows] -> float32 [rows, 1] or int64 [rows]; None where the encoder makes the target."""
+        ...
+
+    def state(self) -> dict[str, Any]: ...
+
+
+class Task(Protocol):
+    """The loss, and how raw outputs become predictions (shelf ``tasks``)."""
+
+    name: ClassVar[str]
+    losses: ClassVar[tuple[str, ...]]
+    """Names of the losses it takes, its default first."""
+
+    def fit_target(self, target: pd.Series | None, schema: Schema) -> Target: ...
+
+    def restore_target(self, state: Mapping[str, Any], schema: Schema) -> Target: ...
+
+    def outputs(self, schema: Schema, spec: Spec) -> int:
+        """Width of the raw output a model must have."""
+        ...
+
+    def loss(self, output: torch.Tensor, batch: Batch, criterion: Callable[..., torch.Tensor]) -> torch.Tensor:
+        """Mean loss of a minibatch (scalar), masked where the batch says so."""
+        ...
+
+    def answer(self, network: nn.Module, batch: Batch, state: Any) -> tuple[torch.Tensor, Any]:
+        """One row of raw answer an example: [batch, ...], and the network's next state."""
+        ...
+
+    def predictions(self, raw: np.ndarray, target: Target, spec: Spec) -> pd.DataFrame:
+        """Raw answers [rows, ...] to the target's own units: column ``prediction``, or one
+        probability column a class, named ``str(class)``, in the schema's order."""
+        ...
+
+    def average(self, frames: Sequence[pd.DataFrame], weights: Sequence[float], target: Target) -> pd.DataFrame:
+        """Weighted average of predictions (weights sum to 1), in the space the loss lives in."""
+        ...
+
+
+class Model(Protocol):
+    """Settings of a model (shelf ``models``)."""
+
+    name: ClassVar[str]
+    tasks: ClassVar[tuple[str, ...]]
+    needs: ClassVar[frozenset[str]]
+    """Inputs it reads from ``Encoded``."""
+    learner: ClassVar[str]
+    """Who fits it (shelf ``learners``); its settings are the model's ``fit``."""
+
+    def build(self, spec: Spec, task: Task, seed: int) -> Any:
+        """An unfitted network or estimator."""
+        ...
+
+
+@dataclass
+class FitJob:
+    """All a learner is given. ``valid`` is None when retraining on all rows."""
+
+    model: Model
+    task: Task
+    spec: Spec
+    train: Encoded
+    valid: Encoded | None
+    seed: int
+    rounds: int | None = None
+    """Train exactly this many epochs or iterations, without early stopping."""
+    score: Callable[[np.ndarray], float] | None = None
+    """Metric of raw answers for the validation rows, in the target's own units."""
+    higher_is_better: bool = False
+    checkpoint: Path | None = None
+    """Folder for going on after a kill; the learner may leave it empty."""
+    progress: Callable[[int, int], None] = lambda done, total: None
+
+
+class Fitted(Protocol):
+    """A trained model that maps encoded rows to raw answers."""
+
+    rounds: int
+    """Epochs or iterations to train for to get this model again (the best one, if chosen)."""
+    curves: dict[str, list[float]]
+    """One value an epoch (``train_loss``, ``valid_loss``, ``valid_score``, ``learning_rate``)."""
+
+    def raw(self, inputs: Encoded) -> np.ndarray:
+        """Raw answers, one row a row: [rows, outputs] or what the task's ``answer`` gives."""
+        ...
+
+    def importance(self) -> dict[str, float] | None:
+        """Feature importance by name, where the model knows it."""
+        ...
+
+    def save(self, folder: Path) -> None: ...
+
+
+class Learner(Protocol):
+    """Settings and act of fitting (shelf ``learners``); the keys of a model's ``fit``."""
+
+    name: ClassVar[str]
+
+    def fit(self, job: FitJob) -> Fitted: ...
+
+    def load(self, folder: Path, model: Model, task: Task, spec: Spec) -> Fitted: ...
+
+
+class Metric(Protocol):
+    """Shelf ``metrics``."""
+
+    name: ClassVar[str]
+    tasks: ClassVar[tuple[str, ...]]
+    higher_is_better: ClassVar[bool]
+
+    def score(self, target: pd.Series, predictions: pd.DataFrame) -> float: ...
+
+
+class Split(Protocol):
+    """Shelf ``splits``."""
+
+    name: ClassVar[str]
+    folds: int
+
+    def assign(self, rows: pd.DataFrame, columns: Any, task_is_class: bool) -> np.ndarray:
+        """Validation fold of each row, int64 [rows]; -1 for rows that are never validated."""
+        ...
+
+    def training_rows(self, fold: np.ndarray, k: int) -> np.ndarray:
+        """Boolean mask [rows] of the rows fold ``k`` trains on."""
+        ...
+
+
+class Blend(Protocol):
+    """Shelf ``blends``: weights from out-of-fold predictions."""
+
+    name: ClassVar[str]
+    numeric: ClassVar[bool]
+    """Whether it averages predictions (then they must be numbers)."""
+
+    def weights(
+        self,
+        frames: Sequence[pd.DataFrame],
+        target: pd.Series,
+        score: Callable[[pd.DataFrame], float],
+        average: Callable[[Sequence[pd.DataFrame], Sequence[float]], pd.DataFrame],
+        higher_is_better: bool,
+    ) -> list[float]:
+        """One weight a model, not negative, summing to 1."""
+        ...
+
+
+class Source(Protocol):
+    """Shelf ``sources``: brings a competition's raw files."""
+
+    name: ClassVar[str]
+
+    def fetch(self, folder: Path, competition: str) -> None:
+        """Write ``train.*``, ``test.*``, ``sample_submission.*`` and, where it is known,
+        ``solution.*`` into ``folder``."""
+        ...
+
+
+class Executor(Protocol):
+    """Runs jobs; results come in the jobs' order."""
+
+    def map(self, function: Callable[[Any], Any], jobs: Iterable[Any]) -> Iterator[Any]: ...

@@ -1,0 +1,5 @@
+"""Shelf ``features``."""
+
+from pipeline.core.registry import Registry
+
+features = Registry("feature_set")

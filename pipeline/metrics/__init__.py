@@ -1,0 +1,5 @@
+"""Shelf ``metrics``."""
+
+from pipeline.core.registry import Registry
+
+metrics = Registry("metric")

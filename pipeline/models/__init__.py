@@ -1,0 +1,5 @@
+"""Shelf ``models``."""
+
+from pipeline.core.registry import Registry
+
+models = Registry("model")

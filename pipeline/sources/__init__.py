@@ -1,0 +1,5 @@
+"""Shelf ``sources``."""
+
+from pipeline.core.registry import Registry
+
+sources = Registry("source")

@@ -1,0 +1,5 @@
+"""Shelf ``splits``."""
+
+from pipeline.core.registry import Registry
+
+splits = Registry("split")

@@ -1,0 +1,5 @@
+"""Shelf ``tasks``."""
+
+from pipeline.core.registry import Registry
+
+tasks = Registry("task")

@@ -1,0 +1,5 @@
+"""Floor 3: learners, the one training loop, cross-validation, predictors, executors."""
+
+from pipeline.core.registry import Registry
+
+learners = Registry("learner")
