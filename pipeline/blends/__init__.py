@@ -3,3 +3,5 @@
 from pipeline.core.registry import Registry
 
 blends = Registry("blend")
+
+from pipeline.blends import best, equal, greedy, non_negative  # noqa: E402,F401

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
 from pipeline.core.errors import Faults, UserError, did_you_mean
+from pipeline.core.params import read_params
 from pipeline.core.paths import check_name, project_root
 from pipeline.core.registry import Registry, build_settings, settings
 from pipeline.core.types import Blend, FeatureSet, Learner, Metric, Model, Source, Split, Task
@@ -52,7 +53,7 @@ class Tune:
 class Retrain:
     """``all_rows``: fit again on every training row; ``folds``: average the folds' models."""
 
-    on: Literal["all_rows", "folds"] = "all_rows"
+    mode: Literal["all_rows", "folds"] = "all_rows"
     seeds: int = Field(default=1, ge=1)
 
 
@@ -126,53 +127,14 @@ class Shelves:
     models: Registry
     learners: Registry
     blends: Registry
+    check_tune: Callable[..., list[str]]
+    """Faults of a model's search space: (where, tune, config, build, folds) -> lines."""
 
 
-COMPETITION_KEYS = ("source", "columns", "task", "metric", "split", "features", "blend", "submission", "guessed")
+REQUIRED_KEYS = ("source", "columns", "task", "metric", "split", "features", "blend", "submission")
+"""All of them: DVC tracks each by its key, which must stand in the file."""
+COMPETITION_KEYS = (*REQUIRED_KEYS, "guessed")
 MODEL_KEYS = ("competition", "features", "model", "fit", "tune", "retrain", "seed")
-
-
-def read_params(path: Path) -> dict[str, Any]:
-    """Parse params.yaml, refusing duplicate keys and names unfit for a shell or a path."""
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-    class Loader(loader):  # type: ignore[misc, valid-type]
-        pass
-
-    # YAML 1.1 reads 1e-3 as text; take it as the number everybody means.
-    Loader.yaml_implicit_resolvers = {k: list(v) for k, v in loader.yaml_implicit_resolvers.items()}
-    _take_exponents(Loader)
-    Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
-    try:
-        value = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=Loader)
-    except FileNotFoundError:
-        raise UserError(f"{path.name}: not found in {path.parent.name or '.'}; run in a Podium project") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path.name}: not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(value, Mapping):
-        raise UserError(f"{path.name}: needs the keys competitions and models, got {value!r}")
-    return dict(value)
-
-
-def _take_exponents(loader: Any) -> None:
-    import re
-
-    pattern = re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$")
-    for first in "-+0123456789":
-        loader.yaml_implicit_resolvers.setdefault(first, []).append(("tag:yaml.org,2002:float", pattern))
-
-
-def _unique_mapping(loader: Any, node: Any) -> dict[Any, Any]:
-    seen: dict[Any, Any] = {}
-    loader.flatten_mapping(node)
-    for key_node, value_node in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        if key in seen:
-            raise UserError(f"params.yaml: key '{key}' stands twice (line {key_node.start_mark.line + 1})")
-        seen[key] = loader.construct_object(value_node, deep=True)
-    return seen
 
 
 class _Collector:
@@ -244,19 +206,18 @@ def _competition(name: str, raw: Any, shelves: Shelves, check: _Collector) -> Co
         return None
     before = len(check.faults)
     check.unknown_keys(raw, COMPETITION_KEYS, where)
-    for key in ("source", "task", "metric", "features"):
+    for key in REQUIRED_KEYS:
         if key not in raw:
             check.faults.append(f"{where}.{key}: is needed and missing")
 
-    def part(registry: Registry, key: str, default: Any = None) -> Any:
-        value = raw.get(key, default)
-        return None if value is None else check(registry.build, value, f"{where}.{key}")
+    def part(registry: Registry, key: str) -> Any:
+        return check(registry.build, raw[key], f"{where}.{key}") if key in raw else None
 
     source, task, metric = part(shelves.sources, "source"), part(shelves.tasks, "task"), part(shelves.metrics, "metric")
-    split = part(shelves.splits, "split", "shuffled")
-    blend = part(shelves.blends, "blend", "greedy")
+    split = part(shelves.splits, "split")
+    blend = part(shelves.blends, "blend")
     columns = check(build_settings, Columns, raw.get("columns"), f"{where}.columns")
-    submission = check(build_settings, Submission, raw.get("submission"), f"{where}.submission")
+    submission = check(_submission, raw.get("submission"), f"{where}.submission")
     features: dict[str, FeatureSet] = {}
     for set_name, body in _mapping(raw, "features", check).items() if "features" in raw else ():
         check(check_name, set_name, f"{where}.features")
@@ -271,6 +232,23 @@ def _competition(name: str, raw: Any, shelves: Shelves, check: _Collector) -> Co
     if len(check.faults) > before:
         return None
     return CompetitionConfig(name, source, columns, task, metric, split, features, blend, submission, dict(raw))
+
+
+def _submission(raw: Any, where: str) -> Submission:
+    """``submission: classes`` or ``submission: {format: classes}``."""
+    return build_settings(Submission, {"format": raw} if isinstance(raw, str) else raw, where)
+
+
+def build_model(
+    name: str, raw: Mapping[str, Any], competitions: Mapping[str, CompetitionConfig], shelves: Shelves
+) -> ModelConfig:
+    """One model against built competitions; its search space is not looked at. Raises Faults."""
+    check = _Collector()
+    settings_only = {key: value for key, value in raw.items() if key != "tune"}
+    model = _model(name, settings_only, competitions, competitions, shelves, check)
+    if model is None:
+        raise Faults(check.faults)
+    return replace(model, raw=dict(raw))
 
 
 def _model(
@@ -310,7 +288,14 @@ def _model(
         check.faults.extend(_pairing(where, raw.get("features"), model, fit, competition))
     if len(check.faults) > before or competition is None:
         return None
-    return ModelConfig(name, competition.name, raw["features"], model, fit, tune, retrain, seed, dict(raw))
+    built = ModelConfig(name, competition.name, raw["features"], model, fit, tune, retrain, seed, dict(raw))
+    if tune is not None:
+
+        def rebuild(changed: Mapping[str, Any]) -> ModelConfig:
+            return build_model(name, changed, competitions, shelves)
+
+        check.faults.extend(shelves.check_tune(where, tune, built, rebuild, getattr(competition.split, "folds", None)))
+    return built if len(check.faults) == before else None
 
 
 def _pairing(where: str, feature_set: Any, model: Any, fit: Any, competition: CompetitionConfig) -> list[str]:

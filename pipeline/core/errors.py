@@ -9,6 +9,10 @@ class UserError(Exception):
     """A fault the user can mend. The command line prints it in one line and exits with 2."""
 
 
+class Diverged(UserError):
+    """The loss became NaN or infinite. A study takes such a trial as a bad one and goes on."""
+
+
 class Faults(UserError):
     """Several faults found together, one line each.
 
@@ -18,6 +22,9 @@ class Faults(UserError):
     def __init__(self, faults: Iterable[str]):
         self.faults = list(faults)
         super().__init__("\n".join(self.faults))
+
+    def __reduce__(self) -> tuple[type, tuple[list[str]]]:
+        return type(self), (self.faults,)  # so that it comes whole out of a worker process
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -98,6 +98,34 @@ def _fault(cls: type, detail: Any, where: str) -> str:
     return f"{key}: {message[0].lower()}{message[1:]}, got {detail['input']!r}"
 
 
+class PartOf:
+    """Marks a settings field that holds a part itself: a name, or ``{name: ..., **settings}``.
+
+    >>> schedule: Annotated[Any, PartOf(schedules)] = "constant"
+    """
+
+    def __init__(self, registry: Registry):
+        self.registry = registry
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        from pydantic_core import core_schema
+
+        dump = core_schema.plain_serializer_function_ser_schema(settings_dict)
+        return core_schema.no_info_plain_validator_function(self._build, serialization=dump)
+
+    def _build(self, value: Any) -> Any:
+        raw = {"name": value} if isinstance(value, str) else value
+        if not isinstance(raw, Mapping):
+            if getattr(type(value), "name", None) in self.registry:
+                return value  # built already
+            raise ValueError(f"needs one of {', '.join(self.registry)}")
+        if not isinstance(raw.get("name"), str) or raw["name"] not in self.registry:
+            raise ValueError(f"needs one of {', '.join(self.registry)}")
+        # A ValidationError raised in here keeps the keys it names, below this field's own.
+        cls = self.registry.get(raw["name"])
+        return TypeAdapter(cls).validate_python({k: v for k, v in raw.items() if k != "name"})
+
+
 def settings_dict(part: Any) -> dict[str, Any]:
     """A part as plain data, its name first; ``registry.build`` turns it back."""
     body = TypeAdapter(type(part)).dump_python(part, mode="json")

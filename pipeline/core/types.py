@@ -36,12 +36,14 @@ class Column:
     strings) or ``text`` (free text as strings). Missing values stay missing in all three.
     source: how raw text becomes the typed column: ``as_is``, ``numeric_text``, ``boolean``,
     or ``date.<part>`` for a part of the raw date column ``origin``.
+    format: how that date is written (``ISO8601`` or a strptime format).
     """
 
     name: str
     kind: ColumnKind
     source: str = "as_is"
     origin: str | None = None
+    format: str | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Schema:
 
     classes: the target's levels in order (their own JSON type), empty when it is not a class.
     dropped: raw column to the reason it is not used (identifier, constant, all missing, ...).
+    keep: columns that stay in the rows and are no features (group, time, fold).
+    target_kind: a ``number`` (float64 in the rows), a ``class`` of ``classes``, or ``text``.
     """
 
     id: str | None
@@ -58,6 +62,8 @@ class Schema:
     classes: tuple[Any, ...] = ()
     dropped: Mapping[str, str] = field(default_factory=dict)
     missing: tuple[str, ...] = ("", "NA")
+    keep: tuple[str, ...] = ()
+    target_kind: Literal["number", "class", "text"] = "number"
 
     def names(self, *kinds: ColumnKind) -> list[str]:
         return [column.name for column in self.columns if column.kind in kinds]
@@ -68,7 +74,7 @@ class Schema:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Schema:
         columns = tuple(Column(**column) for column in value["columns"])
-        lists = {key: tuple(value[key]) for key in ("classes", "missing")}
+        lists = {key: tuple(value[key]) for key in ("classes", "missing", "keep")}
         return cls(**{**value, **lists, "columns": columns})
 
 
@@ -117,6 +123,8 @@ class FeatureSet(Protocol):
     """Settings of an encoder (shelf ``features``)."""
 
     name: ClassVar[str]
+    statistics: Literal["training", "train_and_test"]
+    """The rows it learns from: each fold's training rows, or all rows at once (as the book does)."""
 
     @property
     def gives(self) -> frozenset[str]:
@@ -146,6 +154,10 @@ class Task(Protocol):
     name: ClassVar[str]
     losses: ClassVar[tuple[str, ...]]
     """Names of the losses it takes, its default first."""
+    numeric: ClassVar[bool]
+    """Whether predictions are numbers and may be averaged."""
+    target_kind: ClassVar[Literal["number", "class", "text"]]
+    """What the target column holds."""
 
     def fit_target(self, target: pd.Series | None, schema: Schema) -> Target: ...
 
@@ -285,6 +297,8 @@ class Source(Protocol):
     """Shelf ``sources``: brings a competition's raw files."""
 
     name: ClassVar[str]
+    missing: tuple[str, ...]
+    """Texts that mean a missing value in its files."""
 
     def fetch(self, folder: Path, competition: str) -> None:
         """Write ``train.*``, ``test.*``, ``sample_submission.*`` and, where it is known,

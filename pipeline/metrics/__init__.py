@@ -3,3 +3,5 @@
 from pipeline.core.registry import Registry
 
 metrics = Registry("metric")
+
+from pipeline.metrics import classification, custom, regression, text  # noqa: E402,F401

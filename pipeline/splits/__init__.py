@@ -3,3 +3,5 @@
 from pipeline.core.registry import Registry
 
 splits = Registry("split")
+
+from pipeline.splits import column, contiguous, grouped, shuffled, stratified, time_ordered  # noqa: E402,F401

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pipeline.core.config import Config, Shelves, load_config
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.core.config import CompetitionConfig, Config, ModelConfig, Shelves, build_model, load_config
 
 
 def shelves() -> Shelves:
@@ -15,10 +18,16 @@ def shelves() -> Shelves:
     from pipeline.splits import splits
     from pipeline.tasks import tasks
     from pipeline.training import learners
+    from pipeline.tuning.space import check_tune
 
-    return Shelves(sources, splits, features, tasks, metrics, models, learners, blends)
+    return Shelves(sources, splits, features, tasks, metrics, models, learners, blends, check_tune)
 
 
 def load_project() -> Config:
     """The configuration of the project at hand, checked whole before any stage works."""
     return load_config(shelves())
+
+
+def rebuild_model(competition: CompetitionConfig, name: str, raw: Mapping[str, Any]) -> ModelConfig:
+    """A model from changed settings (a trial's, a tuned one's); raises Faults."""
+    return build_model(name, raw, {competition.name: competition}, shelves())

@@ -3,3 +3,5 @@
 from pipeline.core.registry import Registry
 
 tasks = Registry("task")
+
+from pipeline.tasks import classification, language_model, regression, translation  # noqa: E402,F401

@@ -1,1 +1,8 @@
-"""Floor 4."""
+"""Floor 4: MLflow. Stages append records to an outbox; one background sender delivers them.
+
+Importing this is cheap: neither MLflow nor any numeric library is loaded in a stage.
+"""
+
+from pipeline.tracking.outbox import Run, run
+
+__all__ = ["Run", "run"]

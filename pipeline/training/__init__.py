@@ -3,3 +3,5 @@
 from pipeline.core.registry import Registry
 
 learners = Registry("learner")
+
+from pipeline.training import estimators, neural  # noqa: E402,F401

@@ -1,0 +1,189 @@
+"""The command line: one command a stage, plus add, score, predict, track, ui and kaggle."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.core.errors import UserError
+
+app = typer.Typer(
+    help="From a competition's raw files to a submission. `dvc repro` runs the stages in order.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+kaggle_app = typer.Typer(help="What talks to Kaggle on your behalf.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(kaggle_app, name="kaggle")
+
+CompetitionName = Annotated[str, typer.Argument(help="A competition in params.yaml.")]
+ModelName = Annotated[str, typer.Argument(help="A model in params.yaml.")]
+
+
+def _stage(stage: str, name: str) -> None:
+    from pipeline.stages.runner import run_stage
+
+    run_stage(stage, name)
+
+
+@app.command(rich_help_panel="Stages")
+def fetch(name: CompetitionName) -> None:
+    """Bring the competition's raw files."""
+    _stage("fetch", name)
+
+
+@app.command()
+def preprocess(name: CompetitionName) -> None:
+    """Settle types, make folds, fit encoders."""
+    _stage("preprocess", name)
+
+
+@app.command()
+def train(name: ModelName) -> None:
+    """Cross-validate a model."""
+    _stage("train", name)
+
+
+@app.command()
+def tune(name: ModelName) -> None:
+    """Search better settings, if the model declares a search."""
+    _stage("tune", name)
+
+
+@app.command()
+def retrain(name: ModelName) -> None:
+    """Fit the tuned model on all training rows and predict the test rows."""
+    _stage("retrain", name)
+
+
+@app.command()
+def blend(name: CompetitionName) -> None:
+    """Choose the models' weights from their out-of-fold predictions."""
+    _stage("blend", name)
+
+
+@app.command()
+def submit(name: CompetitionName) -> None:
+    """Write the blended submission, checked against the sample submission."""
+    _stage("submit", name)
+
+
+@app.command()
+def report(name: CompetitionName) -> None:
+    """Write the report page."""
+    _stage("report", name)
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="A gallery entry, or a name for your own competition.")],
+    source: Annotated[
+        str | None, typer.Option("--from", help="Folder or zip of the competition's files, or kaggle:SLUG.")
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="Target column; guessed when not given.")] = None,
+    id: Annotated[str | None, typer.Option(help="Id column; guessed when not given.")] = None,
+    metric: Annotated[str | None, typer.Option(help="Metric; guessed when not given.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.1, help="Time to spend on training and tuning.")] = None,
+) -> None:
+    """Put a competition with a sensible set of models into params.yaml."""
+    from pipeline.stages.add import run
+
+    run(name, source=source, target=target, id=id, metric=metric, minutes=minutes)
+
+
+@app.command()
+def score(
+    name: CompetitionName,
+    solution: Annotated[Path | None, typer.Option(help="Solution file; default: the source's own.")] = None,
+    submission: Annotated[Path | None, typer.Option(help="Submission file; default: the blend's.")] = None,
+) -> None:
+    """Compute the metric of a submission against a solution."""
+    from pipeline.stages.score import run
+
+    run(name, solution, submission)
+
+
+@app.command()
+def predict(
+    name: CompetitionName,
+    rows: Annotated[Path, typer.Option("--in", help="New raw rows, in the test file's format.")],
+    out: Annotated[Path, typer.Option("--out", help="Where the predictions go (CSV).")],
+) -> None:
+    """Predict new rows with the blended final models."""
+    from pipeline.stages.predict import run
+
+    run(name, rows, out)
+
+
+@app.command()
+def leaderboard(name: Annotated[str | None, typer.Argument(help="One competition; default: all.")] = None) -> None:
+    """Print the table of models, and where the submission lies."""
+    from pipeline.stages.leaderboard import run
+
+    run(name)
+
+
+@app.command()
+def check() -> None:
+    """Check params.yaml whole and tell every fault."""
+    from pipeline.stages.project import load_project
+
+    config = load_project()
+    typer.echo(f"params.yaml: {len(config.competitions)} competitions, {len(config.models)} models, no fault")
+
+
+@app.command()
+def track(background: Annotated[bool, typer.Option(hidden=True)] = False) -> None:
+    """Send waiting records to MLflow."""
+    from pipeline.stages.track import run
+
+    run(background=background)
+
+
+@app.command()
+def ui(port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000) -> None:
+    """Open MLflow on this machine alone."""
+    from pipeline.tracking.ui import serve
+
+    serve(port)
+
+
+@kaggle_app.command("submit")
+def kaggle_submit(
+    name: CompetitionName,
+    message: Annotated[str, typer.Option("--message", "-m", help="Shown on Kaggle beside the score.")] = "Podium",
+) -> None:
+    """Send the competition's submission.csv to Kaggle."""
+    from pipeline.stages.submit import send_to_kaggle
+
+    send_to_kaggle(name, message)
+
+
+def main() -> None:
+    """Run a command; a user's fault is told in a line each, with exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        for line in str(error).splitlines():
+            sys.stderr.write(f"error: {line}\n")
+        sys.exit(2)
+    except OSError as error:
+        if not _users_to_mend(error):
+            raise
+        where = f"{Path(error.filename).name}: " if error.filename else ""
+        sys.stderr.write(f"error: {where}{error.strerror}; nothing was written, make room or give access, run again\n")
+        sys.exit(2)
+
+
+def _users_to_mend(error: OSError) -> bool:
+    import errno
+
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+if __name__ == "__main__":
+    main()

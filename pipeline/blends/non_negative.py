@@ -1,0 +1,69 @@
+"""Non-negative least squares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from pipeline.blends import blends
+from pipeline.blends.scoring import Average, Score, best_model, blended, loss_of
+from pipeline.core.registry import settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@blends.register("non_negative")
+@settings
+class NonNegative:
+    """Weights that make the squared error of the weighted sum least, none negative, scaled to
+    sum to 1 (Breiman 1996, Stacked Regressions). Probabilities are fitted to 0 and 1, all
+    classes at once.
+
+    Numeric targets are fitted in their own units and, where target and predictions are all
+    positive, in their logarithms too; the weights of the better score stay.
+    """
+
+    numeric: ClassVar[bool] = True
+
+    def weights(
+        self,
+        frames: Sequence[pd.DataFrame],
+        target: pd.Series,
+        score: Score,
+        average: Average,
+        higher_is_better: bool,
+    ) -> list[float]:
+        predictions = np.stack([frame.to_numpy(dtype=np.float64).ravel() for frame in frames], axis=1)
+        truth = _truth(target, frames[0])  # [rows * columns]; predictions [rows * columns, models]
+        solutions = [_solve(predictions, truth)]
+        if list(frames[0].columns) == ["prediction"] and predictions.min() > 0 and truth.min() > 0:
+            solutions.append(_solve(np.log(predictions), np.log(truth)))
+        found = [weights for weights in solutions if weights is not None]
+        if not found:
+            chosen = best_model(frames, score, higher_is_better)
+            return [float(i == chosen) for i in range(len(frames))]
+        losses = [loss_of(score, blended(frames, weights, average), higher_is_better) for weights in found]
+        return found[losses.index(min(losses))]
+
+
+def _truth(target: pd.Series, frame: pd.DataFrame) -> np.ndarray:
+    """What a perfect frame would hold, flattened: [rows * columns]."""
+    if list(frame.columns) == ["prediction"]:
+        return target.to_numpy(dtype=np.float64)
+    levels = target.map(str).to_numpy(dtype=object)
+    one_hot = levels[:, None] == np.array([str(name) for name in frame.columns], dtype=object)  # [rows, classes]
+    return one_hot.astype(np.float64).ravel()
+
+
+def _solve(predictions: np.ndarray, truth: np.ndarray) -> list[float] | None:
+    """Weights of each column, summing to 1; None where no column helps."""
+    from scipy.optimize import nnls
+
+    # |Ax - b| and |Rx - Q'b| are least at the same x, and R is small: only the QR grows with the rows.
+    orthogonal, triangular = np.linalg.qr(predictions)
+    solution, _ = nnls(triangular, orthogonal.T @ truth)
+    total = solution.sum()
+    return [float(weight) for weight in solution / total] if total > 0 else None

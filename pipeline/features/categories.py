@@ -1,0 +1,135 @@
+"""Category columns: levels from the rows fitted on, then indicators or one number a level.
+
+Inside, a level is a code: 0, 1, ... in the levels' sorted order, then the rare levels' common
+code (where there are any), then missing (where it was seen), and -1 for a level never seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Categories = Literal["one_hot", "ordinal", "native", "target", "count", "none"]
+
+UNSEEN = -1
+RARE = "(rare)"
+TARGET_FOLDS = 5
+
+
+class Levels:
+    """The fitted levels of one column. ``state`` is plain JSON values."""
+
+    def __init__(self, state: Mapping[str, Any]):
+        import pyarrow as pa
+
+        self.state = state
+        self.name: str = state["name"]
+        self.levels: list[str] = list(state["levels"])
+        rare = list(state["rare"])
+        self.has_rare = bool(rare)
+        self.known = len(self.levels) + self.has_rare
+        self.size = self.known + bool(state["missing"])
+        self.missing_code = self.known if state["missing"] else UNSEEN
+        self._lookup = pa.array(self.levels + rare, type=pa.large_string())
+
+    @classmethod
+    def fit(cls, name: str, column: pd.Series, rare: int) -> Levels:
+        """column: ``str`` [rows]. Levels seen fewer than ``rare`` times are folded into one."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        counts = {
+            entry["values"]: entry["counts"] for entry in pc.value_counts(pa.array(column, from_pandas=True)).to_pylist()
+        }
+        missing = int(counts.pop(None, 0))
+        kept = sorted(level for level, count in counts.items() if count >= rare)
+        folded = sorted(level for level, count in counts.items() if count < rare)
+        by_code = [counts[level] for level in kept]
+        by_code += [sum(counts[level] for level in folded)] if folded else []
+        by_code += [missing] if missing else []
+        return cls({"name": name, "levels": kept, "rare": folded, "missing": missing > 0, "counts": by_code})
+
+    def output_names(self) -> list[str]:
+        names = self.levels + [RARE] * self.has_rare
+        tail = [f"{self.name} is missing"] if self.size > self.known else []
+        return [f"{self.name}={level}" for level in names] + tail
+
+    def codes(self, column: pd.Series) -> np.ndarray:
+        """``str`` [rows] -> int32 [rows]; -1 for levels (or missing values) never seen."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        words = pa.array(column, from_pandas=True).cast(pa.large_string())
+        found = pc.index_in(words, self._lookup)
+        codes = found.fill_null(UNSEEN).to_numpy(zero_copy_only=False)
+        if self.has_rare:
+            codes = np.minimum(codes, len(self.levels), dtype="int32")
+        if words.null_count and self.missing_code != UNSEEN:
+            codes = np.where(words.is_null().to_numpy(zero_copy_only=False), np.int32(self.missing_code), codes)
+        return codes
+
+
+def write_indicators(codes: Sequence[np.ndarray], sizes: Sequence[int], out: np.ndarray) -> None:
+    """Set the ones of ``out`` [rows, sum of sizes], zero before; codes: int32 [rows] each."""
+    start = 0
+    rows = np.arange(len(out))
+    for code, size in zip(codes, sizes, strict=True):
+        seen = code >= 0
+        if seen.all():
+            out[rows, code + start] = 1
+        else:
+            out[rows[seen], code[seen] + start] = 1
+        start += size
+
+
+def number_tables(levels: Sequence[Levels], how: Categories) -> list[list[float]]:
+    """One number a code, the last for code -1.
+
+    ordinal: rank among the sorted levels, rare levels after them, -1 for missing and unseen.
+    count: rows fitted on that had it, 0 for unseen.
+    """
+    if how == "count":
+        return [[*map(float, one.state["counts"]), 0.0] for one in levels]
+    return [[*map(float, range(one.known)), *[-1.0] * (one.size - one.known), -1.0] for one in levels]
+
+
+def _target_encoder(seed: int, is_class: bool, target: np.ndarray) -> Any:
+    from sklearn.model_selection import KFold, StratifiedKFold
+    from sklearn.preprocessing import TargetEncoder
+
+    if not is_class:
+        return TargetEncoder(target_type="continuous", cv=KFold(TARGET_FOLDS, shuffle=True, random_state=seed))
+    kind: Literal["binary", "multiclass"] = "binary" if len(np.unique(target)) == 2 else "multiclass"
+    return TargetEncoder(target_type=kind, cv=StratifiedKFold(TARGET_FOLDS, shuffle=True, random_state=seed))
+
+
+def fit_target_tables(
+    codes: np.ndarray, levels: Sequence[Levels], target: np.ndarray, is_class: bool, seed: int
+) -> tuple[list[list[list[float]]], int]:
+    """Mean target of each level, shrunk to the overall mean (scikit-learn's TargetEncoder).
+
+    codes: int32 [rows, columns]. target: float64, or class numbers int64 [rows].
+    Returns a table a column, each a list of [codes + unseen] for each output (one for numbers
+    and two classes, else one a class), and the number of outputs.
+    """
+    encoder = _target_encoder(seed, is_class, target).fit(codes, target)
+    outputs = len(encoder.classes_) if encoder.target_type_ == "multiclass" else 1
+    overall = np.atleast_1d(encoder.target_mean_).astype("float64")  # [outputs]
+    tables = []
+    for j, one in enumerate(levels):
+        seen = encoder.categories_[j].astype("int64")
+        table = np.repeat(overall[:, None], one.size + 1, axis=1)  # [outputs, codes + unseen]
+        for k in range(outputs):
+            table[k, seen] = encoder.encodings_[j * outputs + k]
+        tables.append(table.tolist())
+    return tables, outputs
+
+
+def cross_fitted(codes: np.ndarray, target: np.ndarray, is_class: bool, seed: int) -> np.ndarray:
+    """float64 [rows, columns * outputs]: each row encoded from other rows' targets."""
+    return _target_encoder(seed, is_class, target).fit_transform(codes, target)

@@ -1,0 +1,109 @@
+"""Sentence pairs as sequences of word indices, for translation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from pipeline.core.registry import settings
+from pipeline.core.text import BOS, EOS, PAD, tokenize
+from pipeline.core.types import Encoded, Schema, Spec
+from pipeline.features import features
+from pipeline.features.vocabulary import Vocabulary, common_length, pad, read_texts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@features.register("pairs")
+@settings
+class Pairs:
+    """A source and a target text column (D2L 10.5), padded with 0.
+
+    source int64 [rows, source steps], source_mask bool [rows, source steps]; where the rows have
+    the target column, labels int64 [rows, steps], ending with the end mark, and decoder_inputs
+    int64 [rows, steps]: the labels one step later, beginning with the begin mark.
+
+    minimum_count: rarer words are unknown; maximum_length: longer texts are cut to so many
+    tokens, the end mark included.
+    """
+
+    source: str
+    target: str
+    minimum_count: int = Field(default=2, ge=1)
+    maximum_length: int = Field(default=32, ge=2)
+    lower: bool = False
+    gives: ClassVar[frozenset[str]] = frozenset({"source", "source_mask", "labels", "decoder_inputs"})
+    statistics: ClassVar[str] = "training"
+
+    def fit(self, rows: pd.DataFrame, schema: Schema, seed: int) -> PairsEncoder:
+        source, target = self.split(rows, self.source, schema), self.split(rows, self.target, schema)
+        return PairsEncoder(
+            settings=self,
+            schema=schema,
+            source=Vocabulary.build(source, 4, self.minimum_count),
+            target=Vocabulary.build(target, 4, self.minimum_count),
+            source_length=common_length(source, self.maximum_length),
+            target_length=common_length([[*tokens, EOS] for tokens in target], self.maximum_length),
+        )
+
+    def restore(self, state: Mapping[str, Any], schema: Schema) -> PairsEncoder:
+        return PairsEncoder(
+            settings=self,
+            schema=schema,
+            source=Vocabulary(state["source"]),
+            target=Vocabulary(state["target"]),
+            source_length=state["source_length"],
+            target_length=state["target_length"],
+        )
+
+    def split(self, rows: pd.DataFrame, column: str, schema: Schema) -> list[list[str]]:
+        """The tokens of each row, joins marked."""
+        texts = read_texts(rows, column, schema)
+        return [tokenize(text.lower() if self.lower else text) for text in texts]
+
+
+@dataclass(frozen=True)
+class PairsEncoder:
+    settings: Pairs
+    schema: Schema
+    source: Vocabulary
+    target: Vocabulary
+    source_length: int
+    target_length: int
+
+    @property
+    def spec(self) -> Spec:
+        return Spec(
+            shapes={
+                "source": (self.source_length,),
+                "source_mask": (self.source_length,),
+                "labels": (self.target_length,),
+                "decoder_inputs": (self.target_length,),
+            },
+            sizes={"source": len(self.source), "target": len(self.target)},
+            vocabularies={"source": self.source.tokens, "target": self.target.tokens},
+        )
+
+    def encode(self, rows: pd.DataFrame, training: bool = False) -> Encoded:
+        source = self.settings.split(rows, self.settings.source, self.schema)
+        tokens = pad([self.source.encode(text) for text in source], self.source_length)
+        encoded = {"source": tokens, "source_mask": tokens != PAD}
+        if self.settings.target not in rows.columns:
+            return encoded
+        target = self.settings.split(rows, self.settings.target, self.schema)
+        steps = self.target_length
+        sentences = [self.target.encode(text)[: steps - 1] for text in target]
+        labels = pad([[*sentence, EOS] for sentence in sentences], steps)
+        return {**encoded, "labels": labels, "decoder_inputs": pad([[BOS, *s] for s in sentences], steps)}
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "source": self.source.tokens,
+            "target": self.target.tokens,
+            "source_length": self.source_length,
+            "target_length": self.target_length,
+        }

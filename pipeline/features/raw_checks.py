@@ -1,0 +1,114 @@
+"""Bad input found before anything is written: raw rows -> one-line errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.core.errors import UserError, did_you_mean
+from pipeline.features import values
+from pipeline.features.schema import raise_at
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def check_raw(
+    train: pd.DataFrame,
+    test: pd.DataFrame | None,
+    *,
+    id: str | None,
+    target: str | None,
+    drop: Sequence[str] = (),
+    keep: Sequence[str] = (),
+    task_is_class: bool = False,
+    target_is_number: bool = True,
+    missing: Sequence[str] = ("", "NA"),
+    where: str = "train",
+    test_where: str = "test",
+) -> None:
+    """Raise a UserError naming file, column, row and rule for the first fault found.
+
+    where, test_where: names of the two files. A row's number is its line in the file, the
+    header being line 1. Test columns may come in any order.
+    """
+    for frame, name in ((train, where), (test, test_where)):
+        if frame is None:
+            continue
+        if twice := frame.columns[frame.columns.duplicated()].tolist():
+            raise UserError(f"{name}: column '{twice[0]}' stands twice in the header; rename one")
+        if len(frame) == 0:
+            raise UserError(f"{name}: needs at least one row below the header, got none")
+    for key, column in (("id", id), ("target", target)):
+        if column is not None and column not in train.columns:
+            hint = did_you_mean(column, map(str, train.columns))
+            raise UserError(f"{where}: no column '{column}' (declared as columns.{key}){hint}")
+    if test is not None:
+        _check_columns(train, test, {target, *drop, *keep}, id, where, test_where)
+    if id is not None:
+        _check_ids(train, test, id, missing, where, test_where)
+    if target is not None:
+        _check_target(train[target], task_is_class, target_is_number, missing, where)
+
+
+def _check_columns(
+    train: pd.DataFrame, test: pd.DataFrame, optional: set[str | None], id: str | None, where: str, test_where: str
+) -> None:
+    for name in train.columns:
+        if name not in test.columns and name not in optional:
+            raise UserError(
+                f"{test_where}: column '{name}' is missing, and {where} has it; "
+                f"add it, or name it under columns.drop"
+            )
+    for name in test.columns:
+        if name not in train.columns:
+            raise UserError(
+                f"{test_where}: column '{name}' is not in {where}; take it out, or add it to {where}"
+                f"{did_you_mean(str(name), map(str, train.columns)) if id is None else ''}"
+            )
+
+
+def _check_ids(
+    train: pd.DataFrame, test: pd.DataFrame | None, id: str, missing: Sequence[str], where: str, test_where: str
+) -> None:
+    seen: dict[str, pd.Series] = {}
+    for frame, name in ((train, where), (test, test_where)):
+        if frame is None:
+            continue
+        ids = values.levels(frame[id], missing).reset_index(drop=True)
+        if ids.isna().any():
+            raise_at(name, frame[id], int(np.argmax(ids.isna())), "needs an id, got a missing value")
+        if (again := ids.duplicated()).any():
+            row = int(np.argmax(again))
+            first = int(np.argmax(ids == ids.iloc[row]))
+            rule = f"needs ids that occur once, got {ids.iloc[row]!r} of row {first + 2} again"
+            raise_at(name, frame[id], row, rule)
+        seen[name] = ids
+    if test is not None and (both := seen[test_where].isin(seen[where])).any():
+        row = int(np.argmax(both))
+        rule = f"needs ids that are not in {where}, got {seen[test_where].iloc[row]!r}"
+        raise_at(test_where, test[id], row, rule)
+
+
+def _check_target(
+    series: pd.Series, task_is_class: bool, target_is_number: bool, missing: Sequence[str], where: str
+) -> None:
+    words = values.levels(series, missing)
+    absent = words.isna().to_numpy()
+    if absent.all():
+        raise UserError(f"{where}: column '{series.name}': needs a target, and every row's is missing")
+    if absent.any():
+        rule = "needs a target, got a missing value; give it or take the row out"
+        raise_at(where, series, int(np.argmax(absent)), rule)
+    if task_is_class:
+        if words.nunique() < 2:
+            raise UserError(
+                f"{where}: column '{series.name}': needs two classes at least, got only {words.iloc[0]!r}"
+            )
+    elif target_is_number:
+        _, bad = values.numbers(series, missing)
+        if bad.any():
+            row = int(np.argmax(bad))
+            raise_at(where, series, row, f"needs a finite number as target, got {series.iloc[row]!r}")

@@ -1,0 +1,156 @@
+"""Raw values to typed values: what counts as missing, a number, a truth, a date, a level.
+
+A raw column may come as any dtype a reader gives (text throughout, or inferred per file); the
+functions here give the same typed values either way.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TRUTHS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0, "t": 1.0, "f": 0.0}
+"""Words a column is recognised as boolean by, when both of a pair occur."""
+DECLARED_TRUTHS = {**TRUTHS, "y": 1.0, "n": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0, "on": 1.0, "off": 0.0}
+"""Words taken in a column that is (or was declared) boolean."""
+
+DATE_PARTS = ("year", "month", "day", "weekday", "day_of_year", "hour", "days")
+_DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%m/%d/%Y", "%d/%m/%Y", "%m-%d-%Y", "%d-%m-%Y", "%d.%m.%Y")
+_NAMED_MONTHS = ("%b %d, %Y", "%B %d, %Y", "%d %b %Y", "%d %B %Y")
+_TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
+DATE_FORMATS = ("ISO8601", *(day + time for day in _DAYS + _NAMED_MONTHS for time in _TIMES))
+"""Tried in this order, so that 03/04/2020 is the 4th of March unless another row forbids it."""
+
+_NUMBER = re.compile(r"([-+]?)\s*[$€£]?\s*((?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*%?")
+_LOOKS_LIKE_DATE = re.compile(r"(?=(?:.*\d){3})(?:\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|.*[A-Za-z]{3}.*\d{4}).*")
+_WHOLE = re.compile(r"-?\d+\.0+")
+
+
+def is_numeric(series: pd.Series) -> bool:
+    """Whether the dtype itself is numeric (booleans are not)."""
+    from pandas.api import types
+
+    return types.is_numeric_dtype(series.dtype) and not types.is_bool_dtype(series.dtype)
+
+
+def text(series: pd.Series, missing: Sequence[str]) -> pd.Series:
+    """Any column as ``str`` dtype, NaN where missing (NaN, or a token of ``missing``)."""
+    from pandas.api import types
+
+    if types.is_numeric_dtype(series.dtype) or types.is_bool_dtype(series.dtype):
+        return levels(series, missing)
+    if not types.is_string_dtype(series.dtype) or types.is_object_dtype(series.dtype):
+        series = series.map(str, na_action="ignore")
+    series = series.astype("str")
+    return series.mask(series.str.strip().isin(list(missing)))
+
+
+def levels(series: pd.Series, missing: Sequence[str]) -> pd.Series:
+    """Discrete values as text, NaN where missing.
+
+    Text is stripped, and whole numbers read '3' whether the file made them 3, 3.0 or '3.0'.
+    """
+    import pandas as pd
+
+    codes, values = pd.factorize(series, use_na_sentinel=True)
+    known = set(missing)
+    names = [level_name(value) for value in values]
+    table = np.array([None if name in known else name for name in names] + [None], dtype=object)
+    return pd.Series(table[codes], index=series.index, dtype="str", name=series.name)
+
+
+def level_name(value: Any) -> str:
+    """One discrete value as text: '3' for 3, 3.0 and '3.0'; text without outer spaces."""
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    name = str(value).strip()
+    return str(int(name.partition(".")[0])) if _WHOLE.fullmatch(name) else name
+
+
+def numbers(series: pd.Series, missing: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """float64 [rows] with NaN where missing, and bool [rows]: present and not a finite number.
+
+    Text may hold spaces, thousands separators ('1,234'), a currency sign or a per cent sign.
+    """
+    import pandas as pd
+    from pandas.api import types
+
+    if types.is_numeric_dtype(series.dtype) or types.is_bool_dtype(series.dtype):
+        values = series.to_numpy(dtype="float64", na_value=np.nan)
+        return values, np.isinf(values)
+    words = text(series, missing)
+    present = words.notna().to_numpy()
+    # A copy: what pandas gives may share the column's memory and refuse to be written.
+    values = np.array(pd.to_numeric(words, errors="coerce"), dtype="float64")
+    for i in np.flatnonzero(present & np.isnan(values)):
+        values[i] = _number(str(words.iloc[i]))
+    return values, present & ~np.isfinite(values)
+
+
+def _number(word: str) -> float:
+    match = _NUMBER.fullmatch(word.strip())
+    try:
+        return float(match[1] + match[2].replace(",", "")) if match else np.nan
+    except ValueError:
+        return np.nan
+
+
+def truths(series: pd.Series, missing: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """float64 [rows] of 1 and 0 with NaN where missing, and bool [rows]: present and neither."""
+    words = text(series, missing).str.strip().str.lower()
+    values = words.map(DECLARED_TRUTHS).to_numpy(dtype="float64")
+    return values, words.notna().to_numpy() & np.isnan(values)
+
+
+def are_truths(words: pd.Series) -> bool:
+    """Whether text holds both words of one pair (true/false, yes/no, t/f) and nothing else."""
+    seen = {str(word).strip().lower() for word in words.dropna().unique()}
+    return seen in ({"true", "false"}, {"yes", "no"}, {"t", "f"})
+
+
+def date_format(words: pd.Series) -> str | None:
+    """The first of ``DATE_FORMATS`` that reads every present value; None where none does."""
+    import pandas as pd
+
+    present = words.dropna().drop_duplicates().str.strip()
+    if present.empty or not all(_LOOKS_LIKE_DATE.fullmatch(word) for word in present.iloc[:20]):
+        return None
+    for form in DATE_FORMATS:
+        for some in (present.iloc[:50], present):
+            read = pd.to_datetime(some, format=form, errors="coerce", utc=True)
+            if read.isna().any():
+                break
+        else:
+            return form
+    return None
+
+
+def dates(series: pd.Series, form: str | None, missing: Sequence[str]) -> tuple[pd.Series, np.ndarray]:
+    """datetime64 [rows] (UTC, without a zone), and bool [rows]: present and no such date."""
+    import pandas as pd
+    from pandas.api import types
+
+    if types.is_datetime64_any_dtype(series.dtype):
+        return pd.Series(pd.to_datetime(series, utc=True).dt.tz_localize(None), index=series.index), np.zeros(
+            len(series), dtype=bool
+        )
+    words = text(series, missing).str.strip()
+    read = pd.to_datetime(words, format=form, errors="coerce", utc=True).dt.tz_localize(None)
+    return read, (words.notna() & read.isna()).to_numpy()
+
+
+def date_part(moments: pd.Series, part: str) -> np.ndarray:
+    """One of ``DATE_PARTS`` as float64 [rows]; weekday 0 is Monday, days count from 1970-01-01."""
+    import pandas as pd
+
+    if part == "days":
+        values = (moments - pd.Timestamp(0)) / pd.Timedelta(days=1)
+    else:
+        values = getattr(moments.dt, "dayofyear" if part == "day_of_year" else part)
+    return values.to_numpy(dtype="float64", na_value=np.nan)

@@ -1,0 +1,147 @@
+"""The protocol of an estimator, and what the adapters share. The learner asks nothing more."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.core.errors import UserError
+from pipeline.core.types import Encoded, Spec, Task
+
+FLOOR = -34.5
+"""Log-probability of a class that no training row has, about log(1e-15)."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to fit. Estimators without iterations read nothing of it.
+
+    iterations: how many at most; exactly that many without ``early_stopping``.
+    early_stopping: iterations without a better validation loss after which to stop.
+    loss: squared, absolute, huber (``delta`` in units of the encoded target) or cross_entropy;
+        None is the task's own.
+    progress: called with (iterations done, iterations in all).
+    """
+
+    iterations: int = 1
+    early_stopping: int | None = None
+    loss: str | None = None
+    delta: float = 1.0
+    progress: Callable[[int, int], None] = lambda done, total: None
+
+
+class Estimator(ABC):
+    """A library's model behind Podium's names: a ``Fitted`` once ``fit`` or ``load`` has run.
+
+    ``numbers`` float [rows, p] are its inputs, and where it reads them ``categories`` int64
+    [rows, k]. ``target`` is float [rows, 1] in regression, int64 [rows] in classification.
+    """
+
+    rounds: int = 1
+    """Iterations in the model; 1 where the library has none to choose."""
+
+    def __init__(self, name: str, spec: Spec, task: Task, seed: int) -> None:
+        self.name = name
+        self.spec = spec
+        self.classes = spec.outputs if task.name == "classification" else None
+        self.seed = seed
+        self.curves: dict[str, list[float]] = {}
+
+    @abstractmethod
+    def fit(self, train: Encoded, valid: Encoded | None, plan: Plan) -> None: ...
+
+    @abstractmethod
+    def raw(self, inputs: Encoded) -> np.ndarray:
+        """Regression: float64 [rows, 1] in the encoded target's units.
+        Classification: log-probabilities, float64 [rows, classes], in the schema's order."""
+
+    @abstractmethod
+    def importance(self) -> dict[str, float] | None: ...
+
+    @abstractmethod
+    def save(self, folder: Path) -> None: ...
+
+    @abstractmethod
+    def load(self, folder: Path) -> None:
+        """Read what ``save`` wrote; runs nothing that the files hold."""
+
+    def targets(self, encoded: Encoded) -> np.ndarray:
+        """float64 [rows], or int64 [rows] of at least two classes (else UserError)."""
+        target = encoded["target"].reshape(-1)  # [rows, 1] or [rows] -> [rows]
+        if self.classes is None:
+            return target.astype(np.float64)
+        if len(np.unique(target)) < 2:
+            raise UserError(
+                f"model '{self.name}': needs training rows of at least two classes, got one; use split: stratified"
+            )
+        return target.astype(np.int64)
+
+    def finite_numbers(self, inputs: Encoded) -> np.ndarray:
+        """float64 [rows, p]; a missing or infinite one is a UserError naming the feature."""
+        numbers = inputs["numbers"].astype(np.float64)
+        fine = np.isfinite(numbers).all(axis=0)  # [rows, p] -> [p]
+        if not fine.all():
+            where = int(np.argmin(fine))
+            names = self.spec.names.get("numbers") or []
+            feature = repr(names[where]) if names else f"number {where}"
+            raise UserError(
+                f"model '{self.name}': reads finite numbers only, and the feature {feature} has missing or infinite "
+                "ones; fill them in its feature set (missing: mean)"
+            )
+        return numbers
+
+
+def numbers_only(name: str, spec: Spec) -> None:
+    """Refuse, rather than leave aside, categories that an estimator of numbers would not read."""
+    if spec.shapes.get("categories", (0,))[-1]:
+        raise UserError(
+            f"model '{name}': reads numbers only, and its feature set also gives categories; use one_hot, or lightgbm"
+        )
+
+
+def log_sigmoid(x: np.ndarray) -> np.ndarray:
+    return -np.logaddexp(0.0, -x)
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """[rows, classes] -> [rows, classes]."""
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
+def log_binary(margin: np.ndarray) -> np.ndarray:
+    """Log-odds of the second of two classes to log-probabilities: [rows] -> [rows, 2]."""
+    return np.stack([log_sigmoid(-margin), log_sigmoid(margin)], axis=1)
+
+
+def spread_classes(known: np.ndarray, classes: np.ndarray, outputs: int) -> np.ndarray:
+    """Log-probabilities of the classes seen in training, the others at the floor:
+    [rows, seen] -> [rows, outputs]."""
+    everything = np.full((len(known), outputs), FLOOR)
+    everything[:, classes] = np.maximum(known, FLOOR)
+    return everything
+
+
+def threads() -> int:
+    """Threads a job may use: what ``fix_threads`` has set, else 1."""
+    value = os.environ.get("OMP_NUM_THREADS", "1")
+    return int(value) if value.isdecimal() and int(value) else 1
+
+
+def require(library: str) -> None:
+    """Raises UserError where a library of the extra ``boosters`` is not installed."""
+    try:
+        import_module(library)
+    except ModuleNotFoundError as error:
+        if error.name != library:
+            raise
+        raise UserError(
+            f"model '{library}': needs the extra boosters, and {library} is not installed; "
+            "run: pip install 'podium[boosters]'"
+        ) from None

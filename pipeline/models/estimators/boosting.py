@@ -1,0 +1,86 @@
+"""What the three gradient boosting libraries share; each has its own short file beside this one."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pipeline.core.types import Encoded, Spec, Task
+from pipeline.models.estimators.base import FLOOR, Estimator, Plan, log_binary, log_softmax
+
+CURVE_POINTS = 200
+
+
+class BoostingEstimator(Estimator):
+    """Numbers (missing ones as NaN) and, where the feature set gives them, categories as the
+    library's own: codes from 0, where 0 is a missing or unseen level."""
+
+    def __init__(self, settings: Any, spec: Spec, task: Task, seed: int) -> None:
+        super().__init__(settings.name, spec, task, seed)
+        self.settings = settings
+
+    @property
+    def features(self) -> list[str]:
+        """Names of the columns of ``matrix``."""
+        return [*self.spec.names.get("numbers", ()), *self.spec.names.get("categories", ())]
+
+    @property
+    def kind(self) -> str:
+        """regression, binary or multiclass: the libraries have an objective for each."""
+        return "regression" if self.classes is None else "binary" if self.classes == 2 else "multiclass"
+
+    def objective(self, plan: Plan, names: dict[str, Any]) -> Any:
+        """The library's own name for the loss: of ``names``, by loss or by kind of classes."""
+        return names[plan.loss or "squared"] if self.classes is None else names[self.kind]
+
+    def matrix(self, inputs: Encoded) -> np.ndarray:
+        """Numbers, then category codes: float32 or float64 [rows, p + k]."""
+        categories = inputs.get("categories")
+        if categories is None:
+            return inputs["numbers"]
+        # Codes stay exact in float32 up to 2**24.
+        return np.concatenate([inputs["numbers"], categories.astype(inputs["numbers"].dtype)], axis=1)
+
+    def categorical(self, inputs: Encoded) -> list[int]:
+        """Which columns of ``matrix`` are categories."""
+        p = inputs["numbers"].shape[1]
+        return list(range(p, p + inputs["categories"].shape[1])) if "categories" in inputs else []
+
+    @abstractmethod
+    def margin(self, inputs: Encoded) -> np.ndarray:
+        """Sum of the trees: [rows] or, with more than two classes, [rows, classes]."""
+
+    def raw(self, inputs: Encoded) -> np.ndarray:
+        margin = self.margin(inputs).astype(np.float64)
+        if self.classes is None:
+            return margin.reshape(-1, 1)  # [rows] -> [rows, 1]
+        known = log_binary(margin) if margin.ndim == 1 else log_softmax(margin)
+        return np.maximum(known, FLOOR)
+
+    def shares(self, gains: np.ndarray) -> dict[str, float]:
+        """Importance by name, summing to 1."""
+        total = float(gains.sum()) or 1.0
+        return {name: float(gain) / total for name, gain in zip(self.features, gains)}
+
+
+def thinned(train: list[float], valid: list[float] | None) -> dict[str, list[float]]:
+    """Loss curves of at most about 200 points, with the iteration of each (1 is the first)."""
+    count = len(train)
+    step = max(1, -(-count // CURVE_POINTS))
+    points = sorted({*range(step - 1, count, step), count - 1}) if count else []
+    curves = {"iteration": [float(k + 1) for k in points], "train_loss": [float(train[k]) for k in points]}
+    return curves if valid is None else {**curves, "valid_loss": [float(valid[k]) for k in points]}
+
+
+def now_and_then(plan: Plan) -> Callable[[int], None]:
+    """Report progress about a hundred times in all; called with iterations done."""
+    step = max(1, plan.iterations // 100)
+
+    def report(done: int) -> None:
+        if done % step == 0 or done == plan.iterations:
+            plan.progress(done, plan.iterations)
+
+    return report

@@ -1,0 +1,102 @@
+"""CatBoost behind the protocol of an estimator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import catboost
+import numpy as np
+
+from pipeline.core.types import Encoded
+from pipeline.models.estimators.base import Plan, threads
+from pipeline.models.estimators.boosting import BoostingEstimator, now_and_then, thinned
+
+OBJECTIVES = {
+    "squared": "RMSE",
+    "absolute": "MAE",
+    "huber": "Huber:delta={delta!r}",
+    "binary": "Logloss",
+    "multiclass": "MultiClass",
+}
+
+
+class _Report:
+    def __init__(self, plan: Plan) -> None:
+        self.report = now_and_then(plan)
+
+    def after_iteration(self, information: Any) -> bool:
+        self.report(information.iteration)
+        return True
+
+
+class CatBoostEstimator(BoostingEstimator):
+    def fit(self, train: Encoded, valid: Encoded | None, plan: Plan) -> None:
+        loss = self.objective(plan, OBJECTIVES).format(delta=plan.delta)
+        stop = plan.early_stopping if valid is not None else None
+        fitted = catboost.CatBoost(
+            {
+                **self._parameters(),
+                "loss_function": loss,
+                "eval_metric": loss,
+                "iterations": plan.iterations,
+                **({"od_type": "Iter", "od_wait": stop, "use_best_model": True} if stop is not None else {}),
+            }
+        )
+        fitted.fit(
+            self._pool(train, self.targets(train)),
+            eval_set=None if valid is None else self._pool(valid, valid["target"].reshape(-1)),
+            callbacks=[_Report(plan)],
+        )
+        curves = fitted.get_evals_result()
+        self.curves = thinned(curves["learn"][loss], curves.get("validation", {}).get(loss))
+        # Nothing of the time or the run stays in the file.
+        for fact in ("train_finish_time", "model_guid"):
+            fitted.get_metadata()[fact] = ""
+        self.booster = fitted
+        self.rounds = fitted.tree_count_
+
+    def _pool(self, encoded: Encoded, target: np.ndarray | None = None) -> catboost.Pool:
+        codes = self.categorical(encoded)
+        if not codes:
+            return catboost.Pool(self.matrix(encoded), target, thread_count=threads())
+        # The only form that takes numbers and categories apart without a copy as text objects.
+        import pandas as pd
+
+        frames = [pd.DataFrame(encoded[name]) for name in ("numbers", "categories")]
+        table = pd.concat(frames, axis=1, ignore_index=True)
+        return catboost.Pool(table, target, cat_features=codes, thread_count=threads())
+
+    def _parameters(self) -> dict[str, Any]:
+        own = self.settings
+        return {
+            "learning_rate": own.learning_rate,
+            "depth": own.depth,
+            "l2_leaf_reg": own.l2_leaf_reg,
+            "random_strength": own.random_strength,
+            "bootstrap_type": "MVS" if own.subsample < 1 else "No",
+            **({"subsample": own.subsample} if own.subsample < 1 else {}),
+            "rsm": own.rsm,
+            "border_count": own.border_count,
+            "one_hot_max_size": own.one_hot_max_size,
+            "max_ctr_complexity": own.max_ctr_complexity,
+            **({"classes_count": self.classes} if self.kind == "multiclass" else {}),
+            "random_seed": self.seed,
+            "thread_count": threads(),
+            "allow_writing_files": False,
+            "logging_level": "Silent",
+        }
+
+    def margin(self, inputs: Encoded) -> np.ndarray:
+        return self.booster.predict(self._pool(inputs), prediction_type="RawFormulaVal", thread_count=threads())
+
+    def importance(self) -> dict[str, float] | None:
+        """Share of the mean change of the answer (CatBoost's PredictionValuesChange)."""
+        return self.shares(np.asarray(self.booster.get_feature_importance(thread_count=threads())))
+
+    def save(self, folder: Path) -> None:
+        self.booster.save_model(str(folder / "catboost.cbm"))
+
+    def load(self, folder: Path) -> None:
+        self.booster = catboost.CatBoost().load_model(str(folder / "catboost.cbm"))
+        self.rounds = self.booster.tree_count_

@@ -1,0 +1,150 @@
+"""Support vector machines fitted by scikit-learn, kept as what they are: vectors and coefficients."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.core.errors import UserError
+from pipeline.core.types import Encoded, Spec, Task
+from pipeline.models.estimators.base import (
+    Estimator,
+    Plan,
+    log_binary,
+    log_sigmoid,
+    numbers_only,
+    spread_classes,
+)
+
+if TYPE_CHECKING:
+    from pipeline.models.support_vectors import SupportVectors
+
+KERNEL_ENTRIES = 1 << 22
+"""Entries of the kernel matrix computed at once (32 MiB)."""
+
+ARRAYS = ("vectors", "coefficients", "intercept", "scale", "shift", "gamma", "seen")
+
+
+class SupportVectorEstimator(Estimator):
+    """A sum of kernels over the support vectors: k(x, vectors) @ coefficients + intercept.
+
+    ``scale`` and ``shift`` [outputs] take it to the target's units (regression) or to the
+    log-odds of each class (classification, Platt 1999).
+    """
+
+    def __init__(self, settings: SupportVectors, spec: Spec, task: Task, seed: int) -> None:
+        numbers_only(settings.name, spec)
+        super().__init__(settings.name, spec, task, seed)
+        self.settings = settings
+
+    def fit(self, train: Encoded, valid: Encoded | None, plan: Plan) -> None:
+        numbers, target = self.finite_numbers(train), self.targets(train)
+        gamma: Any = self.settings.gamma
+        if gamma == "scale":
+            gamma = 1 / (numbers.shape[1] * (numbers.var() or 1.0))
+        elif gamma == "auto":
+            gamma = 1 / numbers.shape[1]
+        self.gamma = np.array([gamma], np.float64)
+        if self.classes is None:
+            self._fit_regression(numbers, target)
+        else:
+            self._fit_classification(numbers, target)
+
+    def _shared(self) -> dict[str, Any]:
+        own = self.settings
+        return {
+            "kernel": own.kernel,
+            "C": own.C,
+            "gamma": float(self.gamma[0]),
+            "degree": own.degree,
+            "coef0": own.coef0,
+            "cache_size": 500,  # MB
+        }
+
+    def _fit_regression(self, numbers: np.ndarray, target: np.ndarray) -> None:
+        from sklearn.svm import SVR
+
+        center, unit = target.mean(), target.std() or 1.0
+        machine = SVR(epsilon=self.settings.epsilon, **self._shared()).fit(numbers, (target - center) / unit)
+        self._keep(numbers, [machine])
+        self.scale, self.shift = np.array([unit]), np.array([center])
+        self.seen = np.zeros(0, np.int64)
+
+    def _fit_classification(self, numbers: np.ndarray, target: np.ndarray) -> None:
+        seen, counts = np.unique(target, return_counts=True)
+        seen = seen[counts > 1]  # a single row cannot both be learned and calibrated
+        if len(seen) < 2:
+            raise UserError(f"model '{self.name}': needs two classes with at least two training rows each")
+        fine = np.isin(target, seen)
+        numbers, target = numbers[fine], target[fine]
+        # Two classes: one machine, for the second. More: one a class, against the rest.
+        fitted = [self._calibrated(numbers, target == one) for one in (seen[1:] if len(seen) == 2 else seen)]
+        self._keep(numbers, [machine for machine, _ in fitted])
+        # The calibrator's probability is 1 / (1 + exp(a f + b)): its log-odds are -(a f + b).
+        self.scale = np.array([-calibrator.a_ for _, calibrator in fitted], np.float64)
+        self.shift = np.array([-calibrator.b_ for _, calibrator in fitted], np.float64)
+        self.seen = seen
+
+    def _calibrated(self, numbers: np.ndarray, target: np.ndarray) -> tuple[Any, Any]:
+        from sklearn.calibration import CalibratedClassifierCV
+        from sklearn.model_selection import StratifiedKFold
+        from sklearn.svm import SVC
+
+        folds = min(5, int(min(target.sum(), (~target).sum())))
+        machine = SVC(class_weight=self.settings.class_weight, **self._shared())
+        split = StratifiedKFold(folds, shuffle=True, random_state=self.seed)
+        whole = CalibratedClassifierCV(machine, ensemble=False, cv=split).fit(numbers, target.astype(np.int64))
+        both = whole.calibrated_classifiers_[0]
+        return both.estimator, both.calibrators[0]
+
+    def _keep(self, numbers: np.ndarray, machines: list[Any]) -> None:
+        """Keep the support vectors of all machines once each."""
+        rows = np.unique(np.concatenate([machine.support_ for machine in machines]))
+        self.vectors = numbers[rows]  # [vectors, p]
+        self.coefficients = np.zeros((len(rows), len(machines)))  # [vectors, outputs]
+        for k, machine in enumerate(machines):
+            self.coefficients[np.searchsorted(rows, machine.support_), k] = machine.dual_coef_[0]
+        self.intercept = np.array([machine.intercept_[0] for machine in machines])  # [outputs]
+
+    def raw(self, inputs: Encoded) -> np.ndarray:
+        numbers = self.finite_numbers(inputs)
+        step = max(1, KERNEL_ENTRIES // max(1, len(self.vectors)))
+        decision = np.empty((len(numbers), len(self.intercept)))
+        for start in range(0, len(numbers), step):
+            kernel = self._kernel(numbers[start : start + step])  # [step, p] -> [step, vectors]
+            decision[start : start + step] = kernel @ self.coefficients  # [step, outputs]
+        answer = (decision + self.intercept) * self.scale + self.shift
+        if self.classes is None:
+            return answer
+        if len(self.seen) == 2:
+            known = log_binary(answer[:, 0])
+        else:
+            each = log_sigmoid(answer)  # [rows, seen], each against the rest
+            known = each - np.logaddexp.reduce(each, axis=1, keepdims=True)
+        return spread_classes(known, self.seen, self.classes)
+
+    def _kernel(self, numbers: np.ndarray) -> np.ndarray:
+        own = self.settings
+        if own.kernel == "rbf":
+            squares = (numbers**2).sum(axis=1)[:, None] + (self.vectors**2).sum(axis=1)[None, :]
+            return np.exp(-self.gamma * np.maximum(squares - 2 * numbers @ self.vectors.T, 0))
+        products = numbers @ self.vectors.T  # [step, p] -> [step, vectors]
+        return products if own.kernel == "linear" else (self.gamma * products + own.coef0) ** own.degree
+
+    def importance(self) -> dict[str, float] | None:
+        return None
+
+    def save(self, folder: Path) -> None:
+        from safetensors.numpy import save_file
+
+        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in ARRAYS}
+        save_file(arrays, folder / "support_vectors.safetensors")
+
+    def load(self, folder: Path) -> None:
+        from safetensors.numpy import load_file
+
+        arrays = load_file(folder / "support_vectors.safetensors")
+        for name in ARRAYS:
+            setattr(self, name, arrays[name])

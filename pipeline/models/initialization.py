@@ -1,0 +1,91 @@
+"""How weights begin (D2L 3.5, 5.4). Biases begin at zero, save with ``uniform``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from pipeline.core.registry import Registry, settings
+
+if TYPE_CHECKING:
+    from torch import nn
+
+initializations = Registry("initialization")
+
+
+def initialize(network: nn.Module, initialization: Initialization) -> None:
+    """Fill every linear layer of a network in place, in order, from torch's global generator."""
+    from torch import nn
+
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear):
+            initialization.fill(layer)
+
+
+class Initialization:
+    """Fills one linear layer in place."""
+
+    def fill(self, layer: nn.Linear) -> None:
+        raise NotImplementedError
+
+
+@initializations.register("xavier")
+@settings
+class Xavier(Initialization):
+    """Uniform with variance 2 / (inputs + outputs) (Glorot, Bengio 2010)."""
+
+    def fill(self, layer: nn.Linear) -> None:
+        from torch.nn import init
+
+        init.xavier_uniform_(layer.weight)
+        init.zeros_(layer.bias)
+
+
+@initializations.register("he")
+@settings
+class He(Initialization):
+    """Normal with variance 2 / inputs (He et al. 2015)."""
+
+    def fill(self, layer: nn.Linear) -> None:
+        from torch.nn import init
+
+        init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        init.zeros_(layer.bias)
+
+
+@initializations.register("uniform")
+@settings
+class Uniform(Initialization):
+    """Torch's own: weights and biases uniform within ± 1 / √inputs."""
+
+    def fill(self, layer: nn.Linear) -> None:
+        layer.reset_parameters()
+
+
+@initializations.register("normal")
+@settings
+class Normal(Initialization):
+    """Normal around 0; 0.01 is the book's deviation (D2L 3.5)."""
+
+    std: float = Field(default=0.01, gt=0)
+
+    def fill(self, layer: nn.Linear) -> None:
+        from torch.nn import init
+
+        init.normal_(layer.weight, std=self.std)
+        init.zeros_(layer.bias)
+
+
+@initializations.register("constant")
+@settings
+class Constant(Initialization):
+    """All the same: hidden units then stay alike for ever, which D2L 5.4 shows."""
+
+    value: float = 0.0
+
+    def fill(self, layer: nn.Linear) -> None:
+        from torch.nn import init
+
+        init.constant_(layer.weight, self.value)
+        init.zeros_(layer.bias)

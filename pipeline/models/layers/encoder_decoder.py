@@ -1,0 +1,122 @@
+"""A recurrent encoder and a decoder that attends to it, for translation (D2L 10.7, 11.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from pipeline.core.text import BOS, EOS, PAD, UNK
+from pipeline.core.types import Batch
+from pipeline.models.layers.attention import AdditiveAttention
+
+
+@dataclass
+class Memory:
+    """What the encoder hands to the decoder."""
+
+    outputs: Tensor
+    """[batch, source steps, hidden]"""
+    keys: Tensor
+    """The same, projected for the attention: [batch, source steps, hidden]"""
+    mask: Tensor
+    """Real source tokens, bool [batch, source steps]"""
+
+
+class Encoder(nn.Module):
+    """Source tokens to outputs [batch, steps, hidden] and final states [layers, batch, hidden].
+
+    The final state is that after the last real token, whatever padding follows.
+    """
+
+    def __init__(self, tokens: int, embedding: int, hidden: int, layers: int, dropout: float) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(tokens, embedding, padding_idx=PAD)
+        self.dropout = nn.Dropout(dropout)
+        self.gru = nn.GRU(embedding, hidden, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0)
+
+    def forward(self, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        lengths = mask.sum(1).clamp(min=1).cpu()  # [batch]; packing refuses empty sequences
+        embedded = self.dropout(self.embedding(tokens))  # [batch, steps, embedding]
+        packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
+        outputs, state = self.gru(packed)
+        return pad_packed_sequence(outputs, batch_first=True, total_length=tokens.shape[1])[0], state
+
+
+class AttentionDecoder(nn.Module):
+    """At each step the top state asks the encoder's outputs, and the answer goes in with the token."""
+
+    def __init__(self, tokens: int, embedding: int, hidden: int, layers: int, dropout: float) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(tokens, embedding, padding_idx=PAD)
+        self.dropout = nn.Dropout(dropout)
+        self.attention = AdditiveAttention(hidden, hidden, hidden)
+        self.gru = nn.GRU(embedding + hidden, hidden, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0)
+        self.output = nn.Linear(hidden, tokens)
+
+    def forward(self, tokens: Tensor, memory: Memory, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores [batch, steps, tokens] after each token, and the next state [layers, batch, hidden].
+
+        tokens int64 [batch, steps]: what came before; state [layers, batch, hidden].
+        """
+        outputs = []
+        for embedded in self.dropout(self.embedding(tokens)).split(1, dim=1):  # steps of [batch, 1, embedding]
+            query = state[-1][:, None]  # [batch, 1, hidden]
+            context = self.attention(query, memory.keys, memory.outputs, memory.mask)  # [batch, 1, hidden]
+            output, state = self.gru(torch.cat([context, embedded], dim=-1), state)  # [batch, 1, hidden]
+            outputs.append(output)
+        return self.output(self.dropout(torch.cat(outputs, dim=1))), state  # [batch, steps, tokens]
+
+
+class EncoderDecoder(nn.Module):
+    """Translation with teacher forcing in training and greedy search to answer.
+
+    steps: the most tokens it answers, the end mark included.
+    """
+
+    def __init__(
+        self, source: int, target: int, steps: int, embedding: int, hidden: int, layers: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.steps = steps
+        self.encoder = Encoder(source, embedding, hidden, layers, dropout)
+        self.decoder = AttentionDecoder(target, embedding, hidden, layers, dropout)
+
+    def encode(self, batch: Batch) -> tuple[Memory, Tensor]:
+        """Memory of the source, and the decoder's first state: the encoder's last."""
+        longest = max(1, int(batch["source_mask"].sum(1).max()))  # padding beyond it is nobody's
+        tokens, mask = batch["source"][:, :longest], batch["source_mask"][:, :longest]  # [batch, longest]
+        outputs, state = self.encoder(tokens, mask)
+        return Memory(outputs, self.decoder.attention.project(outputs), mask), state
+
+    def forward(self, batch: Batch, state: None = None) -> tuple[Tensor, None]:
+        """Scores [batch, longest target, tokens] for ``labels``, given the tokens before each.
+
+        batch: ``source`` int64 and ``source_mask`` bool [batch, source steps],
+        ``decoder_inputs`` int64 [batch, steps], of which padding common to all is left out.
+        """
+        memory, first = self.encode(batch)
+        longest = int((batch["decoder_inputs"] != PAD).sum(1).max())
+        return self.decoder(batch["decoder_inputs"][:, :longest], memory, first)[0], None
+
+    @torch.no_grad()
+    def decode(self, batch: Batch) -> Tensor:
+        """Greedy search: int64 [batch, steps], padded after the end mark.
+
+        Padding, begin and unknown are never answered: they are no words.
+        """
+        memory, state = self.encode(batch)
+        answer = batch["source"].new_full((len(batch["source"]), self.steps), PAD)  # [batch, steps]
+        token = torch.full_like(answer[:, :1], BOS)  # [batch, 1]
+        ended = torch.zeros_like(token, dtype=torch.bool)  # [batch, 1]
+        for step in range(self.steps):
+            scores, state = self.decoder(token, memory, state)  # [batch, 1, tokens]
+            scores[..., [PAD, UNK, BOS]] = -torch.inf
+            token = scores.argmax(-1).masked_fill(ended, PAD)  # [batch, 1]
+            answer[:, step] = token[:, 0]
+            ended |= token == EOS
+            if ended.all():
+                break
+        return answer

@@ -1,0 +1,56 @@
+"""Feed-forward networks over ``numbers``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor, nn
+
+from pipeline.core.types import Batch
+
+ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "gelu": nn.GELU, "silu": nn.SiLU}
+NORMALIZATIONS = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
+
+
+class Affine(nn.Module):
+    """One affine layer: linear regression, or the logits of softmax regression."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__()
+        self.affine = nn.Linear(inputs, outputs)
+
+    def forward(self, batch: Batch, state: None = None) -> tuple[Tensor, None]:
+        return self.affine(batch["numbers"]), None  # [batch, inputs] -> [batch, outputs]
+
+    def importance(self, names: Mapping[str, Sequence[str]]) -> dict[str, float]:
+        """Mean absolute weight of each input; comparable where inputs are standardised."""
+        weights = self.affine.weight.detach().abs().mean(dim=0).tolist()  # [outputs, inputs] -> [inputs]
+        return dict(zip(names.get("numbers") or map(str, range(len(weights))), weights, strict=True))
+
+
+class MultilayerPerceptron(nn.Module):
+    """Hidden layers of affine, normalisation, activation, dropout; then an affine layer (D2L ch. 5)."""
+
+    def __init__(
+        self,
+        inputs: int,
+        hidden: Sequence[int],
+        outputs: int,
+        activation: str = "relu",
+        dropout: float = 0.0,
+        normalization: str | None = None,
+    ):
+        super().__init__()
+        layers: list[nn.Module] = []
+        for width in hidden:
+            layers.append(nn.Linear(inputs, width))
+            if normalization is not None:
+                layers.append(NORMALIZATIONS[normalization](width))
+            layers.append(ACTIVATIONS[activation]())
+            if dropout > 0:
+                layers.append(nn.Dropout(dropout))
+            inputs = width
+        self.layers = nn.Sequential(*layers, nn.Linear(inputs, outputs))
+
+    def forward(self, batch: Batch, state: None = None) -> tuple[Tensor, None]:
+        return self.layers(batch["numbers"]), None  # [batch, inputs] -> [batch, outputs]

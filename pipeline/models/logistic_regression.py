@@ -1,0 +1,51 @@
+"""Logistic regression, multinomial where there are more than two classes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from pipeline.core.registry import settings
+from pipeline.core.types import Spec, Task
+from pipeline.models import models
+
+if TYPE_CHECKING:
+    from pipeline.models.estimators.linear import LinearEstimator
+
+
+@models.register("logistic_regression")
+@settings
+class LogisticRegression:
+    """scikit-learn's LogisticRegression.
+
+    C: inverse of the penalty's strength.
+    l1_ratio: 0 is the L2 penalty, 1 the L1, between them the elastic net (slower: solver saga).
+    """
+
+    name: ClassVar[str]
+    tasks: ClassVar[tuple[str, ...]] = ("classification",)
+    needs: ClassVar[frozenset[str]] = frozenset({"numbers"})
+    learner: ClassVar[str] = "estimator"
+
+    C: float = Field(default=1.0, gt=0)
+    l1_ratio: float = Field(default=0.0, ge=0, le=1)
+    class_weight: Literal["balanced"] | None = None
+    max_iter: int = Field(default=1000, ge=1)
+
+    def build(self, spec: Spec, task: Task, seed: int) -> LinearEstimator:
+        from pipeline.models.estimators.linear import LinearEstimator
+
+        return LinearEstimator(self.name, spec, task, seed, self.solver)
+
+    def solver(self, seed: int) -> Any:
+        from sklearn.linear_model import LogisticRegression
+
+        return LogisticRegression(
+            C=self.C,
+            l1_ratio=self.l1_ratio,
+            class_weight=self.class_weight,
+            max_iter=self.max_iter,
+            solver="saga" if self.l1_ratio else "lbfgs",
+            random_state=seed,
+        )

@@ -1,0 +1,32 @@
+"""Model ``softmax``: softmax regression (D2L ch. 4)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pipeline.core.registry import PartOf, settings
+from pipeline.core.types import Spec, Task
+from pipeline.models import models
+from pipeline.models.initialization import initializations, initialize
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@models.register("softmax")
+@settings
+class Softmax:
+    """One affine layer on ``numbers`` gives the logits; the task takes their softmax."""
+
+    tasks: ClassVar[tuple[str, ...]] = ("classification",)
+    needs: ClassVar[frozenset[str]] = frozenset({"numbers"})
+    learner: ClassVar[str] = "neural"
+
+    initialization: Annotated[Any, PartOf(initializations)] = "normal"
+
+    def build(self, spec: Spec, task: Task, seed: int) -> nn.Module:
+        from pipeline.models.layers.feed_forward import Affine
+
+        network = Affine(spec.shapes["numbers"][0], spec.outputs)
+        initialize(network, self.initialization)
+        return network

@@ -1,0 +1,121 @@
+"""Source ``files``: a folder or an archive that lies somewhere already."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from pipeline.core.errors import UserError
+from pipeline.core.paths import project_root
+from pipeline.core.registry import settings
+from pipeline.sources import sources
+from pipeline.sources.archives import extract, is_archive, is_litter, unpack
+from pipeline.sources.names import shown
+from pipeline.sources.tables import DELIMITERS, SUFFIXES, find_table, read_table, write_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+USUAL_NAMES = {
+    "train": ("train", "training"),
+    "test": ("test", "testing"),
+    "sample_submission": ("sample_submission", "sampleSubmission", "SampleSubmission", "gender_submission"),
+    "solution": ("solution", "test_solution"),
+}
+
+Missing = Annotated[tuple[str, ...], Field(min_length=1)]
+"""The strings that stand for a missing value in the raw files."""
+
+
+@sources.register("files")
+@settings
+class Files:
+    """A competition's files in a folder, or in a zip or tar archive.
+
+    path: relative to the project, or absolute.
+    train, test, sample_submission, solution: names within it; found by the usual names where they
+    are not said. The first two are needed.
+    encoding: of the text files; they are written to the project in UTF-8.
+    """
+
+    path: str
+    train: str | None = None
+    test: str | None = None
+    sample_submission: str | None = None
+    solution: str | None = None
+    missing: Missing = ("", "NA")
+    encoding: str = "utf-8"
+
+    def fetch(self, folder: Path, competition: str) -> None:
+        """Copy or unpack the tables into ``folder`` in their own format, each read once as a check.
+
+        Raises UserError for files that are missing, ambiguous or no proper tables.
+        """
+        path = project_root() / self.path
+        if path.is_dir():
+            self.bring(path, folder, shown(path))
+        elif path.is_file() and is_archive(path):
+            with tempfile.TemporaryDirectory() as aside:
+                extract(path, Path(aside, "unpacked"))
+                self.bring(Path(aside, "unpacked"), folder, shown(path))
+        elif path.exists():
+            raise UserError(f"{shown(path)}: neither a folder nor an archive; name the folder that the files lie in")
+        else:
+            raise UserError(f"{shown(path)}: no such folder or archive; check the path of {competition}'s source")
+
+    def bring(self, origin: Path, folder: Path, name: str) -> None:
+        """Copy the tables from the folder ``origin``, which messages call ``name``."""
+        found = {}
+        for role, usual in USUAL_NAMES.items():
+            named = getattr(self, role)
+            table = origin / named if named is not None else _find(origin, usual)
+            if table is not None and not table.is_file():
+                raise UserError(f"{name}: no file '{named}' in it, which source.{role} names")
+            if table is None and role in ("train", "test"):
+                raise UserError(f"{name}: no {role} file in it (such as {role}.csv); name it in source.{role}")
+            if table is not None:
+                found[role] = table
+        folder.mkdir(parents=True, exist_ok=True)
+        images = {role: table for role, table in found.items() if table.suffix == ".npz"}
+        for role, table in found.items():
+            if role not in images:
+                self._copy(table, folder, role)
+        if images:
+            from pipeline.sources.arrays import tables_from_arrays
+
+            sample = find_table(folder, "sample_submission")
+            frames = tables_from_arrays(images, None if sample is None else read_table(sample))
+            for role, frame in frames.items():
+                write_table(frame, folder / f"{role}.parquet")
+
+    def _copy(self, table: Path, folder: Path, role: str) -> None:
+        self._check(read_table(table, missing=self.missing, encoding=self.encoding))
+        if table.suffix in (".gz", ".zip"):
+            inner, data = unpack(table)
+            target = folder / f"{role}{Path(inner).suffix}"
+            target.write_bytes(data)
+        else:
+            target = folder / f"{role}{table.suffix}"
+            shutil.copyfile(table, target)
+        if target.suffix in DELIMITERS and self.encoding.lower() not in ("utf-8", "utf8"):
+            target.write_bytes(target.read_bytes().decode(self.encoding).encode())
+
+    def _check(self, frame: pd.DataFrame) -> None:
+        """A table that could be read is good enough here; what it says is settled later."""
+
+
+def _find(origin: Path, stems: tuple[str, ...]) -> Path | None:
+    """The table of one of these stems in ``origin``, or in the one folder below it that has it."""
+    for stem in stems:
+        if (table := find_table(origin, stem)) or (table := _arrays(origin, stem)):
+            return table
+    return None
+
+
+def _arrays(origin: Path, stem: str) -> Path | None:
+    path = origin / f"{stem}.npz"
+    return path if path.is_file() else None

@@ -1,0 +1,216 @@
+"""Tables read by one rule and written whole: CSV, TSV (also in gz and zip) and parquet.
+
+The rule for text files: only the strings in ``missing`` are missing. A column whose every other
+value is exactly how a whole number is written is int64; one of decimal numbers is float64;
+anything else is text, unchanged (``007`` is a code, ``True`` a word, dates stay as written).
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.core.errors import UserError
+from pipeline.core.files import whole_file
+from pipeline.sources.archives import unpack
+from pipeline.sources.names import shown
+from pipeline.sources.table_faults import explain, header_of, no_rows, nul_byte, scan
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+SUFFIXES = tuple(kind + packed for kind in (".csv", ".tsv") for packed in ("", ".gz", ".zip")) + (".parquet", ".zip")
+BLOCK = 16 << 20
+EXACT = 2**53
+"""Whole numbers up to this survive a float64."""
+
+
+def find_table(folder: Path, stem: str) -> Path | None:
+    """``folder/stem`` with the first of ``SUFFIXES`` that is there."""
+    for suffix in SUFFIXES:
+        if (path := folder / f"{stem}{suffix}").is_file():
+            return path
+    return None
+
+
+def read_table(path: Path, *, missing: Sequence[str] = ("", "NA"), encoding: str = "utf-8") -> pd.DataFrame:
+    """Read a table whole.
+
+    Returns columns of dtype int64, float64 (also whole numbers with some missing) and ``str``.
+    A column with nothing but missing values is float64. Parquet follows the same rule: booleans,
+    dates and categories become text, and nulls are missing as well as the strings in ``missing``.
+
+    Raises UserError naming file, line (of the file, where the row begins), column and rule: no such
+    file, nothing in it, no rows, wrong encoding, a row too long or too short, a column name that
+    stands twice, NUL bytes, a quote never closed.
+    """
+    path = Path(path)
+    name = shown(path)
+    if not path.is_file():
+        raise UserError(f"{name}: no such file; check the source's path, or run `dvc repro` if it should be made")
+    if path.suffix == ".parquet":
+        return _read_parquet(path, name, missing)
+    inner, data = unpack(path) if path.suffix in (".gz", ".zip") else (path.name, path.read_bytes())
+    suffix = Path(inner).suffix
+    if suffix not in DELIMITERS:
+        raise UserError(f"{name}: '{inner}' is no table to read here; use .csv, .tsv (also in .gz, .zip) or .parquet")
+    return _read_text(data, name, DELIMITERS[suffix], missing, encoding)
+
+
+def _read_text(data: bytes, name: str, delimiter: str, missing: Sequence[str], encoding: str) -> pd.DataFrame:
+    import pyarrow as pa
+    import pyarrow.csv
+
+    data = _to_utf8(data, name, encoding)
+    if 0 in data:
+        raise UserError(nul_byte(data, name))
+    columns = header_of(data, name, delimiter)
+    try:
+        # Threads change the order in which faults turn up, never the values.
+        table = pa.csv.read_csv(
+            io.BytesIO(data),
+            read_options=pa.csv.ReadOptions(block_size=BLOCK),
+            parse_options=pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+            convert_options=pa.csv.ConvertOptions(
+                column_types={column: pa.string() for column in columns.written},
+                null_values=list(missing),
+                strings_can_be_null=True,
+            ),
+        )
+    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+        explain(data, name, delimiter, columns, str(error))
+    # A lost quote runs rows together, and then only the count of lines or of quotes can tell.
+    lines = data.count(b"\n") + (not data.endswith(b"\n"))
+    if data.count(b'"') % 2 or (lines != table.num_rows + 1 and b'"' in data):
+        scan(data, name, delimiter, columns)
+    if table.num_rows == 0:
+        raise UserError(no_rows(name))
+    return _to_pandas(table, columns.names, name, missing=())
+
+
+def _to_utf8(data: bytes, name: str, encoding: str) -> bytes:
+    try:
+        codec = codecs.lookup(encoding).name
+    except LookupError:
+        raise UserError(f"{name}: no encoding '{encoding}' is known; use utf-8, cp1252, latin-1, utf-16, ...") from None
+    if codec not in ("utf-8", "utf-8-sig", "ascii"):
+        try:
+            data = data.decode(codec).encode()
+        except UnicodeDecodeError as error:
+            line = data.count(b"\n", 0, error.start) + 1
+            raise UserError(f"{name} line {line}: not valid {encoding}; set the source's encoding right") from None
+    return data.removeprefix(codecs.BOM_UTF8)
+
+
+def _read_parquet(path: Path, name: str, missing: Sequence[str]) -> pd.DataFrame:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    try:
+        table = pa.parquet.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(f"{name}: not a whole parquet file ({' '.join(str(error).split())}); write it again") from None
+    names = table.column_names
+    if doubled := [column for column in names if names.count(column) > 1]:
+        raise UserError(f"{name}: the column name '{doubled[0]}' stands twice; each column needs its own name")
+    if table.num_rows == 0:
+        raise UserError(no_rows(name))
+    return _to_pandas(table, [str(column) for column in names], name, missing)
+
+
+def _to_pandas(table: pa.Table, names: Sequence[str], name: str, missing: Sequence[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    columns = table.columns
+    del table
+    typed = {}
+    for column in reversed(names):  # from the end, so that each Arrow column is freed once it is typed
+        typed[column] = _typed(columns.pop(), f"{name} column '{column}'", missing).to_pandas()
+    return pd.DataFrame({column: typed[column] for column in names}, copy=False)
+
+
+def _typed(values: pa.ChunkedArray, where: str, missing: Sequence[str]) -> pa.ChunkedArray:
+    """One column as int64, float64 or string."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = values.type
+    if pa.types.is_integer(kind):
+        return values.cast(pa.int64())
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind):
+        return values.cast(pa.float64())
+    if pa.types.is_boolean(kind):
+        return pc.if_else(values, "True", "False")
+    try:
+        text = values.cast(pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise UserError(f"{where}: holds {kind}; a column holds numbers, texts, booleans or dates") from None
+    if missing and not (pa.types.is_temporal(kind)):
+        text = pc.if_else(pc.is_in(text, pa.array(missing, pa.string())), None, text)
+    if text.null_count == len(text):
+        return text.cast(pa.float64())
+    return text if kind != pa.string() or missing else _number(text)
+
+
+def _number(text: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Text as int64 or float64 where that loses nothing, else as it is."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    trimmed, decimal = text, _cast(text, pa.float64())
+    if decimal is None and _any(pc.match_substring_regex(text, r"^ | $")):
+        trimmed = pc.ascii_trim(text, " ")
+        decimal = _cast(trimmed, pa.float64())
+    if decimal is None or _any(pc.is_nan(decimal)):
+        return text
+    whole = _cast(trimmed, pa.int64())
+    if whole is not None:
+        as_written = not _any(pc.not_equal(whole.cast(pa.string()), trimmed))
+        exact = not whole.null_count or not _any(pc.greater(pc.abs(decimal), EXACT))
+        return whole if as_written and exact else text
+    code = _any(pc.match_substring_regex(trimmed, r"^([+]|-?0[0-9])"))
+    # Whole, and yet over int64: an identifier that a float64 would round.
+    identifier = _any(pc.greater(pc.abs(decimal), 2.0**62)) and not _any(pc.match_substring_regex(trimmed, "[.eEi]"))
+    return text if code or identifier else decimal
+
+
+def _cast(text: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray | None:
+    import pyarrow as pa
+
+    try:
+        return text.cast(kind)
+    except pa.ArrowInvalid:
+        return None
+
+
+def _any(mask: pa.ChunkedArray) -> bool:
+    import pyarrow.compute as pc
+
+    return bool(pc.any(mask).as_py())
+
+
+def write_table(frame: pd.DataFrame, path: Path, *, missing: str = "") -> None:
+    """Write a table by its suffix (.csv, .tsv, .parquet), whole or not at all.
+
+    missing: what stands for a missing value in a text file. Lines end in LF, text is UTF-8,
+    and floats keep every digit.
+    """
+    path = Path(path)
+    if path.suffix not in (*DELIMITERS, ".parquet"):
+        raise UserError(f"{shown(path)}: a table is written as .csv, .tsv or .parquet, got '{path.suffix}'")
+    with whole_file(path) as aside:
+        if path.suffix == ".parquet":
+            frame.to_parquet(aside, index=False)
+            return
+        # The csv module leaves a lone CR unquoted, and a reader would end the row there.
+        returns = any(frame[column].str.contains("\r").any() for column in frame.select_dtypes("str"))
+        quoting = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
+        delimiter = DELIMITERS[path.suffix]
+        with aside.open("w", encoding="utf-8", newline="") as stream:
+            frame.to_csv(stream, index=False, sep=delimiter, na_rep=missing, quoting=quoting, lineterminator="\n")

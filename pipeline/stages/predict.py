@@ -1,0 +1,34 @@
+"""New raw rows and the blended final models -> predictions in the submission's columns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.core.errors import UserError
+from pipeline.core.files import read_json, whole_file
+from pipeline.core.paths import CompetitionPaths, ModelPaths
+from pipeline.stages.project import load_project
+
+
+def run(name: str, rows: Path, out: Path) -> None:
+    from pipeline.core.seeds import fix_threads
+
+    config = load_project()
+    fix_threads(config.execution.threads)
+    competition = config.competition(name)
+    weights = read_json(CompetitionPaths(name).blend)["weights"]
+
+    from pipeline.sources.tables import read_table
+    from pipeline.training.predictor import Answering, FinalModel
+
+    source = competition.source
+    raw = read_table(rows, missing=source.missing, encoding=getattr(source, "encoding", "utf-8"))
+    if out.suffix != ".csv":
+        raise UserError(f"--out: predictions are written as CSV, got {out.name!r}")
+    models = {
+        model: FinalModel.load(ModelPaths(name, model).final) for model, weight in weights.items() if weight > 0
+    }
+    submission = read_json(ModelPaths(name, next(iter(models))).final / "answer.json")["submission"]
+    answer = Answering(models, weights, submission).answer(raw, where=rows.name)
+    with whole_file(out) as aside:
+        answer.to_csv(aside, index=False, lineterminator="\n")

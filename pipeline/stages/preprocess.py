@@ -1,0 +1,100 @@
+"""``raw/`` -> ``rows/`` (typed, with folds), ``schema.json``, ``features/`` (fitted encoders)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core.config import CompetitionConfig, Config
+from pipeline.core.errors import UserError
+from pipeline.core.files import digest, digest_files, whole_folder, write_json
+from pipeline.core.paths import CompetitionPaths
+from pipeline.core.registry import settings_dict
+from pipeline.core.seeds import derive_seed
+from pipeline.core.types import Schema
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def run(config: Config, name: str) -> None:
+    competition, paths = config.competition(name), CompetitionPaths(name)
+    schema, train, test = _typed_rows(competition, paths)
+    train["fold"] = competition.split.assign(
+        train, competition.columns, task_is_class=competition.task.target_kind == "class"
+    )
+    with whole_folder(paths.features) as features, whole_folder(paths.rows) as rows:
+        for set_name in competition.features:
+            _fit_encoders(competition, set_name, schema, train, test, features / set_name)
+        train.to_parquet(rows / "train.parquet", index=False)
+        test.to_parquet(rows / "test.parquet", index=False)
+        parts = {set_name: settings_dict(part) for set_name, part in competition.features.items()}
+        facts = {
+            "digest": digest(digest_files(paths.raw), schema.to_json(), parts, train["fold"].tolist()),
+            "train_rows": len(train),
+            "test_rows": len(test),
+            "folds": int(train["fold"].max()) + 1,
+            "statistics": {set_name: part.statistics for set_name, part in competition.features.items()},
+        }
+        write_json(rows / "facts.json", facts)
+        write_json(paths.schema, schema.to_json())
+
+
+def _typed_rows(competition: CompetitionConfig, paths: CompetitionPaths) -> tuple[Schema, pd.DataFrame, pd.DataFrame]:
+    """Read, check, settle the types once, and apply them to both files."""
+    from pipeline.features.raw_checks import check_raw
+    from pipeline.features.schema import apply, check, settle
+    from pipeline.sources.tables import find_table, read_table
+
+    source, columns = competition.source, competition.columns
+
+    def read(stem: str) -> tuple[pd.DataFrame, str]:
+        path = find_table(paths.raw, stem)
+        if path is None:
+            raise UserError(f"{paths.raw.name}: no {stem} file; the source '{source.name}' brought none")
+        return read_table(path, missing=source.missing, encoding=getattr(source, "encoding", "utf-8")), path.name
+
+    (train_raw, train_file), (test_raw, test_file) = read("train"), read("test")
+    facts: dict[str, Any] = {
+        "id": columns.id,
+        "target": columns.target,
+        "drop": columns.drop,
+        "keep": [column for column in (columns.group, columns.time, columns.fold) if column],
+        "task_is_class": competition.task.target_kind == "class",
+        "target_is_number": competition.task.target_kind == "number",
+        "missing": source.missing,
+        "where": train_file,
+    }
+    check_raw(train_raw, test_raw, test_where=test_file, **facts)
+    schema = settle(train_raw, test_raw, types=columns.types, **facts)
+    train = apply(schema, train_raw, training=True, where=train_file)
+    test = apply(schema, test_raw, training=False, where=test_file)
+    check(schema, train, train_file)
+    check(schema, test, test_file)
+    return schema, train, test
+
+
+def _fit_encoders(
+    competition: CompetitionConfig, set_name: str, schema: Schema, train: pd.DataFrame, test: pd.DataFrame, folder: Path
+) -> None:
+    """One encoder a fold, fitted on its training rows alone, and one on all training rows.
+
+    A feature set with ``statistics: train_and_test`` is fitted once on all rows, as the book
+    does it; the report says so.
+    """
+    import pandas as pd
+
+    part = competition.features[set_name]
+    fold = train["fold"].to_numpy()
+    folder.mkdir(parents=True)
+    joint = None
+    if part.statistics == "train_and_test":
+        rows = pd.concat([train.drop(columns=["fold", schema.target], errors="ignore"), test], ignore_index=True)
+        joint = part.fit(rows, schema, derive_seed(set_name)).state()
+    for k in [*range(int(fold.max()) + 1), None]:
+        path = folder / ("all.json" if k is None else f"fold-{k}.json")
+        if joint is not None:
+            write_json(path, joint)
+            continue
+        rows = train if k is None else train[competition.split.training_rows(fold, k)]
+        write_json(path, part.fit(rows, schema, derive_seed(set_name, k)).state())

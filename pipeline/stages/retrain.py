@@ -1,0 +1,78 @@
+"""Tuned settings, all training rows -> ``final/``: predictors, test predictions, own submission."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from pipeline.core.config import Config, ModelConfig
+from pipeline.core.files import read_json, whole_folder, write_json
+from pipeline.core.paths import CompetitionPaths, ModelPaths
+from pipeline.core.seeds import derive_seed
+from pipeline.stages.progress import progress_bar
+from pipeline.stages.records import model_record
+from pipeline.stages.submit import competition_submission, write_answer
+from pipeline.stages.tune import tuned_config
+from pipeline.training.cross_validation import fit, make_predictor
+from pipeline.training.data import TrainingData
+from pipeline.training.executors import make_executor
+from pipeline.training.predictor import FinalModel
+
+
+@dataclass(frozen=True)
+class FinalJob:
+    config: ModelConfig
+    rounds: int
+    number: int
+    folder: Path
+
+
+def fit_member(data: TrainingData, job: FinalJob) -> int:
+    """Fit one seed on every training row and save its predictor; gives its number."""
+    fold = data.fold(None)
+    seed = derive_seed(job.config.seed, "final", job.number)
+    fitted = fit(data, job.config, fold, seed=seed, rounds=job.rounds)
+    make_predictor(data, job.config, fold, fitted).save(job.folder)
+    return job.number
+
+
+def run(config: Config, name: str) -> None:
+    declared = config.model(name)
+    competition = config.competition(declared.competition)
+    paths = ModelPaths(competition.name, name)
+    tuned = tuned_config(competition, declared)
+    data = TrainingData(competition, tuned.features)
+    rounds = read_json(paths.tuned / "scores.json")["rounds"]
+    with model_record(data, tuned, "retrain") as record, whole_folder(paths.final) as folder:
+        if tuned.retrain.mode == "folds":
+            members = len(data.folds)
+            copy_members(paths.tuned / "members", folder / "members", members)
+        else:
+            members = tuned.retrain.seeds
+            jobs = [FinalJob(tuned, rounds, i, folder / "members" / str(i)) for i in range(members)]
+            done = make_executor(config.execution).map(partial(fit_member, data), jobs)
+            for _ in progress_bar(done, members, f"{name}: final"):
+                pass
+        write_json(folder / "final.json", {"members": members, "rounds": rounds, "mode": tuned.retrain.mode})
+        predictions = FinalModel.load(folder).predict(read_test_rows(competition.name))
+        predictions.to_parquet(folder / "predictions.parquet", index=False)
+        submission = competition_submission(competition, data.schema, predictions)
+        submission.to_csv(folder / "submission.csv", index=False, lineterminator="\n")
+        write_answer(competition, folder, {name: "."}, {name: 1.0})
+        record.metrics({"rounds": rounds, "members": members})
+        record.model(folder, name=name, register=competition.name, alias=None)
+
+
+def copy_members(source: Path, target: Path, members: int) -> None:
+    """Take over the folds' predictors of the best trial."""
+    import shutil
+
+    for i in range(members):
+        shutil.copytree(source / str(i), target / str(i))
+
+
+def read_test_rows(competition: str):
+    import pandas as pd
+
+    return pd.read_parquet(CompetitionPaths(competition).test_rows)

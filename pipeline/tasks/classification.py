@@ -1,0 +1,60 @@
+"""Task ``classification``: one of two or more classes a row (D2L ch. 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pipeline.core.registry import settings
+from pipeline.core.types import Batch, Schema, Spec
+from pipeline.tasks import tasks
+from pipeline.tasks.targets import ClassTarget, weighted_mean
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import torch
+    from torch import nn
+
+
+@tasks.register("classification")
+@settings
+class Classification:
+    """Raw answers are one logit a class, two for two classes; predictions are their softmax."""
+
+    losses: ClassVar[tuple[str, ...]] = ("cross_entropy",)
+    numeric: ClassVar[bool] = True
+
+    def fit_target(self, target: pd.Series | None, schema: Schema) -> ClassTarget:
+        return ClassTarget(schema.classes)
+
+    def restore_target(self, state: Mapping[str, Any], schema: Schema) -> ClassTarget:
+        return ClassTarget(tuple(state["classes"]))
+
+    def outputs(self, schema: Schema, spec: Spec) -> int:
+        return len(schema.classes)
+
+    def loss(self, output: torch.Tensor, batch: Batch, criterion: Callable[..., torch.Tensor]) -> torch.Tensor:
+        return criterion(output, batch["target"]).mean()  # [batch, classes] -> []
+
+    def answer(self, network: nn.Module, batch: Batch, state: Any) -> tuple[torch.Tensor, Any]:
+        """Logits [batch, classes]."""
+        return network(batch, state)
+
+    def predictions(self, raw: np.ndarray, target: ClassTarget, spec: Spec) -> pd.DataFrame:
+        """Logits [rows, classes] -> a probability column a class, in the schema's order, float64."""
+        import numpy as np
+        import pandas as pd
+
+        logits = np.asarray(raw, dtype=np.float64)
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))  # [rows, classes]
+        probabilities = powers / powers.sum(axis=1, keepdims=True)  # [rows, classes]
+        return pd.DataFrame(probabilities, columns=[str(level) for level in target.classes])
+
+    def average(self, frames: Sequence[pd.DataFrame], weights: Sequence[float], target: ClassTarget) -> pd.DataFrame:
+        """The mean of probabilities."""
+        import pandas as pd
+
+        names = [str(level) for level in target.classes]
+        mean = weighted_mean([frame[names].to_numpy() for frame in frames], weights)  # [rows, classes]
+        return pd.DataFrame(mean, columns=names, index=frames[0].index)

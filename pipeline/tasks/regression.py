@@ -1,0 +1,60 @@
+"""Task ``regression``: one number a row (D2L ch. 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pipeline.core.registry import settings
+from pipeline.core.types import Batch, Schema, Spec
+from pipeline.tasks import tasks
+from pipeline.tasks.targets import NumberTarget, Transform, fit_number_target, number_target, weighted_mean
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import torch
+    from torch import nn
+
+
+@tasks.register("regression")
+@settings
+class Regression:
+    """target: how the number goes into training: none, log, log1p or standardise. Predictions
+    come back in its own units, and are averaged where the loss lives: the mean of logarithms."""
+
+    losses: ClassVar[tuple[str, ...]] = ("squared", "absolute", "huber")
+    numeric: ClassVar[bool] = True
+
+    target: Transform = "none"
+
+    def fit_target(self, target: pd.Series | None, schema: Schema) -> NumberTarget:
+        if target is None:
+            raise ValueError("regression needs a target column")
+        return fit_number_target(self.target, target)
+
+    def restore_target(self, state: Mapping[str, Any], schema: Schema) -> NumberTarget:
+        return number_target(state)
+
+    def outputs(self, schema: Schema, spec: Spec) -> int:
+        return 1
+
+    def loss(self, output: torch.Tensor, batch: Batch, criterion: Callable[..., torch.Tensor]) -> torch.Tensor:
+        return criterion(output, batch["target"]).mean()  # [batch, 1] -> []
+
+    def answer(self, network: nn.Module, batch: Batch, state: Any) -> tuple[torch.Tensor, Any]:
+        """[batch, 1], in the units of the loss."""
+        return network(batch, state)
+
+    def predictions(self, raw: np.ndarray, target: NumberTarget, spec: Spec) -> pd.DataFrame:
+        """[rows, 1] or [rows] -> column ``prediction``, float64, in the target's own units."""
+        import pandas as pd
+
+        return pd.DataFrame({"prediction": target.backward(raw.reshape(-1))})  # [rows, 1] -> [rows]
+
+    def average(self, frames: Sequence[pd.DataFrame], weights: Sequence[float], target: NumberTarget) -> pd.DataFrame:
+        import pandas as pd
+
+        values = [target.forward(frame["prediction"].to_numpy()) for frame in frames]
+        mean = target.backward(weighted_mean(values, weights))  # [rows]
+        return pd.DataFrame({"prediction": mean}, index=frames[0].index)

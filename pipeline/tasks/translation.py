@@ -1,0 +1,60 @@
+"""Translation: a text for a text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pipeline.core.registry import settings
+from pipeline.core.text import EOS, PAD, detokenize
+from pipeline.core.types import Batch, Schema, Spec, Target
+from pipeline.tasks import tasks
+from pipeline.tasks.made_by_encoder import MadeByEncoder
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from torch import Tensor
+
+
+@tasks.register("translation")
+@settings
+class Translation:
+    """Predicts a text. The loss is taken token by token, the earlier ones given."""
+
+    losses: ClassVar[tuple[str, ...]] = ("cross_entropy",)
+    numeric: ClassVar[bool] = False
+
+    def fit_target(self, target: pd.Series | None, schema: Schema) -> Target:
+        return MadeByEncoder()
+
+    def restore_target(self, state: Mapping[str, Any], schema: Schema) -> Target:
+        return MadeByEncoder()
+
+    def outputs(self, schema: Schema, spec: Spec) -> int:
+        return spec.sizes["target"]
+
+    def loss(self, output: Tensor, batch: Batch, criterion: Callable[..., Tensor]) -> Tensor:
+        """Mean over the tokens that are not padding; scores [batch, steps, tokens]."""
+        labels = batch["labels"][:, : output.shape[1]]  # [batch, steps]; the rest is padding for all
+        mask = labels != PAD
+        return criterion(output[mask], labels[mask]).mean()  # [kept, tokens], [kept] -> [kept] -> scalar
+
+    def answer(self, network: Any, batch: Batch, state: Any) -> tuple[Tensor, Any]:
+        """Token indices [batch, steps] by the network's own search."""
+        return network.decode(batch), state
+
+    def predictions(self, raw: np.ndarray, target: Target, spec: Spec) -> pd.DataFrame:
+        """Token indices [rows, steps] to texts; what follows the end mark is left out."""
+        import pandas as pd
+
+        vocabulary = spec.vocabularies["target"]
+        texts = []
+        for indices in raw.astype("int64").tolist():
+            indices = indices[: indices.index(EOS)] if EOS in indices else indices
+            texts.append(detokenize(vocabulary[index] for index in indices if index != PAD))
+        return pd.DataFrame({"prediction": pd.Series(texts, dtype="str")})
+
+    def average(self, frames: Sequence[pd.DataFrame], weights: Sequence[float], target: Target) -> pd.DataFrame:
+        """Texts have no mean: those of the model with the largest weight, the first of equals."""
+        return frames[max(range(len(frames)), key=lambda i: weights[i])]

@@ -1,0 +1,37 @@
+"""Raw rows -> the answers a submission holds, as an MLflow model.
+
+This file itself is the model ("models from code"): MLflow copies it beside the answering
+folder and Podium's code, and runs it when the model is loaded. So nothing is pickled.
+
+The model has no signature. A signature enforces types, and would refuse raw rows whose
+whole-number columns have missing values in one file and none in another.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import mlflow
+from mlflow.pyfunc import PythonModel
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow.pyfunc import PythonModelContext
+
+
+class Answering(PythonModel):
+    """Answers raw rows with the id and target columns of a submission."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        from pathlib import Path
+
+        from pipeline.training.predictor import load_answering
+
+        self.answering = load_answering(Path(context.artifacts["answering"]))
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """model_input: rows with the raw files' columns, in any order; the target may be missing."""
+        return self.answering.answer(model_input)
+
+
+mlflow.models.set_model(Answering())

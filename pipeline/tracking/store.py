@@ -1,0 +1,82 @@
+"""The tracking store: where it is, whether it answers, and MLflow made ready for it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from pipeline.core.files import lock
+from pipeline.core.paths import project_root, state_folder
+from pipeline.tracking.redact import redact
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+# MLflow's own limits would hold a dead server's caller for many minutes.
+BOUNDED = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
+
+
+class Unavailable(Exception):
+    """The store cannot be used now; what was to be written to it must be kept."""
+
+
+def tracking_uri() -> str:
+    """``MLFLOW_TRACKING_URI``, by default the project's ``mlflow.db``."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_root().resolve() / 'mlflow.db'}"
+
+
+def shown_uri() -> str:
+    """The tracking URI as it may be printed."""
+    return redact(tracking_uri())
+
+
+def is_server() -> bool:
+    return tracking_uri().startswith(("http://", "https://"))
+
+
+def database_file() -> Path | None:
+    """The file of an SQLite store."""
+    uri = tracking_uri()
+    return project_root() / uri.removeprefix("sqlite:///") if uri.startswith("sqlite:///") else None
+
+
+def artifact_location(experiment: str) -> str | None:
+    """Where a new experiment keeps its files: beside a database file, else the server's choice."""
+    return None if database_file() is None else (project_root().resolve() / "mlruns" / experiment).as_uri()
+
+
+def probe(timeout: float = 3.0) -> None:
+    """Raise Unavailable when nobody listens at the server's address. Costs no MLflow import."""
+    if not is_server():
+        return
+    parts = urlsplit(tracking_uri())
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    if parts.scheme in getproxies() and not proxy_bypass(host):
+        return  # only the proxy can tell
+    try:
+        socket.create_connection((host, port), timeout=timeout).close()
+    except OSError as error:
+        raise Unavailable(error.strerror or str(error)) from error
+
+
+def connect() -> MlflowClient:
+    """A client of the store. A database is created or upgraded by one process at a time:
+    several that open a fresh one at once crash. Takes 2 to 5 s."""
+    import logging
+
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    for name, value in BOUNDED.items():
+        os.environ.setdefault(name, value)
+    with lock(state_folder() / "store.lock", wait=120, held="the tracking store"):
+        import mlflow
+
+        for library in ("mlflow", "alembic"):
+            logging.getLogger(library).setLevel(logging.ERROR)
+        mlflow.set_tracking_uri(tracking_uri())
+        client = mlflow.MlflowClient()
+        client.search_experiments(max_results=1)
+    return client

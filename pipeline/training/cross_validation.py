@@ -1,0 +1,222 @@
+"""K-fold cross-validation of one model: a job a fold, one out-of-fold prediction a row."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import fmean, pstdev
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core.config import ModelConfig
+from pipeline.core.files import read_json, write_json
+from pipeline.core.seeds import derive_seed, seed_everything
+from pipeline.core.types import Executor, FitJob, Fitted
+from pipeline.training.data import FoldData, TrainingData
+from pipeline.training.predictor import Predictor
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class FoldJob:
+    """A fold to fit: its settings, and where to keep it (None: nowhere)."""
+
+    config: ModelConfig
+    fold: int
+    checkpoint: Path | None = None
+    """Folder where a finished fold waits for a run that was killed before the last one."""
+    predictor: Path | None = None
+    """Folder for the fold's own predictor, where retraining averages the folds' models."""
+
+
+@dataclass
+class FoldResult:
+    """What one fold gave. Scores are the competition's metric, in the target's own units."""
+
+    fold: int
+    train: float
+    valid: float
+    rounds: int
+    seconds: float
+    curves: dict[str, list[float]]
+    importance: dict[str, float] | None
+    index: np.ndarray
+    """Positions [validation rows] in the training table."""
+    predictions: pd.DataFrame
+
+
+def fit_fold(data: TrainingData, job: FoldJob) -> FoldResult:
+    """Fit one fold, or read it back where an earlier, killed run has finished it."""
+    place = job.checkpoint / f"fold-{job.fold}" if job.checkpoint else None
+    if place is not None and (place / "done.json").exists():
+        if job.predictor is not None:
+            shutil.copytree(place / "predictor", job.predictor)
+        return _read_result(place)
+    fold, task, metric = data.fold(job.fold), data.competition.task, data.competition.metric
+    if fold.valid is None or fold.valid_index is None:
+        raise ValueError("cross-validation needs validation rows")
+
+    def score(target: pd.Series, raw: np.ndarray) -> tuple[float, pd.DataFrame]:
+        predictions = task.predictions(raw, fold.target, fold.spec)
+        return metric.score(target, predictions), predictions
+
+    began = time.perf_counter()
+    fitted = fit(
+        data,
+        job.config,
+        fold,
+        seed=derive_seed(job.config.seed, "fold", job.fold),
+        score=lambda raw: score(fold.valid_target, raw)[0],
+        checkpoint=place / "fit" if place is not None else None,
+    )
+    valid_score, predictions = score(fold.valid_target, fitted.raw(fold.valid))
+    train_score, _ = score(fold.train_target, fitted.raw(fold.train))
+    result = FoldResult(
+        fold=job.fold,
+        train=train_score,
+        valid=valid_score,
+        rounds=fitted.rounds,
+        seconds=time.perf_counter() - began,
+        curves=fitted.curves,
+        importance=fitted.importance(),
+        index=fold.valid_index,
+        predictions=predictions,
+    )
+    if job.predictor is not None:
+        make_predictor(data, job.config, fold, fitted).save(job.predictor)
+        if place is not None:
+            shutil.copytree(job.predictor, place / "predictor", dirs_exist_ok=True)
+    if place is not None:
+        _write_result(place, result)
+    return result
+
+
+def fit(
+    data: TrainingData,
+    config: ModelConfig,
+    fold: FoldData,
+    *,
+    seed: int,
+    rounds: int | None = None,
+    score: Callable[[np.ndarray], float] | None = None,
+    checkpoint: Path | None = None,
+) -> Fitted:
+    """Seed everything and hand one learner one job."""
+    seed_everything(seed)
+    return config.fit.fit(
+        FitJob(
+            model=config.model,
+            task=data.competition.task,
+            spec=fold.spec,
+            train=fold.train,
+            valid=fold.valid,
+            seed=seed,
+            rounds=rounds,
+            score=score,
+            higher_is_better=data.competition.metric.higher_is_better,
+            checkpoint=checkpoint,
+        )
+    )
+
+
+def make_predictor(data: TrainingData, config: ModelConfig, fold: FoldData, fitted: Fitted) -> Predictor:
+    """Put together what answers raw rows."""
+    return Predictor(
+        schema=data.schema,
+        features=data.competition.features[config.features],
+        encoder=fold.encoder,
+        task=data.competition.task,
+        target=fold.target,
+        model=config.model,
+        learner=config.fit,
+        spec=fold.spec,
+        fitted=fitted,
+    )
+
+
+def cross_validate(
+    data: TrainingData,
+    config: ModelConfig,
+    executor: Executor,
+    *,
+    checkpoint: Path | None = None,
+    predictors: Path | None = None,
+) -> Iterator[FoldResult]:
+    """Fit every fold; yields results in the folds' order, as they become ready.
+
+    checkpoint: finished folds are kept there, for a rerun after a kill.
+    predictors: folder for the folds' own predictors, ``<predictors>/<fold>``.
+    Closing the iterator early stops the folds still running.
+    """
+    jobs = [FoldJob(config, k, checkpoint, predictors / str(k) if predictors else None) for k in data.folds]
+    return executor.map(partial(fit_fold, data), jobs)
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """All folds of one model, put together."""
+
+    folds: list[FoldResult]
+
+    @property
+    def score(self) -> float:
+        """Mean validation score of the folds."""
+        return fmean(fold.valid for fold in self.folds)
+
+    def out_of_fold(self) -> pd.DataFrame:
+        """One prediction a validated row: ``row`` (position), ``fold``, then the predictions."""
+        import pandas as pd
+
+        frames = [fold.predictions.assign(row=fold.index, fold=fold.fold) for fold in self.folds]
+        table = pd.concat(frames).sort_values("row", kind="stable", ignore_index=True)
+        return table[["row", "fold", *[name for name in table if name not in ("row", "fold")]]]
+
+    def scores(self) -> dict[str, Any]:
+        return {
+            "folds": [
+                {"fold": f.fold, "train": f.train, "valid": f.valid, "rounds": f.rounds} for f in self.folds
+            ],
+            "train": fmean(fold.train for fold in self.folds),
+            "valid": self.score,
+            "spread": pstdev(fold.valid for fold in self.folds),
+            "rounds": round(fmean(fold.rounds for fold in self.folds)),
+        }
+
+    def importance(self) -> dict[str, float] | None:
+        """Mean importance over the folds, largest first."""
+        known = [fold.importance for fold in self.folds if fold.importance]
+        if not known:
+            return None
+        names = sorted({name for part in known for name in part})
+        means = {name: fmean(part.get(name, 0.0) for part in known) for name in names}
+        return dict(sorted(means.items(), key=lambda item: -abs(item[1])))
+
+    def write(self, folder: Path) -> None:
+        """Write ``predictions.parquet``, ``scores.json``, ``curves.json``, ``importance.json``."""
+        self.out_of_fold().to_parquet(folder / "predictions.parquet", index=False)
+        write_json(folder / "scores.json", self.scores())
+        write_json(folder / "curves.json", [fold.curves for fold in self.folds])
+        write_json(folder / "importance.json", self.importance())
+
+
+def _write_result(place: Path, result: FoldResult) -> None:
+    place.mkdir(parents=True, exist_ok=True)
+    result.predictions.assign(row=result.index).to_parquet(place / "predictions.parquet", index=False)
+    facts = {
+        name: getattr(result, name) for name in ("fold", "train", "valid", "rounds", "seconds", "curves", "importance")
+    }
+    write_json(place / "done.json", facts)
+
+
+def _read_result(place: Path) -> FoldResult:
+    import pandas as pd
+
+    predictions = pd.read_parquet(place / "predictions.parquet")
+    index = predictions.pop("row").to_numpy()
+    return FoldResult(**read_json(place / "done.json"), index=index, predictions=predictions)

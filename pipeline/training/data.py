@@ -1,0 +1,97 @@
+"""Rows, folds and fitted encoders of one feature set, encoded once a fold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pipeline.core.config import CompetitionConfig
+from pipeline.core.files import read_json
+from pipeline.core.paths import CompetitionPaths
+from pipeline.core.types import Encoded, Encoder, Schema, Spec, Target
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+CACHE_BYTES = 1 << 30
+"""Encoded folds kept in memory between trials, at most; the rest is encoded anew."""
+
+
+@dataclass(frozen=True)
+class FoldData:
+    """One fold, encoded with what its training rows taught. ``valid`` is None for all rows."""
+
+    train: Encoded
+    valid: Encoded | None
+    train_target: pd.Series | None
+    valid_target: pd.Series | None
+    valid_index: np.ndarray | None
+    """Positions [validation rows] in the training table."""
+    spec: Spec
+    encoder: Encoder
+    target: Target
+
+    @property
+    def nbytes(self) -> int:
+        return sum(array.nbytes for part in (self.train, self.valid or {}) for array in part.values())
+
+
+class TrainingData:
+    """The training rows of a competition through one feature set."""
+
+    def __init__(self, competition: CompetitionConfig, feature_set: str):
+        import pandas as pd
+
+        self.competition = competition
+        self.feature_set = feature_set
+        self.paths = CompetitionPaths(competition.name)
+        self.facts = read_json(self.paths.rows / "facts.json")
+        self.schema = Schema.from_json(read_json(self.paths.schema))
+        self.rows = pd.read_parquet(self.paths.train_rows)
+        self.fold_of_row = self.rows["fold"].to_numpy()
+        self._folds: dict[int | None, FoldData] = {}
+
+    @property
+    def folds(self) -> range:
+        return range(int(self.fold_of_row.max()) + 1)
+
+    @property
+    def target(self) -> pd.Series:
+        return self.rows[self.schema.target]
+
+    def preload(self) -> None:
+        """Encode folds while they fit the cache, so that forked jobs share them."""
+        for k in self.folds:
+            if sum(fold.nbytes for fold in self._folds.values()) > CACHE_BYTES:
+                return
+            self._folds[k] = self.encode_fold(k)
+
+    def fold(self, k: int | None) -> FoldData:
+        """Fold ``k``, or all training rows for ``None``."""
+        return self._folds.get(k) or self.encode_fold(k)
+
+    def encode_fold(self, k: int | None) -> FoldData:
+        path = self.paths.encoder(self.feature_set, k)
+        encoder = self.competition.features[self.feature_set].restore(read_json(path), self.schema)
+        if k is None:
+            train_rows, valid_rows, valid_index = self.rows, None, None
+        else:
+            train_rows = self.rows[self.competition.split.training_rows(self.fold_of_row, k)]
+            valid_index = (self.fold_of_row == k).nonzero()[0]
+            valid_rows = self.rows.iloc[valid_index]
+        task, column = self.competition.task, self.schema.target
+        train_target = train_rows[column] if column else None
+        valid_target = valid_rows[column] if column and valid_rows is not None else None
+        target = task.fit_target(train_target, self.schema)
+
+        def encode(rows: pd.DataFrame, training: bool) -> Encoded:
+            encoded = encoder.encode(rows, training=training)
+            values = target.encode(rows[column]) if column else None
+            return encoded if values is None else {**encoded, "target": values}
+
+        spec = replace(encoder.spec, outputs=task.outputs(self.schema, encoder.spec))
+        valid = None if valid_rows is None else encode(valid_rows, False)
+        return FoldData(
+            encode(train_rows, True), valid, train_target, valid_target, valid_index, spec, encoder, target
+        )

@@ -1,0 +1,38 @@
+"""Where a network is trained, and the same bytes each time there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from pipeline.core.errors import UserError
+
+
+def find_device(wanted: str) -> torch.device:
+    """``auto`` is CUDA where there is one. Raises UserError when CUDA is asked for and absent."""
+    # cuBLAS reads it when CUDA starts, and is deterministic only with it.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    found = torch.cuda.is_available()
+    if wanted == "cuda" and not found:
+        raise UserError("fit.device: cuda needs a CUDA device and there is none; use auto or cpu")
+    return torch.device("cuda" if found and wanted != "cpu" else "cpu")
+
+
+@contextmanager
+def reproducible(device: torch.device) -> Iterator[None]:
+    """Torch's global random state is this fit's own inside and untouched outside; threads as the
+    job was given them; on CUDA only deterministic kernels, where there is a choice."""
+    if threads := os.environ.get("OMP_NUM_THREADS"):
+        torch.set_num_threads(int(threads))
+    on_cuda = device.type == "cuda"
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    with torch.random.fork_rng(devices=[torch.cuda.current_device()] if on_cuda else []):
+        if on_cuda:
+            torch.use_deterministic_algorithms(True, warn_only=True)
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(before[0], warn_only=before[1])

@@ -1,0 +1,80 @@
+"""Learners ``estimator`` and ``boosting``: models that a library fits (``pipeline.models.estimators``)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import AfterValidator, Field
+
+from pipeline.core.registry import PartOf, settings
+from pipeline.core.types import FitJob, Model, Spec, Task
+from pipeline.tasks.losses import losses
+from pipeline.training import learners
+
+if TYPE_CHECKING:
+    from pipeline.models.estimators.base import Estimator
+
+
+def _load(folder: Path, model: Model, task: Task, spec: Spec) -> Estimator:
+    estimator = model.build(spec, task, seed=0)  # the seed matters to fitting alone
+    estimator.load(folder)
+    return estimator
+
+
+@learners.register("estimator")
+@settings
+class SolvedEstimator:
+    """Fits a model whose library solves it outright; everything there is to set is the model's."""
+
+    def fit(self, job: FitJob) -> Estimator:
+        from pipeline.models.estimators.base import Plan
+
+        estimator = job.model.build(job.spec, job.task, job.seed)
+        estimator.fit(job.train, job.valid, Plan())
+        job.progress(1, 1)
+        return estimator
+
+    def load(self, folder: Path, model: Model, task: Task, spec: Spec) -> Estimator:
+        return _load(folder, model, task, spec)
+
+
+def _without_smoothing(loss: Any) -> Any:
+    if getattr(loss, "label_smoothing", 0):
+        raise ValueError("gradient boosting has no label smoothing")
+    return loss
+
+
+@learners.register("boosting")
+@settings
+class Boosting:
+    """Fits gradient boosted trees.
+
+    iterations: trees (for each class, with more than two) at most.
+    early_stopping: iterations without a better validation loss (the library's own: root mean
+        squared, absolute or Huber error, log loss) after which to stop; the best iteration's
+        model is kept. None trains all iterations, as does fitting without validation rows.
+    loss: squared, absolute, or ``{name: huber, delta: 1.0}``; cross_entropy for classes. The
+        task's own where it is not given.
+    """
+
+    iterations: int = Field(default=2000, ge=1)
+    early_stopping: int | None = Field(default=100, ge=1)
+    loss: Annotated[Any, PartOf(losses), AfterValidator(_without_smoothing)] | None = None
+
+    def fit(self, job: FitJob) -> Estimator:
+        from pipeline.models.estimators.base import Plan
+
+        estimator = job.model.build(job.spec, job.task, job.seed)
+        plan = Plan(
+            iterations=job.rounds or self.iterations,
+            early_stopping=None if job.rounds else self.early_stopping,
+            loss=self.loss.name if self.loss else None,
+            delta=getattr(self.loss, "delta", 1.0),
+            progress=job.progress,
+        )
+        estimator.fit(job.train, job.valid, plan)
+        return estimator
+
+    def load(self, folder: Path, model: Model, task: Task, spec: Spec) -> Estimator:
+        return _load(folder, model, task, spec)

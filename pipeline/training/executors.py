@@ -1,0 +1,208 @@
+"""Who runs the jobs (folds, members, trials): this process, or a few beside it.
+
+Each job runs with a fixed number of threads and its own seed, so both give the same results.
+"""
+
+from __future__ import annotations
+
+import atexit
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.pool import ExceptionWithTraceback  # type: ignore[attr-defined]
+from multiprocessing.process import BaseProcess
+from typing import Any, cast
+
+from pipeline.core.config import Execution
+from pipeline.core.errors import UserError
+from pipeline.core.process import die_with_parent
+from pipeline.core.seeds import derive_seed, fix_threads, seed_everything
+from pipeline.core.types import Executor
+
+ATTEMPTS = 3
+"""A job whose process dies without an answer is done again, this often in all."""
+
+
+def make_executor(execution: Execution) -> Executor:
+    """The executor that the configuration asks for."""
+    if execution.executor == "serial":
+        return Serial(execution.threads)
+    return Processes(execution.workers or available_cores(), execution.threads)
+
+
+def available_cores() -> int:
+    """Cores this process may use, which a container or taskset may have cut."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Serial:
+    """Runs jobs one after another in this process.
+
+    threads: of the numeric libraries, left so capped afterwards.
+    """
+
+    threads: int = 1
+
+    def map(self, function: Callable[[Any], Any], jobs: Iterable[Any]) -> Iterator[Any]:
+        """Yield ``function(job)`` for each job, in order; an error ends it."""
+        for number, job in enumerate(jobs):
+            _prepare(number, self.threads)
+            yield function(job)
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Runs each job in a process of its own, at most ``workers`` at once.
+
+    On Linux the process is forked: what is loaded need not be loaded again, and function and
+    jobs may be anything. Elsewhere it is spawned: both must be picklable. Results are pickled
+    through a pipe in both.
+    """
+
+    workers: int = 2
+    threads: int = 1
+
+    def map(self, function: Callable[[Any], Any], jobs: Iterable[Any]) -> Iterator[Any]:
+        """Yield ``function(job)`` for each job, in the jobs' order, as soon as each is ready.
+
+        A job whose process dies without an answer is done again, twice at most.
+        Closing the iterator kills the processes still running.
+
+        Raises what the job raises, with the process's traceback as cause; UserError where a
+        job's process died every time.
+        """
+        jobs = list(jobs)
+        waiting = deque(range(len(jobs)))
+        attempts = [0] * len(jobs)
+        answers: dict[int, Any] = {}
+        running: dict[Connection, tuple[int, BaseProcess]] = {}
+        following = 0
+        try:
+            while following < len(jobs):
+                while waiting and len(running) < self.workers:
+                    number = waiting.popleft()
+                    attempts[number] += 1
+                    connection, process = _start(function, jobs[number], number, self.threads)
+                    running[connection] = number, process
+                for connection in cast("list[Connection]", wait(list(running))):
+                    number, process = running[connection]
+                    answer = _receive(connection)
+                    process.join()
+                    _forget(running, connection)
+                    if answer is not None:
+                        answers[number] = answer
+                    elif attempts[number] < ATTEMPTS:
+                        waiting.appendleft(number)
+                    else:
+                        raise UserError(_death(jobs[number], number, len(jobs), process.exitcode))
+                while following in answers:
+                    kind, value = answers.pop(following)
+                    if kind == "error":
+                        raise value
+                    following += 1
+                    yield value
+        finally:
+            for connection, (_, process) in list(running.items()):
+                process.kill()
+                process.join()
+                _forget(running, connection)
+
+
+_alive: set[BaseProcess] = set()
+"""Processes still running, for the rare iterator that is neither finished nor closed."""
+
+
+@atexit.register
+def _kill_alive() -> None:
+    for process in _alive:
+        process.kill()
+
+
+def _start(function: Callable[[Any], Any], job: Any, number: int, threads: int) -> tuple[Connection, BaseProcess]:
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    receiving, sending = context.Pipe(duplex=False)
+    process = context.Process(  # type: ignore[attr-defined]
+        target=_work, args=(function, job, number, threads, sending, os.getpid())
+    )
+    process.start()
+    _alive.add(process)
+    sending.close()  # so that the process's death ends the pipe
+    return receiving, process
+
+
+def _forget(running: dict[Connection, tuple[int, BaseProcess]], connection: Connection) -> None:
+    _, process = running.pop(connection)
+    _alive.discard(process)
+    connection.close()
+
+
+def _receive(connection: Connection) -> tuple[str, Any] | None:
+    """The process's answer; None where it died before it had given it whole."""
+    try:
+        return connection.recv()
+    except (EOFError, OSError):
+        return None
+
+
+def _work(
+    function: Callable[[Any], Any], job: Any, number: int, threads: int, connection: Connection, parent: int
+) -> None:
+    """The life of a process: one job, one answer."""
+    _alive.clear()  # a fork's copy of its siblings, none of its business
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which kills us
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    die_with_parent()
+    if os.getppid() != parent:  # it died before we could ask to die with it
+        os._exit(1)
+    try:
+        _prepare(number, threads)
+        connection.send(("result", function(job)))
+    except BaseException as error:
+        connection.send(("error", _portable(error)))
+
+
+def _prepare(number: int, threads: int) -> None:
+    """Cap the threads of what is loaded and what will be, and seed by the job's number."""
+    from threadpoolctl import threadpool_limits
+
+    fix_threads(threads)
+    threadpool_limits(limits=threads)
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(threads)
+    seed_everything(derive_seed("job", number))
+
+
+def _portable(error: BaseException) -> Any:
+    """The error as something that arrives as itself, its traceback as its cause."""
+    text = "".join(traceback.format_exception(error))
+    try:
+        packed: Any = ExceptionWithTraceback(error, error.__traceback__)
+        arrived = pickle.loads(pickle.dumps(packed))  # noqa: S301 - our own bytes, a moment old
+        if isinstance(arrived, Exception) and type(arrived) is type(error) and str(arrived) == str(error):
+            return packed
+    except Exception as fault:
+        text += f"\n(the error could not be passed on as it is: {fault})"
+    return RuntimeError(f"{type(error).__name__}: {error}\n{text}")
+
+
+def _death(job: Any, number: int, total: int, exit_code: int | None) -> str:
+    how = f"exit code {exit_code}"
+    if exit_code is not None and exit_code < 0:
+        how = f"signal {signal.Signals(-exit_code).name}"
+    hint = "; it may have run out of memory: use fewer execution.workers" if exit_code == -signal.SIGKILL else ""
+    return f"job {number + 1} of {total}{_name(job)}: its process died {ATTEMPTS} times, last by {how}{hint}"
+
+
+def _name(job: Any) -> str:
+    for key in ("fold", "number", "name"):
+        if isinstance(value := getattr(job, key, None), int | str):
+            return f" ({key} {value})"
+    return f" ({job})" if isinstance(job, int | str) else ""

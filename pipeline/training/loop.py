@@ -1,0 +1,150 @@
+"""The one training loop. It knows samplers, batches, ``task.loss`` and ``task.answer``, and no
+kind of data; what it asks of each is in ``neural.py``."""
+
+from __future__ import annotations
+
+import math
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+
+from pipeline.core.errors import Diverged
+from pipeline.core.seeds import derive_seed
+from pipeline.core.types import FitJob
+from pipeline.tasks.losses import losses
+from pipeline.training.checkpoints import Checkpoints, Progress
+from pipeline.training.device import find_device, reproducible
+from pipeline.training.examples import Examples
+from pipeline.training.network import FittedNetwork, carried
+
+if TYPE_CHECKING:
+    from pipeline.training.neural import Neural
+
+
+def train(settings: Neural, job: FitJob) -> FittedNetwork:
+    """Train a network from scratch, or go on from ``job.checkpoint``.
+
+    Raises Diverged when a loss or the score is no finite number any more.
+    """
+    device = find_device(settings.device)
+    with reproducible(device):
+        return _train(settings, job, device)
+
+
+def _train(settings: Neural, job: FitJob, device: torch.device) -> FittedNetwork:
+    torch.manual_seed(derive_seed(job.seed, "initialization"))
+    network = job.model.build(job.spec, job.task, job.seed).to(device)
+    fitted = FittedNetwork(network, settings, job.task, job.spec, device)
+    optimizer = settings.optimizer.build(network, settings.learning_rate, settings.weight_decay)
+    criterion = (settings.loss or losses.get(job.task.losses[0])()).criterion()
+    examples = Examples(job.train, device)
+    valid = None if job.valid is None else Examples(job.valid, device)
+    stopping = settings.early_stopping if valid is not None and job.rounds is None else None
+    epochs = job.rounds or settings.epochs
+    checkpoints = Checkpoints(settings, job, network, optimizer)
+    progress = checkpoints.restore()
+
+    for epoch in range(progress.epoch, epochs):
+        train_epoch(settings, job, network, optimizer, criterion, examples, epochs, progress, checkpoints)
+        record = close_epoch(progress, optimizer)
+        if valid is not None:
+            record["valid_loss"] = fitted.loss(valid, criterion)
+            if job.score is not None:
+                record["valid_score"] = job.score(fitted.answers(valid))
+        for name, value in record.items():
+            if not math.isfinite(value):
+                what = name.replace("_", " ")
+                rate = f"lower fit.learning_rate ({settings.learning_rate:g})"
+                raise Diverged(f"the {what} became {value} in epoch {epoch + 1}: {rate}")
+            progress.curves.setdefault(name, []).append(value)
+        job.progress(epoch + 1, epochs)
+        if stopping is not None:
+            keep_best(progress, network, stopping.monitor, job.higher_is_better)
+            if progress.epoch - progress.best_epoch >= stopping.patience:
+                break
+
+    if stopping is not None:
+        network.load_state_dict(progress.best)
+    fitted.rounds = progress.best_epoch if stopping is not None else epochs
+    fitted.curves = progress.curves
+    network.eval()
+    return fitted
+
+
+def train_epoch(
+    settings: Neural,
+    job: FitJob,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    criterion: Any,
+    examples: Examples,
+    epochs: int,
+    progress: Progress,
+    checkpoints: Checkpoints,
+) -> None:
+    """All minibatches of the epoch that ``progress`` has not seen yet."""
+    network.train()
+    sampler, schedule = settings.sampling, settings.schedule
+    steps = sampler.steps(examples.count, settings.batch_size)
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    if progress.step == 0:
+        torch.manual_seed(derive_seed(job.seed, "epoch", progress.epoch))  # dropout
+    seed = derive_seed(job.seed, "order", progress.epoch)
+    selections = sampler.training(examples.bookkeeping, examples.count, settings.batch_size, seed)
+    for selection in islice(selections, progress.step, None):
+        factor = schedule.factor(progress.epoch * steps + progress.step, epochs * steps, steps)
+        for group in optimizer.param_groups:
+            group["lr"] = settings.learning_rate * factor
+        batch = examples.batch(selection)
+        output, state = network(batch, carried(selection, progress.state))
+        loss = job.task.loss(output, batch, criterion)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        norm = get_total_norm(gradients)
+        if settings.gradient_clip is not None:
+            clip_grads_with_norm_(parameters, settings.gradient_clip, norm)
+        optimizer.step()
+        progress.state = detach(state)
+        progress.losses.append(loss.detach())
+        progress.norms.append(norm)
+        progress.sizes.append(len(selection.index))
+        progress.step += 1
+        checkpoints.keep(progress)
+
+
+def close_epoch(progress: Progress, optimizer: torch.optim.Optimizer) -> dict[str, float]:
+    """The epoch's mean loss over its examples, mean gradient norm and last learning rate. The
+    loss is that of each minibatch when it was trained on, so weights differ along the epoch."""
+    losses_of, sizes = torch.stack(progress.losses).double().cpu(), torch.tensor(progress.sizes).double()  # [steps]
+    record = {
+        "train_loss": float((losses_of * sizes).sum() / sizes.sum()),
+        "gradient_norm": float(torch.stack(progress.norms).double().mean()),
+        "learning_rate": optimizer.param_groups[0]["lr"],
+    }
+    progress.epoch, progress.step, progress.state = progress.epoch + 1, 0, None
+    progress.losses, progress.norms, progress.sizes = [], [], []
+    return record
+
+
+def keep_best(progress: Progress, network: nn.Module, monitor: str, higher_is_better: bool) -> None:
+    """Take the weights aside when the last epoch is the best so far (the first of equals)."""
+    values = progress.curves.get(f"valid_{monitor}") or progress.curves["valid_loss"]
+    sign = -1.0 if higher_is_better and values is progress.curves.get("valid_score") else 1.0
+    if progress.best_value is None or sign * values[-1] < sign * progress.best_value:
+        progress.best_value, progress.best_epoch = values[-1], progress.epoch
+        progress.best = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+
+
+def detach(state: Any) -> Any:
+    """A nested state cut off from the batch it came from."""
+    if isinstance(state, torch.Tensor):
+        return state.detach()
+    if isinstance(state, dict):
+        return {key: detach(value) for key, value in state.items()}
+    if isinstance(state, (tuple, list)):
+        return type(state)(detach(value) for value in state)
+    return state

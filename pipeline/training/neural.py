@@ -1,0 +1,97 @@
+"""Learner ``neural``: gradient descent on a network, in the one loop of ``loop.py``.
+
+What the loop asks, and all that it knows:
+
+**Network** (``Model.build``): an ``nn.Module`` with ``forward(batch, state=None) -> (output, state)``.
+``batch`` is a dict of tensors whose first dimension is examples; so is the output's. A network
+without memory returns None as state. ``build`` is called with torch's global generator seeded
+from ``job.seed``, and so is every epoch: use the ordinary initialisers and dropout.
+
+**Encoded**: any arrays, moved to tensors once, with their own dtype (images may stay uint8 and
+be scaled by the network). A ``target`` that the task encodes is not there in prediction; one that
+the encoder makes (the next words) always is.
+``row`` int64 [examples], ascending from 0 without gaps, says which row an example belongs to;
+raw answers of a row's examples are summed. ``first`` bool [examples] marks a document's first
+window. Neither of the two reaches a batch.
+
+**Batch**: the minibatch of every other array, and with ``fit.sampling: sequential`` also
+``fresh`` bool [batch]: lanes whose state the network must reset before it reads the batch. The
+state the network returned comes back with the next batch, detached (any nesting of tuples,
+lists and dicts of tensors). It is None at the start and whenever all lanes are fresh.
+
+**Task**: ``loss(output, batch, criterion)`` is the minibatch's mean loss; the criterion takes
+(output, target), classes last, and gives losses in the target's shape, not yet averaged.
+``answer(network, batch, state)`` gives [batch, ...] with the same trailing shape for every batch.
+
+**Sampler** (``sampling.py``): which examples make a minibatch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from pipeline.core.registry import PartOf, settings
+from pipeline.core.types import FitJob, Model, Spec, Task
+from pipeline.tasks.losses import losses
+from pipeline.training import learners
+from pipeline.training.optimizers import optimizers
+from pipeline.training.sampling import samplers
+from pipeline.training.schedules import schedules
+
+if TYPE_CHECKING:
+    from pipeline.training.network import FittedNetwork
+
+
+@settings
+class EarlyStopping:
+    """Stop when nothing got better for ``patience`` epochs, and keep the best epoch's weights.
+
+    monitor: ``score`` is the competition's metric on the validation rows, ``loss`` their loss.
+    """
+
+    patience: int = Field(default=10, ge=1)
+    monitor: Literal["score", "loss"] = "score"
+
+
+@learners.register("neural")
+@settings
+class Neural:
+    """Settings of the loop.
+
+    optimizer: sgd, adam or adamw, or ``{name: sgd, momentum: 0.9}``.
+    weight_decay: added to the gradient (L2, the book's) by sgd and adam, taken off the weights
+        by adamw (decoupled); biases and gains of normalisation never decay.
+    loss: a name or ``{name: huber, delta: 1.0}``; the task's own where it is not given.
+    schedule: constant, step, cosine or one_cycle, or ``{name: cosine, warm_up: 0.1}``.
+    gradient_clip: largest global norm of the gradient.
+    early_stopping: none unless given; ``{}`` takes its defaults.
+    sampling: shuffled or sequential.
+    device: auto is CUDA where there is one.
+    """
+
+    optimizer: Annotated[Any, PartOf(optimizers)] = "adam"
+    learning_rate: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    epochs: int = Field(default=50, ge=1)
+    batch_size: int = Field(default=64, ge=1)
+    loss: Annotated[Any, PartOf(losses)] | None = None
+    schedule: Annotated[Any, PartOf(schedules)] = "constant"
+    gradient_clip: float | None = Field(default=None, gt=0)
+    early_stopping: EarlyStopping | None = None
+    sampling: Annotated[Any, PartOf(samplers)] = "shuffled"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    def fit(self, job: FitJob) -> FittedNetwork:
+        """Train a network. Raises Diverged when the loss stops being a finite number."""
+        from pipeline.training.loop import train
+
+        return train(self, job)
+
+    def load(self, folder: Path, model: Model, task: Task, spec: Spec) -> FittedNetwork:
+        """Build the network anew and fill in the weights that ``save`` left in ``folder``."""
+        from pipeline.training.network import FittedNetwork
+
+        return FittedNetwork.load(folder, self, model, task, spec)

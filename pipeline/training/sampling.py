@@ -1,0 +1,129 @@
+"""Samplers: which examples make a minibatch, and where a carried state begins anew.
+
+A sampler yields ``Selection``s, and the loop makes the batch: every array of ``Encoded`` (but
+``row`` and ``first``) at ``index``, and ``fresh`` where the sampler carries a state.
+
+``shuffled`` deals the examples anew every epoch; no state is carried, batches have no ``fresh``.
+
+``sequential`` is D2L 9.3's sequential partitioning. Examples are consecutive windows of
+documents, in order. They are cut into as many contiguous streams, the *lanes*, as a batch has
+places, and the state at the end of a batch is the state at the start of the next. A lane is
+``fresh`` where its stream or a new document begins.
+
+In prediction a lane is one row: what a row is answered never depends on its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from pipeline.core.registry import Registry, settings
+
+if TYPE_CHECKING:
+    import torch
+
+    Arrays = Mapping[str, torch.Tensor]
+    """``Encoded`` as tensors. ``row`` and ``first`` are on the CPU."""
+
+samplers = Registry("sampler")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The examples of one minibatch; all on the CPU.
+
+    index: int64 [batch], the examples.
+    fresh: bool [batch], lanes whose state begins anew; None where no state is carried. All true
+        means that the loop gives no state at all, so the number of lanes may change there.
+    alive: bool [batch], lanes to count; the others only keep the batch's shape. None: all.
+    """
+
+    index: torch.Tensor
+    fresh: torch.Tensor | None = None
+    alive: torch.Tensor | None = None
+
+
+@samplers.register("shuffled")
+@settings
+class Shuffled:
+    """Every example once an epoch, in an order of its own each epoch."""
+
+    carries: ClassVar[bool] = False
+
+    def steps(self, examples: int, batch_size: int) -> int:
+        """Minibatches an epoch. A lone last example joins the batch before it, since batch
+        normalisation cannot take one alone."""
+        lone = examples > batch_size > 1 and examples % batch_size == 1
+        return -(-examples // batch_size) - lone
+
+    def training(self, arrays: Arrays, examples: int, batch_size: int, seed: int) -> Iterator[Selection]:
+        """The minibatches of one epoch, whose order follows from ``seed`` alone."""
+        import torch
+
+        order = torch.randperm(examples, generator=torch.Generator().manual_seed(seed))  # [examples]
+        steps = self.steps(examples, batch_size)
+        for step in range(steps):
+            end = None if step == steps - 1 else (step + 1) * batch_size
+            yield Selection(order[step * batch_size : end])
+
+    def prediction(self, arrays: Arrays, examples: int, batch_size: int) -> Iterator[Selection]:
+        """Every example once, in order."""
+        import torch
+
+        for begin in range(0, examples, batch_size):
+            yield Selection(torch.arange(begin, min(begin + batch_size, examples)))
+
+
+@samplers.register("sequential")
+@settings
+class Sequential:
+    """Contiguous streams side by side, the state carried along them (D2L 9.3)."""
+
+    carries: ClassVar[bool] = True
+
+    def steps(self, examples: int, batch_size: int) -> int:
+        """Minibatches an epoch: the length of a lane. What does not fill it is left out, at
+        other ends every epoch."""
+        return examples // min(batch_size, examples)
+
+    def training(self, arrays: Arrays, examples: int, batch_size: int, seed: int) -> Iterator[Selection]:
+        """One epoch; batch ``t`` holds the ``t``-th window of every lane."""
+        import torch
+
+        lanes, steps = min(batch_size, examples), self.steps(examples, batch_size)
+        left_out = examples - lanes * steps
+        offset = int(torch.randint(left_out + 1, (), generator=torch.Generator().manual_seed(seed)))
+        begins = offset + steps * torch.arange(lanes)  # [lanes]
+        first = _first(arrays, examples)
+        for step in range(steps):
+            index = begins + step  # [lanes]
+            yield Selection(index, first[index] if step else torch.ones(lanes, dtype=torch.bool))
+
+    def prediction(self, arrays: Arrays, examples: int, batch_size: int) -> Iterator[Selection]:
+        """Rows side by side, ``batch_size`` at a time, rows of like length together."""
+        import torch
+
+        row = arrays.get("row")
+        counts = torch.ones(examples, dtype=torch.int64) if row is None else torch.bincount(row)  # [rows]
+        begins = counts.cumsum(0) - counts  # [rows]
+        order = torch.argsort(counts, descending=True, stable=True)  # [rows]
+        for chunk in order.split(batch_size):  # [lanes]
+            for step in range(int(counts[chunk].max())):
+                alive = step < counts[chunk]  # [lanes]
+                # An ended lane repeats its last window; nothing reads what it gives.
+                index = begins[chunk] + torch.clamp(counts[chunk] - 1, max=step)  # [lanes]
+                yield Selection(index, torch.full(chunk.shape, step == 0), alive)
+
+
+def _first(arrays: Arrays, examples: int) -> torch.Tensor:
+    """Whether each example begins a document: ``first``, or where ``row`` changes. bool [examples]."""
+    import torch
+
+    if "first" in arrays:
+        return arrays["first"].bool()
+    first = torch.zeros(examples, dtype=torch.bool)
+    if "row" in arrays:
+        first[1:] = arrays["row"][1:] != arrays["row"][:-1]
+    return first

@@ -1,0 +1,94 @@
+"""Learning-rate schedules (D2L 12.11): the factor on the base rate at every step.
+
+Each is a pure function of the step, so a fit goes on from a checkpoint without any state of theirs.
+``warm_up`` is the part of all steps over which the rate rises; a fit of fewer epochs
+warms up over fewer steps.
+"""
+
+from __future__ import annotations
+
+import math
+
+from pydantic import Field
+
+from pipeline.core.registry import Registry, settings
+
+schedules = Registry("schedule")
+
+
+def _warm_up_steps(warm_up: float, steps: int) -> int:
+    return round(warm_up * steps)
+
+
+@settings
+class _WarmUp:
+    """warm_up: part of all steps over which the rate rises linearly to the base rate."""
+
+    warm_up: float = Field(default=0.0, ge=0, lt=1)
+
+    def factor(self, step: int, steps: int, steps_an_epoch: int) -> float:
+        """Factor on the base rate at ``step`` (from 0) of ``steps``."""
+        rising = _warm_up_steps(self.warm_up, steps)
+        if step < rising:
+            return (step + 1) / (rising + 1)
+        return self.after(step - rising, steps - rising, steps_an_epoch)
+
+    def after(self, step: int, steps: int, steps_an_epoch: int) -> float:
+        """The factor once the rate has risen, steps counted from there."""
+        raise NotImplementedError
+
+
+@schedules.register("constant")
+@settings
+class Constant(_WarmUp):
+    """The base rate throughout."""
+
+    def after(self, step: int, steps: int, steps_an_epoch: int) -> float:
+        return 1.0
+
+
+@schedules.register("step")
+@settings
+class Step(_WarmUp):
+    """The rate is multiplied by ``decay`` every ``every`` epochs."""
+
+    every: int = Field(default=30, ge=1)
+    decay: float = Field(default=0.1, gt=0, le=1)
+
+    def after(self, step: int, steps: int, steps_an_epoch: int) -> float:
+        return self.decay ** (step // steps_an_epoch // self.every)
+
+
+@schedules.register("cosine")
+@settings
+class Cosine(_WarmUp):
+    """Half a cosine from the base rate down to ``final`` of it (Loshchilov, Hutter 2017)."""
+
+    final: float = Field(default=0.0, ge=0, le=1)
+
+    def after(self, step: int, steps: int, steps_an_epoch: int) -> float:
+        return self.final + (1 - self.final) * (1 + math.cos(math.pi * step / steps)) / 2
+
+
+@schedules.register("one_cycle")
+@settings
+class OneCycle:
+    """Up to the base rate over ``warm_up`` of the steps, then down to next to nothing, both as
+    half a cosine (Smith, Topin 2019; numbers as in torch's OneCycleLR).
+
+    start: first rate as a part of the base rate. end: last rate as a part of the first.
+    """
+
+    warm_up: float = Field(default=0.3, gt=0, lt=1)
+    start: float = Field(default=0.04, gt=0, le=1)
+    end: float = Field(default=1e-4, gt=0, le=1)
+
+    def factor(self, step: int, steps: int, steps_an_epoch: int) -> float:
+        top = max(self.warm_up * steps - 1, 0.0)
+        if step <= top and top > 0:
+            return _half_cosine(self.start, 1.0, step / top)
+        return _half_cosine(1.0, self.start * self.end, (step - top) / max(steps - 1 - top, 1.0))
+
+
+def _half_cosine(begin: float, end: float, part: float) -> float:
+    return end + (begin - end) * (1 + math.cos(math.pi * part)) / 2

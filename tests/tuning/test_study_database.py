@@ -1,0 +1,66 @@
+"""Studies in a database, and what may never be read of its password."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from test_study import bowl, make
+
+from pipeline.core.errors import UserError
+
+CANARY = "s3cr3t-canary"
+
+
+def test_a_database_keeps_the_study_and_gives_the_same(tmp_path, monkeypatch):
+    expected = make(tmp_path / "journal", trials=13).run(bowl)
+    monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", f"sqlite:///{tmp_path}/studies.db")
+    folder = tmp_path / "database"
+    make(folder, trials=5).run(bowl)
+    assert (tmp_path / "studies.db").exists()
+    assert not (folder / "bowl.journal").exists()
+    assert make(folder, trials=13).run(bowl) == expected
+
+
+def test_workers_share_a_database(tmp_path, monkeypatch):
+    monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", f"sqlite:///{tmp_path}/studies.db")
+    result = make(tmp_path, trials=8, workers=2).run(bowl)
+    assert [trial.number for trial in result.trials] == list(range(8))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://me:{CANARY}@localhost:1/none",
+        f"postgresql+psycopg2://me:{CANARY}@localhost:1/none?password={CANARY}",
+        f"postgres//me:{CANARY}@localhost/none",
+        f"nodatabase://me:{CANARY}@localhost/none",
+        f"sqlite:////none/{CANARY}/studies.db?password={CANARY}",
+        f"{CANARY}",
+    ],
+)
+def test_a_database_that_fails_is_told_in_one_line_without_its_password(tmp_path, monkeypatch, capfd, caplog, url):
+    monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", url)
+    with pytest.raises(UserError) as caught:
+        make(tmp_path).run(bowl)
+    assert str(caught.value).startswith("PODIUM_OPTUNA_STORAGE: ")
+    assert "\n" not in str(caught.value)
+    printed = capfd.readouterr()
+    for text in (str(caught.value), repr(make(tmp_path)), printed.out, printed.err, caplog.text):
+        assert CANARY not in text
+
+
+def test_nothing_in_a_traceback_or_a_file_tells_the_password(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("from test_study import *\nmake(Path.cwd() / 'state').run(bowl)\n")
+    path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2])])
+    url = f"postgresql://me:{CANARY}@localhost:1/none"
+    environment = {**os.environ, "PYTHONPATH": path, "PODIUM_OPTUNA_STORAGE": url}
+    done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode != 0 and "PODIUM_OPTUNA_STORAGE" in done.stderr
+    assert CANARY not in done.stdout + done.stderr
+    for file in tmp_path.rglob("*"):
+        assert file.is_dir() or CANARY.encode() not in file.read_bytes()
