@@ -172,9 +172,7 @@ def build_config(raw: Mapping[str, Any], shelves: Shelves) -> Config:
     raw_competitions = _mapping(raw, "competitions", check)
     raw_models = _mapping(raw, "models", check)
     for name, body in raw_competitions.items():
-        if check(check_name, name, "params.yaml: competitions") and (
-            built := _competition(name, body, shelves, check)
-        ):
+        if check(check_name, name, "params.yaml: competitions") and (built := _competition(name, body, shelves, check)):
             competitions[name] = built
     for name, body in raw_models.items():
         if check(check_name, name, "params.yaml: models") and (

@@ -37,7 +37,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     try:
         yield aside
         _fsync(aside)
-        os.replace(aside, path)
+        aside.replace(path)
         _fsync(path.parent)
     except BaseException:
         aside.unlink(missing_ok=True)
@@ -64,11 +64,11 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
         if path.exists():
             old = path.with_name(f".{path.name}.old.part")
             shutil.rmtree(old, ignore_errors=True)
-            os.replace(path, old)
-            os.replace(aside, path)
+            path.replace(old)
+            aside.replace(path)
             shutil.rmtree(old, ignore_errors=True)
         else:
-            os.replace(aside, path)
+            aside.replace(path)
         _fsync(path.parent)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
@@ -90,9 +90,14 @@ def read_json(path: str | Path) -> Any:
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError(f"{path}: not there yet; run `dvc repro` to make it") from None
+        raise UserError(f"{shown(path)}: not there yet; run `dvc repro` to make it") from None
     except ValueError as error:
-        raise UserError(f"{path}: not valid JSON ({error}); delete it and run `dvc repro`") from None
+        raise UserError(f"{shown(path)}: not valid JSON ({error}); delete it and run `dvc repro`") from None
+
+
+def shown(path: str | Path) -> str:
+    """A path as messages show it: its last three parts, never a person's folders."""
+    return "/".join(Path(path).parts[-3:])
 
 
 def digest(*values: Any) -> str:

@@ -10,6 +10,7 @@ from pipeline.core.errors import UserError
 
 BOOLEAN = "tag:yaml.org,2002:bool"
 
+
 def read_params(path: Path) -> dict[str, Any]:
     """Read and parse params.yaml; raises UserError."""
     try:

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 
@@ -50,7 +51,7 @@ def _ancestors_to_watch() -> list[tuple[int, str | None]]:
 
 def _stat(pid: int) -> list[str] | None:
     try:
-        with open(f"/proc/{pid}/stat") as stream:
+        with Path(f"/proc/{pid}/stat").open() as stream:
             return stream.read().rpartition(")")[2].split()
     except OSError:
         return None
@@ -68,7 +69,7 @@ def _parent(pid: int) -> int:
 
 def _command(pid: int) -> str:
     try:
-        with open(f"/proc/{pid}/comm") as stream:
+        with Path(f"/proc/{pid}/comm").open() as stream:
             return stream.read().strip()
     except OSError:
         return ""

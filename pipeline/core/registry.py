@@ -116,7 +116,7 @@ class PartOf:
     def _build(self, value: Any) -> Any:
         raw = {"name": value} if isinstance(value, str) else value
         if not isinstance(raw, Mapping):
-            if getattr(type(value), "name", None) in self.registry:
+            if type(value) in self.registry._parts.values():
                 return value  # built already
             raise ValueError(f"needs one of {', '.join(self.registry)}")
         if not isinstance(raw.get("name"), str) or raw["name"] not in self.registry:

@@ -24,7 +24,7 @@ TARGET_FOLDS = 5
 class Levels:
     """The fitted levels of one column. ``state`` is plain JSON values."""
 
-    def __init__(self, state: Mapping[str, Any]):
+    def __init__(self, state: Mapping[str, Any]) -> None:
         import pyarrow as pa
 
         self.state = state
@@ -43,9 +43,8 @@ class Levels:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        counts = {
-            entry["values"]: entry["counts"] for entry in pc.value_counts(pa.array(column, from_pandas=True)).to_pylist()
-        }
+        found = pc.value_counts(pa.array(column, from_pandas=True)).to_pylist()
+        counts = {entry["values"]: entry["counts"] for entry in found}
         missing = int(counts.pop(None, 0))
         kept = sorted(level for level, count in counts.items() if count >= rare)
         folded = sorted(level for level, count in counts.items() if count < rare)

@@ -83,7 +83,7 @@ def _varies(column: np.ndarray) -> bool:
 class Transformer:
     """The fitted transform, from its state."""
 
-    def __init__(self, state: Mapping[str, Any]):
+    def __init__(self, state: Mapping[str, Any]) -> None:
         self.which: list[int] = list(state.get("which", []))
         self._fitted: Any = None
         if state["kind"] == "yeo_johnson":
@@ -111,7 +111,7 @@ class Transformer:
 class Numbers:
     """Fitted number columns. ``state``: lists in the columns' order, plain JSON values."""
 
-    def __init__(self, state: Mapping[str, Any]):
+    def __init__(self, state: Mapping[str, Any]) -> None:
         self.state = state
         self.names: list[str] = list(state["names"])
         self.flagged: list[int] = list(state["flagged"])

@@ -17,16 +17,19 @@ declared type is never second-guessed, and its column never dropped.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline.core.errors import UserError, did_you_mean
 from pipeline.core.types import Column, Schema
 from pipeline.features import values
+from pipeline.features.checks import check, check_raw
 
 if TYPE_CHECKING:
     import pandas as pd
+
+__all__ = ["apply", "check", "check_raw", "settle"]
 
 MANY_LEVELS = 50
 MANY_WORDS = 3.0
@@ -240,12 +243,7 @@ def _typed_columns(schema: Schema, raw: pd.DataFrame, where: str) -> Iterator[tu
 def _refuse(bad: np.ndarray, series: pd.Series, where: str, rule: str, or_else: str = "") -> None:
     if bad.any():
         row = int(np.argmax(bad))
-        raise_at(where, series, row, f"needs {rule}, got {series.iloc[row]!r}; mend the file{or_else}")
-
-
-def raise_at(where: str, series: pd.Series, row: int, rule: str) -> NoReturn:
-    """Raise a UserError naming file, column and line (the header is line 1)."""
-    raise UserError(f"{where}: column '{series.name}', row {row + 2}: {rule}")
+        values.raise_at(where, series, row, f"needs {rule}, got {values.got(series, row)}; mend the file{or_else}")
 
 
 def _typed_target(schema: Schema, series: pd.Series, where: str) -> Any:
@@ -279,29 +277,3 @@ def _kept(series: pd.Series, missing: Sequence[str]) -> Any:
     if form := values.date_format(words):
         return values.dates(words, form, missing)[0]
     return words
-
-
-def check(schema: Schema, rows: pd.DataFrame, where: str) -> None:
-    """Hold typed rows against the schema (pandera). Raises UserError for the first breach."""
-    import pandera.pandas as pandera
-    from pandera.errors import SchemaErrors
-
-    finite = pandera.Check(lambda column: ~np.isinf(column), name="is finite")
-    columns: dict[str, Any] = {}
-    for column in schema.columns:
-        if column.kind == "number":
-            columns[column.name] = pandera.Column("float64", finite, nullable=True)
-        else:
-            columns[column.name] = pandera.Column("str", nullable=True)
-    if schema.id is not None:
-        columns[schema.id] = pandera.Column(unique=True, nullable=False)
-    if schema.classes and schema.target in rows.columns:
-        columns[schema.target] = pandera.Column(checks=pandera.Check.isin(list(schema.classes)))
-    try:
-        pandera.DataFrameSchema(columns).validate(rows, lazy=True)
-    except SchemaErrors as error:
-        first = error.failure_cases.iloc[0]
-        case = first["failure_case"]
-        at = "" if first["index"] is None or first["index"] != first["index"] else f", row {int(first['index']) + 2}"
-        column = first["column"] if first["column"] is not None else case
-        raise UserError(f"{where}: column '{column}'{at}: breaks the rule '{first['check']}', got {case!r}") from None

@@ -107,10 +107,14 @@ class Tabular:
         else:
             tables = [[table] for table in number_tables(levels, self.categories)]
         scaling = [
-            [center_and_scale(np.array(one)[code], self.scale) for one in table]
+            [list(center_and_scale(np.array(one)[code], self.scale)) for one in table]
             for table, code in zip(tables, codes, strict=True)
         ]
-        return {"tables": tables, "outputs": outputs, "scaling": [[list(pair) for pair in column] for column in scaling]}
+        return {
+            "tables": tables,
+            "outputs": outputs,
+            "scaling": [[list(pair) for pair in column] for column in scaling],
+        }
 
     def restore(self, state: Mapping[str, Any], schema: Schema) -> TabularEncoder:
         return TabularEncoder(self, schema, state)
@@ -154,7 +158,7 @@ class Categorical:
 class TabularEncoder:
     """A fitted ``Tabular``: made of its settings and its state alone."""
 
-    def __init__(self, settings: Tabular, schema: Schema, state: Mapping[str, Any]):
+    def __init__(self, settings: Tabular, schema: Schema, state: Mapping[str, Any]) -> None:
         self._settings = settings
         self._schema = schema
         self._state = dict(state)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
+
+from pipeline.core.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -152,5 +154,16 @@ def date_part(moments: pd.Series, part: str) -> np.ndarray:
     if part == "days":
         values = (moments - pd.Timestamp(0)) / pd.Timedelta(days=1)
     else:
-        values = getattr(moments.dt, "dayofyear" if part == "day_of_year" else part)
+        values = getattr(moments.dt, "day_of_week" if part == "weekday" else part)
     return values.to_numpy(dtype="float64", na_value=np.nan)
+
+
+def raise_at(where: str, series: pd.Series, row: int, rule: str) -> NoReturn:
+    """Raise a UserError naming file, column and line (the header is line 1)."""
+    raise UserError(f"{where}: column '{series.name}', row {row + 2}: {rule}")
+
+
+def got(series: pd.Series, row: int) -> str:
+    """One value for a message, as a person would write it."""
+    value = series.iloc[row]
+    return repr(value.item() if isinstance(value, np.generic) else value)

@@ -45,7 +45,8 @@ def class_probabilities(metric: str, target: pd.Series, predictions: pd.DataFram
         )
     probabilities = predictions.to_numpy(dtype=np.float64)
     if (row := _first(~np.isfinite(probabilities).all(axis=1))) is not None:
-        raise UserError(f"metric {metric}: every probability must be a finite number, got row {row} as it is not")
+        got = probabilities[row].tolist()[:5]
+        raise UserError(f"metric {metric}: every probability must be a finite number, got {got} in row {row}")
     return codes, probabilities
 
 

@@ -46,7 +46,7 @@ class CatBoost:
     def build(self, spec: Spec, task: Task, seed: int) -> CatBoostEstimator:
         from pipeline.models.estimators.base import require
 
-        require("catboost")
+        require("catboost", extra="boosters")
         from pipeline.models.estimators.catboost import CatBoostEstimator
 
         return CatBoostEstimator(self, spec, task, seed)

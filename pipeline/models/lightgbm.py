@@ -50,6 +50,9 @@ class LightGBM:
     max_cat_to_onehot: int = Field(default=4, ge=1)
 
     def build(self, spec: Spec, task: Task, seed: int) -> LightGBMEstimator:
+        from pipeline.models.estimators.base import require
+
+        require("lightgbm")
         from pipeline.models.estimators.lightgbm import LightGBMEstimator
 
         return LightGBMEstimator(self, spec, task, seed)

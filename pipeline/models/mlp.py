@@ -40,8 +40,6 @@ class MLP:
 
         normalization = None if self.normalization == "none" else self.normalization
         inputs = spec.shapes["numbers"][0]
-        network = MultilayerPerceptron(
-            inputs, self.hidden, spec.outputs, self.activation, self.dropout, normalization
-        )
+        network = MultilayerPerceptron(inputs, self.hidden, spec.outputs, self.activation, self.dropout, normalization)
         initialize(network, self.initialization)
         return network

@@ -47,7 +47,7 @@ class XGBoost:
     def build(self, spec: Spec, task: Task, seed: int) -> XGBoostEstimator:
         from pipeline.models.estimators.base import require
 
-        require("xgboost")
+        require("xgboost", extra="boosters")
         from pipeline.models.estimators.xgboost import XGBoostEstimator
 
         return XGBoostEstimator(self, spec, task, seed)

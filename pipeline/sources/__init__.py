@@ -1,5 +1,7 @@
-"""Shelf ``sources``."""
+"""Shelf ``sources``: where a competition's raw files come from."""
 
 from pipeline.core.registry import Registry
 
 sources = Registry("source")
+
+from pipeline.sources import files, kaggle, package, synthetic  # noqa: E402,F401

@@ -14,10 +14,10 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, NoReturn
+from typing import NoReturn, Protocol
 
 from pipeline.core.errors import UserError
 from pipeline.core.files import whole_folder
@@ -69,27 +69,32 @@ def unpack(path: Path, limits: Limits = Limits()) -> tuple[str, bytes]:
     budget = _Budget(path, limits)
     with _readable(path):
         if path.suffix == ".gz":
-            with gzip.open(path) as stream:
-                return path.name.removesuffix(".gz"), b"".join(budget.read(stream))
+            with gzip.open(path) as packed:
+                return path.name.removesuffix(".gz"), b"".join(budget.read(packed))
         with zipfile.ZipFile(path) as opened:
             members = [(name, stream) for name, stream in _zip_members(opened, budget) if not is_litter(name)]
             if len(members) != 1:
                 raise UserError(f"{shown(path)}: a zipped table holds one file, this one holds {len(members)}")
             name, stream = members[0]
-            with stream:
+            with closing(stream):
                 return PurePosixPath(name).name, b"".join(budget.read(stream))
+
+
+class Readable(Protocol):
+    def read(self, size: int = -1, /) -> bytes: ...
+    def close(self) -> None: ...
 
 
 class _Budget:
     """Counts what comes out of one archive and stops it at the limits."""
 
-    def __init__(self, archive: Path, limits: Limits):
+    def __init__(self, archive: Path, limits: Limits) -> None:
         self.archive, self.limits = archive, limits
         self.packed = max(archive.stat().st_size, 1) if archive.is_file() else 1
         self.size = self.count = 0
         self._names: set[str] = set()
 
-    def read(self, stream: IO[bytes]) -> Iterator[bytes]:
+    def read(self, stream: Readable) -> Iterator[bytes]:
         while block := stream.read(BLOCK):
             self.size += len(block)
             self._check_size(self.size)
@@ -124,7 +129,7 @@ class _Budget:
         raise UserError(f"{shown(self.archive)}: refused, nothing was unpacked: the archive {why}")
 
 
-def _zip_members(opened: zipfile.ZipFile, budget: _Budget) -> Iterator[tuple[str, IO[bytes]]]:
+def _zip_members(opened: zipfile.ZipFile, budget: _Budget) -> Iterator[tuple[str, Readable]]:
     """(name, open stream) of each file, after every entry was checked."""
     files = []
     for entry in opened.infolist():
@@ -156,7 +161,7 @@ def _check_tar(archive: Path, limits: Limits) -> None:
             check.claim(total)
 
 
-def _tar_members(tar: tarfile.TarFile, budget: _Budget) -> Iterator[tuple[str, IO[bytes]]]:
+def _tar_members(tar: tarfile.TarFile, budget: _Budget) -> Iterator[tuple[str, Readable]]:
     for member in tar:
         stream = tar.extractfile(member) if member.isreg() else None
         if stream is not None:
@@ -167,7 +172,7 @@ def _is_root(member: tarfile.TarInfo) -> bool:
     return member.isdir() and member.name in (".", "./")
 
 
-def _write_all(members: Iterator[tuple[str, IO[bytes]]], folder: Path, budget: _Budget) -> None:
+def _write_all(members: Iterator[tuple[str, Readable]], folder: Path, budget: _Budget) -> None:
     root = folder.resolve()
     for name, stream in members:
         target = folder / name
@@ -175,7 +180,7 @@ def _write_all(members: Iterator[tuple[str, IO[bytes]]], folder: Path, budget: _
             budget.refuse(f"holds the name {name!r}, which leads out of its folder")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with stream, target.open("xb") as out:
+            with closing(stream), target.open("xb") as out:
                 out.writelines(budget.read(stream))
         except (FileExistsError, NotADirectoryError, IsADirectoryError):
             budget.refuse(f"holds the name {name!r} as a file and as a folder")
@@ -210,4 +215,3 @@ def _is_tar(path: Path) -> bool:
 def is_litter(name: str) -> bool:
     """Files that macOS and editors put beside the real ones."""
     return name.startswith("__MACOSX/") or PurePosixPath(name).name.startswith(".")
-

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import Field
 
@@ -15,10 +16,7 @@ from pipeline.core.registry import settings
 from pipeline.sources import sources
 from pipeline.sources.archives import extract, is_archive, is_litter, unpack
 from pipeline.sources.names import shown
-from pipeline.sources.tables import DELIMITERS, SUFFIXES, find_table, read_table, write_table
-
-if TYPE_CHECKING:
-    import pandas as pd
+from pipeline.sources.tables import DELIMITERS, find_table, read_table, write_table
 
 USUAL_NAMES = {
     "train": ("train", "training"),
@@ -60,8 +58,9 @@ class Files:
             self.bring(path, folder, shown(path))
         elif path.is_file() and is_archive(path):
             with tempfile.TemporaryDirectory() as aside:
-                extract(path, Path(aside, "unpacked"))
-                self.bring(Path(aside, "unpacked"), folder, shown(path))
+                unpacked = Path(aside, path.name.partition(".")[0])
+                extract(path, unpacked)
+                self.bring(only_folder(unpacked), folder, shown(path))
         elif path.exists():
             raise UserError(f"{shown(path)}: neither a folder nor an archive; name the folder that the files lie in")
         else:
@@ -93,7 +92,7 @@ class Files:
                 write_table(frame, folder / f"{role}.parquet")
 
     def _copy(self, table: Path, folder: Path, role: str) -> None:
-        self._check(read_table(table, missing=self.missing, encoding=self.encoding))
+        read_table(table, missing=self.missing, encoding=self.encoding)  # refuses what is no proper table
         if table.suffix in (".gz", ".zip"):
             inner, data = unpack(table)
             target = folder / f"{role}{Path(inner).suffix}"
@@ -101,21 +100,20 @@ class Files:
         else:
             target = folder / f"{role}{table.suffix}"
             shutil.copyfile(table, target)
-        if target.suffix in DELIMITERS and self.encoding.lower() not in ("utf-8", "utf8"):
+        if target.suffix in DELIMITERS and codecs.lookup(self.encoding).name != "utf-8":
             target.write_bytes(target.read_bytes().decode(self.encoding).encode())
-
-    def _check(self, frame: pd.DataFrame) -> None:
-        """A table that could be read is good enough here; what it says is settled later."""
 
 
 def _find(origin: Path, stems: tuple[str, ...]) -> Path | None:
-    """The table of one of these stems in ``origin``, or in the one folder below it that has it."""
+    """The table, or the arrays, of the first of these stems that is there."""
     for stem in stems:
-        if (table := find_table(origin, stem)) or (table := _arrays(origin, stem)):
+        arrays = origin / f"{stem}.npz"
+        if table := find_table(origin, stem) or (arrays if arrays.is_file() else None):
             return table
     return None
 
 
-def _arrays(origin: Path, stem: str) -> Path | None:
-    path = origin / f"{stem}.npz"
-    return path if path.is_file() else None
+def only_folder(folder: Path) -> Path:
+    """The folder with the files: ``folder``, or the only thing in it, as many archives are made."""
+    items = [item for item in folder.iterdir() if not is_litter(f"{item.name}/")]
+    return only_folder(items[0]) if len(items) == 1 and items[0].is_dir() else folder

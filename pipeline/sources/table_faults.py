@@ -61,19 +61,18 @@ def explain(data: bytes, name: str, delimiter: str, header: Header | None, reaso
 def scan(data: bytes, name: str, delimiter: str, header: Header | None) -> int:
     """Go through every row, count them (the names' too), and raise UserError at the first that is
     ragged or badly quoted."""
-    line = count = 0
+    count = 0
     try:
-        for count, (line, row) in enumerate(_rows(data, delimiter), start=1):
+        for line, row in _rows(data, delimiter):
+            count += 1
             if header is not None and len(row) != len(header.names):
                 raise UserError(_ragged(name, line, row, header))
     except csv.Error as error:
-        # The reader stops at the end of what it took for one row; that row began a line further on.
-        begins = getattr(error, "line", line)
         if "end of data" in str(error):
             rule = "a quote is opened and never closed; close it, or double it to mean a quote"
         else:
             rule = f"badly quoted ({error}); a quote within a quoted value is written twice"
-        raise UserError(f"{name} line {begins}: {rule}") from None
+        raise UserError(f"{name} line {getattr(error, 'line', 1)}: {rule}") from None
     return count
 
 
@@ -100,9 +99,7 @@ def _ragged(name: str, line: int, row: list[str], header: Header) -> str:
     )
 
 
-def _wrong_encoding(
-    data: bytes, name: str, delimiter: str, header: Header | None, error: UnicodeDecodeError
-) -> str:
+def _wrong_encoding(data: bytes, name: str, delimiter: str, header: Header | None, error: UnicodeDecodeError) -> str:
     line = data.count(b"\n", 0, error.start) + 1
     begin = data.rfind(b"\n", 0, error.start) + 1
     before = next(_rows(data[begin : error.start], delimiter), (0, [""]))[1]

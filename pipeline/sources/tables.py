@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
-SUFFIXES = tuple(kind + packed for kind in (".csv", ".tsv") for packed in ("", ".gz", ".zip")) + (".parquet", ".zip")
+SUFFIXES = (".csv", ".csv.gz", ".csv.zip", ".tsv", ".tsv.gz", ".tsv.zip", ".parquet", ".zip")
 BLOCK = 16 << 20
 EXACT = 2**53
 """Whole numbers up to this survive a float64."""
@@ -209,8 +209,7 @@ def write_table(frame: pd.DataFrame, path: Path, *, missing: str = "") -> None:
             frame.to_parquet(aside, index=False)
             return
         # The csv module leaves a lone CR unquoted, and a reader would end the row there.
-        returns = any(frame[column].str.contains("\r").any() for column in frame.select_dtypes("str"))
+        returns = any(frame[column].str.contains("\r").any() for column in list(frame.select_dtypes("str")))
         quoting = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
         delimiter = DELIMITERS[path.suffix]
-        with aside.open("w", encoding="utf-8", newline="") as stream:
-            frame.to_csv(stream, index=False, sep=delimiter, na_rep=missing, quoting=quoting, lineterminator="\n")
+        frame.to_csv(aside, index=False, sep=delimiter, na_rep=missing, quoting=quoting, lineterminator="\n")  # type: ignore[call-overload]

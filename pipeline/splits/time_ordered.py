@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -64,7 +65,9 @@ def _times(split: str, column: pd.Series) -> np.ndarray:
     numeric = pd.to_numeric(column, errors="coerce")
     if numeric.notna().all():
         return numeric.to_numpy()
-    dates = pd.to_datetime(column, errors="coerce", utc=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # day first is fine, as long as every row is read alike
+        dates = pd.to_datetime(column, errors="coerce", utc=True)
     if dates.isna().any():
         row = int(dates.isna().to_numpy().argmax())
         raise UserError(

@@ -42,7 +42,10 @@ def run(
     if entry is None:
         entry = _own(name, origin, target, id, metric)
     elif origin is not None:
-        entry["competition"]["source"] = {**origin, "missing": entry["competition"]["source"].get("missing", ["", "NA"])}
+        entry["competition"]["source"] = {
+            **origin,
+            "missing": entry["competition"]["source"].get("missing", ["", "NA"]),
+        }
     elif entry["competition"]["source"]["name"] == "files":
         raise UserError(f"add: '{name}' needs its files: --from DIR or --from kaggle:SLUG")
     competition, models = gallery.compose(name, entry, minutes)
@@ -82,9 +85,7 @@ def _own(
             if path is None and stem != "sample_submission":
                 raise UserError(f"--from: no {stem} file found")
             tables[stem] = read_table(path, missing=part.missing) if path else None
-        found = guess(
-            tables["train"], tables["test"], tables["sample_submission"], target=target, id=id, metric=metric
-        )
+        found = guess(tables["train"], tables["test"], tables["sample_submission"], target=target, id=id, metric=metric)
         columns = gallery.describe(tables["train"], tables["test"], found)
     return {"competition": _competition(origin or {}, found), **columns}
 

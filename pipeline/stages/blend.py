@@ -50,9 +50,7 @@ def run(config: Config, name: str) -> None:
             "folds": folds,
             "valid": fmean(folds),
             "spread": pstdev(folds),
-            "models": {
-                model: read_json(ModelPaths(name, model).tuned / "scores.json")["valid"] for model in names
-            },
+            "models": {model: read_json(ModelPaths(name, model).tuned / "scores.json")["valid"] for model in names},
         },
     )
 

@@ -39,9 +39,7 @@ def _read(path: Path) -> dict[str, Any]:
     return copy.deepcopy(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 
-def compose(
-    name: str, described: Mapping[str, Any], minutes: float | None
-) -> tuple[dict[str, Any], dict[str, Any]]:
+def compose(name: str, described: Mapping[str, Any], minutes: float | None) -> tuple[dict[str, Any], dict[str, Any]]:
     """The competition and its models as params.yaml wants them, the portfolio laid in.
 
     minutes: total time for all searches and fits; models that would not fit are left out from

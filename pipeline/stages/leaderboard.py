@@ -57,9 +57,7 @@ def leaderboard_rows(config: Config, competition: CompetitionConfig) -> list[dic
                 "folds": [fold["valid"] for fold in scores["folds"]],
                 "trials": scores.get("trials", 1),
                 "weight": blend["weights"][model.name],
-                "test": solution_score(
-                    competition, ModelPaths(competition.name, model.name).final / "submission.csv"
-                ),
+                "test": solution_score(competition, ModelPaths(competition.name, model.name).final / "submission.csv"),
             }
         )
     rows.sort(key=lambda row: row["valid"], reverse=competition.metric.higher_is_better)

@@ -25,9 +25,7 @@ def run(name: str, rows: Path, out: Path) -> None:
     raw = read_table(rows, missing=source.missing, encoding=getattr(source, "encoding", "utf-8"))
     if out.suffix != ".csv":
         raise UserError(f"--out: predictions are written as CSV, got {out.name!r}")
-    models = {
-        model: FinalModel.load(ModelPaths(name, model).final) for model, weight in weights.items() if weight > 0
-    }
+    models = {model: FinalModel.load(ModelPaths(name, model).final) for model, weight in weights.items() if weight > 0}
     submission = read_json(ModelPaths(name, next(iter(models))).final / "answer.json")["submission"]
     answer = Answering(models, weights, submission).answer(raw, where=rows.name)
     with whole_file(out) as aside:

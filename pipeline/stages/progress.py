@@ -29,9 +29,7 @@ class progress_callback:
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-            self._bar = self._stack.enter_context(
-                Progress(*columns, console=Console(stderr=True), transient=True)
-            )
+            self._bar = self._stack.enter_context(Progress(*columns, console=Console(stderr=True), transient=True))
             self._task = self._bar.add_task(self.label, total=self.total)
         return self
 

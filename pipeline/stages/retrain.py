@@ -12,9 +12,9 @@ from pipeline.core.paths import CompetitionPaths, ModelPaths
 from pipeline.core.seeds import derive_seed
 from pipeline.stages.progress import progress_bar
 from pipeline.stages.records import model_record
-from pipeline.stages.submit import competition_submission, write_answer
+from pipeline.stages.submit import answer, write_submission
 from pipeline.stages.tune import tuned_config
-from pipeline.training.cross_validation import fit, make_predictor
+from pipeline.training.cross_validation import fit, load_libraries, make_predictor
 from pipeline.training.data import TrainingData
 from pipeline.training.executors import make_executor
 from pipeline.training.predictor import FinalModel
@@ -51,15 +51,15 @@ def run(config: Config, name: str) -> None:
         else:
             members = tuned.retrain.seeds
             jobs = [FinalJob(tuned, rounds, i, folder / "members" / str(i)) for i in range(members)]
+            load_libraries(data, tuned)
             done = make_executor(config.execution).map(partial(fit_member, data), jobs)
             for _ in progress_bar(done, members, f"{name}: final"):
                 pass
         write_json(folder / "final.json", {"members": members, "rounds": rounds, "mode": tuned.retrain.mode})
         predictions = FinalModel.load(folder).predict(read_test_rows(competition.name))
         predictions.to_parquet(folder / "predictions.parquet", index=False)
-        submission = competition_submission(competition, data.schema, predictions)
-        submission.to_csv(folder / "submission.csv", index=False, lineterminator="\n")
-        write_answer(competition, folder, {name: "."}, {name: 1.0})
+        write_submission(competition, data.schema, predictions, folder / "submission.csv")
+        write_json(folder / "answer.json", answer(competition, data.schema, {name: "."}, {name: 1.0}))
         record.metrics({"rounds": rounds, "members": members})
         record.model(folder, name=name, register=competition.name, alias=None)
 

@@ -11,6 +11,7 @@ from pipeline.core.files import read_json
 from pipeline.core.paths import CompetitionPaths
 from pipeline.core.types import Schema
 from pipeline.stages.project import load_project
+from pipeline.stages.submit import submission_settings
 
 
 def run(name: str, solution: Path | None, submission: Path | None) -> None:
@@ -35,8 +36,5 @@ def solution_score(competition: CompetitionConfig, submission: Path, solution: P
         submission,
         solution,
         metric=competition.metric,
-        id_column=schema.id,
-        target_column=schema.target,
-        submission_format=competition.submission.format,
-        classes=schema.classes,
+        **submission_settings(competition, schema),
     )

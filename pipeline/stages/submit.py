@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.config import CompetitionConfig, Config
+from pipeline.core.errors import UserError
 from pipeline.core.files import read_json, whole_file, write_json
 from pipeline.core.paths import CompetitionPaths, ModelPaths
 from pipeline.core.types import Schema
@@ -22,17 +24,25 @@ def run(config: Config, name: str) -> None:
     competition, paths = config.competition(name), CompetitionPaths(name)
     schema = Schema.from_json(read_json(paths.schema))
     weights = read_json(paths.blend)["weights"]
-    frames = {
-        model: pd.read_parquet(ModelPaths(name, model).final / "predictions.parquet")
-        for model, weight in weights.items()
-        if weight > 0
-    }
+    folders = {model: ModelPaths(name, model).final for model, weight in weights.items() if weight > 0}
+    frames = {model: pd.read_parquet(folder / "predictions.parquet") for model, folder in folders.items()}
     target = competition.task.fit_target(pd.read_parquet(paths.train_rows)[schema.target], schema)
     predictions = blend_predictions(frames, weights, competition.task, target)
-    submission = competition_submission(competition, schema, predictions)
-    with whole_file(paths.submission) as aside:
+    write_submission(competition, schema, predictions, paths.submission)
+    _register_champion(config, name, folders)
+
+
+def write_submission(competition: CompetitionConfig, schema: Schema, predictions: pd.DataFrame, path: Path) -> None:
+    """Lay predictions of the test rows out as the sample submission is, check them, write them."""
+    from pipeline.training.submissions import check_submission, check_written, make_submission
+
+    ids, sample = test_ids(competition, schema), read_sample(competition)
+    layout = submission_settings(competition, schema)
+    submission = make_submission(predictions, ids, sample, **layout)
+    check_submission(submission, sample, ids, **layout)
+    with whole_file(path) as aside:
         submission.to_csv(aside, index=False, lineterminator="\n")
-        check_written(competition, schema, aside)
+        check_written(aside, submission)
 
 
 def read_sample(competition: CompetitionConfig) -> pd.DataFrame | None:
@@ -42,19 +52,67 @@ def read_sample(competition: CompetitionConfig) -> pd.DataFrame | None:
     return None if path is None else read_table(path, missing=())
 
 
-def competition_submission(
-    competition: CompetitionConfig, schema: Schema, predictions: pd.DataFrame
-) -> pd.DataFrame:
-    raise SystemExit
+def test_ids(competition: CompetitionConfig, schema: Schema) -> pd.Series | None:
+    import pandas as pd
+
+    if schema.id is None:
+        return None
+    return pd.read_parquet(CompetitionPaths(competition.name).test_rows, columns=[schema.id])[schema.id]
 
 
-def check_written(competition: CompetitionConfig, schema: Schema, path: Path) -> None:
-    raise SystemExit
+def submission_settings(competition: CompetitionConfig, schema: Schema) -> dict[str, Any]:
+    """What the functions of ``training.submissions`` ask about a competition."""
+    return {
+        "id_column": schema.id,
+        "target_column": schema.target,
+        "submission_format": competition.submission.format,
+        "classes": schema.classes,
+    }
 
 
-def write_answer(
-    competition: CompetitionConfig, folder: Path, models: dict[str, str], weights: dict[str, float]
-) -> None:
-    """Write ``answer.json``, which makes a folder of final models answer raw rows."""
-    answer: dict[str, Any] = {"models": models, "weights": weights}
-    write_json(folder / "answer.json", answer)
+def answer(
+    competition: CompetitionConfig, schema: Schema, models: dict[str, str], weights: dict[str, float]
+) -> dict[str, Any]:
+    """What ``answer.json`` holds: it makes a folder of final models answer raw rows."""
+    from pipeline.training.submission_layout import submission_layout
+
+    layout = submission_layout(read_sample(competition), **submission_settings(competition, schema))
+    return {"models": models, "weights": weights, "submission": layout}
+
+
+def _register_champion(config: Config, name: str, folders: dict[str, Path]) -> None:
+    """Log the blend of the final models, and make it the competition's champion."""
+    from pipeline.tracking import outbox
+
+    competition, paths = config.competition(name), CompetitionPaths(name)
+    blend = read_json(paths.blend)
+    schema = Schema.from_json(read_json(paths.schema))
+    digest = read_json(paths.rows / "facts.json")["digest"]
+    with outbox.run(
+        competition=name,
+        stage="submit",
+        model="blend",
+        params={"blend": competition.raw["blend"], "weights": blend["weights"]},
+        tags={"data.digest": digest},
+    ) as record:
+        record.metrics({"valid": blend["valid"], "spread": blend["spread"]})
+        record.artifact(paths.submission)
+        described = CompetitionPaths(name).root / ".answer.json"
+        write_json(described, answer(competition, schema, {model: model for model in folders}, blend["weights"]))
+        record.model({"answer.json": described, **folders}, name="blend", register=competition.name, alias="champion")
+        described.unlink()
+
+
+def send_to_kaggle(name: str, message: str) -> None:
+    """Send ``submission.csv`` to the competition's page on Kaggle, once it is checked again."""
+    from pipeline.sources.kaggle import submit_to_kaggle
+    from pipeline.stages.project import load_project
+
+    competition = load_project().competition(name)
+    slug = getattr(competition.source, "competition", None)
+    if slug is None:
+        raise UserError(f"{name}: its source is '{competition.source.name}'; only a kaggle source can be submitted to")
+    path = CompetitionPaths(name).submission
+    if not path.exists():
+        raise UserError(f"{name}: no submission.csv yet; run `dvc repro`")
+    sys.stdout.write(f"{submit_to_kaggle(slug, path, message)}\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from pipeline.reporting.figures import draw
 from pipeline.tracking.sender import deliver_waiting, work_in_background
 
 
@@ -17,15 +18,11 @@ def run(*, wait: float = 30.0, background: bool = False) -> None:
     Raises UserError when records stay behind (they are kept).
     """
     if background:
-        work_in_background(_draw)
+        work_in_background(draw)
         return
-    sender = deliver_waiting(_draw, wait=wait)
+    sender = deliver_waiting(draw, wait=wait)
     for refused in sender.refused:
         print(f"warning: MLflow did not take {refused}", file=sys.stderr)  # noqa: T201
-
-
-def _draw(name: str, data: dict) -> bytes:
-    raise NotImplementedError
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -24,9 +24,7 @@ def run(config: Config, name: str) -> None:
     with model_record(data, model, "train") as record, whole_folder(paths.cv) as folder:
         results = []
         members = folder / "members" if model.retrain.mode == "folds" else None
-        folds = cross_validate(
-            data, model, make_executor(config.execution), checkpoint=checkpoint, predictors=members
-        )
+        folds = cross_validate(data, model, make_executor(config.execution), checkpoint=checkpoint, predictors=members)
         for result in progress_bar(folds, len(data.folds), f"{name}: folds"):
             results.append(result)
             fold_record(record, result)

@@ -14,7 +14,7 @@ from pipeline.core.paths import ModelPaths
 from pipeline.core.types import Executor
 from pipeline.stages.progress import progress_callback
 from pipeline.stages.project import rebuild_model
-from pipeline.stages.records import fold_record, model_record, out_of_fold_figures
+from pipeline.stages.records import model_record, out_of_fold_figures
 from pipeline.training.cross_validation import CrossValidation, cross_validate
 from pipeline.training.data import TrainingData
 from pipeline.training.executors import make_executor

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pipeline.core.registry import settings
 from pipeline.core.types import Batch, Schema, Spec
@@ -24,6 +24,7 @@ class Classification:
 
     losses: ClassVar[tuple[str, ...]] = ("cross_entropy",)
     numeric: ClassVar[bool] = True
+    target_kind: ClassVar[Literal["number", "class", "text"]] = "class"
 
     def fit_target(self, target: pd.Series | None, schema: Schema) -> ClassTarget:
         return ClassTarget(schema.classes)

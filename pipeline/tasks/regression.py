@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pipeline.core.registry import settings
 from pipeline.core.types import Batch, Schema, Spec
@@ -25,6 +25,7 @@ class Regression:
 
     losses: ClassVar[tuple[str, ...]] = ("squared", "absolute", "huber")
     numeric: ClassVar[bool] = True
+    target_kind: ClassVar[Literal["number", "class", "text"]] = "number"
 
     target: Transform = "none"
 

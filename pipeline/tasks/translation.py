@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pipeline.core.registry import settings
 from pipeline.core.text import EOS, PAD, detokenize
@@ -24,6 +24,7 @@ class Translation:
 
     losses: ClassVar[tuple[str, ...]] = ("cross_entropy",)
     numeric: ClassVar[bool] = False
+    target_kind: ClassVar[Literal["number", "class", "text"]] = "text"
 
     def fit_target(self, target: pd.Series | None, schema: Schema) -> Target:
         return MadeByEncoder()

@@ -43,9 +43,9 @@ def ensure_sender() -> None:
     session of its own, so that neither Ctrl-C nor a dying stage takes it along.
     """
     try:
-        if sender_works():
-            return
         _started[:] = [process for process in _started if process.poll() is None]
+        if _started or sender_works():  # one just started does not hold the lock yet
+            return
         _started.append(
             subprocess.Popen(
                 [sys.executable, "-m", "pipeline.stages.track", "--background"],
@@ -76,16 +76,17 @@ def read_status() -> dict[str, Any]:
 
 
 def warn_if_unreachable() -> None:
-    """One line on stderr when the sender's last word is that the tracking server does not answer."""
+    """One line on stderr when the sender's last word is that it cannot deliver."""
     status = read_status()
-    if status.get("state") == "unreachable":
+    if status.get("state") in ("unreachable", "stopped"):
         print(f"warning: {unreachable_message(status)}", file=sys.stderr)  # noqa: T201
 
 
 def unreachable_message(status: dict[str, Any]) -> str:
     waiting = count_waiting(outbox_folder())
+    what = "does not answer" if status.get("state") == "unreachable" else "could not be written to"
     reason = f" ({status['reason']})" if status.get("reason") else ""
     return (
-        f"MLflow at {status.get('address')} does not answer{reason}; {waiting} records are kept in .podium/outbox "
+        f"MLflow at {status.get('address')} {what}{reason}; {waiting} records are kept in .podium/outbox "
         "and will be sent by the next run or `python -m pipeline track`"
     )

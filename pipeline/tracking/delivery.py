@@ -11,13 +11,15 @@ import json
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.files import write_json
 from pipeline.tracking import journal as journals
+from pipeline.tracking.batches import TAG, Batch, allowed_key, cut
+from pipeline.tracking.faults import is_refusal, reason
 from pipeline.tracking.models import log_model
 from pipeline.tracking.redact import redact
 from pipeline.tracking.store import Unavailable, artifact_location, shown_uri
@@ -29,22 +31,13 @@ Draw = Callable[[str, dict[str, Any]], bytes]
 """A figure's name and data to PNG bytes."""
 
 CHUNK = 256 * 1024  # bytes of a journal sent between two notes of the place
-METRICS, PARAMS, TAGS = 1000, 100, 100  # most that MLflow takes in one call
-KEY, PARAM, TAG = 250, 6000, 5000  # longest texts that MLflow takes
 ATTEMPTS = 3  # at an artifact that the store fails on while it answers otherwise
-
-
-@dataclass
-class Batch:
-    metrics: list[Any] = field(default_factory=list)
-    params: dict[str, str] = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
 
 
 class Delivery:
     """The way of one journal into MLflow."""
 
-    def __init__(self, client: MlflowClient, journal: Path, draw: Draw | None):
+    def __init__(self, client: MlflowClient, journal: Path, draw: Draw | None) -> None:
         self.client = client
         self.journal = journal
         self.draw = draw
@@ -93,13 +86,11 @@ class Delivery:
 
     def _runs_exist(self, progress: dict[str, Any]) -> bool:
         """Whether the runs noted are still in the store (it may have been deleted and made anew)."""
-        from mlflow.exceptions import MlflowException
-
         for run in list(progress.get("runs", {}).values())[:1]:
             try:
                 self.client.get_run(run)
-            except MlflowException as error:
-                if error.get_http_status_code() == 404:
+            except Exception as error:
+                if is_refusal(error):
                     return False
                 raise Unavailable(reason(error)) from error
         return True
@@ -108,13 +99,29 @@ class Delivery:
         self._batches = {}
         try:
             for record in records:
-                getattr(self, f"_{record['kind']}")(record)
+                try:
+                    self._handle(record)
+                except (KeyError, TypeError, ValueError) as error:
+                    self._refuse(f"a record of kind {record.get('kind')}", f"{type(error).__name__}: {reason(error)}")
             for run in list(self._batches):
                 self._flush(run)
         except Unavailable:
             self._careful = True
             raise
         self._careful = False
+
+    def _handle(self, record: dict[str, Any]) -> None:
+        kinds = {
+            "run": self._run,
+            "metrics": self._metrics,
+            "params": self._params,
+            "tags": self._tags,
+            "figure": self._figure,
+            "artifact": self._artifact,
+            "model": self._model,
+            "end": self._end,
+        }
+        kinds[record["kind"]](record)
 
     # One method a kind of record.
 
@@ -130,13 +137,12 @@ class Delivery:
             if run not in self.open:
                 self.open.append(run)
             self._batches[run] = Batch(params=dict(record["params"]))
+            if parent is None and "data.digest" in record["tags"]:
+                self._try("dataset", lambda: self._log_dataset(record))
 
     def _metrics(self, record: dict[str, Any]) -> None:
-        from mlflow.entities import Metric
-
         if batch := self._batch(record):
-            for key, value, step in record["points"]:
-                batch.metrics.append(Metric(_key(key), value, record["time"], step))
+            batch.metrics += [(key, value, record["time"], step) for key, value, step in record["points"]]
 
     def _params(self, record: dict[str, Any]) -> None:
         if batch := self._batch(record):
@@ -201,7 +207,7 @@ class Delivery:
             if found:
                 self.runs[run] = found[0].info.run_id
                 return
-        tags = {_key(key): str(value)[:TAG] for key, value in record["tags"].items()}
+        tags = {allowed_key(key): cut(str(value), TAG) for key, value in record["tags"].items()}
         tags |= {"podium.run": run, "mlflow.source.type": "LOCAL"}
         if parent := record.get("parent"):
             tags["mlflow.parentRunId"] = self.runs[parent]
@@ -210,17 +216,15 @@ class Delivery:
             tags["mlflow.source.name"] = " ".join(word for word in words if word)
         if commit := tags.get("git.commit"):
             tags["mlflow.source.git.commit"] = commit
-        created = self.client.create_run(self.experiment, record["time"], tags, record["name"])
-        self.runs[run] = created.info.run_id
-        if digest := tags.get("data.digest"):
-            self._log_dataset(created.info.run_id, record.get("competition", ""), digest)
+        self.runs[run] = self.client.create_run(self.experiment, record["time"], tags, record["name"]).info.run_id
 
-    def _log_dataset(self, run: str, competition: str, digest: str) -> None:
+    def _log_dataset(self, record: dict[str, Any]) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        source = json.dumps({"uri": f"data/{competition}"})
-        dataset = Dataset(competition, digest[:36], source_type="local", source=source)
-        self.client.log_inputs(run, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+        name, digest = record["competition"], str(record["tags"]["data.digest"])
+        dataset = Dataset(name, digest[:36], source_type="local", source=json.dumps({"uri": f"data/{name}"}))
+        context = InputTag("mlflow.data.context", "training")
+        self.client.log_inputs(self.runs[record["run"]], [DatasetInput(dataset, [context])])
 
     def _batch(self, record: dict[str, Any]) -> Batch | None:
         run = record["run"]
@@ -234,33 +238,15 @@ class Delivery:
         return kept
 
     def _flush(self, run: str) -> None:
-        from mlflow.entities import Param, RunTag
-
         if (batch := self._batches.pop(run, None)) is None:
             return
-        params = [Param(_key(key), _cut(value, PARAM)) for key, value in batch.params.items()]
-        tags = [RunTag(_key(key), _cut(value, TAG)) for key, value in batch.tags.items()]
-        metrics = batch.metrics
-        while params or tags or metrics:
-            self._log(self.runs[run], metrics[:METRICS], params[:PARAMS], tags[:TAGS])
-            # One call takes 1000 entities in all; so metrics go in what the others leave.
-            params, tags, metrics = params[PARAMS:], tags[TAGS:], metrics[METRICS:]
-
-    def _log(self, run: str, metrics: Sequence[Any], params: Sequence[Any], tags: Sequence[Any]) -> None:
-        def all_together() -> None:
-            self.client.log_batch(run, params=params, tags=tags)
-            if metrics:
-                self.client.log_batch(run, metrics=metrics)
-
-        if self._try("batch", all_together, silent=True):
-            return
-        # One of them is refused: find it, and let the others through.
-        for item in metrics:
-            self._try(f"metric {item.key}", lambda item=item: self.client.log_batch(run, metrics=[item]))
-        for item in params:
-            self._try(f"param {item.key}", lambda item=item: self.client.log_batch(run, params=[item]))
-        for item in tags:
-            self._try(f"tag {item.key}", lambda item=item: self.client.log_batch(run, tags=[item]))
+        for part in batch.calls():
+            log = partial(self.client.log_batch, self.runs[run])
+            if not self._try("batch", partial(log, **part), silent=True):
+                # One of them is refused: find it, and let the others through.
+                for kind, items in part.items():
+                    for item in items:
+                        self._try(f"{kind[:-1]} {item.key}", partial(log, **{kind: [item]}))
 
     def _terminate(self, run: str, status: str, end: int) -> None:
         self._try("end", lambda: self.client.set_terminated(self.runs[run], status, end))
@@ -283,6 +269,7 @@ class Delivery:
                 action()
                 return True
             except Exception as error:
+                self._careful = True  # it may have arrived all the same
                 if is_refusal(error):
                     if not silent:
                         self._refuse(what, reason(error))
@@ -306,32 +293,3 @@ class Delivery:
 
     def _refuse(self, what: str, why: str) -> None:
         self.refused.append(f"{redact(what)}: {why}")
-
-
-def is_refusal(error: Exception) -> bool:
-    """Whether trying again is pointless: the store answered that it will not take this."""
-    from mlflow.exceptions import MlflowException
-    from requests import RequestException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    if isinstance(error, MlflowException):
-        code = error.get_http_status_code()
-    elif isinstance(error, RequestException):
-        code = error.response.status_code if error.response is not None else 503
-    else:
-        return not isinstance(error, OSError | SQLAlchemyError)
-    return 400 <= code < 500 and code not in (401, 403, 408, 429)
-
-
-def reason(error: BaseException) -> str:
-    """An error in one short line without secrets."""
-    return redact(" ".join(str(error).split()))[:300] or type(error).__name__
-
-
-def _key(name: str) -> str:
-    """A name as MLflow allows it."""
-    return re.sub(r"[^/\w.\- :]", "_", name).strip("/")[:KEY] or "_"
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"

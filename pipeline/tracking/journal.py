@@ -38,7 +38,7 @@ def progress_file(journal: Path) -> Path:
 class Writer:
     """Appends records to a journal. Several processes may write to the same one."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path) -> None:
         """Join an existing journal (OSError when it is gone)."""
         self.path = path
         self._descriptor: int | None = os.open(path, os.O_WRONLY | os.O_APPEND)
@@ -135,7 +135,7 @@ def count_waiting(folder: Path) -> int:
         try:
             with journal.open("rb") as stream:
                 stream.seek(read_progress(journal).get("position", 0))
-                total += sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))  # noqa: B023
+                total += sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))
         except FileNotFoundError:
             continue  # delivered and deleted meanwhile
     return total

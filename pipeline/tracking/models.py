@@ -31,45 +31,37 @@ def log_model(client: MlflowClient, run: str, contents: Path, record: dict[str, 
 
     key, name, register = record["files"], record["model"], record["register"]
     tags = {"podium.record": key, "model": name}
-    model_id = _logged(client, run, key) if look_first else None
-    if model_id is None:
-        model_id = _log(run, contents, name, tags)
+    experiment = client.get_run(run).info.experiment_id
+    found = client.search_logged_models([experiment], f"tags.`podium.record` = '{key}'") if look_first else []
+    # The experiment is named: left to itself, MLflow puts the model into its default one.
+    logged = found[0] if found else client.create_logged_model(experiment, name, run, tags)
+    if logged.status != "READY":
+        _fill(logged.model_id, run, contents, name)
     if register is None:
         return
     number = _registered(client, register, run, key) if look_first else None
     if number is None:
         with contextlib.redirect_stderr(io.StringIO()):  # MLflow prints what it did
-            number = mlflow.register_model(f"models:/{model_id}", register, tags=tags).version
+            number = mlflow.register_model(f"models:/{logged.model_id}", register, tags=tags).version
     if record["alias"] is not None:
         client.set_registered_model_alias(register, record["alias"], str(number))
 
 
-def _log(run: str, contents: Path, name: str, tags: dict[str, str]) -> str:
+def _fill(model_id: str, run: str, contents: Path, name: str) -> None:
     import mlflow
     from mlflow.models import Model
 
-    logged = Model.log(
+    Model.log(
         artifact_path=None,
         name=name,
         flavor=mlflow.pyfunc,
         run_id=run,
-        tags=tags,
+        model_id=model_id,
         python_model=str(SCRIPT),
         artifacts={"answering": str(contents)},
         code_paths=[str(Path(pipeline.__file__).parent)],
         pip_requirements=_requirements(),
     )
-    return logged.model_id
-
-
-def _logged(client: MlflowClient, run: str, key: str) -> str | None:
-    """The model logged for a record before; what was broken off halfway is deleted."""
-    experiment = client.get_run(run).info.experiment_id
-    for model in client.search_logged_models([experiment], f"tags.`podium.record` = '{key}'"):
-        if str(model.status) == "READY":
-            return model.model_id
-        client.delete_logged_model(model.model_id)
-    return None
 
 
 def _registered(client: MlflowClient, register: str, run: str, key: str) -> str | None:

@@ -81,7 +81,7 @@ def run(
 class Run:
     """A run being recorded. It may be sent to worker processes, which then write to the same one."""
 
-    def __init__(self, writer: Writer | None, run: str):
+    def __init__(self, writer: Writer | None, run: str) -> None:
         self._writer = writer
         self._run = run
 

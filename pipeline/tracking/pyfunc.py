@@ -7,24 +7,18 @@ The model has no signature. A signature enforces types, and would refuse raw row
 whole-number columns have missing values in one file and none in another.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import mlflow
-from mlflow.pyfunc import PythonModel
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from mlflow.pyfunc import PythonModelContext
+import pandas as pd  # MLflow looks at the annotation of ``predict``, and warns where it finds none
+from mlflow.pyfunc import PythonModel, PythonModelContext
 
 
 class Answering(PythonModel):
     """Answers raw rows with the id and target columns of a submission."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        from pathlib import Path
-
         from pipeline.training.predictor import load_answering
 
         self.answering = load_answering(Path(context.artifacts["answering"]))

@@ -7,13 +7,16 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 HIDDEN = "[redacted]"
 
-SECRET_WORDS = frozenset("password passwd pwd passphrase secret secrets token apikey credential credentials".split())
+SECRET_WORDS = frozenset(
+    {"password", "passwd", "pwd", "passphrase", "secret", "secrets", "token", "apikey", "credential", "credentials"}
+)
 SECRET_PAIRS = frozenset({("api", "key"), ("access", "key"), ("private", "key"), ("secret", "key"), ("auth", "key")})
 MINIMUM_LENGTH = 6  # a shorter "secret" would blot out ordinary words
 
@@ -51,7 +54,7 @@ def scrub(value: Any) -> Any:
 def is_telling(key: str) -> bool:
     """Whether a setting's name says that its value is a secret (``tokenizer`` and ``keys`` do not)."""
     words = [word for word in re.split(r"[^a-z0-9]+", key.lower()) if word]
-    return not SECRET_WORDS.isdisjoint(words) or not SECRET_PAIRS.isdisjoint(zip(words, words[1:]))
+    return not SECRET_WORDS.isdisjoint(words) or not SECRET_PAIRS.isdisjoint(pairwise(words))
 
 
 @cache
@@ -63,8 +66,8 @@ def known_secrets() -> tuple[str, ...]:
 
 def _of_environment() -> Iterator[str]:
     for name, value in os.environ.items():
-        words = name.lower().split("_")
-        if is_telling(name) or words[-1] in ("key", "pass"):
+        telling = is_telling(name) or name.lower().split("_")[-1] in ("key", "pass")
+        if telling and name not in ("PWD", "OLDPWD") and not value.startswith(("/", "~")):  # paths are not secret
             yield value.strip()
         for user in URL_USER.findall(value):
             password = user.partition(":")[2]

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from pipeline.core.errors import UserError
 from pipeline.core.files import lock, write_json
 from pipeline.tracking.background import read_status, sender_lock, status_file, unreachable_message
-from pipeline.tracking.delivery import Delivery, Draw, reason
+from pipeline.tracking.delivery import Delivery, Draw
+from pipeline.tracking.faults import reason
 from pipeline.tracking.journal import count_waiting, is_alive, journals, outbox_folder, sweep
 from pipeline.tracking.store import Unavailable, connect, database_file, probe, shown_uri
 
@@ -58,6 +59,8 @@ class Sender:
             delivery = self.deliveries[journal]
             try:
                 moved |= delivery.advance()
+            except OSError as error:  # the place in it cannot be noted: the disk is full
+                raise Unavailable(reason(error)) from error
             finally:
                 self.refused += delivery.refused
                 delivery.refused = []
@@ -69,6 +72,8 @@ class Sender:
     def _connect(self) -> None:
         if self.client is None:
             probe()
+            if read_status().get("state") == "unreachable":
+                _report("connecting", self)  # its last word would be out of date for seconds
             try:
                 self.client = connect()
             except Exception as error:  # whatever keeps MLflow from starting keeps the records here
@@ -98,13 +103,17 @@ def work_in_background(draw: Draw | None = None) -> None:
         with _only_sender(wait=1.0) as alone:
             if not alone:
                 return
+            sender = Sender(draw)
             try:
-                _work(Sender(draw))
+                _work(sender)
             except Replaced:
                 # A connection to a deleted file cannot be mended within MLflow: begin anew.
                 os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+            except Exception as error:
+                _report("stopped", sender, f"{type(error).__name__}: {reason(error)}")
+                raise
         # A stage that saw the lock held has started no sender: look once more after freeing it.
-        again = read_status().get("state") != "unreachable" and bool(journals(outbox_folder()))
+        again = read_status().get("state") == "idle" and bool(journals(outbox_folder()))
 
 
 def _work(sender: Sender) -> None:

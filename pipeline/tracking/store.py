@@ -69,6 +69,7 @@ def connect() -> MlflowClient:
     import logging
 
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     for name, value in BOUNDED.items():
         os.environ.setdefault(name, value)
     with lock(state_folder() / "store.lock", wait=120, held="the tracking store"):

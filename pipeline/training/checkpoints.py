@@ -49,7 +49,7 @@ class Progress:
 class Checkpoints:
     """Writes and reads the checkpoint of one fit; does nothing where ``job.checkpoint`` is None."""
 
-    def __init__(self, settings: Any, job: FitJob, network: nn.Module, optimizer: torch.optim.Optimizer):
+    def __init__(self, settings: Any, job: FitJob, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         self.settings, self.job, self.network, self.optimizer = settings, job, network, optimizer
         self.folder = None if job.checkpoint is None else Path(job.checkpoint) / "latest"
         self.written = time.monotonic()

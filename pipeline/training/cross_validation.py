@@ -154,8 +154,14 @@ def cross_validate(
     predictors: folder for the folds' own predictors, ``<predictors>/<fold>``.
     Closing the iterator early stops the folds still running.
     """
+    load_libraries(data, config)
     jobs = [FoldJob(config, k, checkpoint, predictors / str(k) if predictors else None) for k in data.folds]
     return executor.map(partial(fit_fold, data), jobs)
+
+
+def load_libraries(data: TrainingData, config: ModelConfig) -> None:
+    """Build the model once before jobs are forked, so that each does not import its library anew."""
+    config.model.build(data.spec, data.competition.task, seed=0)
 
 
 @dataclass(frozen=True)
@@ -179,9 +185,7 @@ class CrossValidation:
 
     def scores(self) -> dict[str, Any]:
         return {
-            "folds": [
-                {"fold": f.fold, "train": f.train, "valid": f.valid, "rounds": f.rounds} for f in self.folds
-            ],
+            "folds": [{"fold": f.fold, "train": f.train, "valid": f.valid, "rounds": f.rounds} for f in self.folds],
             "train": fmean(fold.train for fold in self.folds),
             "valid": self.score,
             "spread": pstdev(fold.valid for fold in self.folds),

@@ -60,6 +60,18 @@ class TrainingData:
     def target(self) -> pd.Series:
         return self.rows[self.schema.target]
 
+    @property
+    def spec(self) -> Spec:
+        """What the encoder of all training rows learned."""
+        return self._spec(self._encoder(None))
+
+    def _encoder(self, k: int | None) -> Encoder:
+        path = self.paths.encoder(self.feature_set, k)
+        return self.competition.features[self.feature_set].restore(read_json(path), self.schema)
+
+    def _spec(self, encoder: Encoder) -> Spec:
+        return replace(encoder.spec, outputs=self.competition.task.outputs(self.schema, encoder.spec))
+
     def preload(self) -> None:
         """Encode folds while they fit the cache, so that forked jobs share them."""
         for k in self.folds:
@@ -72,8 +84,7 @@ class TrainingData:
         return self._folds.get(k) or self.encode_fold(k)
 
     def encode_fold(self, k: int | None) -> FoldData:
-        path = self.paths.encoder(self.feature_set, k)
-        encoder = self.competition.features[self.feature_set].restore(read_json(path), self.schema)
+        encoder = self._encoder(k)
         if k is None:
             train_rows, valid_rows, valid_index = self.rows, None, None
         else:
@@ -90,8 +101,14 @@ class TrainingData:
             values = target.encode(rows[column]) if column else None
             return encoded if values is None else {**encoded, "target": values}
 
-        spec = replace(encoder.spec, outputs=task.outputs(self.schema, encoder.spec))
         valid = None if valid_rows is None else encode(valid_rows, False)
         return FoldData(
-            encode(train_rows, True), valid, train_target, valid_target, valid_index, spec, encoder, target
+            encode(train_rows, True),
+            valid,
+            train_target,
+            valid_target,
+            valid_index,
+            self._spec(encoder),
+            encoder,
+            target,
         )

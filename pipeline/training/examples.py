@@ -18,7 +18,7 @@ class Examples:
     Raises ValueError when the arrays do not share their first dimension.
     """
 
-    def __init__(self, encoded: Encoded, device: torch.device):
+    def __init__(self, encoded: Encoded, device: torch.device) -> None:
         counts = {name: len(array) for name, array in encoded.items()}
         if len(set(counts.values())) != 1:
             raise ValueError(f"encoded arrays need the same number of examples, got {counts}")

@@ -26,6 +26,8 @@ from pipeline.core.process import die_with_parent
 from pipeline.core.seeds import derive_seed, fix_threads, seed_everything
 from pipeline.core.types import Executor
 
+START_METHOD = "fork" if sys.platform == "linux" else "spawn"
+
 ATTEMPTS = 3
 """A job whose process dies without an answer is done again, this often in all."""
 
@@ -127,7 +129,7 @@ def _kill_alive() -> None:
 
 
 def _start(function: Callable[[Any], Any], job: Any, number: int, threads: int) -> tuple[Connection, BaseProcess]:
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    context = multiprocessing.get_context(START_METHOD)
     receiving, sending = context.Pipe(duplex=False)
     process = context.Process(  # type: ignore[attr-defined]
         target=_work, args=(function, job, number, threads, sending, os.getpid())

@@ -107,7 +107,7 @@ class Answering:
     models: Mapping[str, FinalModel]
     weights: Mapping[str, float]
     submission: Mapping[str, Any]
-    """``format`` and the submission's ``columns``, id first."""
+    """How the submission is laid out, see ``submission_layout``."""
 
     def predict(self, raw: pd.DataFrame, where: str = "rows") -> tuple[pd.DataFrame, pd.DataFrame]:
         """Typed rows and their blended predictions."""

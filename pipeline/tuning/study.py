@@ -70,6 +70,8 @@ class StudyResult:
 class Report:
     """Handed to the objective: ``report(fold, score)`` keeps the score, and is True to prune.
 
+    Folds count from 0 in the order of ``Study.scores``, whatever they are called elsewhere.
+
     number: of the trial, the same after a kill.
     """
 

@@ -134,14 +134,19 @@ def threads() -> int:
     return int(value) if value.isdecimal() and int(value) else 1
 
 
-def require(library: str) -> None:
-    """Raises UserError where a library of the extra ``boosters`` is not installed."""
+def require(library: str, *, extra: str | None = None) -> None:
+    """Raises UserError where a booster's library is not installed, or does not load."""
     try:
         import_module(library)
     except ModuleNotFoundError as error:
         if error.name != library:
             raise
+        package, what = ("podium", "it") if extra is None else (f"podium[{extra}]", f"the extra {extra}")
         raise UserError(
-            f"model '{library}': needs the extra boosters, and {library} is not installed; "
-            "run: pip install 'podium[boosters]'"
+            f"model '{library}': needs {what}, and {library} is not installed; run: pip install '{package}'"
+        ) from None
+    except OSError as error:  # the wheel of LightGBM brings no OpenMP of its own
+        raise UserError(
+            f"model '{library}': its library does not load ({error}); install the missing system library, "
+            "for libgomp.so.1 the package libgomp1 (Debian) or libgomp (Fedora)"
         ) from None

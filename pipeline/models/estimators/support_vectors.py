@@ -41,12 +41,6 @@ class SupportVectorEstimator(Estimator):
 
     def fit(self, train: Encoded, valid: Encoded | None, plan: Plan) -> None:
         numbers, target = self.finite_numbers(train), self.targets(train)
-        gamma: Any = self.settings.gamma
-        if gamma == "scale":
-            gamma = 1 / (numbers.shape[1] * (numbers.var() or 1.0))
-        elif gamma == "auto":
-            gamma = 1 / numbers.shape[1]
-        self.gamma = np.array([gamma], np.float64)
         if self.classes is None:
             self._fit_regression(numbers, target)
         else:
@@ -57,7 +51,7 @@ class SupportVectorEstimator(Estimator):
         return {
             "kernel": own.kernel,
             "C": own.C,
-            "gamma": float(self.gamma[0]),
+            "gamma": own.gamma,
             "degree": own.degree,
             "coef0": own.coef0,
             "cache_size": 500,  # MB
@@ -100,7 +94,14 @@ class SupportVectorEstimator(Estimator):
         return both.estimator, both.calibrators[0]
 
     def _keep(self, numbers: np.ndarray, machines: list[Any]) -> None:
-        """Keep the support vectors of all machines once each."""
+        """Keep the support vectors of all machines once each, and the gamma they were fitted with."""
+        gamma: Any = self.settings.gamma
+        if gamma == "scale":
+            variance = numbers.var()
+            gamma = 1 / (numbers.shape[1] * variance) if variance else 1.0
+        elif gamma == "auto":
+            gamma = 1 / numbers.shape[1]
+        self.gamma = np.array([gamma], np.float64)
         rows = np.unique(np.concatenate([machine.support_ for machine in machines]))
         self.vectors = numbers[rows]  # [vectors, p]
         self.coefficients = np.zeros((len(rows), len(machines)))  # [vectors, outputs]

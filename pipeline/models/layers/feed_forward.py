@@ -15,7 +15,7 @@ NORMALIZATIONS = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
 class Affine(nn.Module):
     """One affine layer: linear regression, or the logits of softmax regression."""
 
-    def __init__(self, inputs: int, outputs: int):
+    def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.affine = nn.Linear(inputs, outputs)
 
@@ -39,7 +39,7 @@ class MultilayerPerceptron(nn.Module):
         activation: str = "relu",
         dropout: float = 0.0,
         normalization: str | None = None,
-    ):
+    ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for width in hidden:

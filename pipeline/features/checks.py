@@ -1,15 +1,15 @@
-"""Bad input found before anything is written: raw rows -> one-line errors."""
+"""Bad input found before anything is written: raw or typed rows -> one-line errors."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline.core.errors import UserError, did_you_mean
+from pipeline.core.types import Schema
 from pipeline.features import values
-from pipeline.features.schema import raise_at
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,8 +59,7 @@ def _check_columns(
     for name in train.columns:
         if name not in test.columns and name not in optional:
             raise UserError(
-                f"{test_where}: column '{name}' is missing, and {where} has it; "
-                f"add it, or name it under columns.drop"
+                f"{test_where}: column '{name}' is missing, and {where} has it; add it, or name it under columns.drop"
             )
     for name in test.columns:
         if name not in train.columns:
@@ -79,17 +78,17 @@ def _check_ids(
             continue
         ids = values.levels(frame[id], missing).reset_index(drop=True)
         if ids.isna().any():
-            raise_at(name, frame[id], int(np.argmax(ids.isna())), "needs an id, got a missing value")
+            values.raise_at(name, frame[id], int(np.argmax(ids.isna())), "needs an id, got a missing value")
         if (again := ids.duplicated()).any():
             row = int(np.argmax(again))
             first = int(np.argmax(ids == ids.iloc[row]))
             rule = f"needs ids that occur once, got {ids.iloc[row]!r} of row {first + 2} again"
-            raise_at(name, frame[id], row, rule)
+            values.raise_at(name, frame[id], row, rule)
         seen[name] = ids
     if test is not None and (both := seen[test_where].isin(seen[where])).any():
         row = int(np.argmax(both))
         rule = f"needs ids that are not in {where}, got {seen[test_where].iloc[row]!r}"
-        raise_at(test_where, test[id], row, rule)
+        values.raise_at(test_where, test[id], row, rule)
 
 
 def _check_target(
@@ -101,14 +100,38 @@ def _check_target(
         raise UserError(f"{where}: column '{series.name}': needs a target, and every row's is missing")
     if absent.any():
         rule = "needs a target, got a missing value; give it or take the row out"
-        raise_at(where, series, int(np.argmax(absent)), rule)
+        values.raise_at(where, series, int(np.argmax(absent)), rule)
     if task_is_class:
         if words.nunique() < 2:
-            raise UserError(
-                f"{where}: column '{series.name}': needs two classes at least, got only {words.iloc[0]!r}"
-            )
+            raise UserError(f"{where}: column '{series.name}': needs two classes at least, got only {words.iloc[0]!r}")
     elif target_is_number:
         _, bad = values.numbers(series, missing)
         if bad.any():
             row = int(np.argmax(bad))
-            raise_at(where, series, row, f"needs a finite number as target, got {series.iloc[row]!r}")
+            values.raise_at(where, series, row, f"needs a finite number as target, got {values.got(series, row)}")
+
+
+def check(schema: Schema, rows: pd.DataFrame, where: str) -> None:
+    """Hold typed rows against the schema (pandera). Raises UserError for the first breach."""
+    import pandera.pandas as pandera
+    from pandera.errors import SchemaErrors
+
+    finite = pandera.Check(lambda column: ~np.isinf(column), name="is finite")
+    columns: dict[str, Any] = {}
+    for column in schema.columns:
+        if column.kind == "number":
+            columns[column.name] = pandera.Column("float64", finite, nullable=True)
+        else:
+            columns[column.name] = pandera.Column("str", nullable=True)
+    if schema.id is not None:
+        columns[schema.id] = pandera.Column(unique=True, nullable=False)
+    if schema.classes and schema.target is not None and schema.target in rows.columns:
+        columns[schema.target] = pandera.Column(checks=pandera.Check.isin(list(schema.classes)))
+    try:
+        pandera.DataFrameSchema(columns).validate(rows, lazy=True)
+    except SchemaErrors as error:
+        first = error.failure_cases.iloc[0]
+        case = first["failure_case"]
+        at = "" if first["index"] is None or first["index"] != first["index"] else f", row {int(first['index']) + 2}"
+        name = first["column"] if first["column"] is not None else case
+        raise UserError(f"{where}: column '{name}'{at}: breaks the rule '{first['check']}', got {case!r}") from None

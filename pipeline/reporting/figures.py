@@ -1,0 +1,305 @@
+"""Pictures from plain data, drawn the same for MLflow and for the report.
+
+Matplotlib's object API on Agg: no pyplot, no window, no user's own style, and the same bytes for
+the same data. Colours are Okabe and Ito's (2008), which colour-blind readers can tell apart.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BLUE, VERMILION, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#8A8F98", "#1F2328"
+WIDTH = 7.6
+"""Inches; at 144 dots an inch a picture is twice as fine as the page shows it."""
+BARS = 20
+"""Bars of an importance chart at most."""
+CELLS_WITH_COUNTS = 14
+"""Classes up to which a confusion matrix has room for its counts."""
+
+STYLE: dict[Any, Any] = {
+    "figure.dpi": 144,
+    "savefig.dpi": 144,
+    "figure.constrained_layout.use": True,
+    "figure.constrained_layout.h_pad": 0.08,
+    "figure.constrained_layout.w_pad": 0.08,
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "text.color": INK,
+    "text.parse_math": False,  # a '$' in a column's name is a dollar
+    "axes.edgecolor": "#C4C9D0",
+    "axes.labelcolor": INK,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.formatter.use_mathtext": False,
+    "axes.unicode_minus": True,
+    "grid.color": "#E8EAED",
+    "grid.linewidth": 0.8,
+    "xtick.color": "#57606A",
+    "ytick.color": "#57606A",
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "xtick.minor.size": 0,
+    "ytick.minor.size": 0,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "lines.solid_capstyle": "round",
+}
+
+
+def draw(name: str, data: Mapping[str, Any]) -> bytes:
+    """A PNG of the figure ``name``: dark on white, with units and labels.
+
+    ``curves``       {"folds": [{"train_loss": [...], "valid_loss": [...], "valid_score": [...]}, ...]}, any
+                     of them missing; optional "metric", the name of the score.
+    ``residuals``    {"target": [...], "prediction": [...], "unit": name of the target}.
+    ``confusion``    {"classes": [...], "counts": [[...]]}, a row each true class.
+    ``importance``   {feature: value}.
+    ``leaderboard``  {"models": [{"name", "folds": [...], "mean", "std"}, ...], "blend": the same without
+                     a name, or None, "metric": name, "higher_is_better": bool}.
+    ``blend``        {model: weight}.
+
+    Raises KeyError for another name.
+    """
+    painter, size = PAINTERS[name]
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    # A name in a script the font lacks is drawn as boxes; that is no reason to warn.
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)
+        figure = Figure(figsize=size(data), facecolor="white")
+        FigureCanvasAgg(figure)
+        painter(figure, data)
+        stream = io.BytesIO()
+        figure.savefig(stream, format="png", metadata={"Software": None})
+    return stream.getvalue()
+
+
+def describe(name: str, data: Mapping[str, Any]) -> str:
+    """The figure in words, for those who do not see it."""
+    if name == "curves":
+        shown = [text for key, text in CURVES if _has(data["folds"], key)]
+        return f"{_join(shown).capitalize()} by epoch for {len(data['folds'])} folds."
+    if name == "residuals":
+        error = sum(abs(p - t) for t, p in zip(data["target"], data["prediction"], strict=True))
+        mean = error / max(1, len(data["target"]))
+        return f"Out-of-fold predictions of {data['unit']} against the truth; mean absolute error {mean:,.4g}."
+    if name == "confusion":
+        counts = data["counts"]
+        total = sum(map(sum, counts))
+        right = sum(counts[i][i] for i in range(len(counts)))
+        return f"Confusion matrix of {len(counts)} classes; {right:,} of {total:,} rows are right."
+    if name == "importance":
+        first = [str(key) for key, _ in _largest(data)[:3]]
+        return f"Feature importance; the largest: {', '.join(first)}."
+    if name == "leaderboard":
+        return f"Validation {data['metric']} of each fold, its mean and spread, for {len(data['models'])} models."
+    weights = [f"{model} {weight:.0%}" for model, weight in _largest(data) if weight > 0]
+    return f"Weights of the blend: {', '.join(weights)}."
+
+
+CURVES = (("train_loss", "training loss"), ("valid_loss", "validation loss"), ("valid_score", "validation score"))
+
+
+def _curves(figure: Figure, data: Mapping[str, Any]) -> None:
+    folds = data["folds"]
+    losses = [key for key in ("train_loss", "valid_loss") if _has(folds, key)]
+    score = _has(folds, "valid_score")
+    panels = figure.subplots(1, max(1, bool(losses) + score), squeeze=False)[0].tolist()
+    if losses:
+        axes = panels.pop(0)
+        axes.set_title("Loss")
+        for key, colour, label in (("train_loss", BLUE, "training"), ("valid_loss", VERMILION, "validation")):
+            _lines(axes, [fold.get(key, ()) for fold in folds], colour, label)
+        values = [v for key in losses for fold in folds for v in fold.get(key, ()) if v is not None]
+        if min(values) > 0 and max(values) / min(values) > 50:
+            axes.set_yscale("log")
+        axes.legend(loc="upper right")
+    if score:
+        axes = panels.pop(0)
+        axes.set_title(f"Validation {data.get('metric', 'score')}")
+        _lines(axes, [fold.get("valid_score", ()) for fold in folds], VERMILION, "validation")
+
+
+def _has(folds: Sequence[Mapping[str, Any]], key: str) -> bool:
+    return any(len(fold.get(key, ())) for fold in folds)
+
+
+def _lines(axes: Axes, folds: Sequence[Sequence[float]], colour: str, label: str) -> None:
+    """A thin line a fold, a strong one for their mean over the epochs that all folds have."""
+    from matplotlib.ticker import MaxNLocator
+
+    folds = [[math.nan if v is None else float(v) for v in fold] for fold in folds if len(fold)]
+    if not folds:
+        return
+    for fold in folds:
+        axes.plot(range(1, len(fold) + 1), fold, color=colour, alpha=0.3, linewidth=0.9)
+    shortest = min(map(len, folds))
+    mean = [sum(fold[i] for fold in folds) / len(folds) for i in range(shortest)]
+    axes.plot(range(1, shortest + 1), mean, color=colour, label=label, marker="o" if shortest == 1 else None)
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+
+
+def _residuals(figure: Figure, data: Mapping[str, Any]) -> None:
+    target, prediction = list(map(float, data["target"])), list(map(float, data["prediction"]))
+    left, right = figure.subplots(1, 2)
+    dots = {"s": 9, "color": BLUE, "alpha": 0.35 if len(target) > 300 else 0.6, "linewidths": 0}
+    left.scatter(target, prediction, **dots)
+    ends = [min(*target, *prediction), max(*target, *prediction)] if target else [0, 1]
+    left.plot(ends, ends, color=INK, linewidth=0.9)
+    left.set_title("Prediction and truth")
+    left.set_xlabel(f"true {data['unit']}")
+    left.set_ylabel(f"predicted {data['unit']}")
+    right.scatter(prediction, [p - t for t, p in zip(target, prediction, strict=True)], **dots)
+    right.axhline(0, color=INK, linewidth=0.9)
+    right.set_title("Prediction minus truth")
+    right.set_xlabel(f"predicted {data['unit']}")
+    right.set_ylabel(f"error in {data['unit']}")
+    for axes in (left, right):
+        _plain_numbers(axes.xaxis)
+        _plain_numbers(axes.yaxis)
+
+
+def _plain_numbers(axis: Any) -> None:
+    """140k rather than 140000, and no offset in a corner."""
+    from matplotlib.ticker import EngFormatter, MaxNLocator, ScalarFormatter
+
+    low, high = axis.get_view_interval()
+    large = max(abs(low), abs(high)) >= 1e4
+    axis.set_major_formatter(EngFormatter(sep="") if large else ScalarFormatter(useOffset=False))
+    axis.set_major_locator(MaxNLocator(5))
+
+
+def _confusion(figure: Figure, data: Mapping[str, Any]) -> None:
+    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.ticker import PercentFormatter
+
+    counts = [[int(count) for count in row] for row in data["counts"]]
+    shares = [[count / max(1, sum(row)) for count in row] for row in counts]
+    names = [_short(name, 18) for name in data["classes"]]
+    axes = figure.subplots()
+    colours = LinearSegmentedColormap.from_list("share", ["#FFFFFF", "#9CC7E3", BLUE, "#00304B"])
+    axes.set_title("Confusion matrix, rows")
+    image = axes.imshow(shares, cmap=colours, vmin=0, vmax=1)
+    axes.grid(False)
+    every = math.ceil(len(names) / 40)
+    shown = range(0, len(names), every)
+    wide = max(map(len, names), default=0) * len(shown) > 60
+    axes.set_xticks(shown, [names[i] for i in shown], rotation=90 if wide else 0)
+    axes.set_yticks(shown, [names[i] for i in shown])
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
+    for side in axes.spines.values():
+        side.set_visible(True)
+    if len(names) <= CELLS_WITH_COUNTS:
+        size = 9 if len(names) <= 8 else 7
+        for i, row in enumerate(counts):
+            for j, count in enumerate(row):
+                colour = "white" if shares[i][j] > 0.45 else INK
+                axes.text(j, i, f"{count:,}", ha="center", va="center", color=colour, fontsize=size)
+    bar = figure.colorbar(image, ax=axes, format=PercentFormatter(1, decimals=0), fraction=0.046, pad=0.03)
+    bar.set_label("share of the true class")
+    bar.outline.set_visible(False)  # type: ignore[operator]
+
+
+def _importance(figure: Figure, data: Mapping[str, Any]) -> None:
+    largest = _largest(data)
+    shown = largest[:BARS]
+    axes = figure.subplots()
+    _bars(axes, [_short(key, 40) for key, _ in shown], [float(value) for _, value in shown], BLUE)
+    of = f", the largest {len(shown)} of {len(largest)}" if len(largest) > len(shown) else ""
+    axes.set_title(f"Feature importance{of}")
+    axes.set_xlabel("mean importance over the folds")
+    _plain_numbers(axes.xaxis)
+
+
+def _blend(figure: Figure, data: Mapping[str, Any]) -> None:
+    weights = _largest(data)
+    axes = figure.subplots()
+    _bars(axes, [_short(name, 40) for name, _ in weights], [float(weight) for _, weight in weights], GREEN)
+    for i, (_, weight) in enumerate(weights):
+        axes.annotate(f"{weight:.1%}", (weight, i), xytext=(4, 0), textcoords="offset points", va="center")
+    axes.set_title("Weight in the blend")
+    axes.set_xlim(0, 1.12 * max((weight for _, weight in weights), default=1) or 1)
+    axes.xaxis.set_visible(False)  # the bars carry their numbers
+    axes.spines["bottom"].set_visible(False)
+
+
+def _bars(axes: Axes, names: Sequence[str], values: Sequence[float], colour: str) -> None:
+    axes.barh(range(len(names)), values, color=colour, height=0.62)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)  # the first on top
+    axes.grid(axis="y", visible=False)
+    if any(value < 0 for value in values):
+        axes.axvline(0, color=INK, linewidth=0.9)
+
+
+def _leaderboard(figure: Figure, data: Mapping[str, Any]) -> None:
+    higher = bool(data["higher_is_better"])
+    rows = sorted(data["models"], key=lambda row: -row["mean"] if higher else row["mean"])
+    if data.get("blend"):
+        rows = [{"name": "blend", **data["blend"], "is_blend": True}, *rows]
+    axes = figure.subplots()
+    for i, row in enumerate(rows):
+        colour = GREEN if row.get("is_blend") else BLUE
+        axes.plot([row["mean"] - row["std"], row["mean"] + row["std"]], [i, i], color=colour, alpha=0.35, linewidth=6)
+        axes.scatter(row["folds"], [i] * len(row["folds"]), s=13, facecolor="white", edgecolor=colour, zorder=3)
+        axes.scatter([row["mean"]], [i], s=46, color=colour, zorder=4)
+    axes.set_yticks(range(len(rows)), [_short(row["name"], 40) for row in rows])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.grid(axis="y", visible=False)
+    axes.set_title("Score of the folds (open), their mean (filled) and its spread (bar)")
+    axes.set_xlabel(f"validation {data['metric']}, {'higher' if higher else 'lower'} is better")
+    _plain_numbers(axes.xaxis)
+
+
+def _largest(data: Mapping[str, Any]) -> list[tuple[str, float]]:
+    return sorted(data.items(), key=lambda item: (-abs(item[1]), item[0]))
+
+
+def _short(name: object, width: int) -> str:
+    text = " ".join(str(name).split())
+    return text if len(text) <= width else f"{text[: width - 8]}…{text[-7:]}"
+
+
+def _join(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def _height(rows: int) -> tuple[float, float]:
+    return WIDTH, 0.9 + 0.27 * max(rows, 2)
+
+
+def _square(data: Mapping[str, Any]) -> tuple[float, float]:
+    side = min(6.6, 2.5 + 0.27 * len(data["classes"]))
+    return side + 1.2, side
+
+
+Painter = Callable[["Figure", Mapping[str, Any]], None]
+PAINTERS: dict[str, tuple[Painter, Callable[[Mapping[str, Any]], tuple[float, float]]]] = {
+    "curves": (_curves, lambda data: (WIDTH, 2.9)),
+    "residuals": (_residuals, lambda data: (WIDTH, 3.4)),
+    "confusion": (_confusion, _square),
+    "importance": (_importance, lambda data: _height(min(len(data), BARS))),
+    "leaderboard": (_leaderboard, lambda data: _height(len(data["models"]) + bool(data.get("blend")))),
+    "blend": (_blend, lambda data: _height(len(data))),
+}

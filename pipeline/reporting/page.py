@@ -1,0 +1,202 @@
+"""A competition's report: one HTML file that needs nothing else, on screen, offline and on paper."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from pipeline.reporting.figures import describe, draw
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+TEMPLATE = Path(__file__).with_name("page.html")
+
+
+def build_page(data: Mapping[str, Any]) -> str:
+    """The page as HTML; every text in ``data`` is escaped.
+
+    competition, task, metric: names. higher_is_better: of the metric.
+    rows: {"train": count, "test": count, "folds": count}.
+    leaderboard: rows in their order, the blend's (model "blend") first where there is one:
+      {"model", "features", "train", "valid", "spread", "folds": [validation score, ...], "trials",
+      "weight", "test"}; numbers that are not known are None.
+    models: {"model", "curves", "diagnostic": {"name", "data"}, "importance"}, in any order; each of
+      the last three as ``figures.draw`` takes it, or None.
+    blend: {"weights": {model: weight}, "valid", "spread"}, or None.
+    dropped: raw column to the reason it is not used. notes: sentences a reader must know.
+    """
+    rows = data["leaderboard"]
+    lead = [row for row in rows if row["model"] == "blend"]
+    single = [row for row in rows if row["model"] != "blend"]
+    show = _format([*(row["spread"] for row in rows), *_gaps(row["valid"] for row in rows)])
+    anchors = {entry["model"]: f"model-{entry['model']}" for entry in data["models"]}
+    better = "higher" if data["higher_is_better"] else "lower"
+    figure = {
+        "models": [_scores(row) for row in single],
+        "blend": _scores(lead[0]) if lead else None,
+        "metric": data["metric"],
+        "higher_is_better": data["higher_is_better"],
+    }
+    return _template().render(
+        competition=data["competition"],
+        metric=data["metric"],
+        higher_is_better=data["higher_is_better"],
+        facts=(
+            f"{data['task'].replace('_', ' ').capitalize()}, scored by {data['metric']} ({better} is better): "
+            f"{data['rows']['train']:,} training rows in {data['rows']['folds']} folds, "
+            f"{data['rows']['test']:,} test rows"
+        ),
+        cards=_cards(data, lead, single, show),
+        **_table(rows, show, anchors),
+        leaderboard_figure=("leaderboard", figure),
+        blend_figure=("blend", data["blend"]["weights"]) if data.get("blend") and len(single) > 1 else None,
+        blend_text=_blend_text(data, single, show),
+        models=_models(data, single, show, anchors),
+        notes=data.get("notes", ()),
+        dropped=sorted(data.get("dropped", {}).items()),
+        picture=_picture,
+    )
+
+
+def _template() -> Any:
+    import jinja2
+
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+
+
+def _picture(figure: tuple[str, Mapping[str, Any]]) -> Markup:
+    """A figure inlined, a little finer than it is shown, with its words for those who do not see it."""
+    from markupsafe import Markup
+
+    name, data = figure
+    png = draw(name, data)
+    width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))  # in the PNG's header
+    return Markup('<figure><img alt="{}" width="{}" height="{}" src="data:image/png;base64,{}"></figure>\n').format(
+        describe(name, data), round(width / 1.15), round(height / 1.15), base64.b64encode(png).decode()
+    )
+
+
+class _Numbers:
+    """Scores with the same decimals all over the page, so that a column can be read down."""
+
+    def __init__(self, decimals: int) -> None:
+        self.decimals = decimals
+
+    def __call__(self, value: float | None) -> str:
+        return "" if value is None else f"{value:,.{self.decimals}f}".replace("-", "\u2212")
+
+
+def _format(differences: Sequence[float | None]) -> _Numbers:
+    """Decimals that give the usual difference between scores two digits."""
+    sizes = [abs(value) for value in differences if value and math.isfinite(value)]
+    decimals = 1 - math.floor(math.log10(median(sizes))) if sizes else 4
+    return _Numbers(min(max(decimals, 0), 8))
+
+
+def _gaps(scores: Any) -> list[float]:
+    ordered = sorted(score for score in scores if score is not None)
+    return [high - low for low, high in pairwise(ordered)]
+
+
+def _scores(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {"name": row["model"], "folds": row["folds"], "mean": row["valid"], "std": row["spread"]}
+
+
+def _cards(
+    data: Mapping[str, Any], lead: Sequence[Mapping[str, Any]], single: Sequence[Mapping[str, Any]], show: _Numbers
+) -> list[dict[str, str]]:
+    best = _best(data, single)
+    first = lead[0] if lead else best
+    cards = [
+        {
+            "label": "Blend, validation" if lead else f"{best['model']}, validation",
+            "number": show(first["valid"]),
+            "detail": f"± {show(first['spread'])} over the folds",
+        }
+    ]
+    if first["test"] is not None:
+        cards.append({"label": "Test", "number": show(first["test"]), "detail": "known solution"})
+    if lead:
+        cards.append({"label": "Best single model, validation", "number": show(best["valid"]), "detail": best["model"]})
+    trials = sum(row["trials"] or 1 for row in single)
+    cards.append({"label": "Models", "number": str(len(single)), "detail": f"{trials:,} settings tried"})
+    return cards
+
+
+def _best(data: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    return (max if data["higher_is_better"] else min)(rows, key=lambda row: row["valid"])
+
+
+def _table(rows: Sequence[Mapping[str, Any]], show: _Numbers, anchors: Mapping[str, str]) -> dict[str, Any]:
+    tested = any(row["test"] is not None for row in rows)
+    body = [
+        {
+            "lead": row["model"] == "blend",
+            "model": row["model"],
+            "anchor": anchors.get(row["model"]),
+            "features": row["features"] or "",
+            "cells": [
+                show(row["train"]),
+                show(row["valid"]),
+                show(row["spread"]),
+                *([show(row["test"])] if tested else []),
+                "" if row["trials"] is None else str(row["trials"]),
+                "" if row["weight"] is None else f"{row['weight']:.1%}",
+            ],
+        }
+        for row in rows
+    ]
+    columns = ["Model", "Features", "Train", "Validation", "Spread", *(["Test"] if tested else []), "Trials", "Weight"]
+    return {"tested": tested, "columns": columns, "rows": body}
+
+
+def _blend_text(data: Mapping[str, Any], single: Sequence[Mapping[str, Any]], show: _Numbers) -> str:
+    if not data.get("blend") or not single:
+        return ""
+    best = _best(data, single)
+    gain = data["blend"]["valid"] - best["valid"]
+    gain = gain if data["higher_is_better"] else -gain
+    verdict = "better than" if gain > 0 else "worse than" if gain < 0 else "the same as"
+    by = f"{show(abs(gain))} {verdict}" if gain else verdict
+    return (
+        f"The blend’s score of {show(data['blend']['valid'])} is {by} that of the best single model, {best['model']}. "
+        "It is measured on folds that did not choose the weights; the weights shown are chosen on all folds, and "
+        "make the submission."
+    )
+
+
+def _models(
+    data: Mapping[str, Any], single: Sequence[Mapping[str, Any]], show: _Numbers, anchors: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Models in the leaderboard's order, each with the figures it has."""
+    entries = {entry["model"]: entry for entry in data["models"]}
+    shown = []
+    for row in single:
+        if not (entry := entries.get(row["model"])):
+            continue
+        figures = []
+        if curves := entry.get("curves"):
+            figures.append(("curves", {"metric": data["metric"], **curves}))
+        if diagnostic := entry.get("diagnostic"):
+            figures.append((diagnostic["name"], diagnostic["data"]))
+        if importance := entry.get("importance"):
+            figures.append(("importance", importance))
+        folds = ", ".join(show(score) for score in row["folds"])
+        shown.append(
+            {
+                "name": row["model"],
+                "anchor": anchors[row["model"]],
+                "facts": f"Validation {show(row['valid'])} ± {show(row['spread'])}; folds {folds}.",
+                "figures": figures,
+            }
+        )
+    return shown

@@ -1,0 +1,70 @@
+"""MLflow's pages for the project's tracking store, on this machine alone."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from urllib.error import URLError
+from urllib.request import ProxyHandler, build_opener
+
+from pipeline.core.errors import UserError
+from pipeline.core.paths import project_root
+from pipeline.tracking.store import connect, is_server, shown_uri, tracking_uri
+
+HOST = "127.0.0.1"
+START = 90.0  # seconds MLflow may take to answer
+
+
+def serve(port: int = 5000) -> None:
+    """Run ``mlflow ui`` on loopback until it is interrupted, and print its address once it answers.
+
+    port: taken when it is free, else any free one.
+    Raises UserError when MLflow does not start.
+    """
+    if is_server():
+        print(f"MLflow runs already at {shown_uri()} (MLFLOW_TRACKING_URI)")  # noqa: T201
+        return
+    connect()  # the store is made or upgraded once, before MLflow's own workers open it
+    port = _free_port(port)
+    # The store's address goes by the environment: a command line is for all to read.
+    environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": tracking_uri(), "MLFLOW_DISABLE_TELEMETRY": "true"}
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", HOST, "--port", str(port), "--workers", "1"]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, env=environment, cwd=project_root(), stdout=quiet, stderr=quiet) as server:
+        try:
+            _wait_until_it_answers(server, port)
+            print(f"MLflow: http://{HOST}:{port} (Ctrl-C ends it)", flush=True)  # noqa: T201
+            server.wait()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            server.terminate()
+
+
+def _free_port(wanted: int) -> int:
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return probe.getsockname()[1]
+    raise UserError(f"no port is free on {HOST}; close a program that listens there")
+
+
+def _wait_until_it_answers(server: subprocess.Popen[bytes], port: int) -> None:
+    direct = build_opener(ProxyHandler({}))
+    deadline = time.monotonic() + START
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise UserError(f"`mlflow ui` ended with code {server.returncode}; run `mlflow ui` by hand to see why")
+        try:
+            with direct.open(f"http://{HOST}:{port}/health", timeout=2):
+                return
+        except (URLError, OSError):
+            time.sleep(0.2)
+    raise UserError(f"`mlflow ui` did not answer on port {port} within {START:.0f} s")

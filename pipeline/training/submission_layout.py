@@ -1,0 +1,125 @@
+"""What a submission looks like: its columns, and how it spells the classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SAMPLE = "sample submission"
+
+
+def submission_layout(
+    sample: pd.DataFrame | None,
+    *,
+    id_column: str | None,
+    target_column: str,
+    submission_format: str,
+    classes: Sequence[Any],
+    where: str = SAMPLE,
+) -> dict[str, Any]:
+    """What a submission looks like, as JSON values.
+
+    sample: the sample submission, or any file of the same form; without one, id and target
+    (or a column a class, where more than two want probabilities).
+    submission_format: ``values`` of a classification are its classes.
+
+    Returns ``format``; ``id``, its id column or None; ``columns``, all in order; ``written``,
+    each class as the sample spells it; ``probabilities``, target column to the class it is of.
+    """
+    names = [str(level) for level in classes]
+    kind = "classes" if names and submission_format == "values" else submission_format
+    if kind != "values" and not names:
+        raise UserError(f"submission.format: {kind} need a target of classes; use values")
+    if sample is None:
+        targets = names if kind == "probabilities" and len(names) > 2 else [target_column]
+        columns = [*([id_column] if id_column else []), *targets]
+    else:
+        columns = [str(column) for column in sample.columns]
+        if id_column is not None and id_column not in columns:
+            raise UserError(f"{where}: no id column '{id_column}'{did_you_mean(id_column, columns)}")
+        if id_column is None:
+            id_column = _unnamed_id(columns, kind, names)
+        targets = [column for column in columns if column != id_column]
+    written = dict(zip(names, classes))
+    probabilities: dict[str, str] = {}
+    if kind == "probabilities" and not (len(targets) == 1 and len(names) == 2):
+        probabilities = _columns_of_classes(targets, names, where)
+    elif len(targets) != 1:
+        raise UserError(f"{where}: needs one column beside the id for {kind}, got {', '.join(targets) or 'none'}")
+    elif kind == "probabilities":
+        probabilities = {targets[0]: names[1]}
+    elif kind == "classes" and sample is not None:
+        written = spelled(classes, sample[targets[0]])
+    return {"format": kind, "id": id_column, "columns": columns, "written": written, "probabilities": probabilities}
+
+
+def spelled(classes: Sequence[Any], column: pd.Series) -> dict[str, Any]:
+    """Class (as text) to the value that stands for it in a column: ``1``, ``1.0``, ``TRUE``, ...
+
+    Where the column's values are none of the classes in any spelling (a placeholder), the
+    classes stay as they are.
+    """
+    names = [str(level) for level in classes]
+    present = set(column.map(str))
+    for spelling in _spellings(classes, column):
+        if present and present <= {str(value) for value in spelling}:
+            return dict(zip(names, spelling))
+    return dict(zip(names, classes))
+
+
+def _spellings(classes: Sequence[Any], column: pd.Series) -> list[list[Any]]:
+    """Ways to write the classes in the column's type, the plainest first."""
+    from pandas.api import types
+
+    truths = _truth_values(classes)
+    if types.is_bool_dtype(column):
+        return [truths] if truths else []
+    if types.is_numeric_dtype(column):
+        try:
+            numbers = [float(level) for level in truths or classes]
+        except ValueError:
+            return []
+        whole = types.is_integer_dtype(column) and all(number.is_integer() for number in numbers)
+        return [[int(number) for number in numbers] if whole else numbers]
+    words = [str(truth) for truth in truths] if truths else []
+    spellings = [[str(level) for level in classes], words, [w.lower() for w in words], [w.upper() for w in words]]
+    return [spelling for spelling in spellings if spelling]
+
+
+def _unnamed_id(columns: Sequence[str], kind: str, names: Sequence[str]) -> str | None:
+    """The first column, where there is one more than the answer takes."""
+    takes = {1, 2} if len(names) == 2 else {len(names)}
+    many = len(columns) - 1 in takes and columns[0] not in names if kind == "probabilities" else len(columns) == 2
+    return columns[0] if many else None
+
+
+def _columns_of_classes(columns: Sequence[str], names: Sequence[str], where: str) -> dict[str, str]:
+    """Column to class: by name, or by an ending such as ``Status_C``, in any case of letters."""
+    found: dict[str, str] = {}
+    for name in names:
+        same = [c for c in columns if c == name] or [c for c in columns if c.casefold() == name.casefold()]
+        ending = [c for c in columns if c.casefold().endswith((f"_{name}".casefold(), f" {name}".casefold()))]
+        for column in (same or ending)[:2]:
+            if column in found or len(same or ending) > 1:
+                raise UserError(
+                    f"{where}: column '{column}' could be of several classes; name each column as its class"
+                )
+            found[column] = name
+    if len(found) != len(names) or len(columns) != len(names):
+        raise UserError(
+            f"{where}: probabilities need one column for each of the classes {', '.join(names[:10])}, "
+            f"got {', '.join(columns[:10]) or 'none'}"
+        )
+    return found
+
+
+def _truth_values(classes: Sequence[Any]) -> list[bool] | None:
+    """False and True, where the classes are nothing else in some spelling."""
+    known = {"false": False, "0": False, "0.0": False, "true": True, "1": True, "1.0": True}
+    truths = [known.get(str(level).casefold()) for level in classes]
+    return [bool(truth) for truth in truths] if set(truths) == {False, True} and len(truths) == 2 else None

@@ -1,0 +1,269 @@
+"""Predictions to a submission's columns, the checks it must pass, and its score against a solution.
+
+Rows in messages count from 1, the header apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core.errors import UserError, did_you_mean
+from pipeline.core.types import Metric
+from pipeline.training.submission_layout import SAMPLE, spelled, submission_layout
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+
+def format_predictions(
+    predictions: pd.DataFrame, ids: pd.Series | None, submission: Mapping[str, Any], classes: Sequence[Any]
+) -> pd.DataFrame:
+    """Predictions [rows] in the submission's columns, row for row.
+
+    ids: None numbers the rows from 1, where the submission has an id column.
+    submission: see ``submission_layout``.
+    """
+    import pandas as pd
+
+    values: dict[str, Any] = {}
+    for column in submission["columns"]:
+        if column == submission["id"]:
+            values[column] = range(1, len(predictions) + 1) if ids is None else ids.to_numpy()
+        elif submission["format"] == "values":
+            values[column] = predictions["prediction"].to_numpy()
+        elif submission["format"] == "classes":
+            names = [str(level) for level in classes]
+            places = predictions[names].to_numpy().argmax(axis=1)  # of equally probable ones the first
+            values[column] = pd.Series([submission["written"][name] for name in names]).to_numpy()[places]
+        else:
+            values[column] = predictions[submission["probabilities"][column]].to_numpy()
+    return pd.DataFrame(values, columns=submission["columns"])
+
+
+def make_submission(
+    predictions: pd.DataFrame,
+    ids: pd.Series | None,
+    sample: pd.DataFrame | None,
+    *,
+    id_column: str | None,
+    target_column: str,
+    submission_format: str,
+    classes: Sequence[Any],
+) -> pd.DataFrame:
+    """Predictions of the test rows in the sample's columns and row order.
+
+    ids: of the test rows, None where they have none; then the sample's rows are theirs in order.
+
+    Raises UserError where the test rows' ids and the sample's are not the same set.
+    """
+    layout = submission_layout(
+        sample,
+        id_column=id_column,
+        target_column=target_column,
+        submission_format=submission_format,
+        classes=classes,
+    )
+    made = format_predictions(predictions, ids, layout, classes)
+    if sample is None:
+        return made
+    if ids is None:
+        if len(made) != len(sample):
+            raise UserError(f"{SAMPLE}: needs as many rows as the test rows, {len(made)}, got {len(sample)}")
+        return made if layout["id"] is None else made.assign(**{layout["id"]: sample[layout["id"]].to_numpy()})
+    order = _matched(ids, sample[layout["id"]], "test rows", SAMPLE)
+    return made.iloc[order].assign(**{layout["id"]: sample[layout["id"]].to_numpy()}).reset_index(drop=True)
+
+
+def check_submission(
+    submission: pd.DataFrame,
+    sample: pd.DataFrame | None,
+    ids: pd.Series | None = None,
+    *,
+    id_column: str | None,
+    target_column: str,
+    submission_format: str,
+    classes: Sequence[Any],
+    where: str = "submission.csv",
+) -> None:
+    """Hold a submission to the sample (without one, to the test rows' ids, in their order).
+
+    Raises UserError naming the rule, the column and the first row that breaks it: columns and
+    their order, number of rows, ids once each and in order, nothing missing, finite numbers,
+    known classes, probabilities between 0 and 1.
+    """
+    import numpy as np
+    import pandas as pd
+
+    layout = submission_layout(
+        sample,
+        id_column=id_column,
+        target_column=target_column,
+        submission_format=submission_format,
+        classes=classes,
+    )
+    if list(submission.columns) != layout["columns"]:
+        expected, got = ", ".join(layout["columns"]), ", ".join(map(str, submission.columns))
+        raise UserError(f"{where}: needs the columns {expected}, in this order, got {got}")
+    wanted = sample[layout["id"]] if sample is not None and layout["id"] else ids
+    rows = len(sample) if sample is not None else None if wanted is None else len(wanted)
+    if rows is not None and len(submission) != rows:
+        raise UserError(f"{where}: needs {rows} rows, got {len(submission)}")
+    if layout["id"] is not None and wanted is not None:
+        got_ids, wanted_ids = _comparable(submission[layout["id"]], wanted)
+        _refuse(where, layout["id"], got_ids.duplicated(), submission, "needs each id once")
+        _refuse(where, layout["id"], got_ids.to_numpy() != wanted_ids.to_numpy(), submission, "needs the ids in order")
+    allowed = {str(value) for value in layout["written"].values()}
+    for column in layout["columns"]:
+        if column == layout["id"]:
+            continue
+        values = submission[column]
+        _refuse(where, column, values.isna(), submission, "needs a value in every row")
+        if layout["format"] == "classes":
+            rule = f"needs one of the classes {', '.join(sorted(allowed)[:10])}"
+            _refuse(where, column, ~values.map(str).isin(allowed), submission, rule)
+        elif layout["format"] == "probabilities":
+            outside = ~pd.to_numeric(values, errors="coerce").between(0, 1)
+            _refuse(where, column, outside, submission, "needs probabilities between 0 and 1")
+        elif pd.api.types.is_numeric_dtype(values):
+            _refuse(where, column, ~np.isfinite(values.to_numpy(dtype=np.float64)), submission, "needs finite numbers")
+
+
+def check_written(path: Path, submission: pd.DataFrame, where: str = "submission.csv") -> None:
+    """Read a written CSV back and hold every cell to what was to be written: numbers exactly."""
+    import pandas as pd
+
+    # Read as text: neither "NA" nor 007 may be taken for anything else.
+    found = pd.read_csv(path, dtype=str, keep_default_na=False, na_filter=False, encoding="utf-8")
+    if list(found.columns) != [str(column) for column in submission.columns] or len(found) != len(submission):
+        raise UserError(f"{where}: reads back with {found.shape} rows and columns, {submission.shape} were written")
+    for column, expected in submission.items():
+        text = found[str(column)]
+        if pd.api.types.is_float_dtype(expected):
+            numbers = expected.to_numpy()
+            wrong = text.to_numpy(dtype=object).astype(numbers.dtype) != numbers
+        else:
+            wrong = text.to_numpy() != expected.map(str).to_numpy()
+        _refuse(where, str(column), wrong, found, "needs to read back as it was written")
+
+
+def score_submission(
+    submission: Path,
+    solution: Path,
+    *,
+    metric: Metric,
+    id_column: str | None,
+    target_column: str,
+    submission_format: str,
+    classes: Sequence[Any],
+) -> float:
+    """The metric of a submission file against a solution file, joined by id in any order.
+
+    Raises UserError for ids that are missing or stand twice in either, values that are no
+    numbers or unknown classes, and for bare classes where the metric needs probabilities.
+    """
+    import pandas as pd
+
+    from pipeline.sources.tables import read_table
+
+    submission, solution = Path(submission), Path(solution)
+    given, truth = read_table(submission, missing=()), read_table(solution, missing=())
+    layout = submission_layout(
+        given,
+        id_column=id_column,
+        target_column=target_column,
+        submission_format=submission_format,
+        classes=classes,
+        where=submission.name,
+    )
+    if target_column not in truth.columns:
+        raise UserError(f"{solution.name}: no column '{target_column}'{did_you_mean(target_column, truth.columns)}")
+    identifier = layout["id"]
+    if identifier is not None and (identifier in truth.columns or id_column is not None):
+        if identifier not in truth.columns:
+            raise UserError(f"{solution.name}: no id column '{identifier}'{did_you_mean(identifier, truth.columns)}")
+        order = _matched(given[identifier], truth[identifier], submission.name, solution.name)
+        given = given.iloc[order].reset_index(drop=True)
+    elif len(given) != len(truth):
+        raise UserError(f"{submission.name}: needs as many rows as {solution.name}, {len(truth)}, got {len(given)}")
+    targets = [column for column in layout["columns"] if column != identifier]
+    if layout["format"] == "values":
+        numeric = "translation" not in metric.tasks or pd.api.types.is_numeric_dtype(truth[target_column])
+        predicted, target = given[targets[0]], truth[target_column]
+        if numeric:
+            predicted, target = _numeric(predicted, submission.name), _numeric(target, solution.name)
+        return metric.score(target, pd.DataFrame({"prediction": predicted}))
+    codes = _codes(truth[target_column], spelled(classes, truth[target_column]), solution.name)
+    target = pd.Series([classes[code] for code in codes])
+    if layout["format"] == "probabilities":
+        return metric.score(target, _probabilities(given, layout, classes, submission.name))
+    if getattr(metric, "needs_probabilities", False):
+        raise UserError(f"metric {metric.name}: needs probabilities, and {submission.name} holds classes")
+    chosen = _codes(given[targets[0]], layout["written"], submission.name)
+    one_hot = (chosen[:, None] == range(len(classes))).astype("float64")  # [rows, classes]
+    return metric.score(target, pd.DataFrame(one_hot, columns=[str(level) for level in classes]))
+
+
+def _comparable(first: pd.Series, second: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Two columns of ids in one type: numbers where both are, else text where they differ."""
+    import pandas as pd
+
+    numeric = pd.api.types.is_numeric_dtype(first) and pd.api.types.is_numeric_dtype(second)
+    return (first, second) if numeric or first.dtype == second.dtype else (first.map(str), second.map(str))
+
+
+def _matched(ids: pd.Series, wanted: pd.Series, ids_of: str, wanted_of: str) -> np.ndarray:
+    """Positions [wanted] at which ``ids`` has each wanted id; both must be the same set, each once."""
+    import pandas as pd
+
+    given, asked = _comparable(ids, wanted)
+    for values, place in ((given, ids_of), (asked, wanted_of)):
+        if (doubled := values.duplicated()).any():
+            raise UserError(f"{place}: needs each id once, got {values[doubled].iloc[0]} twice")
+    for values, others, place, other in ((asked, given, ids_of, wanted_of), (given, asked, wanted_of, ids_of)):
+        if (absent := ~values.isin(others)).any():
+            raise UserError(
+                f"{place}: id {values[absent].iloc[0]} of the {other} is missing ({int(absent.sum())} such in all)"
+            )
+    return pd.Index(given).get_indexer(pd.Index(asked))
+
+
+def _refuse(where: str, column: str, wrong: Any, frame: pd.DataFrame, rule: str) -> None:
+    import numpy as np
+
+    mask = np.asarray(wrong, dtype=bool)
+    if mask.any():
+        row = int(mask.argmax())
+        raise UserError(f"{where}: column '{column}' {rule}, got {frame[column].iloc[row]} in row {row + 1}")
+
+
+def _numeric(values: pd.Series, where: str) -> pd.Series:
+    import pandas as pd
+
+    numbers = pd.to_numeric(values, errors="coerce")
+    _refuse(where, str(values.name), numbers.isna(), values.to_frame(), "needs numbers")
+    return numbers
+
+
+def _codes(values: pd.Series, written: Mapping[str, Any], where: str) -> np.ndarray:
+    """Place of each value among the classes, int [rows]."""
+    import pandas as pd
+
+    spellings = [str(value) for value in written.values()]
+    codes = pd.Index(spellings).get_indexer(pd.Index(values.map(str)))
+    rule = f"needs one of the classes {', '.join(spellings[:10])}"
+    _refuse(where, str(values.name), codes < 0, values.to_frame(), rule)
+    return codes
+
+
+def _probabilities(given: pd.DataFrame, layout: Mapping[str, Any], classes: Sequence[Any], where: str) -> pd.DataFrame:
+    """A probability column a class, in the classes' order."""
+    import pandas as pd
+
+    names = [str(level) for level in classes]
+    frame = pd.DataFrame({name: _numeric(given[column], where) for column, name in layout["probabilities"].items()})
+    if list(frame) == [names[1]]:
+        frame[names[0]] = 1 - frame[names[1]]
+    return frame[names]

@@ -1,0 +1,61 @@
+"""Bad raw input: one line that names file, column, row and rule."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.core.errors import UserError
+from pipeline.features.schema import check_raw
+
+
+def frames() -> tuple[pd.DataFrame, pd.DataFrame]:
+    train = pd.DataFrame({"id": [1, 2, 3], "x": [0.5, 1.5, 2.5], "y": [10, 20, 30]})
+    return train, pd.DataFrame({"x": [3.5, 4.5], "id": [4, 5]})
+
+
+def run(train, test=None, **options):
+    arguments = {"id": "id", "target": "y", "where": "train.csv", "test_where": "test.csv", **options}
+    check_raw(train, test, **arguments)
+
+
+def test_good_input_passes_in_any_column_order():
+    train, test = frames()
+    run(train, test)
+    run(train, test.assign(y=0))
+    run(train.assign(only_here=1), test, drop=["only_here"])
+    run(train.assign(y=["a", "b", "a"]), test, task_is_class=True)
+    run(train.assign(y=["a", "b", "c"]), test, target_is_number=False)
+    run(train.assign(y=["1,000", "2", "3"]), test)
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "words"),
+    [
+        (lambda a, b: (a.drop(columns="y"), b), {}, ["train.csv", "no column 'y'"]),
+        (lambda a, b: (a.assign(y=np.nan), b), {}, ["train.csv", "'y'", "every row"]),
+        (lambda a, b: (a.assign(y=[1, np.nan, 2]), b), {}, ["train.csv", "'y'", "row 3", "missing"]),
+        (lambda a, b: (a.assign(y=["1", "2", "dear"]), b), {}, ["train.csv", "'y'", "row 4", "'dear'", "number"]),
+        (lambda a, b: (a.assign(y=[1, np.inf, 2]), b), {}, ["train.csv", "'y'", "row 3", "finite", "inf"]),
+        (lambda a, b: (a.assign(y="a"), b), {"task_is_class": True}, ["train.csv", "'y'", "two classes", "'a'"]),
+        (lambda a, b: (a.assign(id=[7, 8, 7]), b), {}, ["train.csv", "'id'", "row 4", "'7'", "row 2"]),
+        (lambda a, b: (a, b.assign(id=[5, 5])), {}, ["test.csv", "'id'", "row 3", "'5'"]),
+        (lambda a, b: (a.assign(id=["1", "", "3"]), b), {}, ["train.csv", "'id'", "row 3", "missing"]),
+        (lambda a, b: (a, b.assign(id=[9, 2])), {}, ["test.csv", "'id'", "row 3", "'2'", "train.csv"]),
+        (lambda a, b: (a, b.drop(columns="x")), {}, ["test.csv", "'x'", "missing"]),
+        (lambda a, b: (a, b.assign(z=1)), {}, ["test.csv", "'z'", "not in train.csv"]),
+        (lambda a, b: (a.set_axis(["id", "x", "x"], axis=1), b), {"target": None}, ["train.csv", "'x'", "twice"]),
+        (lambda a, b: (a.iloc[:0], b), {}, ["train.csv", "at least one row"]),
+    ],
+)
+def test_bad_input_is_one_line_that_says_where(change, options, words):
+    with pytest.raises(UserError) as error:
+        run(*change(*frames()), **options)
+    message = str(error.value)
+    assert "\n" not in message
+    assert all(word in message for word in words), message
+
+
+def test_ids_of_different_dtypes_are_the_same_id():
+    train, test = frames()
+    with pytest.raises(UserError, match="not in train"):
+        run(train, test.assign(id=["3", "x"]))

@@ -1,0 +1,204 @@
+"""LightGBM, CatBoost and XGBoost held against their libraries' own direct use."""
+
+import subprocess
+import sys
+
+import catboost
+import lightgbm
+import numpy as np
+import pandas as pd
+import pytest
+import xgboost
+
+from pipeline.core.types import Spec
+from pipeline.models import models
+from pipeline.models.estimators.base import Plan, threads
+from pipeline.models.estimators.boosting import CURVE_POINTS, thinned
+from pipeline.tasks import tasks
+
+BOOSTERS = ["lightgbm", "catboost", "xgboost"]
+SPEC = Spec(
+    shapes={"numbers": (4,), "categories": (2,)},
+    names={"numbers": ["area", "age", "rooms", "noise"], "categories": ["street", "roof"]},
+    sizes={"categories": [6, 4]},
+)
+
+
+def rows(count, seed=0, classes=1):
+    """Numbers with holes; levels 1 to 5 and 1 to 3, 0 where missing; a target made of both."""
+    random = np.random.default_rng(seed)
+    numbers = random.normal(size=(count, 4)).astype(np.float32)
+    categories = np.stack([random.integers(0, 6, count), random.integers(0, 4, count)], axis=1)
+    signal = numbers[:, 0] + numbers[:, 1] ** 2 + np.array([0, 2, -1, 1, -2, 0.5])[categories[:, 0]]
+    signal = signal + random.normal(size=count) / 10
+    numbers[random.random((count, 4)) < 0.1] = np.nan
+    target = np.digitize(signal, [0.5, 2.0][: classes - 1]) if classes > 1 else signal[:, None].astype(np.float32)
+    return {"numbers": numbers, "categories": categories, "target": target}
+
+
+def build(name, classes=1, seed=3, **settings):
+    task = tasks.build("regression" if classes == 1 else "classification", "task")
+    spec = Spec(shapes=SPEC.shapes, names=SPEC.names, sizes=SPEC.sizes, outputs=classes)
+    return models.build({"name": name, **settings}, "model").build(spec, task, seed)
+
+
+PLAN = Plan(iterations=30)
+
+
+def fitted(name, train, valid=None, plan=PLAN, classes=1, **settings):
+    model = build(name, classes, **settings)
+    model.fit(train, valid, plan)
+    return model
+
+
+def table(encoded):
+    columns = {name: encoded["numbers"][:, k] for k, name in enumerate(SPEC.names["numbers"])}
+    return pd.DataFrame(
+        columns | {name: encoded["categories"][:, k] for k, name in enumerate(SPEC.names["categories"])}
+    )
+
+
+def direct(name, train, valid, stop):
+    """Predictions for ``valid`` and the best iteration, by the library's scikit-learn interface."""
+    frames = table(train), table(valid)
+    target, against = train["target"].ravel(), valid["target"].ravel()
+    if name == "lightgbm":
+        frames = [frame.astype({"street": "category", "roof": "category"}) for frame in frames]
+        model = lightgbm.LGBMRegressor(
+            n_estimators=500, learning_rate=0.1, random_state=3, deterministic=True, force_row_wise=True, verbosity=-1
+        )
+        model.set_params(n_jobs=1)
+        model.fit(frames[0], target, eval_X=frames[1], eval_y=against, callbacks=[lightgbm.early_stopping(stop)])
+        return model.predict(frames[1]), model.best_iteration_
+    if name == "catboost":
+        model = catboost.CatBoostRegressor(
+            iterations=500, learning_rate=0.1, random_seed=3, thread_count=1, max_ctr_complexity=1, verbose=False,
+            bootstrap_type="MVS", subsample=0.8, cat_features=["street", "roof"], allow_writing_files=False,
+        )  # fmt: skip
+        model.fit(frames[0], target, eval_set=(frames[1], against), early_stopping_rounds=stop)
+        return model.predict(frames[1]), model.tree_count_
+    frames = [frame.astype({"street": "category", "roof": "category"}) for frame in frames]
+    model = xgboost.XGBRegressor(
+        n_estimators=500, learning_rate=0.1, random_state=3, n_jobs=1, early_stopping_rounds=stop,
+        enable_categorical=True, max_cat_to_onehot=4, tree_method="hist",
+    )  # fmt: skip
+    model.fit(frames[0], target, eval_set=[(frames[1], against)], verbose=False)
+    return model.predict(frames[1]), model.best_iteration + 1
+
+
+@pytest.mark.parametrize("name", BOOSTERS)
+def test_early_stopping_keeps_the_iteration_that_direct_use_finds(name):
+    train, valid = rows(300), rows(150, seed=1)
+    plan = Plan(iterations=500, early_stopping=10)
+    model = fitted(name, train, valid, plan, learning_rate=0.1)
+    expected, best = direct(name, train, valid, stop=10)
+    assert model.rounds == best < 500
+    np.testing.assert_allclose(model.raw(valid)[:, 0], expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", BOOSTERS)
+def test_training_for_given_iterations_gives_the_stopped_model_again(name):
+    train, valid = rows(300), rows(150, seed=1)
+    stopped = fitted(name, train, valid, Plan(iterations=500, early_stopping=10), learning_rate=0.1)
+    again = fitted(name, train, None, Plan(iterations=stopped.rounds), learning_rate=0.1)
+    assert again.rounds == stopped.rounds
+    np.testing.assert_allclose(again.raw(valid), stopped.raw(valid), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", BOOSTERS)
+def test_native_categories_tell_what_numbers_do_not(name):
+    train, valid = rows(400), rows(200, seed=1)
+    settings = {"min_data_per_group": 10} if name == "lightgbm" else {}
+    plan = Plan(iterations=200)
+
+    def error(model, inputs):
+        return float(np.sqrt(np.mean((model.raw(inputs) - valid["target"]) ** 2)))
+
+    with_categories = fitted(name, train, None, plan, **settings)
+    plain = Spec(shapes={"numbers": (4,)}, names={"numbers": SPEC.names["numbers"]})
+    without = models.build(name, "model").build(plain, tasks.build("regression", "task"), 3)
+    numbers = {"numbers": valid["numbers"]}
+    without.fit({"numbers": train["numbers"], "target": train["target"]}, None, plan)
+    assert error(with_categories, valid) < 0.7 * error(without, numbers)
+    shares = with_categories.importance()
+    assert list(shares) == [*SPEC.names["numbers"], *SPEC.names["categories"]]
+    assert sum(shares.values()) == pytest.approx(1)
+    assert min(shares["area"], shares["age"], shares["street"]) > 2 * max(shares["noise"], shares["roof"])
+    assert list(without.importance()) == SPEC.names["numbers"]
+
+
+@pytest.mark.parametrize("name", BOOSTERS)
+def test_unseen_levels_and_all_missing_rows_are_answered(name):
+    model = fitted(name, rows(300))
+    new = rows(3, seed=2)
+    new["numbers"][:] = np.nan
+    new["categories"][:] = [[0, 0], [77, 77], [6, 4]]
+    assert np.isfinite(model.raw(new)).all()
+
+
+@pytest.mark.parametrize("name", BOOSTERS)
+def test_losses_aim_at_mean_median_and_between(name):
+    train, new = rows(2000), rows(500, seed=1)
+    train["target"] = np.random.default_rng(4).exponential(size=(2000, 1)).astype(np.float32)  # no signal
+    settings = {"depth": 2} if name == "catboost" else {"max_depth": 2}
+
+    def centre(loss):
+        plan = Plan(iterations=150, loss=loss, delta=1.0)
+        return fitted(name, train, None, plan, learning_rate=0.05, **settings).raw(new).mean()
+
+    mean, median, between = centre("squared"), centre("absolute"), centre("huber")
+    assert mean == pytest.approx(1.0, abs=0.05)
+    assert median == pytest.approx(np.log(2), abs=0.05)
+    assert median + 0.05 < between < mean - 0.05
+
+
+@pytest.mark.parametrize("name", BOOSTERS)
+def test_a_class_absent_from_training_is_improbable(name):
+    train = rows(300, classes=3)
+    train["target"][train["target"] == 1] = 3
+    valid = rows(100, seed=1, classes=3)  # holds a class that training has not
+    raw = fitted(name, train, valid, Plan(iterations=50, early_stopping=10), classes=4).raw(valid)
+    assert raw.shape == (100, 4)
+    assert np.exp(raw[:, 1]).max() < 0.05
+    np.testing.assert_allclose(np.exp(raw).sum(axis=1), 1, atol=1e-6)
+
+
+def test_curves_are_thinned_and_keep_the_last_iteration():
+    curves = thinned([float(k) for k in range(1, 1003)], None)
+    assert len(curves["iteration"]) <= CURVE_POINTS + 1
+    assert curves["iteration"] == curves["train_loss"]
+    assert curves["iteration"][-1] == 1002
+    assert thinned([0.5], [0.7]) == {"iteration": [1.0], "train_loss": [0.5], "valid_loss": [0.7]}
+
+
+def test_threads_follow_the_variable_that_caps_a_job(monkeypatch):
+    for value, expected in (("3", 3), ("0", 1), ("", 1), ("4,2", 1)):
+        monkeypatch.setenv("OMP_NUM_THREADS", value)
+        assert threads() == expected
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert threads() == 1
+
+
+@pytest.mark.parametrize("name", ["catboost", "xgboost"])
+def test_a_booster_that_is_not_installed_is_asked_for_when_it_is_built(name):
+    script = f"""
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == {name!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Absent())
+from pipeline.core.errors import UserError
+from pipeline.core.types import Spec
+from pipeline.models import models
+from pipeline.tasks import tasks
+model = models.build({{"name": {name!r}, "learning_rate": 0.1}}, "models.m.model")
+try:
+    model.build(Spec(), tasks.build("regression", "task"), 0)
+except UserError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], text=True, capture_output=True, check=True)
+    assert done.stdout == (
+        f"model '{name}': needs the extra boosters, and {name} is not installed; run: pip install 'podium[boosters]'\n"
+    )

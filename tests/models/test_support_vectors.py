@@ -1,0 +1,87 @@
+"""Support vectors held against scikit-learn's own."""
+
+import numpy as np
+import pytest
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.model_selection import StratifiedKFold
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.svm import SVC, SVR
+
+from pipeline.core.errors import Faults, UserError
+from pipeline.core.types import Spec
+from pipeline.models import models
+from pipeline.models.estimators import support_vectors
+from pipeline.models.estimators.base import FLOOR, Plan
+from pipeline.tasks import tasks
+
+KERNELS = [
+    {"kernel": "rbf"},
+    {"kernel": "rbf", "gamma": 0.3, "C": 5.0},
+    {"kernel": "linear"},
+    {"kernel": "poly", "gamma": "auto", "degree": 2, "coef0": 1.0},
+]
+
+
+def rows(count, seed=0):
+    random = np.random.default_rng(seed)
+    numbers = random.normal(size=(count, 3))
+    return numbers, numbers[:, 0] + numbers[:, 1] ** 2 + random.normal(size=count) / 5
+
+
+def fit(numbers, target, outputs=1, seed=7, **settings):
+    task = tasks.build("regression" if outputs == 1 else "classification", "task")
+    spec = Spec(shapes={"numbers": (3,)}, outputs=outputs)
+    model = models.build({"name": "support_vectors", **settings}, "model").build(spec, task, seed)
+    model.fit({"numbers": numbers, "target": target}, None, Plan())
+    return model
+
+
+@pytest.mark.parametrize("settings", KERNELS)
+def test_regression_agrees_with_scikit_learn_on_a_standardised_target(settings, monkeypatch):
+    monkeypatch.setattr(support_vectors, "KERNEL_ENTRIES", 1000)  # so that several blocks are needed
+    numbers, signal = rows(150)
+    prices = 180_000 + 50_000 * signal
+    new, _ = rows(80, seed=1)
+    theirs = SVR(epsilon=0.05, **settings).fit(numbers, (prices - prices.mean()) / prices.std())
+    expected = theirs.predict(new) * prices.std() + prices.mean()
+    raw = fit(numbers, prices[:, None], epsilon=0.05, **settings).raw({"numbers": new})
+    np.testing.assert_allclose(raw, expected[:, None], rtol=1e-9)
+
+
+@pytest.mark.parametrize("settings", [KERNELS[1], KERNELS[3], {"class_weight": "balanced"}])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_probabilities_agree_with_scikit_learn(classes, settings):
+    numbers, signal = rows(150)
+    target = np.digitize(signal, np.quantile(signal, [0.3, 0.8][: classes - 1]))
+    split = StratifiedKFold(5, shuffle=True, random_state=7)
+    theirs = CalibratedClassifierCV(SVC(**settings), ensemble=False, cv=split)
+    theirs = theirs if classes == 2 else OneVsRestClassifier(theirs)
+    expected = theirs.fit(numbers, target).predict_proba(numbers)
+    raw = fit(numbers, target, outputs=classes, **settings).raw({"numbers": numbers})
+    np.testing.assert_allclose(np.exp(raw), expected, rtol=0, atol=1e-9)
+
+
+def test_a_class_of_one_row_or_none_gets_the_floor():
+    numbers, signal = rows(150)
+    target = np.digitize(signal, np.quantile(signal, [0.5]))
+    target[5] = 2
+    raw = fit(numbers, target, outputs=4).raw({"numbers": numbers})
+    np.testing.assert_array_equal(raw[:, 2:], FLOOR)
+    np.testing.assert_allclose(np.exp(raw).sum(axis=1), 1, atol=1e-12)
+
+
+def test_classes_too_small_to_calibrate_are_refused():
+    numbers, _ = rows(20)
+    with pytest.raises(UserError, match="two classes with at least two"):
+        fit(numbers, np.eye(20, dtype=np.int64)[3], outputs=2)
+
+
+def test_a_constant_target_is_answered():
+    numbers, _ = rows(20)
+    np.testing.assert_allclose(fit(numbers, np.full((20, 1), 3.0)).raw({"numbers": numbers}), 3.0)
+
+
+@pytest.mark.parametrize("gamma", [0, -1.0, "large"])
+def test_gamma_is_checked(gamma):
+    with pytest.raises(Faults, match=r"m\.gamma"):
+        models.build({"name": "support_vectors", "gamma": gamma}, "m")

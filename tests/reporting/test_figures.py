@@ -1,0 +1,107 @@
+"""Pictures: whole PNGs, the same bytes each time, whatever the data look like."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.reporting.figures import PAINTERS, describe, draw
+
+NAN = float("nan")
+CURVES = {"folds": [{"train_loss": [3, 2, 1.5], "valid_loss": [3.1, 2.4, 2.2, 2.1]}, {"train_loss": [3, 2]}]}
+DATA = {
+    "curves": CURVES,
+    "residuals": {"target": [1.0, 2.0, 4.0], "prediction": [1.5, 2.0, 3.0], "unit": "price"},
+    "confusion": {"classes": ["no", "yes"], "counts": [[8, 2], [1, 9]]},
+    "importance": {"area": 3.0, "age": -4.0},
+    "leaderboard": {
+        "models": [
+            {"name": "ridge", "folds": [0.2, 0.3], "mean": 0.25, "std": 0.05},
+            {"name": "trees", "folds": [0.1, 0.2], "mean": 0.15, "std": 0.05},
+        ],
+        "blend": {"folds": [0.1, 0.15], "mean": 0.125, "std": 0.025},
+        "metric": "rmse",
+        "higher_is_better": False,
+    },
+    "blend": {"ridge": 0.25, "trees": 0.75, "mlp": 0.0},
+}
+ODD = [
+    ("curves", {"folds": [{"valid_score": [0.5]}, {"valid_score": [0.7]}], "metric": "accuracy"}),
+    ("curves", {"folds": [{"train_loss": [1e6, NAN, 1e-3], "valid_loss": [1e6, None, 1.0]}]}),
+    ("curves", {"folds": [{}, {"learning_rate": [0.1]}]}),
+    ("curves", {"folds": [{"train_loss": np.array([2.0, 1.0], dtype=np.float32)}]}),
+    ("residuals", {"target": [5.0], "prediction": [5.0], "unit": "$a$b_{c"}),
+    ("residuals", {"target": [], "prediction": [], "unit": "price"}),
+    ("residuals", {"target": [1e12, -1e12], "prediction": [0.0, 1e-12], "unit": "price"}),
+    ("confusion", {"classes": [f"a very long name of class {i}" for i in range(60)], "counts": np.eye(60).tolist()}),
+    ("confusion", {"classes": [0, 1], "counts": [[0, 0], [0, 0]]}),
+    ("importance", {f"column $x_{i} {'long ' * 20}": float(i) for i in range(300)}),
+    ("importance", {"日本語 😀": 0.0}),
+    ("leaderboard", {**DATA["leaderboard"], "blend": None, "models": DATA["leaderboard"]["models"][:1]}),
+    ("blend", {"only": 1.0}),
+]
+
+
+def pixels(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+
+
+@pytest.mark.parametrize("name", sorted(PAINTERS))
+def test_a_picture_is_a_whole_png_on_white_with_something_on_it(name):
+    image = pixels(draw(name, DATA[name]))
+    assert (image[[0, -1]] == 255).all() and (image[:, [0, -1]] == 255).all(), "drawn over the edge"
+    assert 0.01 < (image < 250).any(axis=2).mean() < 0.9
+
+
+@pytest.mark.parametrize(("name", "data"), ODD)
+def test_odd_data_are_drawn_too(name, data, recwarn):
+    assert pixels(draw(name, data)).min() < 100
+    assert not [warning for warning in recwarn if "matplotlib" in str(warning.filename)]
+    assert describe(name, data).endswith(".")
+
+
+def test_the_same_data_give_the_same_bytes_in_another_process_and_whatever_the_users_style(tmp_path):
+    (tmp_path / "matplotlibrc").write_text("figure.facecolor: black\nfont.size: 30\nlines.linewidth: 9\n")
+    code = (
+        "import sys, test_figures as t; from pipeline.reporting.figures import draw\n"
+        "for name in sorted(t.DATA): sys.stdout.buffer.write(draw(name, t.DATA[name]))\n"
+        "assert 'matplotlib.pyplot' not in sys.modules\n"
+    )
+    path = f"{Path(__file__).parent}:{Path(__file__).parents[2]}"
+    environment = {**os.environ, "PYTHONPATH": path, "MATPLOTLIBRC": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True)
+    assert done.stdout == b"".join(draw(name, DATA[name]) for name in sorted(DATA))
+
+
+def test_a_png_holds_no_time_and_no_software():
+    png, kinds, at = draw("blend", DATA["blend"]), [], 8
+    while at < len(png):
+        [size] = struct.unpack(">I", png[at : at + 4])
+        kinds.append(png[at + 4 : at + 8])
+        at += 12 + size
+    assert set(kinds) == {b"IHDR", b"pHYs", b"IDAT", b"IEND"}
+
+
+def test_a_confusion_matrix_shows_its_shares_row_by_row():
+    sure = pixels(draw("confusion", {"classes": ["a", "b"], "counts": [[1000, 0], [0, 1]]}))
+    same = pixels(draw("confusion", {"classes": ["a", "b"], "counts": [[1, 0], [0, 1000]]}))
+    dark = [(image < 80).all(axis=2).sum() for image in (sure, same)]
+    assert dark[0] == pytest.approx(dark[1], rel=0.05)
+
+
+def test_descriptions_say_what_the_picture_shows():
+    assert describe("curves", CURVES) == "Training loss and validation loss by epoch for 2 folds."
+    assert "mean absolute error 0.5" in describe("residuals", DATA["residuals"])
+    assert "17 of 20 rows are right" in describe("confusion", DATA["confusion"])
+    assert "the largest: age, area" in describe("importance", DATA["importance"])
+    assert describe("blend", DATA["blend"]) == "Weights of the blend: trees 75%, ridge 25%."
+    with pytest.raises(KeyError):
+        draw("pie", {})

@@ -1,0 +1,188 @@
+"""The report: whole HTML that needs nothing else, says what it was given, and runs nothing it was given."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import io
+from html.parser import HTMLParser
+
+import pytest
+from PIL import Image
+
+from pipeline.reporting.page import build_page
+
+VOID = {"meta", "img", "br"}
+EVIL = "<script>alert('x')</script>\"><b>"
+
+
+def row(model, valid, spread=0.0071, **more):
+    folds = [valid - spread, valid + spread]
+    facts = {"features": "book", "train": valid / 2, "trials": 5, "weight": 0.5, "test": None}
+    return {"model": model, "valid": valid, "spread": spread, "folds": folds, **facts, **more}
+
+
+DATA = {
+    "competition": "house_prices",
+    "task": "regression",
+    "metric": "log_rmse",
+    "higher_is_better": False,
+    "rows": {"train": 1460, "test": 1459, "folds": 5},
+    "leaderboard": [
+        row("blend", 0.11512, train=None, features="", trials=None, weight=None),
+        row("trees", 0.12),
+        row("ridge", 0.135),
+        row("words", 0.2),
+    ],
+    "models": [
+        {"model": "words", "curves": None, "diagnostic": None, "importance": None},
+        {
+            "model": "ridge",
+            "curves": {"folds": [{"train_loss": [2.0, 1.0], "valid_score": [0.3, 0.2]}]},
+            "diagnostic": {
+                "name": "residuals",
+                "data": {"target": [1.0, 2.0], "prediction": [1.5, 2.0], "unit": "SalePrice"},
+            },
+            "importance": {"area": 1.0},
+        },
+        {
+            "model": "trees",
+            "curves": None,
+            "diagnostic": {"name": "confusion", "data": {"classes": ["a", "b"], "counts": [[1, 0], [0, 1]]}},
+            "importance": None,
+        },
+    ],
+    "blend": {"weights": {"trees": 0.5, "ridge": 0.5, "words": 0.0}, "valid": 0.11512, "spread": 0.0071},
+    "dropped": {"Id": "identifier", "Street": "constant"},
+    "notes": ["Feature set 'book' takes its statistics from training and test rows together."],
+}
+
+
+class Page(HTMLParser):
+    """Checks that tags close as they opened, and gathers what a test asks for."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.open, self.tags, self.words = [], [], []
+        self.feed(text)
+        self.close()
+        assert not self.open, f"never closed: {self.open}"
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open and self.open.pop() == tag, f"</{tag}> closes another tag"
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] != "style":
+            self.words.append(data)
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture(scope="module")
+def html():
+    return build_page(DATA)
+
+
+@pytest.fixture(scope="module")
+def page(html):
+    return Page(html)
+
+
+def test_it_is_whole_html_in_order(html, page):
+    assert html.startswith("<!DOCTYPE html>")
+    assert page.all("html") == [{"lang": "en"}]
+    assert len(page.all("h1")) == len(page.all("main")) == len(page.all("title")) == 1
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert {link["href"].removeprefix("#") for link in page.all("a")} <= set(ids)
+    labels = [attributes["aria-labelledby"] for _, attributes in page.tags if "aria-labelledby" in attributes]
+    assert set(labels) <= set(ids)
+
+
+def test_it_needs_nothing_else(html, page):
+    assert not page.all("script") and not page.all("link")
+    assert "http://" not in html and "https://" not in html and "url(" not in html
+    for image in page.all("img"):
+        kind, _, body = image["src"].partition(",")
+        assert kind == "data:image/png;base64"
+        picture = Image.open(io.BytesIO(base64.b64decode(body, validate=True)))
+        picture.load()
+        assert picture.width / picture.height == pytest.approx(int(image["width"]) / int(image["height"]), rel=0.01)
+
+
+def test_readers_who_do_not_see_are_told(page):
+    assert len(page.all("img")) == 2 + 3 + 1
+    assert all(len(image["alt"]) > 20 for image in page.all("img"))
+    assert len(page.all("caption")) == len(page.all("table")) == 2
+    assert all("scope" in head for head in page.all("th"))
+
+
+def test_it_says_what_it_was_given(page):
+    text = page.text
+    assert "Regression, scored by log_rmse (lower is better): 1,460 training rows in 5 folds, 1,459 test rows" in text
+    assert "blend 0.1151 0.0071 trees book 0.0600 0.1200 0.0071 5 50.0% ridge" in text
+    assert "0.1151 is 0.0049 better than that of the best single model, trees" in text
+    assert "Feature set 'book' takes its statistics from training and test rows together." in text
+    assert "Id identifier Street constant" in text
+    assert "15 settings tried" in text
+    assert "Test" not in text
+    assert "Validation 0.1200 ± 0.0071; folds 0.1129, 0.1271." in text
+
+
+def test_models_stand_in_the_leaderboards_order(page):
+    headings = [attributes["id"] for attributes in page.all("h3")]
+    assert headings == ["model-trees", "model-ridge", "model-words"]
+    assert "Nothing to draw for predictions of this kind." in page.text
+
+
+def test_nothing_it_was_given_becomes_markup():
+    data = copy.deepcopy(DATA)
+    data.update(competition=EVIL, metric=EVIL, notes=[EVIL], dropped={EVIL: EVIL}, task=EVIL)
+    data["models"][1].update(importance={EVIL: 1.0})
+    data["models"][1]["diagnostic"]["data"]["unit"] = EVIL
+    for entry in data["leaderboard"]:
+        entry["features"] = EVIL
+    html = build_page(data)
+    assert not Page(html).all("script") and not Page(html).all("b")
+    assert EVIL in Page(html).text
+
+
+def test_a_known_solution_adds_a_column():
+    data = copy.deepcopy(DATA)
+    data["models"] = []
+    for entry in data["leaderboard"]:
+        entry["test"] = entry["valid"] + 0.001
+    text = Page(build_page(data)).text
+    assert "Test 0.1161 known solution" in text
+    assert "Validation Spread Test Trials Weight" in text
+
+
+def test_one_model_without_a_blend_higher_is_better_and_large_scores():
+    data = copy.deepcopy(DATA)
+    data.update(higher_is_better=True, leaderboard=[row("lone", 31234.5, 1234.0)], models=[], blend=None, dropped={})
+    text = Page(build_page(data)).text
+    assert "lone, validation 31,234" in text and "higher is better" in text
+    assert "Blend" not in text and "Every column is used." in text
+
+
+def test_equal_scores_without_spread_do_not_stop_it():
+    data = copy.deepcopy(DATA)
+    data["models"] = []
+    for entry in data["leaderboard"]:
+        entry.update(valid=0.5, spread=0.0, folds=[0.5, 0.5], train=0.5)
+    data["blend"]["valid"] = 0.5
+    assert "0.5000 is the same as that of the best single model" in Page(build_page(data)).text
+
+
+def test_the_same_data_give_the_same_page(html):
+    assert build_page(copy.deepcopy(DATA)) == html

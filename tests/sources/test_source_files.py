@@ -1,0 +1,165 @@
+"""Source ``files``: folders and archives as they come, and what it says of bad ones."""
+
+import gzip
+import tarfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.core.errors import Faults, UserError
+from pipeline.sources import sources
+from pipeline.sources.tables import read_table
+
+DATA = Path(__file__).parents[2] / ".." / "shared" / "data"
+TRAIN = b"id,x,y\n1,a,0\n2,NA,1\n"
+TEST = b"id,x\n3,b\n"
+SAMPLE = b"id,y\n3,0\n"
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    (tmp_path / "in").mkdir()
+    return tmp_path
+
+
+def fetch(project, **settings):
+    source = sources.build({"name": "files", "path": "in", **settings}, "competitions.c.source")
+    source.fetch(project / "raw", "c")
+    return {path.name: path.read_bytes() for path in sorted((project / "raw").iterdir())}
+
+
+def write(folder, **files):
+    for name, content in files.items():
+        (folder / name.replace("__", ".")).write_bytes(content)
+
+
+def test_a_folder_with_the_usual_names(project):
+    write(project / "in", train__csv=TRAIN, test__csv=TEST, gender_submission__csv=SAMPLE, notes__txt=b"x")
+    assert fetch(project) == {"sample_submission.csv": SAMPLE, "test.csv": TEST, "train.csv": TRAIN}
+
+
+def test_named_files_gz_zip_tsv_and_parquet(project):
+    write(project / "in", old__csv__gz=gzip.compress(TRAIN), t__tsv=b"id\tx\n3\tb\n")
+    pd.DataFrame({"id": [3], "y": [1]}).to_parquet(project / "in" / "answers.parquet")
+    with zipfile.ZipFile(project / "in" / "sampleSubmission.csv.zip", "w") as archive:
+        archive.writestr("sampleSubmission.csv", SAMPLE)
+    found = fetch(project, train="old.csv.gz", test="t.tsv", solution="answers.parquet")
+    assert list(found) == ["sample_submission.csv", "solution.parquet", "test.tsv", "train.csv"]
+    assert found["train.csv"] == TRAIN and found["sample_submission.csv"] == SAMPLE
+
+
+def test_another_encoding_is_written_as_utf8(project):
+    write(project / "in", train__csv="id,y\n1,é\n".encode("cp1252"), test__csv=TEST)
+    assert fetch(project, encoding="cp1252")["train.csv"].decode() == "id,y\n1,é\n"
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+def test_an_archive_with_a_folder_in_it(project, kind):
+    write(project / "in", train__csv=TRAIN, test__csv=TEST)
+    path = project / f"competition.{kind}"
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in ("train.csv", "test.csv"):
+                archive.write(project / "in" / name, f"competition/{name}")
+            archive.writestr("__MACOSX/competition/._train.csv", "litter")
+    else:
+        with tarfile.open(path, "w:gz") as archive:
+            archive.add(project / "in", "competition")
+    assert fetch(project, path=path.name) == {"test.csv": TEST, "train.csv": TRAIN}
+
+
+def test_images_in_arrays_become_pixel_columns(project):
+    random = np.random.default_rng(0)
+    train, test = random.integers(0, 256, (5, 2, 3), dtype=np.uint8), random.integers(0, 256, (3, 2, 3), dtype=np.uint8)
+    np.savez(project / "in" / "train.npz", images=train, labels=np.arange(5))
+    np.savez(project / "in" / "test.npz", images=test)
+    write(project / "in", sample_submission__csv=b"ImageId,Label\n1,0\n2,0\n3,0\n")
+    assert list(fetch(project)) == ["sample_submission.csv", "test.parquet", "train.parquet"]
+    rows = read_table(project / "raw" / "train.parquet")
+    assert list(rows) == ["ImageId", *(f"pixel{i}" for i in range(6)), "Label"]
+    assert rows["ImageId"].tolist() == [4, 5, 6, 7, 8] and rows["Label"].tolist() == [0, 1, 2, 3, 4]
+    assert (rows.filter(like="pixel").to_numpy() == train.reshape(5, 6)).all()
+    rows = read_table(project / "raw" / "test.parquet")
+    assert rows["ImageId"].tolist() == [1, 2, 3]
+    assert (rows.filter(like="pixel").to_numpy() == test.reshape(3, 6)).all()
+
+
+def test_arrays_of_objects_are_not_loaded(project):
+    np.savez(project / "in" / "train.npz", x=np.array([{"a": 1}], dtype=object))
+    write(project / "in", test__csv=TEST)
+    with pytest.raises(UserError, match=r"in/train\.npz: not plain arrays"):
+        fetch(project)
+
+
+@pytest.mark.parametrize(
+    ("settings", "files", "message"),
+    [
+        ({"path": "nowhere"}, {}, "^nowhere: no such folder or archive; check the path of c's source$"),
+        ({"path": "in/train.csv"}, {"train__csv": TRAIN}, r"in/train\.csv: neither a folder nor an archive"),
+        ({}, {"train__csv": TRAIN}, "^in: no test file in it"),
+        ({}, {"test__csv": TEST}, "^in: no train file in it"),
+        ({"train": "t.csv"}, {"test__csv": TEST}, r"^in: no file 't\.csv' in it, which source\.train names"),
+        ({}, {"train__csv": b"", "test__csv": TEST}, r"^in/train\.csv: the file is empty"),
+        ({}, {"train__csv": TRAIN, "test__csv": b"id,x\n1\n"}, r"^in/test\.csv line 2: 1 values where"),
+    ],
+)
+def test_faults(project, settings, files, message):
+    write(project / "in", **files)
+    with pytest.raises(UserError, match=message) as caught:
+        fetch(project, **settings)
+    assert "\n" not in str(caught.value) and str(project) not in str(caught.value)
+
+
+def test_an_unsafe_archive_brings_nothing(project):
+    with zipfile.ZipFile(project / "c.zip", "w") as archive:
+        archive.writestr("train.csv", TRAIN)
+        archive.writestr("../test.csv", TEST)
+    with pytest.raises(UserError, match=r"^c\.zip: refused, nothing was unpacked: .* the name '\.\./test"):
+        fetch(project, path="c.zip")
+    assert sorted(path.name for path in project.iterdir()) == ["c.zip", "in"]
+
+
+def test_unknown_keys_and_bad_values_are_told():
+    with pytest.raises(Faults, match=r"source\.pth: unknown key; did you mean 'path'"):
+        sources.build({"name": "files", "path": "x", "pth": 1}, "source")
+    with pytest.raises(Faults, match=r"source\.missing"):
+        sources.build({"name": "files", "path": "x", "missing": []}, "source")
+
+
+def test_every_source_says_what_is_missing():
+    for name, settings in {
+        "files": {"path": "x"},
+        "package": {"dataset": "ames"},
+        "kaggle": {"competition": "titanic"},
+        "synthetic": {"task": "linear"},
+    }.items():
+        assert sources.build({"name": name, **settings}, "source").missing == ("", "NA")
+        assert sources.build({"name": name, **settings, "missing": ["?"]}, "source").missing == ("?",)
+
+
+@pytest.mark.parametrize(
+    ("competition", "shapes"),
+    [
+        ("house_prices", [(1460, 81), (1459, 80), (1459, 2)]),
+        ("titanic", [(891, 12), (418, 11), (418, 2)]),
+        ("disaster_tweets", [(7613, 5), (3263, 4), (3263, 2)]),
+    ],
+)
+def test_real_competitions(project, competition, shapes):
+    folder = DATA / competition
+    if not (folder / "train.csv").is_file():
+        pytest.skip(f"{competition} is not beside the project")
+    fetch(project, path=str(folder))
+    tables = {
+        stem: read_table(project / "raw" / f"{stem}.csv", missing=("", "NA"))
+        for stem in ("train", "test", "sample_submission")
+    }
+    assert [table.shape for table in tables.values()] == shapes
+    assert (tables["test"].iloc[:, 0] == tables["sample_submission"].iloc[:, 0]).all()
+    if competition == "house_prices":
+        assert (tables["train"]["MasVnrType"] == "None").sum() == 864
+        assert tables["train"]["MasVnrType"].isna().sum() == 8

@@ -1,0 +1,212 @@
+"""Tables: the typing rule, what is fine, and one line for everything that is not."""
+
+import gzip
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.core.errors import UserError
+from pipeline.sources.tables import find_table, read_table, write_table
+
+
+@pytest.fixture
+def read(tmp_path, monkeypatch):
+    """Write bytes as train.csv and read them."""
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+
+    def write_and_read(content: bytes, name: str = "train.csv", **settings) -> pd.DataFrame:
+        (tmp_path / name).write_bytes(content)
+        return read_table(tmp_path / name, **settings)
+
+    return write_and_read
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "expected"),
+    [
+        (["1", "-2"], "int64", [1, -2]),
+        (["1", ""], "float64", [1.0, np.nan]),
+        (["1.5", "1e3", ".5", "2."], "float64", [1.5, 1000.0, 0.5, 2.0]),
+        ([" 1", "2 "], "int64", [1, 2]),
+        (["inf", "-1"], "float64", [np.inf, -1.0]),
+        (["1e300", "2e-300"], "float64", [1e300, 2e-300]),
+        (["", "NA"], "float64", [np.nan, np.nan]),
+        (["None", "NA", "x"], "str", ["None", np.nan, "x"]),
+        (["True", "False"], "str", ["True", "False"]),
+        (["2020-01-02", "2020-01-03"], "str", ["2020-01-02", "2020-01-03"]),
+        (["12:30", "13:00"], "str", ["12:30", "13:00"]),
+        (["007", "008"], "str", ["007", "008"]),
+        (["00.5", "1.5"], "str", ["00.5", "1.5"]),
+        (["+49", "1.0"], "str", ["+49", "1.0"]),
+        (["0x10", "2"], "str", ["0x10", "2"]),
+        (["nan", "1"], "str", ["nan", "1"]),
+        (["12345678901234567890", "1"], "str", ["12345678901234567890", "1"]),
+        (["12345678901234567", ""], "str", ["12345678901234567", np.nan]),
+        (["9007199254740993", "1"], "int64", [9007199254740993, 1]),
+    ],
+)
+def test_a_column_is_typed_by_one_rule(read, values, dtype, expected):
+    frame = read(("a,b\n" + "".join(f"{value},z\n" for value in values)).encode())
+    assert str(frame["a"].dtype) == dtype
+    pd.testing.assert_series_equal(frame["a"], pd.Series(expected, dtype=dtype, name="a"))
+
+
+def test_only_the_named_strings_are_missing(read):
+    frame = read(b"a,b\n?,NA\nx,None\n", missing=("?",))
+    assert frame["a"].isna().tolist() == [True, False]
+    assert frame["b"].tolist() == ["NA", "None"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbfa,b\r\n1,x\r\n2,y\r\n",
+        b"a,b\r1,x\r2,y\r",
+        b'"a","b"\n"1","x"\n"2","y"\n',
+        b"a,b\n\n1,x\n\n2,y",
+    ],
+    ids=["byte order mark and CRLF", "CR", "quoted", "blank lines, no last newline"],
+)
+def test_what_is_fine(read, content):
+    pd.testing.assert_frame_equal(read(content), pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}))
+
+
+def test_quotes_commas_and_newlines_in_values(read):
+    frame = read(b'a,b\n1,"x, ""y""\nz"\n2,5" pipe\n')
+    assert frame["b"].tolist() == ['x, "y"\nz', '5" pipe']
+
+
+def test_a_value_longer_than_the_csv_module_takes_and_a_block(read):
+    text = "word, " * 1_000_000
+    assert read(f'a,b\n1,"{text}"\n'.encode())["b"].tolist() == [text]
+
+
+def test_an_unnamed_column_gets_the_name_that_pandas_gives_it(read):
+    assert list(read(b",b,\n0,1,2\n").columns) == ["Unnamed: 0", "b", "Unnamed: 2"]
+
+
+def test_tsv_gz_zip_and_other_encodings(read, tmp_path):
+    expected = pd.DataFrame({"a": [1], "b": ["é,x"]})
+    pd.testing.assert_frame_equal(read("a\tb\n1\té,x\n".encode(), "t.tsv"), expected)
+    csv = 'a,b\n1,"é,x"\n'
+    pd.testing.assert_frame_equal(read(gzip.compress(csv.encode()), "t.csv.gz"), expected)
+    with zipfile.ZipFile(tmp_path / "t.csv.zip", "w") as archive:
+        archive.writestr("t.csv", csv)
+        archive.writestr("__MACOSX/._t.csv", "litter")
+    pd.testing.assert_frame_equal(read_table(tmp_path / "t.csv.zip"), expected)
+    pd.testing.assert_frame_equal(read(csv.encode("cp1252"), "c.csv", encoding="cp1252"), expected)
+    pd.testing.assert_frame_equal(read(csv.encode("utf-16"), "u.csv", encoding="utf-16"), expected)
+
+
+def test_parquet_follows_the_same_rule(tmp_path):
+    frame = pd.DataFrame(
+        {
+            "small": np.array([1, 2], dtype="uint8"),
+            "half": np.array([1, np.nan], dtype="float32"),
+            "flag": [True, False],
+            "level": pd.Categorical(["None", "NA"]),
+            "day": pd.to_datetime(["2020-01-02", None]),
+        }
+    )
+    frame.to_parquet(tmp_path / "t.parquet")
+    read = read_table(tmp_path / "t.parquet")
+    assert [str(dtype) for dtype in read.dtypes] == ["int64", "float64", "str", "str", "str"]
+    assert read["flag"].tolist() == ["True", "False"]
+    assert read["level"].isna().tolist() == [False, True]
+    assert read["day"][0].startswith("2020-01-02")
+
+
+FAULTS = {
+    "no bytes": (b"", "train.csv: the file is empty"),
+    "blank lines only": (b"\n\n", "the file is empty"),
+    "names only": (b"a,b\n", "has column names and no rows"),
+    "names only, no newline": (b"a,b", "has column names and no rows"),
+    "row too long": (b"a,b\n1,2\n1,2,3\n", "train.csv line 3: 3 values where there are 2 columns"),
+    "row too short": (b"a,b\n1,2\n3\n", "line 3: 1 values where there are 2 columns (column 'b'"),
+    "ragged after a value of two lines": (b'a,b\n"1\n1",2\n3\n', "line 4: 1 values"),
+    "names twice": (b"a,b,a\n1,2,3\n", "line 1: the column name 'a' stands twice (columns 1 and 3)"),
+    "encoding": (
+        b"a,b\n1,x\n2,caf\xe9\n",
+        "line 3 column 'b': byte 0xe9 is not valid UTF-8; set the source's encoding",
+    ),
+    "encoding of a name": (b"a,caf\xe9\n1,x\n", "line 1: byte 0xe9 is not valid UTF-8"),
+    "UTF-16": ("a,b\n1,2\n".encode("utf-16"), "set the source's encoding to utf-16"),
+    "NUL": (b"a,b\n1,x\x00y\n", "line 2: holds a NUL byte"),
+    "quote never closed": (b'a,b\n1,x\n2,"y\n3,z\n', "line 3: a quote is opened and never closed"),
+    "quote never closed, last value": (b'a,b\n1,"x\n', "line 2: a quote is opened and never closed"),
+    "two lost quotes run rows together": (b'a,b\n1,"x\n2,"y\n3,z\n', "line 2: badly quoted"),
+    "quote in the names": (b'"a,b\n1,2\n', "line 1: a quote is opened and never closed"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_one_line_with_file_line_and_rule(read, fault, tmp_path):
+    content, message = FAULTS[fault]
+    with pytest.raises(UserError) as caught:
+        read(content)
+    text = str(caught.value)
+    assert message in text
+    assert text.startswith("train.csv") and "\n" not in text and str(tmp_path) not in text
+
+
+def test_faults_of_the_file_itself(read, tmp_path):
+    with pytest.raises(UserError, match=r"^none\.csv: no such file"):
+        read_table(tmp_path / "none.csv")
+    with pytest.raises(UserError, match="'t.xlsx' is no table to read here"):
+        read(b"PK", "t.xlsx")
+    with pytest.raises(UserError, match="not a whole parquet file"):
+        read(b"PAR1 cut", "t.parquet")
+    with pytest.raises(UserError, match="archive is damaged"):
+        read(gzip.compress(b"a,b\n1,2\n" * 100)[:-20], "t.csv.gz")
+    with pytest.raises(UserError, match="no encoding 'klingon'"):
+        read(b"a\n1\n", encoding="klingon")
+    with pytest.raises(UserError, match="line 2: not valid utf-16-le"):
+        read("a,b\n1,é\n".encode(), "u.csv", encoding="utf-16-le")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "x.csv").write_bytes(b"")
+    with pytest.raises(UserError, match=r"^elsewhere/x\.csv: the file is empty"):
+        read_table(tmp_path / "elsewhere" / "x.csv")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet"])
+def test_what_is_written_is_what_is_read(tmp_path, suffix):
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "number": random.normal(size=50),
+            "whole": random.integers(-(2**60), 2**60, 50),
+            "text": random.choice(["a", "b,c", 'd"e', "f\ng", "h\ri", "j\tk", " l ", "é"], 50),
+            "gaps": [None if i % 3 else "x" for i in range(50)],
+        }
+    )
+    frame["gaps"] = frame["gaps"].astype("str")
+    write_table(frame, tmp_path / f"t{suffix}", missing="NA")
+    pd.testing.assert_frame_equal(read_table(tmp_path / f"t{suffix}"), frame)
+    first = (tmp_path / f"t{suffix}").read_bytes()
+    write_table(frame, tmp_path / f"t{suffix}", missing="NA")
+    assert (tmp_path / f"t{suffix}").read_bytes() == first
+    assert [path.name for path in tmp_path.iterdir()] == [f"t{suffix}"]
+
+
+def test_an_unknown_suffix_is_not_written(tmp_path):
+    with pytest.raises(UserError, match="written as .csv, .tsv or .parquet, got '.xlsx'"):
+        write_table(pd.DataFrame({"a": [1]}), tmp_path / "t.xlsx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_numbers_agree_with_pandas_own_exact_reader(tmp_path):
+    random = np.random.default_rng(1)
+    frame = pd.DataFrame(random.normal(size=(500, 4)) * 10.0 ** random.integers(-20, 20, (500, 4))).rename(columns=str)
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    expected = pd.read_csv(tmp_path / "t.csv")
+    pd.testing.assert_frame_equal(read_table(tmp_path / "t.csv"), expected, check_exact=True)
+
+
+def test_find_table(tmp_path):
+    assert find_table(tmp_path, "train") is None
+    (tmp_path / "train.csv.zip").touch()
+    assert find_table(tmp_path, "train") == tmp_path / "train.csv.zip"
+    (tmp_path / "train.csv").touch()
+    assert find_table(tmp_path, "train") == tmp_path / "train.csv"

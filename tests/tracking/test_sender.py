@@ -1,0 +1,252 @@
+"""Delivery into real SQLite stores, with senders and stages that are really killed."""
+
+from __future__ import annotations
+
+import math
+import signal
+import sqlite3
+import time
+from contextlib import closing
+
+import pytest
+
+from pipeline import tracking
+from pipeline.core.errors import UserError
+from pipeline.tracking import journal
+from pipeline.tracking.delivery import Delivery
+from pipeline.tracking.sender import Replaced, Sender, deliver_waiting
+from pipeline.tracking.store import Unavailable, connect
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def draw(name: str, data: dict) -> bytes:
+    return PNG + f"{name} {data}".encode()
+
+
+def record_a_stage(folds: int = 2) -> None:
+    with tracking.run(
+        competition="ames",
+        stage="train",
+        model="ridge",
+        params={"fit": {"epochs": 3}, "long": "x" * 9000, "odd(key)": 1, **{f"p{i}": i for i in range(250)}},
+        tags={"data.digest": "0123456789abcdef"},
+    ) as run:
+        for fold in range(folds):
+            with run.child(f"fold {fold}", params={"fold": fold}) as child:
+                child.curves({"train_loss": [1.0 / (i + 1) for i in range(40)], "valid_loss": [math.nan, 2.0]})
+                child.metrics({"valid": fold / 4})
+        run.figure("curves", {"loss": [1, 2]})
+        run.metrics({"valid": 0.125})
+
+
+def history(client, run, key: str) -> list[tuple[int, float]]:
+    return [(point.step, point.value) for point in client.get_metric_history(run.info.run_id, key)]
+
+
+def check_the_stage(stored, folds: int = 2) -> None:
+    """All of ``record_a_stage`` is in the store, exactly once."""
+    runs, client = stored.runs(), stored.client()
+    assert set(runs) == {"ridge train", *(f"fold {fold}" for fold in range(folds))}
+    parent = runs["ridge train"]
+    assert parent.info.status == "FINISHED"
+    assert parent.data.params["fit.epochs"] == "3"
+    assert parent.data.params["odd_key_"] == "1"
+    assert len(parent.data.params) == 253
+    assert len(parent.data.params["long"]) == 6000
+    assert parent.data.metrics == {"valid": 0.125}
+    assert [d.dataset.digest for d in parent.inputs.dataset_inputs] == ["0123456789abcdef"]
+    assert [f.path for f in client.list_artifacts(parent.info.run_id, "figures")] == ["figures/curves.png"]
+    for fold in range(folds):
+        child = runs[f"fold {fold}"]
+        assert child.info.status == "FINISHED"
+        assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert child.data.params == {"fold": str(fold)}
+        assert history(client, child, "train_loss") == [(i + 1, 1.0 / (i + 1)) for i in range(40)]
+        assert [step for step, _ in history(client, child, "valid_loss")] == [1, 2]
+        assert history(client, child, "valid") == [(0, fold / 4)]
+
+
+def test_everything_arrives_in_a_fresh_store(tracked, monkeypatch):
+    monkeypatch.setenv("DVC_STAGE", "train@ridge")
+    record_a_stage()
+    sender = deliver_waiting(draw)
+    assert sender.refused == []
+    check_the_stage(tracked)
+    tags = tracked.runs()["ridge train"].data.tags
+    assert tags["dvc.stage"] == "train@ridge"
+    assert tags["podium.stage"] == "train"
+    assert tags["podium.model"] == "ridge"
+    assert tags["data.digest"] == "0123456789abcdef"
+    assert sorted(path.name for path in tracked.outbox.iterdir()) == ["sender.lock", "status.json"]
+    assert (tracked.root / "mlruns" / "ames").is_dir()
+
+
+class Interrupted:
+    """The store's real client, which does its ``allowed`` calls and then loses each answer."""
+
+    def __init__(self, client, allowed: int):
+        self.client, self.left = client, allowed
+
+    def __getattr__(self, name: str):
+        method = getattr(self.client, name)
+
+        def call(*arguments, **options):
+            result = method(*arguments, **options)
+            self.left -= 1
+            if self.left < 0:
+                raise ConnectionResetError("the answer was lost")
+            return result
+
+        return call
+
+
+def test_an_answer_lost_at_any_call_doubles_nothing(stored, monkeypatch):
+    monkeypatch.setattr("pipeline.tracking.delivery.CHUNK", 600)  # many notes of the place
+    client = connect()
+    record_a_stage()
+    (path,) = stored.journals()
+    interruptions = 0
+    while path.exists():
+        # Each try gets a little further than the last before it breaks off after a call was done.
+        try:
+            delivery = Delivery(Interrupted(client, interruptions % 9), path, draw)
+            while not delivery.done:
+                delivery.advance()
+        except Unavailable:
+            interruptions += 1
+    assert interruptions > 10
+    check_the_stage(stored)
+
+
+def test_a_refused_record_does_not_hold_the_others_back(stored):
+    with tracking.run(competition="ames", stage="train", model="ridge", params={"a": 1}) as run:
+        run.params({"a": 2, "b": 3})  # a param never changes in MLflow
+        run.metrics({"valid": 0.5, "../up": 1.0})
+        run.figure("broken", {})
+    with tracking.run(competition="ames", stage="tune", model="ridge") as run:
+        run.metrics({"valid": 0.25})
+
+    def broken(name: str, data: dict) -> bytes:
+        raise KeyError("no data")
+
+    sender = deliver_waiting(broken)
+    assert {refused.partition(":")[0] for refused in sender.refused} == {"metric ../up", "figure broken"}
+    runs = stored.runs()
+    assert runs["ridge train"].data.metrics == {"valid": 0.5}
+    assert runs["ridge train"].data.params == {"a": "2", "b": "3"}
+    assert runs["ridge tune"].data.metrics == {"valid": 0.25}
+
+
+STAGE = """
+import time
+from pipeline import tracking
+with tracking.run(competition="ames", stage="train", model="ridge") as run:
+    with run.child("fold 0") as child:
+        child.metrics({"valid": 0.5})
+    with run.child("fold 1") as child:
+        child.curves({"train_loss": [3.0, 2.0]})
+        print("ready", flush=True)
+        time.sleep(60)
+"""
+
+
+def test_a_killed_stages_runs_end_as_killed_with_their_metrics(stored):
+    stage = stored.start("-c", STAGE)
+    assert stage.stdout.readline() == "ready\n"
+    deliver_waiting(draw)  # sends what is there, and does not wait for the living
+    assert {name: run.info.status for name, run in stored.runs().items()} == {
+        "ridge train": "RUNNING",
+        "fold 0": "FINISHED",
+        "fold 1": "RUNNING",
+    }
+    stage.send_signal(signal.SIGKILL)
+    stage.communicate()
+    deliver_waiting(draw)
+    runs = stored.runs()
+    assert {name: run.info.status for name, run in runs.items()} == {
+        "ridge train": "KILLED",
+        "fold 0": "FINISHED",
+        "fold 1": "KILLED",
+    }
+    assert history(stored.client(), runs["fold 1"], "train_loss") == [(1, 3.0), (2, 2.0)]
+    assert stored.journals() == []
+
+
+def test_a_killed_senders_work_is_completed_without_doubles(stored):
+    record_a_stage(folds=40)
+    (path,) = stored.journals()
+    sender = stored.start("-m", "pipeline.stages.track")
+    with closing(sqlite3.connect(stored.root / "mlflow.db", timeout=60)) as store:
+        while store.execute("SELECT count(*) FROM runs").fetchone()[0] < 10:  # it is in the middle of it
+            assert sender.poll() is None
+            time.sleep(0.005)
+    sender.send_signal(signal.SIGKILL)
+    sender.communicate()
+    assert path.exists()
+    assert journal.read_progress(path)["position"] < path.stat().st_size
+    deliver_waiting(draw)
+    check_the_stage(stored, folds=40)
+
+
+def test_two_senders_at_once_are_one(stored):
+    stored.outbox.mkdir(parents=True)
+    first = stored.start("-m", "pipeline.stages.track", "--background")
+    while not (stored.outbox / "status.json").exists():
+        time.sleep(0.05)
+        assert first.poll() is None
+    stored.run("-m", "pipeline.stages.track", "--background")  # ends at once
+    assert first.poll() is None
+    first.kill()
+    first.communicate()
+
+
+def test_a_stage_starts_a_sender_that_outlives_it_and_holds_none_of_its_pipes(stored):
+    code = """
+import os, time
+from pipeline import tracking
+began = time.perf_counter()
+with tracking.run(competition="ames", stage="train", model="ridge") as run:
+    run.metrics({"valid": 0.5})
+print(time.perf_counter() - began)
+"""
+    began = time.monotonic()
+    done = stored.run("-c", code, PODIUM_TRACKING="on")  # returns when both pipes are closed
+    assert time.monotonic() - began < 3
+    assert done.stderr == ""
+    assert float(done.stdout) < 0.5
+    deadline = time.monotonic() + 60
+    while stored.journals() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert stored.runs()["ridge train"].data.metrics == {"valid": 0.5}
+    from os import kill
+
+    from pipeline.tracking.background import read_status
+
+    kill(read_status()["process"], signal.SIGTERM)
+
+
+def test_a_store_deleted_between_two_stages_is_made_anew(stored):
+    sender = Sender(draw)
+    record_a_stage()
+    (path,) = stored.journals()
+    kept = path.read_bytes()
+    sender.deliver()
+    for file in stored.root.glob("mlflow.db*"):
+        file.unlink()
+    path.write_bytes(kept)
+    with pytest.raises(Replaced):
+        sender.deliver()
+    deliver_waiting(draw)
+    check_the_stage(stored)
+
+
+def test_a_store_that_cannot_be_written_keeps_the_records(stored, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{stored.root}/missing/folder/mlflow.db")
+    record_a_stage()
+    (stored.root / "missing").write_text("a file stands in the way")
+    with pytest.raises(UserError, match=r"\d+ records are kept in .podium/outbox"):
+        deliver_waiting(draw, wait=0)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    deliver_waiting(draw)
+    check_the_stage(stored)

@@ -1,0 +1,278 @@
+"""The one training loop through its learner."""
+
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from pipeline.core.errors import Diverged, Faults, UserError
+from pipeline.core.registry import build_settings, settings, settings_dict
+from pipeline.core.types import FitJob, Spec
+from pipeline.models import models
+from pipeline.tasks import tasks
+from pipeline.training import learners
+from pipeline.training.examples import Examples
+
+WEIGHTS, BIAS = np.float32([[2.0], [-3.4], [0.5], [1.0]]), 4.2
+MLP = {"name": "mlp", "hidden": [8], "dropout": 0.2}
+REGRESSION = tasks.build("regression", "task")
+
+
+def line(rows, seed, noise=0.01):
+    rng = np.random.default_rng(seed)
+    numbers = rng.normal(size=(rows, 4)).astype(np.float32)
+    target = numbers @ WEIGHTS + BIAS + noise * rng.normal(size=(rows, 1))
+    return {"numbers": numbers, "target": target.astype(np.float32)}
+
+
+def learner(**values):
+    return build_settings(learners.get("neural"), values, "models.x.fit")
+
+
+def job(model="linear", *, train=None, valid=None, spec=None, **values):
+    train = train or line(200, 0)
+    spec = spec or Spec(shapes={"numbers": (4,)}, names={"numbers": list("abcd")}, outputs=1)
+    built = models.build(model, "model") if isinstance(model, (str, dict)) else model
+    values = {"task": REGRESSION, "seed": 0, **values}
+    return FitJob(model=built, spec=spec, train=train, valid=valid, **values)
+
+
+def files(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+@pytest.mark.parametrize("loss", ["squared", "absolute", {"name": "huber", "delta": 0.5}])
+def test_linear_regression_finds_the_truth(loss):
+    fitted = learner(optimizer="adam", learning_rate=0.05, epochs=60, batch_size=32, loss=loss).fit(job())
+    layer = fitted.network.affine
+    np.testing.assert_allclose(layer.weight.detach().numpy().T, WEIGHTS, atol=0.03)
+    assert layer.bias.item() == pytest.approx(BIAS, abs=0.03)
+    assert fitted.importance() == pytest.approx(dict(zip("abcd", np.abs(WEIGHTS[:, 0]))), abs=0.03)
+    unseen = line(50, 1, noise=0)
+    np.testing.assert_allclose(fitted.raw({"numbers": unseen["numbers"]}), unseen["target"], atol=0.1)
+
+
+def test_softmax_regression_separates_classes():
+    rng = np.random.default_rng(0)
+    target = rng.integers(0, 3, 300)
+    numbers = (np.eye(3)[target] * 4 + rng.normal(size=(300, 3)) * 0.5).astype(np.float32)
+    spec = Spec(shapes={"numbers": (3,)}, outputs=3)
+    task = tasks.build("classification", "task")
+    train = {"numbers": numbers, "target": target}
+    fitted = learner(learning_rate=0.1, epochs=10).fit(job("softmax", train=train, spec=spec, task=task))
+    assert (fitted.raw({"numbers": numbers}).argmax(1) == target).mean() > 0.99
+
+
+def test_same_seed_same_bytes_whatever_the_global_random_state(tmp_path):
+    for i in range(2):
+        torch.manual_seed(i)
+        np.random.seed(i)
+        before = torch.get_rng_state()
+        learner(epochs=3).fit(job(MLP, valid=line(50, 2))).save(tmp_path / str(i))
+        assert torch.equal(before, torch.get_rng_state())
+    learner(epochs=3).fit(job(MLP, valid=line(50, 2), seed=1)).save(tmp_path / "other")
+    assert files(tmp_path / "0") == files(tmp_path / "1")
+    assert files(tmp_path / "0") != files(tmp_path / "other")
+
+
+def test_saved_and_loaded_it_answers_the_same(tmp_path):
+    mine, task = learner(epochs=2), job(MLP)
+    fitted = mine.fit(task)
+    fitted.save(tmp_path)
+    loaded = mine.load(tmp_path, task.model, task.task, task.spec)
+    np.testing.assert_array_equal(loaded.raw(line(30, 5)), fitted.raw(line(30, 5)))
+    assert (loaded.rounds, loaded.curves) == (fitted.rounds, fitted.curves)
+    assert not loaded.network.training
+
+
+@pytest.mark.parametrize("spoil", ["cut", "other", "missing"])
+def test_spoilt_weights_are_refused(tmp_path, spoil):
+    mine, task = learner(epochs=1), job(MLP)
+    mine.fit(task).save(tmp_path)
+    weights, model = tmp_path / "weights.safetensors", task.model
+    if spoil == "cut":
+        weights.write_bytes(weights.read_bytes()[:-8])
+    elif spoil == "other":
+        model = models.build({**MLP, "hidden": [9]}, "model")
+    else:
+        weights.unlink()
+    with pytest.raises(UserError, match=r"weights\.safetensors.*dvc repro"):
+        mine.load(tmp_path, model, task.task, task.spec)
+
+
+def test_curves_have_a_value_an_epoch():
+    score = lambda raw: float(np.abs(raw).mean())  # noqa: E731
+    seen = []
+    wanted = job(valid=line(50, 1), score=score, progress=lambda done, total: seen.append((done, total)))
+    fitted = learner(epochs=4, schedule="cosine", learning_rate=0.1, batch_size=50).fit(wanted)
+    assert set(fitted.curves) == {"train_loss", "valid_loss", "valid_score", "learning_rate", "gradient_norm"}
+    assert all(len(curve) == 4 for curve in fitted.curves.values())
+    assert fitted.curves["learning_rate"] == sorted(fitted.curves["learning_rate"], reverse=True)
+    assert fitted.curves["valid_score"][-1] == score(fitted.raw(line(50, 1)))
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    residual = fitted.raw(line(50, 1)) - line(50, 1)["target"]
+    assert fitted.curves["valid_loss"][-1] == pytest.approx((residual**2).mean(), rel=1e-5)
+    assert set(learner(epochs=1).fit(job()).curves) == {"train_loss", "learning_rate", "gradient_norm"}
+
+
+@pytest.mark.parametrize(("monitor", "higher"), [("score", False), ("score", True), ("loss", True)])
+def test_early_stopping_keeps_the_best_epoch(monitor, higher):
+    # Few rows of pure noise: the network learns them by heart, so validation gets worse early.
+    rng = np.random.default_rng(0)
+    noise = {n: {"numbers": rng.normal(size=(n, 4)), "target": rng.normal(size=(n, 1))} for n in (30, 40)}
+    train, valid = ({k: v.astype(np.float32) for k, v in noise[n].items()} for n in (30, 40))
+    sign = -1 if higher else 1
+    score = lambda raw: sign * float(((raw - valid["target"]) ** 2).mean() ** 0.5)  # noqa: E731
+    values = {"early_stopping": {"patience": 5, "monitor": monitor}, "learning_rate": 0.02, "epochs": 200}
+    wanted = dict(model={"name": "mlp", "hidden": [32]}, train=train, valid=valid, score=score, higher_is_better=higher)
+    fitted = learner(**values).fit(job(**wanted))
+    curve = [sign * value for value in fitted.curves["valid_score"]]
+    if monitor == "loss":
+        curve = fitted.curves["valid_loss"]
+    assert len(curve) == fitted.rounds + 5 < 200
+    assert fitted.rounds == int(np.argmin(curve)) + 1
+    assert score(fitted.raw(valid)) == fitted.curves["valid_score"][fitted.rounds - 1]
+    again = learner(**values).fit(job(**{**wanted, "valid": None}, rounds=fitted.rounds))
+    np.testing.assert_array_equal(again.raw(valid), fitted.raw(valid))
+
+
+def test_given_rounds_are_trained_exactly_and_are_the_length_of_the_schedule():
+    values = {"epochs": 50, "schedule": "cosine", "early_stopping": {"patience": 1}}
+    fitted = learner(**values).fit(job(valid=line(50, 1), rounds=3))
+    assert fitted.rounds == 3
+    whole = learner(**{**values, "epochs": 3, "early_stopping": None}).fit(job())
+    assert fitted.curves["learning_rate"] == whole.curves["learning_rate"]
+
+
+def test_a_diverging_loss_is_an_error_that_names_the_rate():
+    with pytest.raises(Diverged, match=r"loss became (inf|nan) in epoch \d+: lower fit.learning_rate \(1e\+30\)"):
+        learner(optimizer="sgd", learning_rate=1e30, epochs=20).fit(job())
+    with pytest.raises(Diverged, match="valid score became nan in epoch 1"):
+        learner().fit(job(valid=line(5, 1), score=lambda raw: float("nan")))
+
+
+def test_settings_are_data_and_their_faults_name_the_key():
+    mine = learner(optimizer={"name": "sgd", "momentum": 0.9}, loss="huber", schedule={"name": "step", "every": 3})
+    assert mine.loss.name == "huber"
+    data = {key: value for key, value in settings_dict(mine).items() if key != "name"}
+    assert learner(**data) == mine
+    for values, message in {
+        "adams": "models.x.fit.optimizer: needs one of adam, adamw, sgd, got 'adams'",
+        "momentum": "models.x.fit.optimizer.momentum: .*, got 2.0",
+        "unknown": "models.x.fit.epochz: unknown key; did you mean 'epochs'",
+    }.items():
+        bad = {
+            "adams": {"optimizer": "adams"},
+            "momentum": {"optimizer": {"name": "sgd", "momentum": 2.0}},
+            "unknown": {"epochz": 3},
+        }[values]
+        with pytest.raises(Faults, match=message):
+            learner(**bad)
+
+
+class Running(nn.Module):
+    """Adds up all it has seen of a document: what it answers shows the state it was given."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def forward(self, batch, state=None):
+        total = torch.zeros(len(batch["numbers"])) if state is None else state["total"][0]
+        total = torch.where(batch["fresh"], 0.0, total) + batch["numbers"].sum(1)  # [batch]
+        return self.scale * total[:, None], {"total": (total,)}
+
+
+@settings
+class RunningModel:
+    name: ClassVar[str] = "running"
+    tasks: ClassVar[tuple[str, ...]] = ("regression",)
+    learner: ClassVar[str] = "neural"
+
+    def build(self, spec, task, seed):
+        return Running()
+
+
+def documents(lengths, seed=0):
+    rng = np.random.default_rng(seed)
+    examples = sum(lengths)
+    row = np.repeat(np.arange(len(lengths)), lengths)
+    first = np.r_[True, row[1:] != row[:-1]]
+    numbers = rng.normal(size=(examples, 2)).astype(np.float32)
+    target = np.zeros((examples, 1), np.float32)
+    return {"numbers": numbers, "target": target, "row": row, "first": first}
+
+
+def test_state_is_carried_along_a_row_and_its_answers_are_summed():
+    encoded = documents([3, 1, 5, 2, 1, 4, 7])
+    mine = learner(sampling="sequential", batch_size=1, epochs=1, learning_rate=1e-9)
+    fitted = mine.fit(job(RunningModel(), train=encoded, valid=encoded))
+    expected = [
+        encoded["numbers"][encoded["row"] == row].sum(1).cumsum().sum() for row in range(7)
+    ]  # each window's answer is the running total; the row's is their sum
+    raw = fitted.raw(encoded)
+    assert raw.shape == (7, 1)
+    np.testing.assert_allclose(raw[:, 0], expected, rtol=1e-5)
+    squares = [(encoded["numbers"][encoded["row"] == row].sum(1).cumsum() ** 2).sum() for row in range(7)]
+    assert fitted.curves["valid_loss"][0] == pytest.approx(sum(squares) / 23, rel=1e-5)
+
+
+def test_a_rows_answer_does_not_depend_on_its_neighbours():
+    lengths = [3, 1, 5, 2, 1, 4, 7, 2, 2]
+    encoded = documents(lengths)
+    mine = learner(sampling="sequential", batch_size=1, epochs=1)
+    fitted = mine.fit(job(RunningModel(), train=encoded))
+    together = fitted.raw(encoded)
+    for row in range(len(lengths)):
+        chosen = encoded["row"] == row
+        alone = {name: array[chosen] for name, array in encoded.items()} | {"row": np.zeros(lengths[row], np.int64)}
+        np.testing.assert_array_equal(fitted.raw(alone), together[[row]])
+
+
+def test_training_carries_the_state_and_resets_it_at_documents():
+    given = []
+
+    class Watching(Running):
+        def forward(self, batch, state=None):
+            if self.training:
+                given.append((None if state is None else state["total"][0].requires_grad, batch["fresh"].tolist()))
+            return super().forward(batch, state)
+
+    class WatchingModel(RunningModel):
+        def build(self, spec, task, seed):
+            return Watching()
+
+    learner(sampling="sequential", batch_size=2, epochs=1).fit(job(WatchingModel(), train=documents([3, 2, 3])))
+    assert given == [
+        (None, [True, True]),
+        (False, [False, True]),  # carried, cut off from the last batch's graph
+        (False, [False, False]),
+        (False, [True, False]),
+    ]
+
+
+def test_arrays_keep_their_dtype_and_bookkeeping_reaches_no_batch():
+    pixels = np.arange(24, dtype=np.uint8).reshape(4, 2, 3)[:, ::-1]
+    pixels.flags.writeable = False
+    examples = Examples({"image": pixels, "row": np.arange(4)}, torch.device("cpu"))
+    assert list(examples.inputs) == ["image"]
+    assert examples.inputs["image"].dtype == torch.uint8
+    with pytest.raises(ValueError, match="same number of examples"):
+        Examples({"a": np.zeros(3), "b": np.zeros(4)}, torch.device("cpu"))
+
+
+def test_cuda_asked_for_and_absent_is_the_users_fault():
+    if torch.cuda.is_available():
+        pytest.skip("has CUDA")
+    with pytest.raises(UserError, match="use auto or cpu"):
+        learner(device="cuda", epochs=1).fit(job())
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_same_bytes_on_cuda(tmp_path):
+    for i in range(2):
+        learner(epochs=3, device="cuda").fit(job(MLP)).save(tmp_path / str(i))
+    assert files(tmp_path / "0") == files(tmp_path / "1")

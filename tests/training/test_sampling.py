@@ -1,0 +1,70 @@
+"""Which examples make a minibatch."""
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.training.sampling import samplers
+
+SHUFFLED = samplers.build("shuffled", "sampling")
+SEQUENTIAL = samplers.build("sequential", "sampling")
+
+
+def indices(selections):
+    return [selection.index.tolist() for selection in selections]
+
+
+@pytest.mark.parametrize(("examples", "batch_size"), [(10, 3), (9, 3), (65, 64), (1, 8), (5, 1), (129, 64)])
+def test_shuffled_deals_every_example_once(examples, batch_size):
+    batches = indices(SHUFFLED.training({}, examples, batch_size, seed=1))
+    assert len(batches) == SHUFFLED.steps(examples, batch_size)
+    assert sorted(sum(batches, [])) == list(range(examples))
+    assert all(len(batch) >= min(2, batch_size, examples) for batch in batches)  # batch normalisation needs two
+
+
+def test_shuffled_order_follows_from_its_seed_alone():
+    torch.manual_seed(5)
+    first = indices(SHUFFLED.training({}, 50, 8, seed=1))
+    torch.manual_seed(6)
+    assert indices(SHUFFLED.training({}, 50, 8, seed=1)) == first
+    assert indices(SHUFFLED.training({}, 50, 8, seed=2)) != first
+
+
+def d2l_sequential_partition(windows, batch_size, offset):
+    """D2L 9.3 (first edition, seq_data_iter_sequential) on whole windows."""
+    usable = (len(windows) - offset) // batch_size * batch_size
+    lanes = np.array(windows[offset : offset + usable]).reshape(batch_size, -1)
+    return [lanes[:, step].tolist() for step in range(lanes.shape[1])]
+
+
+@pytest.mark.parametrize(("examples", "batch_size"), [(12, 3), (14, 3), (35, 8), (2, 5)])
+def test_sequential_is_the_books_partition(examples, batch_size):
+    lanes = min(batch_size, examples)
+    seen = set()
+    for seed in range(30):
+        batches = indices(SEQUENTIAL.training({}, examples, batch_size, seed))
+        offset = batches[0][0]
+        assert batches == d2l_sequential_partition(list(range(examples)), lanes, offset)
+        assert len(batches) == SEQUENTIAL.steps(examples, batch_size)
+        seen.add(offset)
+    assert seen == set(range(examples % lanes + 1))  # what is left out changes
+
+
+def test_lanes_are_fresh_where_a_stream_or_a_document_begins():
+    row = torch.tensor([0, 0, 0, 1, 1, 2, 2, 2])
+    for arrays in ({"row": row}, {"first": torch.tensor([True, False, False, True, False, True, False, False])}):
+        selections = list(SEQUENTIAL.training(arrays, 8, 2, seed=0))
+        assert indices(selections) == [[0, 4], [1, 5], [2, 6], [3, 7]]
+        fresh = [selection.fresh.tolist() for selection in selections]
+        assert fresh == [[True, True], [False, True], [False, False], [True, False]]
+
+
+def test_prediction_takes_a_lane_a_row_and_every_example_once():
+    row = torch.tensor([0, 1, 1, 1, 2, 2, 3])
+    seen = []
+    for selection in SEQUENTIAL.prediction({"row": row}, 7, 2):
+        seen += selection.index[selection.alive].tolist()
+        assert len(set(row[selection.index].tolist())) == len(selection.index)
+    assert sorted(seen) == list(range(7))
+    assert seen.index(1) < seen.index(2) < seen.index(3)
+    assert indices(SHUFFLED.prediction({}, 5, 2)) == [[0, 1], [2, 3], [4]]
