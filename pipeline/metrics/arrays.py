@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.core.errors import UserError
+from pipeline.core.errors import Diverged, UserError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 def numbers(metric: str, target: pd.Series, predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Target and column ``prediction`` as float64 [rows] each, paired by position.
 
-    Raises UserError for no rows, a target that is no number, NaN and infinite values.
+    Raises UserError for no rows and a target that is no finite number, its kind Diverged for
+    predictions that are not finite.
     """
     _same_length(metric, target, predictions)
-    truth = _floats(metric, target, "target")
-    predicted = _floats(metric, predictions["prediction"], "prediction")
+    truth = _floats(metric, target, "target", UserError)
+    predicted = _floats(metric, predictions["prediction"], "prediction", Diverged)
     return truth, predicted
 
 
@@ -27,7 +28,8 @@ def class_probabilities(metric: str, target: pd.Series, predictions: pd.DataFram
     """Class index of each target, int64 [rows], and the probabilities, float64 [rows, classes].
 
     A target belongs to the column of the name ``str(target)``. Raises UserError for no rows,
-    fewer than two classes, a target of no column, NaN and infinite probabilities.
+    fewer than two classes and a target of no column, its kind Diverged for probabilities
+    that are not finite.
     """
     import pandas as pd
 
@@ -46,7 +48,7 @@ def class_probabilities(metric: str, target: pd.Series, predictions: pd.DataFram
     probabilities = predictions.to_numpy(dtype=np.float64)
     if (row := _first(~np.isfinite(probabilities).all(axis=1))) is not None:
         got = probabilities[row].tolist()[:5]
-        raise UserError(f"metric {metric}: every probability must be a finite number, got {got} in row {row}")
+        raise Diverged(f"metric {metric}: every probability must be a finite number, got {got} in row {row}")
     return codes, probabilities
 
 
@@ -65,13 +67,13 @@ def _same_length(metric: str, target: pd.Series, predictions: pd.DataFrame) -> N
         raise UserError(f"metric {metric}: needs at least one row to score, got none")
 
 
-def _floats(metric: str, values: pd.Series, what: str) -> np.ndarray:
+def _floats(metric: str, values: pd.Series, what: str, fault: type[UserError]) -> np.ndarray:
     try:
         array = values.to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError):
         raise UserError(f"metric {metric}: {what} must be numbers, got {values.iloc[0]!r}") from None
     if (row := _first(~np.isfinite(array))) is not None:
-        raise UserError(f"metric {metric}: every {what} must be a finite number, got {array[row]} in row {row}")
+        raise fault(f"metric {metric}: every {what} must be a finite number, got {array[row]} in row {row}")
     return array
 
 

@@ -209,7 +209,8 @@ def write_table(frame: pd.DataFrame, path: Path, *, missing: str = "") -> None:
             frame.to_parquet(aside, index=False)
             return
         # The csv module leaves a lone CR unquoted, and a reader would end the row there.
-        returns = any(frame[column].str.contains("\r").any() for column in list(frame.select_dtypes("str")))
+        texts: list[str] = list(frame.select_dtypes("str"))
+        returns = any(frame[column].str.contains("\r").any() for column in texts)
         quoting = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
         delimiter = DELIMITERS[path.suffix]
         frame.to_csv(aside, index=False, sep=delimiter, na_rep=missing, quoting=quoting, lineterminator="\n")  # type: ignore[call-overload]

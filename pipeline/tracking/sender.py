@@ -167,8 +167,8 @@ def deliver_waiting(draw: Draw | None = None, *, wait: float = 30.0) -> Sender:
                 except Unavailable as error:
                     sender.forget()
                     _report("unreachable", sender, str(error))
-        # Another sender at work keeps the journals of living writers; those are not waited for.
-        if not alone and not count_waiting(outbox_folder()):
+        # What living writers will still say is not waited for.
+        if all(map(is_alive, journals(outbox_folder()))) and not count_waiting(outbox_folder()):
             return sender
         if time.monotonic() > deadline:
             status = read_status()

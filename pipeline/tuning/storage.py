@@ -68,7 +68,8 @@ def told_plainly() -> Iterator[None]:
         origin = type(error).__module__.partition(".")[0]
         if not url or (origin not in ("sqlalchemy", "optuna", "alembic") and not isinstance(error, ImportError)):
             raise
-        raise UserError(f"{VARIABLE}: the database failed: {_without_secrets(error, url)}") from None
+        told = "its driver is missing" if isinstance(error, ImportError) else "the database failed"
+        raise UserError(f"{VARIABLE}: {told}: {_without_secrets(error, url)}") from None
 
 
 def _without_secrets(error: Exception, url: str) -> str:

@@ -163,7 +163,12 @@ def test_typed_rows_have_their_dtypes_and_order():
 
 @pytest.mark.parametrize(
     ("target", "classes"),
-    [([1, 0, 1], (0, 1)), (["1", "0", "10"], (0, 1, 10)), ([True, False, True], (False, True)), ([2.0, 1.0, 2.0], (1, 2))],
+    [
+        ([1, 0, 1], (0, 1)),
+        (["1", "0", "10"], (0, 1, 10)),
+        ([True, False, True], (False, True)),
+        ([2.0, 1.0, 2.0], (1, 2)),
+    ],
 )
 def test_classes_keep_their_own_type(target, classes):
     raw = pd.DataFrame({"x": [1, 2, 2], "y": target})
@@ -195,7 +200,9 @@ def refusal(schema: Schema, raw: pd.DataFrame, *, training: bool = False) -> str
 
 
 def test_apply_refuses_missing_extra_and_ill_typed_columns():
-    raw = pd.DataFrame({"a": [1, 2], "b": ["yes", "no"], "c": ["2020-01-01", "2020-02-03"], "gone": ["k", "k"], "y": [1, 2]})
+    raw = pd.DataFrame(
+        {"a": [1, 2], "b": ["yes", "no"], "c": ["2020-01-01", "2020-02-03"], "gone": ["k", "k"], "y": [1, 2]}
+    )
     schema = settled(raw, target="y")
     assert "column 'a' is missing" in refusal(schema, raw.drop(columns=["a"]))
     assert "column 'new' is not in the training file" in refusal(schema, raw.assign(new=1))

@@ -154,7 +154,7 @@ def test_a_fault_is_one_line_with_file_line_and_rule(read, fault, tmp_path):
 def test_faults_of_the_file_itself(read, tmp_path):
     with pytest.raises(UserError, match=r"^none\.csv: no such file"):
         read_table(tmp_path / "none.csv")
-    with pytest.raises(UserError, match="'t.xlsx' is no table to read here"):
+    with pytest.raises(UserError, match=r"'t\.xlsx' is no table to read here"):
         read(b"PK", "t.xlsx")
     with pytest.raises(UserError, match="not a whole parquet file"):
         read(b"PAR1 cut", "t.parquet")
@@ -191,7 +191,7 @@ def test_what_is_written_is_what_is_read(tmp_path, suffix):
 
 
 def test_an_unknown_suffix_is_not_written(tmp_path):
-    with pytest.raises(UserError, match="written as .csv, .tsv or .parquet, got '.xlsx'"):
+    with pytest.raises(UserError, match=r"written as \.csv, \.tsv or \.parquet, got '\.xlsx'"):
         write_table(pd.DataFrame({"a": [1]}), tmp_path / "t.xlsx")
     assert not list(tmp_path.iterdir())
 

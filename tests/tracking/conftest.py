@@ -64,6 +64,14 @@ def fresh_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.fixture(scope="module")
+def module_project(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> TrackedProject:
+    """A project with an empty store for all tests of a module."""
+    root = tmp_path_factory.mktemp("project")
+    shutil.copyfile(fresh_store, root / "mlflow.db")
+    return TrackedProject(root)
+
+
 @pytest.fixture
 def tracked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrackedProject:
     """A project whose stages record and start no sender."""

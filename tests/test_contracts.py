@@ -1,0 +1,151 @@
+"""One test over every shelf: a new part is tested the moment it stands there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.core.registry import build_settings, settings_dict
+from pipeline.core.types import Column, FitJob, Schema
+from pipeline.stages.project import shelves
+from pipeline.training.predictor import Predictor
+
+SHELVES = shelves()
+ROWS = 60
+WORDS = "red green blue fox dog cat runs sleeps eats fast slow".split()
+
+SETTINGS = {  # what a part asks for beyond its defaults
+    ("features", "words"): {"column": "text"},
+    ("features", "characters"): {"column": "text", "steps": 8},
+    ("features", "pairs"): {"source": "text", "target": "answer"},
+    ("features", "image"): {"shape": [1, 8, 8]},
+    ("fit", "neural"): {"epochs": 2, "batch_size": 16},
+    ("fit", "boosting"): {"iterations": 2},
+}
+
+
+def made_rows() -> pd.DataFrame:
+    """Typed rows with a column of every kind, some of it missing."""
+    generator = np.random.default_rng(0)
+    texts = [" ".join(generator.choice(WORDS, 6)) for _ in range(ROWS)]
+    rows = pd.DataFrame(
+        {
+            "id": np.arange(ROWS),
+            "number": np.where(generator.random(ROWS) < 0.1, np.nan, generator.normal(size=ROWS)),
+            "category": pd.Series(generator.choice(["a", "b", "c"], ROWS), dtype="str"),
+            "text": pd.Series(texts, dtype="str"),
+            "answer": pd.Series([text.upper() for text in texts], dtype="str"),
+            "value": np.abs(generator.normal(size=ROWS)) + 1,
+            "class": generator.choice(["no", "yes", "maybe"], ROWS),
+        }
+    )
+    pixels = generator.integers(0, 17, (ROWS, 64)).astype(float)
+    return pd.concat([rows, pd.DataFrame(pixels, columns=[f"pixel{i}" for i in range(64)])], axis=1)
+
+
+RAW = made_rows()
+TARGETS = {"number": "value", "class": "class", "text": "answer"}
+
+
+def schema_for(kind: str) -> Schema:
+    columns = (
+        Column("number", "number"),
+        Column("category", "category"),
+        Column("text", "text"),
+        *(Column(f"pixel{i}", "number") for i in range(64)),
+    )
+    classes = ("maybe", "no", "yes") if kind == "class" else ()
+    return Schema(id="id", target=TARGETS[kind], columns=columns, classes=classes, target_kind=kind)
+
+
+def rows_for(schema: Schema) -> pd.DataFrame:
+    features = [column.name for column in schema.columns]
+    return RAW[["id", *features, schema.target]]
+
+
+def feature_set(name: str):
+    return SHELVES.features.build({"name": name, **SETTINGS.get(("features", name), {})}, name)
+
+
+def pairings() -> list[tuple[str, str, str]]:
+    """Every model with each task it claims and a feature set that gives what it needs."""
+    found = []
+    for name in SHELVES.models:
+        model = SHELVES.models.get(name)
+        for task in model.tasks:
+            sets = [s for s in SHELVES.features if model.needs <= feature_set(s).gives]
+            assert sets, f"no feature set gives {model.needs}"
+            found += [(name, task, chosen) for chosen in sets if chosen != "image" or "image" in model.needs]
+    return found
+
+
+@pytest.mark.parametrize(("name", "task_name", "set_name"), pairings())
+def test_a_model_trains_saves_loads_and_predicts_the_same(name, task_name, set_name, tmp_path: Path):
+    task = SHELVES.tasks.build(task_name, "task")
+    model = SHELVES.models.build(name, "model")
+    learner = build_settings(SHELVES.learners.get(model.learner), SETTINGS.get(("fit", model.learner)), "fit")
+    schema, features = schema_for(task.target_kind), feature_set(set_name)
+    rows = rows_for(schema)
+    encoder = features.fit(rows, schema, seed=0)
+    target = task.fit_target(rows[schema.target], schema)
+    spec = replace(encoder.spec, outputs=task.outputs(schema, encoder.spec))
+
+    def encoded(part: pd.DataFrame, training: bool):
+        values = target.encode(part[schema.target])
+        inputs = encoder.encode(part, training=training)
+        return inputs if values is None else {**inputs, "target": values}
+
+    train, valid = encoded(rows, True), encoded(rows.iloc[:20], False)
+    job = FitJob(model=model, task=task, spec=spec, train=train, valid=valid, seed=3, score=lambda raw: 0.0)
+    fitted = learner.fit(job)
+    assert fitted.rounds >= 1
+    predictor = Predictor(schema, features, encoder, task, target, model, learner, spec, fitted)
+    unseen = rows.drop(columns=schema.target).iloc[30:45]
+    before = predictor.predict(unseen)
+    predictor.save(tmp_path / "saved")
+    pd.testing.assert_frame_equal(Predictor.load(tmp_path / "saved").predict(unseen), before)
+    assert len(before) == 15
+    again = learner.fit(replace(job, train=encoded(rows, True), valid=encoded(rows.iloc[:20], False)))
+    pd.testing.assert_frame_equal(replace(predictor, fitted=again).predict(unseen), before)
+    if task.numeric:
+        assert np.isfinite(before.to_numpy(dtype=float)).all()
+    assert not [path for path in (tmp_path / "saved").rglob("*") if path.suffix in (".pkl", ".pickle", ".pt", ".bin")]
+
+
+@pytest.mark.parametrize("name", list(SHELVES.features))
+def test_an_encoder_comes_back_from_json_exactly(name):
+    schema, features = schema_for("number"), feature_set(name)
+    rows = rows_for(schema).assign(answer=RAW["answer"])
+    encoder = features.fit(rows.iloc[:40], schema, seed=0)
+    restored = features.restore(json.loads(json.dumps(encoder.state())), schema)
+    first, second = encoder.encode(rows.iloc[40:]), restored.encode(rows.iloc[40:])
+    assert features.gives <= set(first)
+    assert first.keys() == second.keys()
+    for key in first:
+        np.testing.assert_array_equal(first[key], second[key])
+    assert restored.spec == encoder.spec
+
+
+@pytest.mark.parametrize(
+    ("shelf", "name"),
+    [(shelf, name) for shelf in ("tasks", "metrics", "models", "splits", "blends") for name in getattr(SHELVES, shelf)],
+)
+def test_a_part_survives_being_written_as_settings(shelf, name):
+    if (shelf, name) == ("metrics", "file"):
+        pytest.skip("needs a user's file; see test_file_metric.py")
+    registry = getattr(SHELVES, shelf)
+    part = registry.build(name, "here")
+    assert registry.build(json.loads(json.dumps(settings_dict(part))), "here") == part
+    assert type(part).__doc__
+
+
+@pytest.mark.parametrize("name", list(SHELVES.metrics))
+def test_a_metric_suits_known_tasks(name):
+    metric = SHELVES.metrics.get(name)
+    tasks = getattr(metric, "tasks", None) or metric.__dataclass_fields__["tasks"].default
+    assert set(tasks) <= set(SHELVES.tasks)

@@ -1,0 +1,192 @@
+"""A real MLflow server on loopback: down at start, killed midway, and what it gets to see."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import ProxyHandler, build_opener
+
+import pytest
+
+CANARY = "canary-9f31c5d7"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def answers(address: str) -> bool:
+    try:
+        with build_opener(ProxyHandler({})).open(f"{address}/health", timeout=2):
+            return True
+    except (URLError, OSError):
+        return False
+
+
+def wait_until(condition, seconds: float = 90.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+class Server:
+    """``mlflow server`` with a database and artifacts in a folder."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.port = folder, free_port()
+        self.process: subprocess.Popen | None = None
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def uri(self) -> str:
+        """With a user and a password, as a server behind a gate has it."""
+        return f"http://me:{CANARY}@127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)),
+                *("--workers", "1", "--backend-store-uri", f"sqlite:///{self.folder / 'server.db'}"),
+                *("--artifacts-destination", str(self.folder / "artifacts")),
+            ],
+            cwd=self.folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        wait_until(lambda: answers(self.address))
+
+    def kill(self) -> None:
+        if self.process is not None:
+            os.killpg(self.process.pid, signal.SIGKILL)  # its workers too
+            self.process.wait()
+            self.process = None
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, fresh_store):
+    folder = tmp_path_factory.mktemp("server")
+    (folder / "server.db").write_bytes(fresh_store.read_bytes())
+    server = Server(folder)
+    yield server
+    server.kill()
+
+
+STAGE = """
+import sys, time
+from pathlib import Path
+from pipeline import tracking
+with tracking.run(
+    competition=sys.argv[1], stage="train", model="ridge",
+    params={"url": "postgresql://u:CANARY@db/x", "api_key": "CANARY", "note": "it is CANARY", "fit.epochs": 3},
+    tags={"data.digest": "abc", "note": "CANARY"},
+) as run:
+    for fold in range(4):
+        with run.child(f"fold {fold}", params={"fold": fold, "password": "CANARY"}) as child:
+            child.curves({"train_loss": [1 / (i + 1) for i in range(300)]})
+            child.metrics({"valid": fold / 4})
+        time.sleep(float(sys.argv[2]))
+    run.figure("importance", {"area CANARY": 0.5, "rooms": 0.25})
+    Path("notes.txt").write_text("kept")
+    run.artifact("notes.txt", "texts")
+    run.metrics({"valid": 0.125})
+""".replace("CANARY", CANARY)
+
+
+def check_all_arrived(tracked, server: Server, experiment: str) -> None:
+    runs, client = tracked.runs(server.address, experiment), tracked.client(server.address)
+    assert set(runs) == {"ridge train", "fold 0", "fold 1", "fold 2", "fold 3"}
+    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+    parent = runs["ridge train"]
+    assert parent.data.metrics == {"valid": 0.125}
+    assert parent.data.params["fit.epochs"] == "3"
+    assert [f.path for f in client.list_artifacts(parent.info.run_id, "figures")] == ["figures/importance.png"]
+    assert [f.path for f in client.list_artifacts(parent.info.run_id, "texts")] == ["texts/notes.txt"]
+    for fold in range(4):
+        run = runs[f"fold {fold}"]
+        history = client.get_metric_history(run.info.run_id, "train_loss")
+        assert [point.step for point in history] == sorted({point.step for point in history})
+        assert len(history) == 250
+        assert history[-1].step == 300
+        assert run.data.metrics["valid"] == fold / 4
+    assert not tracked.journals()
+
+
+def contains_canary(*folders: Path) -> list[Path]:
+    files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
+    return [file for file in files if CANARY.encode() in file.read_bytes()]
+
+
+def test_a_server_down_at_start_is_one_warning_and_the_records_are_sent_later(tracked, server):
+    surroundings = {"MLFLOW_TRACKING_URI": server.uri, "KAGGLE_KEY": CANARY}
+    began = time.monotonic()
+    done = tracked.run("-c", STAGE, "down", "0.5", PODIUM_TRACKING="on", **surroundings)
+    assert time.monotonic() - began < 10
+    (line,) = done.stderr.splitlines()
+    assert f"MLflow at http://[redacted]@127.0.0.1:{server.port} does not answer" in line
+    assert "21 records are kept in .podium/outbox and will be sent by the next run" in line
+    refused = tracked.run("-m", "pipeline.stages.track", "--wait", "0", code=2, **surroundings)
+    assert "does not answer" in refused.stderr
+    assert CANARY not in done.stderr + refused.stderr
+    assert contains_canary(tracked.outbox) == []
+    server.start()
+    tracked.run("-m", "pipeline.stages.track", **surroundings)
+    check_all_arrived(tracked, server, "down")
+    assert contains_canary(tracked.outbox, server.folder) == []
+
+
+def test_a_server_lost_midway_gets_every_record_once(tracked, server):
+    if server.process is None:
+        server.start()
+    stage = tracked.start("-c", STAGE, "lost", "4", PODIUM_TRACKING="on", MLFLOW_TRACKING_URI=server.uri)
+    client = tracked.client(server.address)
+
+    def arrived() -> bool:
+        experiment = client.get_experiment_by_name("lost")
+        return experiment is not None and len(client.search_runs([experiment.experiment_id])) > 1
+
+    wait_until(arrived)
+    server.kill()
+    _, errors = stage.communicate(timeout=60)
+    assert stage.returncode == 0
+    assert errors.count("does not answer") <= 1
+    assert tracked.journals()
+    server.start()
+    wait_until(lambda: not tracked.journals())  # the sender that stayed beside the stage, or is patient
+    check_all_arrived(tracked, server, "lost")
+
+
+def test_the_pages_open_on_loopback_alone(stored):
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", 0))
+    taken.listen()
+    port = taken.getsockname()[1]
+    pages = stored.start("-c", f"from pipeline.tracking.ui import serve; serve({port})")
+    address = pages.stdout.readline().split()[1]
+    try:
+        assert address.startswith("http://127.0.0.1:")
+        assert not address.endswith(f":{port}")  # that one is taken
+        with build_opener(ProxyHandler({})).open(address) as page:
+            assert b"MLflow" in page.read()
+        listening = Path("/proc/net/tcp").read_text()
+        own = f"{int(address.rpartition(':')[2]):04X}"
+        assert f"0100007F:{own} 00000000:0000 0A" in listening
+        assert f"00000000:{own} 00000000:0000 0A" not in listening
+    finally:
+        pages.send_signal(signal.SIGINT)
+        pages.communicate(timeout=30)
+        taken.close()
+    assert pages.returncode == 0
+    wait_until(lambda: not answers(address))
