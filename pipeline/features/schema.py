@@ -24,12 +24,9 @@ import numpy as np
 from pipeline.core.errors import UserError, did_you_mean
 from pipeline.core.types import Column, Schema
 from pipeline.features import values
-from pipeline.features.checks import check, check_raw
 
 if TYPE_CHECKING:
     import pandas as pd
-
-__all__ = ["apply", "check", "check_raw", "settle"]
 
 MANY_LEVELS = 50
 MANY_WORDS = 3.0
@@ -130,7 +127,7 @@ def _settle_column(
     if declared is None and not moment:
         if values.are_truths(words):
             return [Column(name, "number", "boolean")]
-        if not values.numbers(words.drop_duplicates(), missing)[1].any():
+        if values.are_numbers(words):
             return [Column(name, "number", "numeric_text")]
     # The test file helps to tell day-first from month-first.
     every = pd.concat([words, *(values.text(other, missing) for other in seen[1:])])
@@ -277,3 +274,29 @@ def _kept(series: pd.Series, missing: Sequence[str]) -> Any:
     if form := values.date_format(words):
         return values.dates(words, form, missing)[0]
     return words
+
+
+def check(schema: Schema, rows: pd.DataFrame, where: str) -> None:
+    """Hold typed rows against the schema (pandera). Raises UserError for the first breach."""
+    import pandera.pandas as pandera
+    from pandera.errors import SchemaErrors
+
+    finite = pandera.Check(lambda column: ~np.isinf(column), name="is finite")
+    columns: dict[str, Any] = {}
+    for column in schema.columns:
+        if column.kind == "number":
+            columns[column.name] = pandera.Column("float64", finite, nullable=True)
+        else:
+            columns[column.name] = pandera.Column("str", nullable=True)
+    if schema.id is not None:
+        columns[schema.id] = pandera.Column(unique=True, nullable=False)
+    if schema.classes and schema.target is not None and schema.target in rows.columns:
+        columns[schema.target] = pandera.Column(checks=pandera.Check.isin(list(schema.classes)))
+    try:
+        pandera.DataFrameSchema(columns).validate(rows, lazy=True)
+    except SchemaErrors as error:
+        first = error.failure_cases.iloc[0]
+        case = first["failure_case"]
+        at = "" if first["index"] is None or first["index"] != first["index"] else f", row {int(first['index']) + 2}"
+        name = first["column"] if first["column"] is not None else case
+        raise UserError(f"{where}: column '{name}'{at}: breaks the rule '{first['check']}', got {case!r}") from None

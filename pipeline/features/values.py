@@ -29,7 +29,8 @@ _TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 DATE_FORMATS = ("ISO8601", *(day + time for day in _DAYS + _NAMED_MONTHS for time in _TIMES))
 """Tried in this order, so that 03/04/2020 is the 4th of March unless another row forbids it."""
 
-_NUMBER = re.compile(r"([-+]?)\s*[$€£]?\s*((?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*%?")
+_NUMBER = r"[-+]?\s*[$€£]?\s*(\d{1,3}(,\d{3})+|\d+)?(\.\d*)?([eE][-+]?\d+)?\s*%?"
+_ORNAMENT = r"[$€£,%\s]"
 _LOOKS_LIKE_DATE = re.compile(r"(?=(?:.*\d){3})(?:\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|.*[A-Za-z]{3}.*\d{4}).*")
 _WHOLE = re.compile(r"-?\d+\.0+")
 
@@ -90,17 +91,18 @@ def numbers(series: pd.Series, missing: Sequence[str]) -> tuple[np.ndarray, np.n
     present = words.notna().to_numpy()
     # A copy: what pandas gives may share the column's memory and refuse to be written.
     values = np.array(pd.to_numeric(words, errors="coerce"), dtype="float64")
-    for i in np.flatnonzero(present & np.isnan(values)):
-        values[i] = _number(str(words.iloc[i]))
+    odd = present & np.isnan(values)
+    if odd.any():
+        written = words[odd].str.strip()
+        plain = written.where(written.str.fullmatch(_NUMBER)).str.replace(_ORNAMENT, "", regex=True)
+        values[odd] = pd.to_numeric(plain, errors="coerce")
     return values, present & ~np.isfinite(values)
 
 
-def _number(word: str) -> float:
-    match = _NUMBER.fullmatch(word.strip())
-    try:
-        return float(match[1] + match[2].replace(",", "")) if match else np.nan
-    except ValueError:
-        return np.nan
+def are_numbers(words: pd.Series) -> bool:
+    """Whether text is numbers throughout; looks at a few values first, which mostly decides."""
+    distinct = words.dropna().drop_duplicates()
+    return not any(numbers(some, ())[1].any() for some in (distinct.iloc[:100], distinct))
 
 
 def truths(series: pd.Series, missing: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

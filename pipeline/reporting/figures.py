@@ -132,6 +132,8 @@ def _curves(figure: Figure, data: Mapping[str, Any]) -> None:
         values = [v for key in losses for fold in folds for v in fold.get(key, ()) if v is not None]
         if min(values) > 0 and max(values) / min(values) > 50:
             axes.set_yscale("log")
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter("")
         axes.legend(loc="upper right")
     if score:
         axes = panels.pop(0)

@@ -34,7 +34,7 @@ def build_page(data: Mapping[str, Any]) -> str:
     rows = data["leaderboard"]
     lead = [row for row in rows if row["model"] == "blend"]
     single = [row for row in rows if row["model"] != "blend"]
-    show = _format([*(row["spread"] for row in rows), *_gaps(row["valid"] for row in rows)])
+    show = _format([row["valid"] for row in rows], [row["spread"] for row in rows])
     anchors = {entry["model"]: f"model-{entry['model']}" for entry in data["models"]}
     better = "higher" if data["higher_is_better"] else "lower"
     figure = {
@@ -95,16 +95,15 @@ class _Numbers:
         return "" if value is None else f"{value:,.{self.decimals}f}".replace("-", "\u2212")
 
 
-def _format(differences: Sequence[float | None]) -> _Numbers:
-    """Decimals that give the usual difference between scores two digits."""
-    sizes = [abs(value) for value in differences if value and math.isfinite(value)]
-    decimals = 1 - math.floor(math.log10(median(sizes))) if sizes else 4
-    return _Numbers(min(max(decimals, 0), 8))
-
-
-def _gaps(scores: Any) -> list[float]:
-    ordered = sorted(score for score in scores if score is not None)
-    return [high - low for low, high in pairwise(ordered)]
+def _format(scores: Sequence[float], spreads: Sequence[float]) -> _Numbers:
+    """Decimals that show three digits of each score, and two of the usual difference between scores."""
+    ordered = sorted(scores)
+    gaps = [high - low for low, high in pairwise(ordered) if high > low]
+    differences = [size for size in (*spreads, *gaps) if size > 0 and math.isfinite(size)]
+    sizes = [abs(score) for score in scores if score and math.isfinite(score)]
+    needed = [2 - math.floor(math.log10(min(sizes)))] if sizes else [4]
+    needed += [1 - math.floor(math.log10(median(differences)))] if differences else [4]
+    return _Numbers(min(max(0, *needed), 6) if min(sizes, default=0) < 1000 else 0)
 
 
 def _scores(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -213,4 +213,4 @@ def test_the_honest_score_is_not_flattered_by_many_useless_models():
     fold = np.arange(100) % 5
     flattered = rmse(mean_of(frames, weigh(build("greedy", iterations=15), frames, target)), target)
     honest = rmse(cross_fitted(frames, target, fold, build("greedy", iterations=15), rmse, mean_of, False), target)
-    assert flattered < 0.95 * target.std() < honest
+    assert flattered < target.std() < honest

@@ -62,7 +62,7 @@ def test_one_word_of_a_pair_alone_is_no_boolean():
 @pytest.mark.parametrize("form", ["%Y-%m-%d", "%d/%m/%Y", "%d.%m.%Y", "%b %d, %Y", "%Y-%m-%d %H:%M:%S"])
 def test_dates_become_their_parts(form):
     moments = pd.Series(pd.to_datetime(["2019-12-30 05:00", "2020-02-29 23:30", "2021-01-13 00:00"]))
-    frame = pd.DataFrame({"when": moments.dt.strftime(form).tolist() + [None]}, dtype="str")
+    frame = pd.DataFrame({"when": [*moments.dt.strftime(form), None]}, dtype="str")
     rows = typed(frame)
     at = pd.DatetimeIndex(moments) if "%H" in form else pd.DatetimeIndex(moments).normalize()
     np.testing.assert_array_equal(rows["when.year"][:3], at.year)
@@ -216,7 +216,7 @@ def test_apply_refuses_missing_extra_and_ill_typed_columns():
 
 def test_settle_refuses_columns_that_are_not_there_and_unreadable_dates():
     raw = pd.DataFrame({"size": [1, 2], "word": ["p", "q"]})
-    with pytest.raises(UserError, match="no column 'sise' .declared as id.; did you mean 'size'"):
+    with pytest.raises(UserError, match=r"no column 'sise' \(declared as id\); did you mean 'size'"):
         settled(raw, id="sise")
     with pytest.raises(UserError, match="column 'word': declared a date"):
         settled(raw, types={"word": "date"})

@@ -189,7 +189,7 @@ def test_rows_from_parquet_in_several_chunks_encode_alike(tmp_path):
 def test_settings_that_cannot_be_are_refused():
     with pytest.raises(Faults, match="statistics: training"):
         build(categories="target", statistics="train_and_test")
-    with pytest.raises(Faults, match="features.x.scale"):
+    with pytest.raises(Faults, match=r"features\.x\.scale"):
         build(scale="standart")
     text = Schema(None, "y", (Column("a", "text"),))
     with pytest.raises(UserError, match="number or category column"):

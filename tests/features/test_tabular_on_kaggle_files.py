@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from pipeline.features import features
-from pipeline.features.schema import apply, check, check_raw, settle
+from pipeline.features.raw_checks import check_raw
+from pipeline.features.schema import apply, check, settle
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.reporting.figures import PAINTERS, describe, draw
+from pipeline.reporting.figures import PAINTERS, STYLE, describe, draw
 
 NAN = float("nan")
 CURVES = {"folds": [{"train_loss": [3, 2, 1.5], "valid_loss": [3.1, 2.4, 2.2, 2.1]}, {"train_loss": [3, 2]}]}
@@ -79,6 +79,19 @@ def test_the_same_data_give_the_same_bytes_in_another_process_and_whatever_the_u
     environment = {**os.environ, "PYTHONPATH": path, "MATPLOTLIBRC": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True)
     assert done.stdout == b"".join(draw(name, DATA[name]) for name in sorted(DATA))
+
+
+def test_wide_ranges_get_a_logarithmic_axis_with_plain_numbers():
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    with matplotlib.rc_context(STYLE):
+        PAINTERS["curves"][0](figure, {"folds": [{"train_loss": [100.0, 1.0, 0.01]}]})
+        figure.draw_without_rendering()
+    [axes] = figure.axes
+    assert axes.get_yscale() == "log"
+    assert {"0.1", "1", "10"} <= {label.get_text() for label in axes.get_yticklabels()}
 
 
 def test_a_png_holds_no_time_and_no_software():

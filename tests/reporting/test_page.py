@@ -175,6 +175,15 @@ def test_one_model_without_a_blend_higher_is_better_and_large_scores():
     assert "Blend" not in text and "Every column is used." in text
 
 
+@pytest.mark.parametrize(
+    ("valid", "spread", "shown"),
+    [(0.01023, 0.0002, "0.01023"), (0.8412, 0.011, "0.841"), (123456.7, 900.0, "123,457"), (-0.5, 0.01, "−0.500")],
+)
+def test_scores_show_as_many_digits_as_they_tell_apart(valid, spread, shown):
+    data = {**copy.deepcopy(DATA), "leaderboard": [row("lone", valid, spread)], "models": [], "blend": None}
+    assert f"lone, validation {shown} ±" in Page(build_page(data)).text
+
+
 def test_equal_scores_without_spread_do_not_stop_it():
     data = copy.deepcopy(DATA)
     data["models"] = []

@@ -24,6 +24,10 @@ class Memory:
     mask: Tensor
     """Real source tokens, bool [batch, source steps]"""
 
+    def take(self, lanes: Tensor | slice) -> Memory:
+        """That of some sentences of the batch."""
+        return Memory(self.outputs[lanes], self.keys[lanes], self.mask[lanes])
+
 
 class Encoder(nn.Module):
     """Source tokens to outputs [batch, steps, hidden] and final states [layers, batch, hidden].
@@ -56,18 +60,34 @@ class AttentionDecoder(nn.Module):
         self.gru = nn.GRU(embedding + hidden, hidden, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0)
         self.output = nn.Linear(hidden, tokens)
 
-    def forward(self, tokens: Tensor, memory: Memory, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores [batch, steps, tokens] after each token, and the next state [layers, batch, hidden].
+    def step(self, token: Tensor, memory: Memory, state: Tensor) -> tuple[Tensor, Tensor]:
+        """token int64 [batch], state [layers, batch, hidden] -> output [batch, hidden], next state."""
+        query = state[-1][:, None]  # [batch, 1, hidden]
+        context = self.attention(query, memory.keys, memory.outputs, memory.mask)  # [batch, 1, hidden]
+        embedded = self.dropout(self.embedding(token))[:, None]  # [batch, 1, embedding]
+        output, state = self.gru(torch.cat([context, embedded], dim=-1), state)  # [batch, 1, hidden]
+        return self.dropout(output[:, 0]), state
 
-        tokens int64 [batch, steps]: what came before; state [layers, batch, hidden].
+    def forward(self, tokens: Tensor, memory: Memory, state: Tensor) -> Tensor:
+        """Scores [batch, steps, tokens] after each token, 0 where the token is padding.
+
+        tokens int64 [batch, steps]: what came before; state [layers, batch, hidden]: the first.
+        Sentences that have ended take no part in a step, as packed sequences do not.
         """
+        lengths = (tokens != PAD).sum(1)  # [batch]
+        order = lengths.argsort(descending=True, stable=True)  # [batch], the longest first
+        steps = torch.arange(tokens.shape[1], device=tokens.device)
+        alive = (lengths[:, None] > steps).sum(0)  # [steps], sentences that have such a token
+        tokens, memory, state = tokens[order], memory.take(order), state[:, order]
         outputs = []
-        for embedded in self.dropout(self.embedding(tokens)).split(1, dim=1):  # steps of [batch, 1, embedding]
-            query = state[-1][:, None]  # [batch, 1, hidden]
-            context = self.attention(query, memory.keys, memory.outputs, memory.mask)  # [batch, 1, hidden]
-            output, state = self.gru(torch.cat([context, embedded], dim=-1), state)  # [batch, 1, hidden]
-            outputs.append(output)
-        return self.output(self.dropout(torch.cat(outputs, dim=1))), state  # [batch, steps, tokens]
+        for step, count in enumerate(alive.tolist()):
+            lanes = slice(count)
+            output, state = self.step(tokens[lanes, step], memory.take(lanes), state[:, lanes].contiguous())
+            outputs.append(output)  # [count, hidden]
+        scores = self.output(torch.cat(outputs))  # [all words, tokens]
+        rows = torch.cat([order[:count] for count in alive.tolist()])  # [all words]
+        padded = scores.new_zeros(*tokens.shape, scores.shape[-1])  # [batch, steps, tokens]
+        return padded.index_put((rows, steps.repeat_interleave(alive)), scores)
 
 
 class EncoderDecoder(nn.Module):
@@ -99,7 +119,7 @@ class EncoderDecoder(nn.Module):
         """
         memory, first = self.encode(batch)
         longest = int((batch["decoder_inputs"] != PAD).sum(1).max())
-        return self.decoder(batch["decoder_inputs"][:, :longest], memory, first)[0], None
+        return self.decoder(batch["decoder_inputs"][:, :longest], memory, first), None
 
     @torch.no_grad()
     def decode(self, batch: Batch) -> Tensor:
@@ -109,14 +129,17 @@ class EncoderDecoder(nn.Module):
         """
         memory, state = self.encode(batch)
         answer = batch["source"].new_full((len(batch["source"]), self.steps), PAD)  # [batch, steps]
-        token = torch.full_like(answer[:, :1], BOS)  # [batch, 1]
-        ended = torch.zeros_like(token, dtype=torch.bool)  # [batch, 1]
+        lanes = torch.arange(len(answer), device=answer.device)  # [batch], sentences that go on
+        token = torch.full_like(lanes, BOS)  # [batch]
         for step in range(self.steps):
-            scores, state = self.decoder(token, memory, state)  # [batch, 1, tokens]
-            scores[..., [PAD, UNK, BOS]] = -torch.inf
-            token = scores.argmax(-1).masked_fill(ended, PAD)  # [batch, 1]
-            answer[:, step] = token[:, 0]
-            ended |= token == EOS
-            if ended.all():
+            output, state = self.decoder.step(token, memory, state)
+            scores = self.decoder.output(output)  # [lanes, tokens]
+            scores[:, [PAD, UNK, BOS]] = -torch.inf
+            token = scores.argmax(-1)  # [lanes]
+            answer[lanes, step] = token
+            goes_on = token != EOS  # [lanes]
+            if not goes_on.any():
                 break
+            lanes, token = lanes[goes_on], token[goes_on]  # [lanes] -> [fewer lanes]
+            memory, state = memory.take(goes_on), state[:, goes_on]
         return answer

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from pipeline.core.errors import UserError
-from pipeline.features.schema import check_raw
+from pipeline.features.raw_checks import check_raw
 
 
 def frames() -> tuple[pd.DataFrame, pd.DataFrame]:

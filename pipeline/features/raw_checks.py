@@ -1,14 +1,13 @@
-"""Bad input found before anything is written: raw or typed rows -> one-line errors."""
+"""Bad input found before anything is written: raw rows -> one-line errors."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline.core.errors import UserError, did_you_mean
-from pipeline.core.types import Schema
 from pipeline.features import values
 
 if TYPE_CHECKING:
@@ -109,29 +108,3 @@ def _check_target(
         if bad.any():
             row = int(np.argmax(bad))
             values.raise_at(where, series, row, f"needs a finite number as target, got {values.got(series, row)}")
-
-
-def check(schema: Schema, rows: pd.DataFrame, where: str) -> None:
-    """Hold typed rows against the schema (pandera). Raises UserError for the first breach."""
-    import pandera.pandas as pandera
-    from pandera.errors import SchemaErrors
-
-    finite = pandera.Check(lambda column: ~np.isinf(column), name="is finite")
-    columns: dict[str, Any] = {}
-    for column in schema.columns:
-        if column.kind == "number":
-            columns[column.name] = pandera.Column("float64", finite, nullable=True)
-        else:
-            columns[column.name] = pandera.Column("str", nullable=True)
-    if schema.id is not None:
-        columns[schema.id] = pandera.Column(unique=True, nullable=False)
-    if schema.classes and schema.target is not None and schema.target in rows.columns:
-        columns[schema.target] = pandera.Column(checks=pandera.Check.isin(list(schema.classes)))
-    try:
-        pandera.DataFrameSchema(columns).validate(rows, lazy=True)
-    except SchemaErrors as error:
-        first = error.failure_cases.iloc[0]
-        case = first["failure_case"]
-        at = "" if first["index"] is None or first["index"] != first["index"] else f", row {int(first['index']) + 2}"
-        name = first["column"] if first["column"] is not None else case
-        raise UserError(f"{where}: column '{name}'{at}: breaks the rule '{first['check']}', got {case!r}") from None
