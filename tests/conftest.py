@@ -19,6 +19,7 @@ SHARED = ROOT.parent / "shared" / "data"
 def quiet_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     """No tracking sender in the background unless a test asks for it, no variables of a stage."""
     monkeypatch.setenv("PODIUM_TRACKING", "off")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as a stage's jobs have it
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     for name in ("DVC_STAGE", "DVC_ROOT", "MLFLOW_TRACKING_URI", "PODIUM_OPTUNA_STORAGE"):
         monkeypatch.delenv(name, raising=False)

@@ -64,8 +64,8 @@ def levels(series: pd.Series, missing: Sequence[str]) -> pd.Series:
     codes, values = pd.factorize(series, use_na_sentinel=True)
     known = set(missing)
     names = [level_name(value) for value in values]
-    table = np.array([None if name in known else name for name in names] + [None], dtype=object)
-    return pd.Series(table[codes], index=series.index, dtype="str", name=series.name)
+    table = pd.array([None if name in known else name for name in names], dtype="str")
+    return pd.Series(table.take(codes, allow_fill=True), index=series.index, name=series.name)
 
 
 def level_name(value: Any) -> str:

@@ -46,7 +46,8 @@ def leaderboard_rows(config: Config, competition: CompetitionConfig) -> list[dic
     blend = read_json(paths.blend)
     rows = []
     for model in config.models_of(competition.name):
-        scores = read_json(ModelPaths(competition.name, model.name).tuned / "scores.json")
+        tuned = ModelPaths(competition.name, model.name).tuned
+        scores = read_json(tuned / "scores.json")
         rows.append(
             {
                 "model": model.name,
@@ -55,7 +56,7 @@ def leaderboard_rows(config: Config, competition: CompetitionConfig) -> list[dic
                 "valid": scores["valid"],
                 "spread": scores["spread"],
                 "folds": [fold["valid"] for fold in scores["folds"]],
-                "trials": scores.get("trials", 1),
+                "trials": read_json(tuned / "trials.json")["count"] if (tuned / "trials.json").exists() else 1,
                 "weight": blend["weights"][model.name],
                 "test": solution_score(competition, ModelPaths(competition.name, model.name).final / "submission.csv"),
             }

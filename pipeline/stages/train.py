@@ -32,11 +32,14 @@ def run(config: Config, name: str) -> None:
         done.write(folder)
         record.metrics({"train": done.scores()["train"], "valid": done.score, "spread": done.scores()["spread"]})
         out_of_fold_figures(record, data, done)
-    shutil.rmtree(paths.checkpoints, ignore_errors=True)
+    # These folds stay: a change of the search alone runs this stage again, and finds them done.
+    for stale in paths.checkpoints.iterdir():
+        if stale != checkpoint:
+            shutil.rmtree(stale, ignore_errors=True)
 
 
 def _identity(data: TrainingData, model: ModelConfig) -> str:
     """A checkpoint serves only the same data, settings and code."""
     code = digest_files(*sorted(Path(__file__).parents[1].glob("*/*.py")))
-    parts = [settings_dict(model.model), settings_dict(model.fit), model.seed, model.retrain.mode]
-    return digest(data.facts["digest"], model.features, parts, code)
+    parts = [settings_dict(part) for part in (model.model, model.fit, data.competition.task, data.competition.metric)]
+    return digest(data.facts["digest"], model.features, parts, model.seed, model.retrain.mode, code)

@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from pipeline.core.registry import build_settings
 from pipeline.core.types import FitJob, Spec
@@ -20,6 +19,7 @@ from pipeline.training import checkpoints, learners
 ROOT = Path(__file__).parents[2]
 
 FIT = """
+import json
 import sys
 from pathlib import Path
 from typing import ClassVar
@@ -33,7 +33,6 @@ from pipeline.tasks import tasks
 from pipeline.training import checkpoints, learners
 
 checkpoints.SECONDS = 0.0  # after every minibatch
-kind, folder, checkpoint = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
 
 class Recurrent(nn.Module):
     def __init__(self):
@@ -51,61 +50,79 @@ class RecurrentModel:
     def build(self, spec, task, seed):
         return Recurrent()
 
-rng = np.random.default_rng(0)
-def examples(count):
+MODELS = {
+    "recurrent": RecurrentModel(),
+    "mlp": models.build({"name": "mlp", "hidden": [8], "dropout": 0.3, "normalization": "batch"}, "model"),
+}
+VALUES = {"optimizer": "adamw", "weight_decay": 0.1, "epochs": 6, "batch_size": 20, "schedule": "one_cycle",
+          "early_stopping": {"patience": 4, "monitor": "loss"}}
+SAMPLING = {"recurrent": "sequential", "mlp": "shuffled"}
+
+def examples(count, seed):
+    rng = np.random.default_rng(seed)
     return {"numbers": rng.normal(size=(count, 4)).astype(np.float32),
             "target": rng.normal(size=(count, 1)).astype(np.float32),
             "row": np.arange(count) // 5}
 
-values = {"optimizer": "adamw", "weight_decay": 0.1, "epochs": 6, "batch_size": 20, "schedule": "one_cycle",
-          "early_stopping": {"patience": 4, "monitor": "loss"}}
-if kind == "recurrent":
-    model, values = RecurrentModel(), {**values, "sampling": "sequential"}
-else:
-    model = models.build({"name": "mlp", "hidden": [8], "dropout": 0.3, "normalization": "batch"}, "model")
-train, valid = examples(400), examples(50)
-done = []
-fitted = build_settings(learners.get("neural"), values, "fit").fit(FitJob(
-    model=model, task=tasks.build("regression", "task"), spec=Spec(shapes={"numbers": (4,)}, outputs=1),
-    train=train, valid=valid, seed=3, checkpoint=None if checkpoint == "none" else Path(checkpoint),
-    progress=lambda epoch, epochs: done.append(epoch)))
-fitted.save(folder)
-print(done[0])
+def fit(kind, folder, checkpoint):
+    done = []
+    learner = build_settings(learners.get("neural"), {**VALUES, "sampling": SAMPLING[kind]}, "fit")
+    learner.fit(FitJob(
+        model=MODELS[kind], task=tasks.build("regression", "task"), spec=Spec(shapes={"numbers": (4,)}, outputs=1),
+        train=examples(400, 0), valid=examples(50, 1), seed=3, checkpoint=checkpoint and Path(checkpoint),
+        progress=lambda epoch, epochs: done.append(epoch))).save(Path(folder))
+    print(kind, done[0])
+
+for arguments in json.loads(sys.argv[1]):
+    fit(*arguments)
 """
 
 
-def start(kind, folder, checkpoint):
+def start(*fits):
+    """A process that makes each fit: (kind, folder, checkpoint or None)."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", FIT, kind, str(folder), str(checkpoint)]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    arguments = json.dumps([[kind, str(folder), checkpoint and str(checkpoint)] for kind, folder, checkpoint in fits])
+    return subprocess.Popen([sys.executable, "-c", FIT, arguments], env=environment, stdout=subprocess.PIPE, text=True)
 
 
 def files(folder):
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-@pytest.mark.parametrize("kind", ["recurrent", "mlp"])
-def test_killed_midway_it_goes_on_to_the_same_bytes(tmp_path, kind):
-    undisturbed = start(kind, tmp_path / "undisturbed", "none")
-    killed = start(kind, tmp_path / "killed", tmp_path / "checkpoint")
-    progress = tmp_path / "checkpoint" / "latest" / "progress.json"
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and killed.poll() is None:
+def kill_midway(process, progress):
+    """SIGKILL in the middle of an epoch, once two are done."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
         try:
             facts = json.loads(progress.read_text())
         except (FileNotFoundError, ValueError):
-            continue
+            facts = {"epoch": 0, "step": 0}
         if facts["epoch"] >= 2 and facts["step"] >= 7:
             break
         time.sleep(0.001)
-    os.kill(killed.pid, signal.SIGKILL)
-    assert killed.wait() == -signal.SIGKILL
-    killed.stdout.close()
-    resumed = start(kind, tmp_path / "resumed", tmp_path / "checkpoint")
-    assert int(resumed.communicate()[0]) >= 3  # the first epoch it closed: those before are not trained again
-    assert int(undisturbed.communicate()[0]) == 1
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    process.stdout.close()
+
+
+def test_killed_midway_it_goes_on_to_the_same_bytes(tmp_path):
+    kinds = ("recurrent", "mlp")
+    killed = {kind: start((kind, tmp_path / "killed", tmp_path / f"checkpoint-{kind}")) for kind in kinds}
+    for kind, process in killed.items():
+        kill_midway(process, tmp_path / f"checkpoint-{kind}" / "latest" / "progress.json")
     assert not (tmp_path / "killed").exists()
-    assert files(tmp_path / "resumed") == files(tmp_path / "undisturbed")
+    resumed = [(kind, tmp_path / kind, tmp_path / f"checkpoint-{kind}") for kind in kinds]
+    undisturbed = [(kind, tmp_path / f"undisturbed-{kind}", None) for kind in kinds]
+    told = [line.split() for line in start(*resumed, *undisturbed).communicate()[0].splitlines()]
+    # The first epoch that each closed: a fit that goes on does not train those before again.
+    assert [(kind, int(epoch) >= 3) for kind, epoch in told] == [
+        ("recurrent", True),
+        ("mlp", True),
+        ("recurrent", False),
+        ("mlp", False),
+    ]
+    for kind in kinds:
+        assert files(tmp_path / kind) == files(tmp_path / f"undisturbed-{kind}")
 
 
 def fit(folder, *, seed=0, scale=1.0, epochs=3):

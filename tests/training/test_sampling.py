@@ -18,7 +18,7 @@ def indices(selections):
 def test_shuffled_deals_every_example_once(examples, batch_size):
     batches = indices(SHUFFLED.training({}, examples, batch_size, seed=1))
     assert len(batches) == SHUFFLED.steps(examples, batch_size)
-    assert sorted(sum(batches, [])) == list(range(examples))
+    assert sorted(index for batch in batches for index in batch) == list(range(examples))
     assert all(len(batch) >= min(2, batch_size, examples) for batch in batches)  # batch normalisation needs two
 
 

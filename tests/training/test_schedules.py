@@ -43,16 +43,9 @@ def test_cosine():
 
 @pytest.mark.parametrize("warm_up", [0.1, 0.3, 0.9])
 def test_one_cycle(warm_up):
+    numbers = {"div_factor": 25, "final_div_factor": 1e4, "cycle_momentum": False}
     expected = torch_rates(
-        lambda o: lr_scheduler.OneCycleLR(
-            o,
-            max_lr=1.0,
-            total_steps=STEPS,
-            pct_start=warm_up,
-            div_factor=25,
-            final_div_factor=1e4,
-            cycle_momentum=False,
-        )
+        lambda o: lr_scheduler.OneCycleLR(o, max_lr=1.0, total_steps=STEPS, pct_start=warm_up, **numbers)
     )
     assert rates({"name": "one_cycle", "warm_up": warm_up}) == pytest.approx(expected, abs=1e-9)
 

@@ -8,14 +8,8 @@ from torch import Tensor, nn
 
 from pipeline.core.errors import UserError
 from pipeline.core.types import Batch
+from pipeline.models.layers.feed_forward import ACTIVATIONS
 
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "relu": nn.ReLU,
-    "sigmoid": nn.Sigmoid,
-    "tanh": nn.Tanh,
-    "gelu": nn.GELU,
-    "silu": nn.SiLU,
-}
 POOLING: dict[str, Callable[[int], nn.Module]] = {"average": nn.AvgPool2d, "max": nn.MaxPool2d}
 
 

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.core.errors import UserError
+from pipeline.core.text import UNK
+from pipeline.core.types import Column, Schema
+from pipeline.features.vocabulary import Vocabulary, common_length, pad, read_texts
+
+SCHEMA = Schema(id=None, target=None, columns=(Column("text", "text"),), dropped={"empty": "all missing"})
+
+
+def test_most_frequent_first_and_ties_in_alphabetical_order_whatever_the_order_of_rows():
+    texts = [["b", "a", "c"], ["c", "b", "a"], ["c", "d"]]
+    expected = ["<pad>", "<unk>", "c", "a", "b", "d"]
+    assert Vocabulary.build(texts, 2).tokens == expected
+    assert Vocabulary.build(texts[::-1], 2).tokens == expected
+
+
+def test_rare_and_surplus_tokens_are_unknown():
+    texts = [["a"] * 3, ["b"] * 2, ["c"] * 2, ["d"]]
+    assert Vocabulary.build(texts, 2, minimum_count=2).tokens[2:] == ["a", "b", "c"]
+    vocabulary = Vocabulary.build(texts, 4, size=2)
+    assert vocabulary.tokens == ["<pad>", "<unk>", "<bos>", "<eos>", "a", "b"]
+    assert vocabulary.encode(["b", "c", "never"]) == [5, UNK, UNK]
+
+
+def test_pad_cuts_and_fills():
+    np.testing.assert_array_equal(pad([[5, 6, 7], [8], []], 2), [[5, 6], [8, 0], [0, 0]])
+    assert common_length([[], []], 9) == 1
+    assert common_length([[1] * 5, [1]], 3) == 3
+
+
+@pytest.mark.parametrize("dtype", ["str", "object", "category"])
+def test_missing_texts_are_empty_ones(dtype):
+    rows = pd.DataFrame({"text": pd.Series(["one", None, "two"], dtype="str").astype(dtype)})
+    assert read_texts(rows, "text", SCHEMA) == ["one", "", "two"]
+
+
+def test_an_absent_column_is_told_with_its_reason():
+    rows = pd.DataFrame({"text": ["x"]})
+    with pytest.raises(UserError, match="'empty'.*all missing"):
+        read_texts(rows, "empty", SCHEMA)
+    with pytest.raises(UserError, match="did you mean 'text'"):
+        read_texts(rows, "txt", SCHEMA)
