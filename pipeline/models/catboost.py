@@ -25,7 +25,7 @@ class CatBoost:
     l2_leaf_reg: L2 penalty on the leaves. random_strength: noise on a split's score.
     subsample: share of rows for each tree (MVS). rsm: share of features for each split.
     one_hot_max_size: categories up to this many levels are split off one by one.
-    max_ctr_complexity: how many categories may be combined; 1 is much faster.
+    max_ctr_complexity: how many categories may be combined; CatBoost's own 4 is much slower.
     """
 
     name: ClassVar[str]

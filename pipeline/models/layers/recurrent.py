@@ -19,11 +19,9 @@ class GruLanguageNetwork(nn.Module):
         nn.init.normal_(self.embedding.weight, std=embedding**-0.5)
         self.gru = nn.GRU(embedding, hidden, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0)
         self.dropout = nn.Dropout(dropout)
+        # Tied, the embedding's weights serve a second time and lie in files once.
+        self.output = None if tied else nn.Linear(hidden, tokens)
         self.project = nn.Linear(hidden, embedding) if tied and hidden != embedding else nn.Identity()
-        self.output = nn.Linear(embedding if tied else hidden, tokens, bias=not tied)
-        if tied:
-            del self.output  # the embedding's weights serve, kept once: saved files hold no shared tensors
-        self.tied = tied
 
     def forward(self, batch: Batch, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Scores [lanes, steps, tokens] and the next state [lanes, layers, hidden].
@@ -38,9 +36,9 @@ class GruLanguageNetwork(nn.Module):
                 state = state.masked_fill(batch["fresh"][:, None, None], 0.0)
             state = state.transpose(0, 1).contiguous()  # [layers, lanes, hidden]
         hidden, state = self.gru(self.dropout(self.embedding(batch["tokens"])), state)  # [lanes, steps, hidden]
-        hidden = self.project(self.dropout(hidden))
-        if self.tied:
-            scores = nn.functional.linear(hidden, self.embedding.weight)  # [lanes, steps, tokens]
+        hidden = self.dropout(hidden)
+        if self.output is None:
+            scores = nn.functional.linear(self.project(hidden), self.embedding.weight)  # [lanes, steps, tokens]
         else:
             scores = self.output(hidden)  # [lanes, steps, tokens]
         return scores, state.transpose(0, 1)  # [lanes, layers, hidden]
