@@ -25,6 +25,9 @@ Encoded: TypeAlias = "dict[str, np.ndarray]"
 Batch: TypeAlias = "dict[str, torch.Tensor]"
 """The same as tensors, for one minibatch."""
 
+FOLD = "__fold__"
+"""Column of ``rows/train.parquet`` with each row's validation fold (-1: none); no competition's own."""
+
 ColumnKind = Literal["number", "category", "text"]
 
 

@@ -11,6 +11,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+LARGEST_POWER = 5.0
+"""Yeo-Johnson powers beyond this (either sign) mean that no power makes the column normal."""
+
 Scale = Literal["none", "standard", "robust"]
 Transform = Literal["none", "yeo_johnson", "quantile"]
 Missing = Literal["mean", "median", "most_frequent", "zero", "keep"]
@@ -66,8 +69,11 @@ def fit_transformer(columns: Sequence[np.ndarray], transform: Transform, seed: i
     if transform == "yeo_johnson":
         from sklearn.preprocessing import PowerTransformer
 
-        fitted = PowerTransformer(method="yeo-johnson", standardize=False).fit(matrix)
-        return {"kind": transform, "which": which, "lambdas": fitted.lambdas_.tolist()}
+        powers = PowerTransformer(method="yeo-johnson", standardize=False).fit(matrix).lambdas_
+        # A nearly constant column gets a power so extreme that the next unseen value is 1e14: leave it.
+        tame = [i for i, power in enumerate(powers) if abs(power) <= LARGEST_POWER]
+        lambdas = [float(powers[i]) for i in tame]
+        return {"kind": transform if tame else "none", "which": [which[i] for i in tame], "lambdas": lambdas}
     from sklearn.preprocessing import QuantileTransformer
 
     count = min(1000, len(matrix))

@@ -10,7 +10,7 @@ from pipeline.core.config import Config
 from pipeline.core.errors import UserError
 from pipeline.core.files import read_json, write_json
 from pipeline.core.paths import CompetitionPaths, ModelPaths
-from pipeline.core.types import Schema
+from pipeline.core.types import FOLD, Schema
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +26,7 @@ def run(config: Config, name: str) -> None:
     names = [model.name for model in config.models_of(name)]
     tables = {model: pd.read_parquet(ModelPaths(name, model).tuned / "predictions.parquet") for model in names}
     row = common_rows(tables)
-    fold = rows["fold"].to_numpy()[row]
+    fold = rows[FOLD].to_numpy()[row]
     target = rows[schema.target].iloc[row].reset_index(drop=True)
     frames = [table.drop(columns=["row", "fold"]) for table in tables.values()]
     task, metric = competition.task, competition.metric

@@ -11,7 +11,7 @@ from pipeline.core.files import digest, digest_files, whole_folder, write_json
 from pipeline.core.paths import CompetitionPaths
 from pipeline.core.registry import settings_dict
 from pipeline.core.seeds import derive_seed
-from pipeline.core.types import Schema
+from pipeline.core.types import FOLD, Schema
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def run(config: Config, name: str) -> None:
     competition, paths = config.competition(name), CompetitionPaths(name)
     schema, train, test = _typed_rows(competition, paths)
-    train["fold"] = competition.split.assign(
+    train[FOLD] = competition.split.assign(
         train, competition.columns, task_is_class=competition.task.target_kind == "class"
     )
     with whole_folder(paths.features) as features, whole_folder(paths.rows) as rows:
@@ -30,10 +30,10 @@ def run(config: Config, name: str) -> None:
         test.to_parquet(rows / "test.parquet", index=False)
         parts = {set_name: settings_dict(part) for set_name, part in competition.features.items()}
         facts = {
-            "digest": digest(digest_files(paths.raw), schema.to_json(), parts, train["fold"].tolist()),
+            "digest": digest(digest_files(paths.raw), schema.to_json(), parts, train[FOLD].tolist()),
             "train_rows": len(train),
             "test_rows": len(test),
-            "folds": int(train["fold"].max()) + 1,
+            "folds": int(train[FOLD].max()) + 1,
             "statistics": {set_name: part.statistics for set_name, part in competition.features.items()},
         }
         write_json(rows / "facts.json", facts)
@@ -85,11 +85,11 @@ def _fit_encoders(
     import pandas as pd
 
     part = competition.features[set_name]
-    fold = train["fold"].to_numpy()
+    fold = train[FOLD].to_numpy()
     folder.mkdir(parents=True)
     joint = None
     if part.statistics == "train_and_test":
-        rows = pd.concat([train.drop(columns=["fold", schema.target], errors="ignore"), test], ignore_index=True)
+        rows = pd.concat([train.drop(columns=[FOLD, schema.target], errors="ignore"), test], ignore_index=True)
         joint = part.fit(rows, schema, derive_seed(set_name)).state()
     for k in [*range(int(fold.max()) + 1), None]:
         path = folder / ("all.json" if k is None else f"fold-{k}.json")

@@ -30,7 +30,12 @@ def serve(port: int = 5000) -> None:
     connect()  # the store is made or upgraded once, before MLflow's own workers open it
     port = _free_port(port)
     # The store's address goes by the environment: a command line is for all to read.
-    environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": tracking_uri(), "MLFLOW_DISABLE_TELEMETRY": "true"}
+    environment = {
+        **os.environ,
+        "MLFLOW_BACKEND_STORE_URI": tracking_uri(),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # its job workers serve language models
+    }
     command = [sys.executable, "-m", "mlflow", "ui", "--host", HOST, "--port", str(port), "--workers", "1"]
     quiet = subprocess.DEVNULL
     with subprocess.Popen(command, env=environment, cwd=project_root(), stdout=quiet, stderr=quiet) as server:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipeline.core.config import CompetitionConfig
 from pipeline.core.files import read_json
 from pipeline.core.paths import CompetitionPaths
-from pipeline.core.types import Encoded, Encoder, Schema, Spec, Target
+from pipeline.core.types import FOLD, Encoded, Encoder, Schema, Spec, Target
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,7 +49,7 @@ class TrainingData:
         self.facts = read_json(self.paths.rows / "facts.json")
         self.schema = Schema.from_json(read_json(self.paths.schema))
         self.rows = pd.read_parquet(self.paths.train_rows)
-        self.fold_of_row = self.rows["fold"].to_numpy()
+        self.fold_of_row = self.rows[FOLD].to_numpy()
         self._folds: dict[int | None, FoldData] = {}
 
     @property

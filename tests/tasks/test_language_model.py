@@ -60,7 +60,7 @@ def test_a_batch_of_nothing_but_padding_has_no_loss():
     batch = {"labels": torch.zeros(2, 3, dtype=torch.int64), "mask": torch.zeros(2, 3, dtype=torch.bool)}
     loss = TASK.loss(scores, batch, torch.nn.CrossEntropyLoss(reduction="none"))
     loss.backward()
-    assert float(loss) == 0 and (scores.grad == 0).all()
+    assert loss.item() == 0 and (scores.grad == 0).all()
 
 
 def test_a_row_is_answered_the_same_alone_as_among_others_and_in_windows_as_whole():
