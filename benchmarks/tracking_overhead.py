@@ -37,7 +37,7 @@ def params(iterations: int) -> dict:
         "competitions": {
             "bench": {
                 "source": source,
-                "columns": {"id": "id", "target": "target"},
+                "columns": {"id": "id", "target": "y"},
                 "task": "regression",
                 "metric": "rmse",
                 "split": {"name": "shuffled", "folds": 5},

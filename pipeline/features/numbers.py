@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-LARGEST_POWER = 5.0
-"""Yeo-Johnson powers beyond this (either sign) mean that no power makes the column normal."""
+FALLEN_TOGETHER = 1e-6
+"""Spread of a transformed column, relative to its mean, below which the transform has destroyed it."""
 
 Scale = Literal["none", "standard", "robust"]
 Transform = Literal["none", "yeo_johnson", "quantile"]
@@ -69,10 +69,13 @@ def fit_transformer(columns: Sequence[np.ndarray], transform: Transform, seed: i
     if transform == "yeo_johnson":
         from sklearn.preprocessing import PowerTransformer
 
-        powers = PowerTransformer(method="yeo-johnson", standardize=False).fit(matrix).lambdas_
-        # A nearly constant column gets a power so extreme that the next unseen value is 1e14: leave it.
-        tame = [i for i, power in enumerate(powers) if abs(power) <= LARGEST_POWER]
-        lambdas = [float(powers[i]) for i in tame]
+        fitted = PowerTransformer(method="yeo-johnson", standardize=False).fit(matrix)
+        changed = fitted.transform(matrix)  # [rows, varying columns]
+        # A nearly constant column gets a power so extreme that its values fall together, and the
+        # next unseen one is 1e14 deviations away: leave it as it is.
+        spread, size = np.nanstd(changed, axis=0), np.abs(np.nanmean(changed, axis=0))
+        tame = [i for i in range(len(which)) if spread[i] > FALLEN_TOGETHER * size[i]]
+        lambdas = [float(fitted.lambdas_[i]) for i in tame]
         return {"kind": transform if tame else "none", "which": [which[i] for i in tame], "lambdas": lambdas}
     from sklearn.preprocessing import QuantileTransformer
 
