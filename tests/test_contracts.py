@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.core.config import reads
 from pipeline.core.registry import build_settings, settings_dict
 from pipeline.core.types import Column, FitJob, Schema
 from pipeline.stages.project import shelves
@@ -78,9 +79,9 @@ def pairings() -> list[tuple[str, str, str]]:
     for name in SHELVES.models:
         model = SHELVES.models.get(name)
         for task in model.tasks:
-            sets = [s for s in SHELVES.features if model.needs <= feature_set(s).gives]
+            sets = [chosen for chosen in SHELVES.features if reads(model, feature_set(chosen))]
             assert sets, f"no feature set gives {model.needs}"
-            found += [(name, task, chosen) for chosen in sets if chosen != "image" or "image" in model.needs]
+            found += [(name, task, chosen) for chosen in sets]
     return found
 
 

@@ -309,10 +309,19 @@ def _pairing(where: str, feature_set: Any, model: Any, fit: Any, competition: Co
     if feature_set is not None and feature_set not in competition.features:
         hint = did_you_mean(str(feature_set), competition.features)
         faults.append(f"{where}.features: no feature set {feature_set!r} in competitions.{competition.name}{hint}")
-    elif feature_set is not None and not model.needs <= competition.features[feature_set].gives:
-        gives = sorted(competition.features[feature_set].gives)
+    elif feature_set is not None and not reads(model, competition.features[feature_set]):
+        gives = sorted(competition.features[feature_set].gives - LOOP_INPUTS)
         faults.append(
-            f"{where}.features: '{model.name}' needs {', '.join(sorted(model.needs))}, "
-            f"and '{feature_set}' gives {', '.join(gives)}"
+            f"{where}.features: '{model.name}' reads {', '.join(sorted(model.needs))}, "
+            f"and '{feature_set}' gives {', '.join(gives)}; choose another feature set"
         )
     return faults
+
+
+LOOP_INPUTS = frozenset({"row", "first"})
+"""Inputs for the training loop itself, see ``Encoded``."""
+
+
+def reads(model: Any, feature_set: FeatureSet) -> bool:
+    """Whether a model gets all it needs from a feature set, and leaves nothing of it unread."""
+    return model.needs <= feature_set.gives <= model.needs | getattr(model, "may_read", frozenset()) | LOOP_INPUTS

@@ -194,7 +194,7 @@ class Model(Protocol):
     name: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]]
     needs: ClassVar[frozenset[str]]
-    """Inputs it reads from ``Encoded``."""
+    """Inputs it reads from ``Encoded``. A ``may_read`` beside it names those it reads where they are given."""
     learner: ClassVar[str]
     """Who fits it (shelf ``learners``); its settings are the model's ``fit``."""
 

@@ -32,6 +32,7 @@ class LightGBM:
     name: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]] = ("regression", "classification")
     needs: ClassVar[frozenset[str]] = frozenset({"numbers"})
+    may_read: ClassVar[frozenset[str]] = frozenset({"categories"})
     learner: ClassVar[str] = "boosting"
 
     learning_rate: float = Field(default=0.05, gt=0)

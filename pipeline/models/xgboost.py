@@ -31,6 +31,7 @@ class XGBoost:
     name: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]] = ("regression", "classification")
     needs: ClassVar[frozenset[str]] = frozenset({"numbers"})
+    may_read: ClassVar[frozenset[str]] = frozenset({"categories"})
     learner: ClassVar[str] = "boosting"
 
     learning_rate: float = Field(default=0.05, gt=0)
