@@ -21,59 +21,62 @@ kaggle_app = typer.Typer(help="What talks to Kaggle on your behalf.", no_args_is
 app.add_typer(kaggle_app, name="kaggle")
 
 CompetitionName = Annotated[str, typer.Argument(help="A competition in params.yaml.")]
-ModelName = Annotated[str, typer.Argument(help="A model in params.yaml.")]
+CompetitionOfStage = Annotated[
+    str | None, typer.Argument(help="A competition in params.yaml; under `dvc repro` the stage's own.")
+]
+ModelOfStage = Annotated[str | None, typer.Argument(help="A model in params.yaml; under `dvc repro` the stage's own.")]
 
 
-def _stage(stage: str, name: str) -> None:
+def _stage(stage: str, name: str | None) -> None:
     from pipeline.stages.runner import run_stage
 
     run_stage(stage, name)
 
 
 @app.command(rich_help_panel="Stages")
-def fetch(name: CompetitionName) -> None:
+def fetch(name: CompetitionOfStage = None) -> None:
     """Bring the competition's raw files."""
     _stage("fetch", name)
 
 
 @app.command()
-def preprocess(name: CompetitionName) -> None:
+def preprocess(name: CompetitionOfStage = None) -> None:
     """Settle types, make folds, fit encoders."""
     _stage("preprocess", name)
 
 
 @app.command()
-def train(name: ModelName) -> None:
+def train(name: ModelOfStage = None) -> None:
     """Cross-validate a model."""
     _stage("train", name)
 
 
 @app.command()
-def tune(name: ModelName) -> None:
+def tune(name: ModelOfStage = None) -> None:
     """Search better settings, if the model declares a search."""
     _stage("tune", name)
 
 
 @app.command()
-def retrain(name: ModelName) -> None:
+def retrain(name: ModelOfStage = None) -> None:
     """Fit the tuned model on all training rows and predict the test rows."""
     _stage("retrain", name)
 
 
 @app.command()
-def blend(name: CompetitionName) -> None:
+def blend(name: CompetitionOfStage = None) -> None:
     """Choose the models' weights from their out-of-fold predictions."""
     _stage("blend", name)
 
 
 @app.command()
-def submit(name: CompetitionName) -> None:
+def submit(name: CompetitionOfStage = None) -> None:
     """Write the blended submission, checked against the sample submission."""
     _stage("submit", name)
 
 
 @app.command()
-def report(name: CompetitionName) -> None:
+def report(name: CompetitionOfStage = None) -> None:
     """Write the report page."""
     _stage("report", name)
 
@@ -130,9 +133,9 @@ def leaderboard(name: Annotated[str | None, typer.Argument(help="One competition
 @app.command()
 def check() -> None:
     """Check params.yaml whole and tell every fault."""
-    from pipeline.stages.project import load_project
+    from pipeline.stages.check import run
 
-    config = load_project()
+    config = run()
     typer.echo(f"params.yaml: {len(config.competitions)} competitions, {len(config.models)} models, no fault")
 
 
@@ -166,7 +169,7 @@ def kaggle_submit(
 def main() -> None:
     """Run a command; a user's fault is told in a line each, with exit code 2."""
     try:
-        app()
+        app(prog_name="python -m pipeline")
     except UserError as error:
         for line in str(error).splitlines():
             sys.stderr.write(f"error: {line}\n")

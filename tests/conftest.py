@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -28,13 +29,14 @@ def quiet_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
 class Project:
     """A copy of what a clean clone holds, with its own params.yaml."""
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, **environment: str):
         self.root = root
+        self.extra = environment
 
     @property
     def environment(self) -> dict[str, str]:
         scripts = str(Path(sys.executable).parent)
-        return {**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1"}
+        return {**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1", **self.extra}
 
     def params(self, params: dict) -> None:
         (self.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
@@ -76,13 +78,25 @@ class Project:
         return self.root.joinpath("data", *parts)
 
 
-def make_project(root: Path) -> Project:
+    def copy(self, root: Path) -> Project:
+        """The project as it lies, without what Podium and DVC's run cache remember of earlier runs."""
+        forget = shutil.ignore_patterns("__pycache__", ".podium", "runs")
+        shutil.copytree(self.root, root, ignore=forget)
+        return Project(root, PODIUM_TRACKING="off")
+
+    def outputs(self) -> dict[str, bytes]:
+        """Every file that the stages wrote, hidden ones included."""
+        files = (path for path in self.data().rglob("*") if path.is_file())
+        return {str(path.relative_to(self.data())): path.read_bytes() for path in sorted(files)}
+
+
+def make_project(root: Path, **environment: str) -> Project:
     """A project folder with no competition yet."""
     ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
     shutil.copytree(ROOT / "pipeline", root / "pipeline", ignore=ignore)
     shutil.copyfile(ROOT / "dvc.yaml", root / "dvc.yaml")
     shutil.copyfile(ROOT / ".dvcignore", root / ".dvcignore")
-    project = Project(root)
+    project = Project(root, **environment)
     project.run("dvc", "init", "--no-scm", "-q")
     shutil.copyfile(ROOT / ".dvc" / "config", root / ".dvc" / "config")
     (root / ".dvc" / "config").write_text("[core]\n    no_scm = true\n    analytics = false\n    check_update = false\n")
@@ -94,10 +108,10 @@ def project(tmp_path: Path) -> Project:
     return make_project(tmp_path / "project")
 
 
-def small_competition(rows: int = 400, **changes) -> dict:
+def small_competition(rows: int = 400, test_rows: int = 100, **changes) -> dict:
     """Synthetic linear data, quick to run through every stage."""
     return {
-        "source": {"name": "synthetic", "task": "linear", "rows": rows, "test_rows": 100, "features": 5, "seed": 1},
+        "source": {"name": "synthetic", "task": "linear", "rows": rows, "test_rows": test_rows, "features": 5, "seed": 1},
         "columns": {"id": "id", "target": "y"},
         "task": "regression",
         "metric": "rmse",
@@ -107,3 +121,59 @@ def small_competition(rows: int = 400, **changes) -> dict:
         "submission": "values",
         **changes,
     }
+
+
+def three_models() -> dict:
+    """params.yaml of the competition ``lines``: a ridge with a search, a neural one, trees."""
+    search = {"trials": 4, "space": {"model.alpha": {"log_float": [0.01, 100]}}}
+    common = {"competition": "lines", "features": "numbers"}
+    return {
+        "competitions": {"lines": small_competition(rows=120, test_rows=30)},
+        "models": {
+            "lines-ridge": {**common, "model": {"name": "ridge"}, "tune": search},
+            "lines-linear": {
+                **common,
+                "model": {"name": "linear"},
+                "fit": {"optimizer": "adam", "learning_rate": 0.1, "epochs": 3},
+            },
+            "lines-trees": {**common, "model": {"name": "lightgbm"}, "fit": {"iterations": 20}},
+        },
+        "execution": {"executor": "serial"},
+    }
+
+
+@pytest.fixture(scope="session")
+def two_runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Project]:
+    """``three_models`` through every stage, in two folders side by side.
+
+    The first is tracked to a server that is down. The second is not tracked, and ``tracer/``
+    notes in its ``trace/`` what each stage imports, executes and reads.
+    """
+    folder = tmp_path_factory.mktemp("runs")
+    tracked = make_project(folder / "first", PODIUM_TRACKING="on", MLFLOW_TRACKING_URI=f"http://127.0.0.1:{free_port()}")
+    second = folder / "another" / "and longer place"
+    traced = make_project(second, PODIUM_TRACKING="off", PYTHONPATH=str(ROOT / "tests" / "tracer"))
+    (traced.root / "trace").mkdir()
+    runs = []
+    for project in (tracked, traced):
+        project.params(three_models())
+        runs.append(project.start("dvc", "repro"))
+    for project, run in zip((tracked, traced), runs):
+        project.output = run.communicate(timeout=280)[0]
+        if run.returncode:
+            runs[1].kill()
+            pytest.fail(project.output)
+    return tracked, traced
+
+
+@pytest.fixture(scope="session")
+def undisturbed(two_runs: tuple[Project, Project]) -> Project:
+    """A project whose stages have all run. Not to be written to: ``copy`` it."""
+    return two_runs[0]
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        return bound.getsockname()[1]

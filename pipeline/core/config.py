@@ -215,6 +215,8 @@ def _competition(name: str, raw: Any, shelves: Shelves, check: _Collector) -> Co
     split = part(shelves.splits, "split")
     blend = part(shelves.blends, "blend")
     columns = check(build_settings, Columns, raw.get("columns"), f"{where}.columns")
+    if columns is not None and columns.target is None:
+        check.faults.append(f"{where}.columns.target: is needed and missing")
     submission = check(_submission, raw.get("submission"), f"{where}.submission")
     features: dict[str, FeatureSet] = {}
     for set_name, body in _mapping(raw, "features", check).items() if "features" in raw else ():

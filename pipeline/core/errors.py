@@ -32,7 +32,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     from difflib import get_close_matches
 
     names = sorted(str(name) for name in known)
-    near = get_close_matches(str(word), names, n=1, cutoff=0.6)
+    same = [name for name in names if name.casefold() == str(word).casefold()]
+    near = same or get_close_matches(str(word), names, n=1, cutoff=0.6)
     if near:
         return f"; did you mean '{near[0]}'?"
     return f"; known: {', '.join(names)}" if names else ""

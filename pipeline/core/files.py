@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 import hashlib
 import json
 import os
@@ -24,6 +25,17 @@ def _fsync(path: Path) -> None:
         os.close(descriptor)
 
 
+def _alive(process: str) -> bool:
+    """Whether the process that a temporary file's name tells (``.123``) may still write to it."""
+    try:
+        os.kill(int(process.removeprefix(".")), 0)
+    except ProcessLookupError:
+        return False
+    except (ValueError, PermissionError):
+        return True
+    return True
+
+
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it is synced and renamed into place.
@@ -33,6 +45,9 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    for stale in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        if not _alive(stale.suffixes[-2]):
+            stale.unlink(missing_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield aside
@@ -52,7 +67,7 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    for stale in path.parent.glob(f".{path.name}.*.part"):
+    for stale in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
         shutil.rmtree(stale, ignore_errors=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     aside.mkdir()
@@ -63,9 +78,12 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
         _fsync(aside)
         if path.exists():
             old = path.with_name(f".{path.name}.old.part")
-            shutil.rmtree(old, ignore_errors=True)
             path.replace(old)
-            aside.replace(path)
+            try:
+                aside.replace(path)
+            except OSError:
+                old.replace(path)
+                raise
             shutil.rmtree(old, ignore_errors=True)
         else:
             aside.replace(path)

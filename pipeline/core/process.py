@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
+SHELLS = ("sh", "ash", "bash", "dash", "fish", "ksh", "zsh")
 
 
 def die_with_parent() -> None:
@@ -23,6 +24,8 @@ def die_with_parent() -> None:
 
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     watched = _ancestors_to_watch()
+    if "DVC_STAGE" in os.environ and _orphaned():
+        os.kill(os.getpid(), signal.SIGKILL)
 
     def watch() -> None:
         parent = os.getppid()
@@ -42,11 +45,20 @@ def _ancestors_to_watch() -> list[tuple[int, str | None]]:
         if pid <= 1 or _start_time(pid) is None:
             break
         watched.append((pid, _start_time(pid)))
-        if _command(pid) not in ("sh", "dash", "bash", "zsh"):
+        if _command(pid) not in SHELLS:
             break
         pid = _parent(pid)
     # A person's own shell is no reason to die: only watch it when a stage runs under DVC.
     return watched if "DVC_STAGE" in os.environ else []
+
+
+def _orphaned() -> bool:
+    """Whether DVC died before its stage could ask to die with it: then the first process, which
+    takes orphans in and is neither DVC nor the Python that runs it, is the parent."""
+    pid = os.getppid()
+    while pid > 1 and _command(pid) in SHELLS:
+        pid = _parent(pid)
+    return pid == 1 and not _command(pid).startswith(("dvc", "python", "pypy"))
 
 
 def _stat(pid: int) -> list[str] | None:

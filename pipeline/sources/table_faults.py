@@ -16,6 +16,7 @@ from pipeline.core.errors import UserError
 
 LONGEST_VALUE = 1 << 30
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,12 @@ def header_of(data: bytes, name: str, delimiter: str) -> Header:
     line, written = first
     if any("\udc80" <= letter <= "\udcff" for letter in "".join(written)):
         explain(data, name, delimiter, None, "wrong encoding")
+    for mark, called in OTHER_DELIMITERS.items():
+        if len(written) == 1 and mark in written[0] and mark != delimiter:
+            raise UserError(
+                f"{name} line {line}: one column named {written[0][:60]!r}, which looks separated by {called}; "
+                "separate by commas in a .csv, by tabs in a .tsv"
+            )
     for position, column in enumerate(written):
         if column and column in written[:position]:
             raise UserError(

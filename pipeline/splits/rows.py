@@ -39,7 +39,7 @@ def required_column(split: str, key: str, rows: pd.DataFrame, columns: Any) -> p
         missing = values.isna().to_numpy()
         raise UserError(
             f"columns.{key}: column '{name}' needs a value in every row for the split {split}, "
-            f"got {int(missing.sum())} missing, the first in row {int(missing.argmax())}"
+            f"got {int(missing.sum())} missing, the first in row {int(missing.argmax()) + 2}"
         )
     return values
 

@@ -72,6 +72,6 @@ def _times(split: str, column: pd.Series) -> np.ndarray:
         row = int(dates.isna().to_numpy().argmax())
         raise UserError(
             f"split {split}: column '{column.name}' needs numbers or dates of one form, "
-            f"got {column.iloc[row]!r} in row {row}"
+            f"got {column.iloc[row]!r} in row {row + 2}"
         )
     return dates.dt.tz_localize(None).to_numpy()

@@ -2,17 +2,23 @@
 
 A gallery file holds one ``competition`` and its ``models`` (names without the competition's),
 and may name a ``portfolio``: feature sets and models for a kind of task, in the order in which a
-budget keeps them.
+budget keeps them. In a portfolio a model's body may also hold
+
+    seconds: what all five folds of 1000 rows take on one core, without tuning
+    needs: an optional library it is left out without
+    rows_at_most: training rows above which it is left out
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from importlib.util import find_spec
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core.errors import UserError
+from pipeline.core.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,8 +26,16 @@ if TYPE_CHECKING:
     from pipeline.stages.guess import Guess
 
 FOLDER = Path(__file__).parents[1] / "gallery"
+PORTFOLIO_KEYS = ("seconds", "needs", "rows_at_most")
 TUNING_SHARE = 0.6
-"""Part of a budget in minutes that searches get; the rest is for training and fitting anew."""
+"""Part of a budget in minutes kept for searches when it is decided which models stay."""
+STAGE_SECONDS = 8.0
+"""What a model's three stages take besides fitting."""
+LEAST_SIDE = 8
+"""Pixels in a row below which numbered columns are no image."""
+PIXEL_SCALES = (1.0, 16.0, 255.0)
+FEW_CATEGORIES = 2
+"""Category columns beside which a text column, where there are no numbers, says more than they do."""
 
 
 def names() -> list[str]:
@@ -29,21 +43,31 @@ def names() -> list[str]:
 
 
 def entry(name: str) -> dict[str, Any]:
-    """A gallery entry as data of one's own."""
+    """A gallery entry as data of one's own; raises UserError for a name that is none."""
+    if name not in names():
+        raise UserError(
+            f"add: no gallery entry '{name}'{did_you_mean(name, names())}; "
+            "for your own files give --from DIR or --from kaggle:SLUG"
+        )
     return _read(FOLDER / f"{name}.yaml")
 
 
 def _read(path: Path) -> dict[str, Any]:
-    import yaml
+    from pipeline.core.params import parse_params
 
-    return copy.deepcopy(yaml.safe_load(path.read_text(encoding="utf-8")))
+    return copy.deepcopy(parse_params(path.read_text(encoding="utf-8"), path.name))
 
 
-def compose(name: str, described: Mapping[str, Any], minutes: float | None) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The competition and its models as params.yaml wants them, the portfolio laid in.
+def compose(
+    name: str, described: Mapping[str, Any], minutes: float | None
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
+    """The competition and its models as params.yaml wants them, the portfolio laid in; and the
+    models left out, each with the reason.
 
-    minutes: total time for all searches and fits; models that would not fit are left out from
-    the end, and searches get a time in place of a number of trials.
+    described: ``competition``, and ``models`` or the name of a ``portfolio``; ``rows`` of training;
+    ``columns``: settings that name columns, by the feature sets' own name.
+    minutes: total time for all fits and searches. Models that would not fit are left out from the
+    end, and each search is cut off after its share of the time.
     """
     competition = copy.deepcopy(dict(described["competition"]))
     models: dict[str, Any] = dict(described.get("models") or {})
@@ -51,35 +75,132 @@ def compose(name: str, described: Mapping[str, Any], minutes: float | None) -> t
         parts = _read(FOLDER / "portfolios" / f"{portfolio}.yaml")
         competition["features"] = {**parts["features"], **competition["features"]}
         models = {**parts["models"], **models}
-    kept = _within(models, minutes, described.get("thousand_rows", 1.0)) if minutes is not None else models
+    for key, body in competition["features"].items():
+        competition["features"][key] = {**body, **described.get("columns", {}).get(body["name"], {})}
+    rows = described.get("rows", 1000)
+    kept, left_out = _usable(models, rows)
+    if minutes is not None:
+        kept = _within(kept, 60 * minutes, rows / 1000, competition["split"].get("folds", 5))
+        left_out |= {key: f"not within {minutes:g} minutes" for key in models if key not in {*kept, *left_out}}
+    if not kept:
+        raise UserError(f"add: {name}: no model is left: {'; '.join(f'{k}: {why}' for k, why in left_out.items())}")
     used = {body["features"] for body in kept.values()}
     competition["features"] = {key: body for key, body in competition["features"].items() if key in used}
     named = {}
     for key, body in kept.items():
-        body = {k: v for k, v in body.items() if k != "seconds"}
+        body = {k: v for k, v in body.items() if k not in PORTFOLIO_KEYS}
         named[f"{name}-{key}"] = {"competition": name, **body}
-    return competition, named
+    return competition, named, left_out
 
 
-def _within(models: Mapping[str, Any], minutes: float, thousand_rows: float) -> dict[str, Any]:
-    """The models whose estimated fits take at most the budget's fitting share; the first always."""
-    budget, kept = 60 * minutes * (1 - TUNING_SHARE), {}
+def _usable(models: Mapping[str, Any], rows: int) -> tuple[dict[str, Any], dict[str, str]]:
+    kept, left_out = {}, {}
     for key, body in models.items():
-        cost = body.get("seconds", 1.0) * max(thousand_rows, 0.5)
-        if kept and cost > budget:
+        if "needs" in body and find_spec(body["needs"]) is None:
+            left_out[key] = f"needs the library {body['needs']}; pip install it"
+        elif rows > body.get("rows_at_most", rows):
+            left_out[key] = f"slow on more than {body['rows_at_most']} rows"
+        else:
+            kept[key] = body
+    return kept, left_out
+
+
+def _within(models: Mapping[str, Any], budget: float, thousand_rows: float, folds: int) -> dict[str, Any]:
+    """The first models, as many as fit into ``budget`` seconds with their searches' share; one at least.
+
+    Each search keeps its number of trials and gets minutes besides: its part of the time left.
+    """
+    from pipeline.training.executors import available_cores
+
+    workers = available_cores()
+    share = 1 - TUNING_SHARE if any("tune" in body for body in models.values()) else 1.0
+    kept: dict[str, Any] = {}
+    left, searches = budget, {}  # searches: seconds of a trial, and of all
+    for key, body in models.items():
+        fold = body.get("seconds", 1.0) / 5 * thousand_rows
+        trial = fold * ceil(folds / workers)
+        cost = trial + fold + STAGE_SECONDS
+        if kept and budget - left + cost > budget * share:
             break
-        budget -= cost
+        left -= cost
         kept[key] = dict(body)
-    tuned = [body for body in kept.values() if "tune" in body]
-    for body in tuned:
-        share = round(minutes * TUNING_SHARE / len(tuned), 2)
-        body["tune"] = {**{k: v for k, v in body["tune"].items() if k != "trials"}, "minutes": share}
+        if "tune" in body:
+            searches[key] = trial, trial * (body["tune"].get("trials", 20) - 1)
+    total = sum(seconds for _, seconds in searches.values())
+    for key, (trial, seconds) in searches.items():
+        tune = kept[key].pop("tune")
+        granted = left * seconds / total if total else 0.0
+        if granted >= trial:
+            kept[key]["tune"] = {**tune, "minutes": round(granted / 60, 2)}
     return kept
 
 
-def describe(train: pd.DataFrame, test: pd.DataFrame, found: Guess) -> dict[str, Any]:
-    """Which portfolio suits one's own files."""
+def describe(train: pd.DataFrame, test: pd.DataFrame, found: Guess, **facts: Any) -> dict[str, Any]:
+    """Which portfolio suits one's own files, and the settings in it that name columns.
+
+    Adds to the guess what it found of the columns' types, and why.
+    facts: what ``features.schema.settle`` takes besides (``where``, ``missing``).
+    """
+    from pipeline.stages.guess import named_kinds
+
     task = found.task["name"]
-    if not (FOLDER / "portfolios" / f"{task}.yaml").exists():
-        raise UserError(f"add: no portfolio for the task '{task}'")
-    return {"portfolio": task, "thousand_rows": len(train) / 1000}
+    described: dict[str, Any] = {"portfolio": task, "rows": len(train)}
+    known = {found.columns.get("id"), found.columns["target"], *found.columns.get("drop", ())}
+    if task == "classification" and (image := square(train.drop(columns=list(known - {None})))):
+        found.why["features"] = (
+            f"{image['shape'][1]} x {image['shape'][2]} pixels in columns '{image['prefix']}<number>'"
+        )
+        return {**described, "portfolio": "image_classification", "columns": {"image": image}}
+    from pipeline.features.schema import settle
+
+    columns = found.columns
+    schema = settle(train, test, id=columns["id"], target=columns["target"], drop=columns.get("drop", ()), **facts)
+    texts, numbers = schema.names("text"), schema.names("number")
+    words = {name: float(train[name].dropna().astype(str).str.count(r"\S+").mean()) for name in texts}
+    richest = max(texts, key=lambda name: words[name]) if texts else None
+    if task == "translation":
+        if richest is None:
+            raise UserError(f"add: the target '{columns['target']}' is text, and no other column is; give --target")
+        columns["types"] = {richest: "text"}
+        found.why["features"] = f"translates '{richest}'"
+        sides = {"source": richest, "target": columns["target"]}
+        return {**described, "portfolio": "translation", "columns": {"pairs": sides}}
+    if richest is not None and not numbers and len(schema.names("category")) <= FEW_CATEGORIES:
+        if task != "classification":
+            raise UserError(
+                f"add: only the text '{richest}' tells the number '{columns['target']}', which no model does"
+            )
+        columns["types"] = {richest: "text"}
+        others = [column.name for column in schema.columns if column.name != richest]
+        unused = f"; not used: {', '.join(others)}" if others else ""
+        found.why["features"] = f"the text '{richest}', {words[richest]:.0f} words on average{unused}"
+        return {**described, "portfolio": "text_classification", "columns": {"words": {"column": richest}}}
+    as_is = [column.name for column in schema.columns if column.kind == "number" and column.source == "as_is"]
+    if kinds := named_kinds(found, {name: train[name] for name in as_is}):
+        columns["types"] = kinds
+    if not numbers and not schema.names("category"):
+        raise UserError("add: no column is left to predict from; the others are identifiers, constant or missing")
+    if texts:
+        found.why["features"] = f"numbers and categories; free text is not used: {', '.join(texts)}"
+    return described
+
+
+def square(frame: pd.DataFrame) -> dict[str, Any] | None:
+    """``shape``, ``prefix`` and ``scale`` of an image, where the columns are the pixels of a square:
+    named ``<prefix><number>`` without a gap, holding numbers from 0 to 255."""
+    import re
+
+    matches = [re.fullmatch(r"(.*?)(\d+)", str(name)) for name in frame.columns]
+    side = round(len(matches) ** 0.5)
+    if side < LEAST_SIDE or side * side != len(matches) or not all(matches):
+        return None
+    places = sorted(int(match[2]) for match in matches if match)
+    if len({match[1] for match in matches if match}) > 1 or places[-1] - places[0] != len(places) - 1:
+        return None
+    if any(dtype.kind not in "iuf" for dtype in frame.dtypes):
+        return None
+    low, high = float(frame.min().min()), float(frame.max().max())
+    if low < 0 or high > PIXEL_SCALES[-1] or matches[0] is None:
+        return None
+    scale = next(scale for scale in PIXEL_SCALES if high <= scale)
+    return {"shape": [1, side, side], "prefix": matches[0][1], "scale": scale}

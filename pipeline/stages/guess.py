@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +11,15 @@ from pipeline.core.errors import UserError, did_you_mean
 if TYPE_CHECKING:
     import pandas as pd
 
-FEW_CLASSES = 30
+FEW_CLASSES = 20
 """A whole-number target with at most so many levels (and a twentieth of the rows) is a class."""
 LONG_TAIL = 1.0
 """Skewness above which a positive numeric target is trained on its logarithm."""
-CLASS_METRICS = ("accuracy", "balanced_accuracy", "f1", "roc_auc", "log_loss", "matthews")
-PROBABILITY_METRICS = ("roc_auc", "log_loss")
+SEVERAL_WORDS = 1.5
+"""Mean words of a target whose texts are written anew for each row, not chosen from a list."""
 LOG_METRICS = ("log_rmse", "rmsle")
+MISSING_MARKS = ("?", "-", "nan", "NaN", "na", "n/a", "N/A", "#N/A", "<NA>", "null", "NULL", "Null")
+"""Marks that mean a missing value where all else in a column is numbers ("None" may be a level)."""
 
 
 @dataclass
@@ -28,6 +31,7 @@ class Guess:
     metric: str = ""
     submission: str = ""
     split: dict[str, Any] = field(default_factory=dict)
+    blend: dict[str, Any] = field(default_factory=lambda: {"name": "greedy"})
     why: dict[str, str] = field(default_factory=dict)
 
 
@@ -42,43 +46,91 @@ def guess(
 ) -> Guess:
     """Guess what is not said. Raises UserError where nothing can be guessed, saying what to give."""
     found = Guess()
+    suits = _tasks_of(metric)
     found.columns["id"] = _id(train, test, sample, id, found.why)
     found.columns["target"] = _target(train, test, sample, found.columns["id"], target, found.why)
+    if extra := [n for n in train.columns if n not in test.columns and n not in found.columns.values()]:
+        found.columns["drop"] = extra
+        found.why["columns.drop"] = "in train, not in test, and not the target"
+    answers = None if sample is None else sample.drop(columns=found.columns["id"] or [], errors="ignore")
     values = train[found.columns["target"]].dropna()
-    is_class = _is_class(values, metric, found.why)
-    if is_class:
+    if values.empty:
+        raise UserError(f"target: column '{found.columns['target']}' is missing in every training row; give --target")
+    task = _task(values, answers, suits, found.why)
+    found.split = {"name": "shuffled", "folds": 5, "seed": 0}
+    found.submission = "values"
+    if task == "classification":
         found.task = {"name": "classification"}
-        found.split = {"name": "stratified", "folds": 5, "seed": 0}
-        found.submission = _class_submission(sample, metric, found.why)
-        found.metric = metric or ("log_loss" if found.submission == "probabilities" else "accuracy")
-        if metric is None:
-            found.why["metric"] = f"the submission wants {found.submission}"
+        found.split["name"] = "stratified"
+        found.submission = _class_submission(values, answers, metric, found.why)
+        guessed_metric = "log_loss" if found.submission == "probabilities" else "accuracy"
+        because = f"the submission wants {found.submission}"
+    elif task == "translation":
+        found.task, found.blend = {"name": "translation"}, {"name": "best"}
+        found.split["folds"] = 3
+        guessed_metric, because = "bleu", "texts are predicted"
     else:
-        found.task = {"name": "regression", "target": _transform(values, metric, found.why)}
-        found.split = {"name": "shuffled", "folds": 5, "seed": 0}
-        found.submission = "values"
-        found.metric = metric or ("log_rmse" if found.task["target"] == "log" and values.min() >= 1 else "rmse")
-        if metric is None:
-            found.why["metric"] = f"numeric target, trained as {found.task['target']}"
+        numbers = _numbers(values)
+        found.task = {"name": "regression", "target": _transform(numbers, metric, found.why)}
+        log = found.task["target"] == "log" and float(numbers.min()) >= 1
+        guessed_metric = "log_rmse" if log else "rmse"
+        because = f"a number, trained as {found.task['target']}"
+    found.metric = metric or guessed_metric
+    if metric is None:
+        found.why["metric"] = f"{because}; if the competition scores otherwise, change it"
+    found.why["split"] = "no groups and no time were named"
     return found
+
+
+def missing_marks(train: pd.DataFrame) -> dict[str, list[str]]:
+    """Marks of ``MISSING_MARKS`` to the columns where they stand among numbers alone."""
+    import pandas as pd
+
+    found: dict[str, list[str]] = {}
+    for name in train.columns:
+        if pd.api.types.is_numeric_dtype(train[name].dtype):
+            continue
+        distinct = pd.Series(train[name].dropna().unique())
+        number = pd.to_numeric(distinct, errors="coerce")
+        odd = distinct[number.isna()].tolist()
+        if len(odd) < len(distinct) - 1 and all(str(mark).strip() in MISSING_MARKS for mark in odd):
+            for mark in odd:
+                found.setdefault(str(mark), []).append(str(name))
+    return found
+
+
+def _tasks_of(metric: str | None) -> tuple[str, ...]:
+    """The tasks a given metric suits; none given suits all."""
+    from pipeline.metrics import metrics
+
+    if metric is None:
+        return ()
+    if metric not in metrics:
+        raise UserError(f"--metric: no metric '{metric}'{did_you_mean(metric, metrics)}")
+    suits: tuple[str, ...] = getattr(metrics.get(metric), "tasks", ())
+    if metric == "file" or not {"regression", "classification", "translation"} & set(suits):
+        raise UserError(f"--metric: '{metric}' needs settings of its own; add without it and write it into params.yaml")
+    return suits
 
 
 def _id(
     train: pd.DataFrame, test: pd.DataFrame, sample: pd.DataFrame | None, given: str | None, why: dict[str, str]
 ) -> str | None:
     if given is not None:
-        if given not in test.columns:
-            raise UserError(f"--id: no column '{given}' in the test file{did_you_mean(given, map(str, test.columns))}")
+        for frame, name in ((train, "train"), (test, "test")):
+            if given not in frame.columns:
+                hint = did_you_mean(given, map(str, frame.columns))
+                raise UserError(f"--id: no column '{given}' in the {name} file{hint}")
         return given
-    if sample is not None and sample.columns[0] in test.columns:
+    if sample is not None and sample.columns[0] in test.columns and sample.columns[0] in train.columns:
         why["columns.id"] = "first column of the sample submission"
         return str(sample.columns[0])
     for name in map(str, test.columns):
-        unique = train.get(name) is not None and train[name].is_unique and test[name].is_unique
+        unique = name in train.columns and train[name].is_unique and test[name].is_unique
         if unique and name.lower().rstrip("0123456789").endswith("id"):
             why["columns.id"] = "its name ends with id, and its values are unique"
             return name
-    why["columns.id"] = "none found"
+    why["columns.id"] = "none found; the test rows' order is theirs in the submission"
     return None
 
 
@@ -95,59 +147,138 @@ def _target(
             hint = did_you_mean(given, map(str, train.columns))
             raise UserError(f"--target: no column '{given}' in the train file{hint}")
         return given
-    only = [str(name) for name in train.columns if name not in test.columns]
-    named = [name for name in only if sample is not None and name in sample.columns and name != id]
+    only = [str(name) for name in train.columns if name not in test.columns and name != id]
+    answers = [] if sample is None else [str(name) for name in sample.columns if name != id]
+    named = [name for name in answers if name in train.columns]
     if len(named) == 1:
-        why["columns.target"] = "in train and sample submission, not in test"
+        where = "not in test" if named[0] in only else "and in test"
+        why["columns.target"] = f"in train and sample submission, {where}"
         return named[0]
     if len(only) == 1:
         why["columns.target"] = "in train, not in test"
         return only[0]
+    if len(answers) > 1 and (classed := [name for name in only if _names_columns(train[name], answers)]):
+        why["columns.target"] = "its classes are the sample submission's columns"
+        return classed[0]
     raise UserError(
         f"target: cannot be guessed, columns in train and not in test: {', '.join(only) or 'none'}; give --target"
     )
 
 
-def _is_class(values: pd.Series, metric: str | None, why: dict[str, str]) -> bool:
+def _names_columns(values: pd.Series, columns: list[str]) -> bool:
+    """Whether each level is a column, by its name or its ending (``Status_C``)."""
+    levels = [str(level).casefold() for level in values.dropna().unique()[: len(columns) + 1]]
+    folded = [column.casefold() for column in columns]
+    return bool(levels) and all(any(c == one or c.endswith(("_" + one, " " + one)) for c in folded) for one in levels)
+
+
+def _numbers(values: pd.Series) -> pd.Series:
+    """Float64, NaN where a value is no number ('1,234' and '$5' are numbers)."""
     import pandas as pd
 
-    if metric in CLASS_METRICS:
-        why["task"] = f"the metric {metric} is for classes"
-        return True
-    if pd.api.types.is_bool_dtype(values) or not pd.api.types.is_numeric_dtype(values):
-        why["task"] = "the target is not a number"
-        return True
-    levels = values.nunique()
-    whole = bool((values % 1 == 0).all())
-    if metric is None and whole and (levels == 2 or levels <= min(FEW_CLASSES, len(values) / 20)):
+    from pipeline.features.values import numbers
+
+    read, bad = numbers(values, ())
+    return pd.Series(read, index=values.index).mask(bad)
+
+
+def _task(values: pd.Series, answers: pd.DataFrame | None, suits: tuple[str, ...], why: dict[str, str]) -> str:
+    numbers = _numbers(values)
+    is_number, levels = bool(numbers.notna().all()), values.nunique()
+    fewer = levels <= min(FEW_CLASSES, len(values) / 20)
+    whole = is_number and bool((numbers % 1 == 0).all())
+    for task in ("classification", "regression", "translation"):
+        if suits and task in suits and (len(suits) == 1 or (whole and fewer) == (task == "classification")):
+            why["task"] = f"the metric is for {task}"
+            if task == "regression" and not is_number:
+                first = values[numbers.isna()].iloc[0]
+                raise UserError(f"--metric: it is for numbers, and the target '{values.name}' holds {first!r}")
+            return task
+    if not is_number:
+        if levels <= max(FEW_CLASSES, len(values) / 2):
+            why["task"] = f"the target is not a number, it has {levels} levels"
+            return "classification"
+        if values.astype(str).str.count(r"\S+").mean() < SEVERAL_WORDS:
+            raise UserError(
+                f"target: column '{values.name}' has {levels} different texts in {len(values)} rows, too many for "
+                "classes; give --target"
+            )
+        why["task"] = f"the target is text, {levels} different in {len(values)} rows"
+        return "translation"
+    if whole and (levels == 2 or fewer) and not _fractions_beyond_one(answers):
         why["task"] = f"the target has {levels} whole-number levels"
-        return True
-    why["task"] = "the target is a number" if metric is None else f"the target is a number, the metric {metric}"
-    return False
+        return "classification"
+    why["task"] = f"the target is a number with {levels} levels"
+    return "regression"
 
 
-def _class_submission(sample: pd.DataFrame | None, metric: str | None, why: dict[str, str]) -> str:
+def _fractions_beyond_one(answers: pd.DataFrame | None) -> bool:
+    """Whether the sample submission holds numbers that are neither classes nor probabilities."""
     import pandas as pd
 
-    if metric in PROBABILITY_METRICS:
+    if answers is None or answers.shape[1] != 1:
+        return False
+    column = answers.iloc[:, 0]
+    if not pd.api.types.is_float_dtype(column):
+        return False
+    return bool((column % 1 != 0).any()) and not column.dropna().between(0, 1).all()
+
+
+def _class_submission(values: pd.Series, answers: pd.DataFrame | None, metric: str | None, why: dict[str, str]) -> str:
+    import pandas as pd
+
+    from pipeline.metrics import metrics
+
+    if metric is not None and getattr(metrics.get(metric), "needs_probabilities", False):
         why["submission"] = f"the metric {metric} is of probabilities"
         return "probabilities"
-    if sample is None:
+    if answers is None:
+        why["submission"] = "there is no sample submission"
         return "classes"
-    if sample.shape[1] > 2:
+    if answers.shape[1] > 1:
         why["submission"] = "the sample submission has a column for each class"
         return "probabilities"
-    values = sample.iloc[:, -1]
-    if pd.api.types.is_float_dtype(values) and bool((values % 1 != 0).any()):
+    column = answers.iloc[:, 0].dropna()
+    if pd.api.types.is_float_dtype(column) and bool((column % 1 != 0).any()):
         why["submission"] = "the sample submission holds fractions"
+        return "probabilities"
+    if pd.api.types.is_numeric_dtype(column) and values.nunique() == 2 and not _spelled_as(values, column):
+        why["submission"] = "the sample submission holds numbers, and the classes are none"
         return "probabilities"
     why["submission"] = "the sample submission holds classes"
     return "classes"
 
 
+def _spelled_as(values: pd.Series, column: pd.Series) -> bool:
+    """Whether the sample's numbers are the classes, or truths standing for them."""
+    levels = {str(level).casefold() for level in values.unique()}
+    if _numbers(values).notna().all() or levels <= {"true", "false"}:
+        return True
+    return {str(level).casefold() for level in column.unique()} <= levels
+
+
 def _transform(values: pd.Series, metric: str | None, why: dict[str, str]) -> str:
-    if metric in LOG_METRICS or (metric is None and values.min() > 0 and float(values.skew()) > LONG_TAIL):
-        transform = "log" if values.min() > 0 else "log1p" if values.min() >= 0 else "none"
-        why["task.target"] = f"the metric {metric}" if metric else "positive, with a long tail"
-        return transform
+    least: float = values.min()
+    skew: Any = values.skew()
+    if metric in LOG_METRICS:
+        why["task.target"] = f"the metric {metric} compares logarithms"
+        return "none" if least < 0 else "log" if least > 0 and metric == "log_rmse" else "log1p"
+    if metric is None and least > 0 and skew > LONG_TAIL:
+        why["task.target"] = f"all positive, with a long tail (skewness {skew:.1f})"
+        return "log"
+    why["task.target"] = "no long tail of positive numbers"
     return "standardise"
+
+
+def named_kinds(found: Guess, numbers: Mapping[str, pd.Series]) -> dict[str, str]:
+    """Number columns that are codes of a kind by their name (``MSSubClass``, ``zip_code``) -> category."""
+    endings = ("class", "code", "type", "category", "zip", "zipcode", "postcode")
+    kinds = {}
+    for name, series in numbers.items():
+        plain = "".join(letter for letter in name.lower() if letter.isalpha())
+        values = series.dropna()
+        if plain.endswith(endings) and 2 < values.nunique() <= len(values) / 20 and bool((values % 1 == 0).all()):
+            kinds[name] = "category"
+    if kinds:
+        found.why["columns.types"] = f"whole numbers that name a kind: {', '.join(kinds)}"
+    return kinds

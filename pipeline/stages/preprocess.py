@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +21,12 @@ if TYPE_CHECKING:
 
 def run(config: Config, name: str) -> None:
     competition, paths = config.competition(name), CompetitionPaths(name)
-    schema, train, test = _typed_rows(competition, paths)
-    train[FOLD] = competition.split.assign(
-        train, competition.columns, task_is_class=competition.task.target_kind == "class"
-    )
+    schema, train, test, train_file = _typed_rows(competition, paths)
+    with _in_file(train_file):
+        competition.task.fit_target(train[schema.target], schema)  # refuses what its transform cannot take
+        train[FOLD] = competition.split.assign(
+            train, competition.columns, task_is_class=competition.task.target_kind == "class"
+        )
     with whole_folder(paths.features) as features, whole_folder(paths.rows) as rows:
         for set_name in competition.features:
             _fit_encoders(competition, set_name, schema, train, test, features / set_name)
@@ -40,8 +44,10 @@ def run(config: Config, name: str) -> None:
         write_json(paths.schema, schema.to_json())
 
 
-def _typed_rows(competition: CompetitionConfig, paths: CompetitionPaths) -> tuple[Schema, pd.DataFrame, pd.DataFrame]:
-    """Read, check, settle the types once, and apply them to both files."""
+def _typed_rows(
+    competition: CompetitionConfig, paths: CompetitionPaths
+) -> tuple[Schema, pd.DataFrame, pd.DataFrame, str]:
+    """Read, check, settle the types once, and apply them to both files; the training file's name last."""
     from pipeline.features.raw_checks import check_raw
     from pipeline.features.schema import apply, check, settle
     from pipeline.sources.tables import find_table, read_table
@@ -52,7 +58,7 @@ def _typed_rows(competition: CompetitionConfig, paths: CompetitionPaths) -> tupl
         path = find_table(paths.raw, stem)
         if path is None:
             raise UserError(f"{paths.raw.name}: no {stem} file; the source '{source.name}' brought none")
-        return read_table(path, missing=source.missing, encoding=getattr(source, "encoding", "utf-8")), path.name
+        return read_table(path, missing=source.missing), path.name  # ``fetch`` wrote it in UTF-8
 
     (train_raw, train_file), (test_raw, test_file) = read("train"), read("test")
     facts: dict[str, Any] = {
@@ -71,7 +77,16 @@ def _typed_rows(competition: CompetitionConfig, paths: CompetitionPaths) -> tupl
     test = apply(schema, test_raw, training=False, where=test_file)
     check(schema, train, train_file)
     check(schema, test, test_file)
-    return schema, train, test
+    return schema, train, test, train_file
+
+
+@contextmanager
+def _in_file(name: str) -> Iterator[None]:
+    """Faults of the rows told with the file they stand in."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from None
 
 
 def _fit_encoders(

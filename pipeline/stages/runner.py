@@ -14,15 +14,18 @@ LOCK_WAIT = 10.0
 """Seconds to wait for a dying stage of a `dvc repro` that was killed."""
 
 
-def run_stage(stage: str, name: str) -> None:
-    """Run ``stage`` for a competition or model ``name``; raises UserError for the user's faults."""
+def run_stage(stage: str, name: str | None = None) -> None:
+    """Run ``stage`` for a competition or model ``name``; raises UserError for the user's faults.
+
+    Without a name it is that of DVC's stage: the shell that DVC starts never sees it.
+    """
     from pipeline.core.config import Execution
     from pipeline.core.params import read_params
     from pipeline.core.process import die_with_parent
     from pipeline.core.registry import build_settings
     from pipeline.core.seeds import fix_threads
 
-    check_name(name, stage)
+    name = check_name(_name_from_dvc(stage) if name is None else name, stage)
     if "DVC_STAGE" in os.environ:
         die_with_parent()
     raw = read_params(project_root() / "params.yaml")
@@ -35,3 +38,11 @@ def run_stage(stage: str, name: str) -> None:
         from pipeline.stages.project import load_project
 
         module.run(load_project(), name)
+
+
+def _name_from_dvc(stage: str) -> str:
+    """``lines-ridge`` where DVC_STAGE is ``train@lines-ridge``, or ``../dvc.yaml:train@lines-ridge``."""
+    address = os.environ.get("DVC_STAGE", "")
+    if f"{stage}@" not in address:
+        raise UserError(f"{stage}: needs a name from params.yaml, such as `python -m pipeline {stage} NAME`, got none")
+    return address.rpartition(f"{stage}@")[2]

@@ -175,10 +175,10 @@ def test_one_fold_is_refused_with_key_and_value(name):
     [
         ("grouped", Columns(), "needs the setting columns.group"),
         ("grouped", Columns(group="hose"), "no column 'hose'.*did you mean 'house'"),
-        ("grouped", Columns(group="gap"), "1 missing, the first in row 1"),
+        ("grouped", Columns(group="gap"), "1 missing, the first in row 3"),
         ("grouped", Columns(group="two"), "2 groups for 5 folds"),
         ("time_ordered", Columns(), "needs the setting columns.time"),
-        ("time_ordered", Columns(time="word"), "numbers or dates of one form, got 'w' in row 0"),
+        ("time_ordered", Columns(time="word"), "numbers or dates of one form, got 'w' in row 2"),
         ("time_ordered", Columns(time="two"), "2 different times"),
         ("column", Columns(), "needs the setting columns.fold"),
         ("column", Columns(fold="one"), "needs at least two folds"),

@@ -81,8 +81,9 @@ class AttentionDecoder(nn.Module):
         tokens, memory, state = tokens[order], memory.take(order), state[:, order]
         outputs = []
         for step, count in enumerate(alive.tolist()):
-            lanes = slice(count)
-            output, state = self.step(tokens[lanes, step], memory.take(lanes), state[:, lanes].contiguous())
+            if count < len(memory.mask):
+                memory, state = memory.take(slice(count)), state[:, :count].contiguous()  # [count, ...]
+            output, state = self.step(tokens[:count, step], memory, state)
             outputs.append(output)  # [count, hidden]
         scores = self.output(torch.cat(outputs))  # [all words, tokens]
         rows = torch.cat([order[:count] for count in alive.tolist()])  # [all words]

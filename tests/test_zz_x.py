@@ -1,0 +1,3 @@
+def test_x(two_runs):
+    import time
+    print(two_runs[0].root, two_runs[0].output)
