@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from pipeline.core.errors import Faults, UserError, did_you_mean
+from pipeline.core.errors import Faults, UserError, did_you_mean, quoted
 from pipeline.core.params import read_params
 from pipeline.core.paths import check_name, project_root
 from pipeline.core.registry import Registry, build_settings, settings
@@ -192,7 +192,7 @@ def build_config(raw: Mapping[str, Any], shelves: Shelves) -> Config:
 def _mapping(raw: Mapping[str, Any], key: str, check: _Collector) -> Mapping[str, Any]:
     value = raw.get(key)
     if not isinstance(value, Mapping) or not value:
-        check.faults.append(f"{key}: needs a mapping with at least one name, got {value!r}")
+        check.faults.append(f"{key}: needs a mapping with at least one name, got {quoted(value)}")
         return {}
     return value
 
@@ -200,7 +200,7 @@ def _mapping(raw: Mapping[str, Any], key: str, check: _Collector) -> Mapping[str
 def _competition(name: str, raw: Any, shelves: Shelves, check: _Collector) -> CompetitionConfig | None:
     where = f"competitions.{name}"
     if not isinstance(raw, Mapping):
-        check.faults.append(f"{where}: needs a mapping of settings, got {raw!r}")
+        check.faults.append(f"{where}: needs a mapping of settings, got {quoted(raw)}")
         return None
     before = len(check.faults)
     check.unknown_keys(raw, COMPETITION_KEYS, where)
@@ -261,7 +261,7 @@ def _model(
 ) -> ModelConfig | None:
     where = f"models.{name}"
     if not isinstance(raw, Mapping):
-        check.faults.append(f"{where}: needs a mapping of settings, got {raw!r}")
+        check.faults.append(f"{where}: needs a mapping of settings, got {quoted(raw)}")
         return None
     before = len(check.faults)
     check.unknown_keys(raw, MODEL_KEYS, where)
@@ -278,11 +278,11 @@ def _model(
     retrain = check(build_settings, Retrain, raw.get("retrain"), f"{where}.retrain")
     seed = raw.get("seed", 0)
     if not isinstance(seed, int) or isinstance(seed, bool):
-        check.faults.append(f"{where}.seed: needs a whole number, got {seed!r}")
+        check.faults.append(f"{where}.seed: needs a whole number, got {quoted(seed)}")
     competition_name = raw.get("competition")
     if competition_name is not None and competition_name not in raw_competitions:
         hint = did_you_mean(str(competition_name), raw_competitions)
-        check.faults.append(f"{where}.competition: no competition {competition_name!r}{hint}")
+        check.faults.append(f"{where}.competition: no competition {quoted(competition_name)}{hint}")
     competition = competitions.get(competition_name) if isinstance(competition_name, str) else None
     if competition is not None and model is not None:
         check.faults.extend(_pairing(where, raw.get("features"), model, fit, competition))
@@ -310,7 +310,9 @@ def _pairing(where: str, feature_set: Any, model: Any, fit: Any, competition: Co
         faults.append(f"{where}.fit.loss: '{loss}' does not suit the task '{task.name}'; use {', '.join(task.losses)}")
     if feature_set is not None and feature_set not in competition.features:
         hint = did_you_mean(str(feature_set), competition.features)
-        faults.append(f"{where}.features: no feature set {feature_set!r} in competitions.{competition.name}{hint}")
+        faults.append(
+            f"{where}.features: no feature set {quoted(feature_set)} in competitions.{competition.name}{hint}"
+        )
     elif feature_set is not None and not reads(model, competition.features[feature_set]):
         gives = sorted(competition.features[feature_set].gives - LOOP_INPUTS)
         faults.append(

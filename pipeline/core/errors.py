@@ -27,6 +27,14 @@ class Faults(UserError):
         return type(self), (self.faults,)  # so that it comes whole out of a worker process
 
 
+def quoted(value: object, longest: int = 80) -> str:
+    """A value as a message shows it: in one line, cut where it is long."""
+    from reprlib import Repr
+
+    short = Repr(maxlevel=4, maxdict=4, maxlist=6, maxtuple=6, maxstring=longest, maxother=longest)
+    return " ".join(short.repr(value).split())
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A hint such as ``; did you mean 'linear'?``, or the known names when none is near."""
     from difflib import get_close_matches

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.errors import UserError
+from pipeline.core.errors import UserError, quoted
 
 BOOLEAN = "tag:yaml.org,2002:bool"
+DEEPEST = 50
+"""Levels of nesting."""
+MOST = 100_000
+"""Values in the file, each alias counted with all it stands for."""
 
 
 def read_params(path: Path) -> dict[str, Any]:
@@ -39,12 +43,55 @@ def parse_params(text: str, where: str = "params.yaml") -> dict[str, Any]:
     _take_exponents(Loader)
     Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
     try:
+        _check_size(yaml.parse(text, Loader=loader), where)
         value = yaml.load(text, Loader=Loader)
     except yaml.YAMLError as error:
-        raise UserError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from None
+        raise UserError(_not_yaml(error, text, where)) from None
+    except (ValueError, TypeError) as error:  # a date that is none, a list as a key
+        raise UserError(f"{where}: holds a value that cannot be read ({' '.join(str(error).split())[:100]})") from None
     if not isinstance(value, Mapping):
-        raise UserError(f"{where}: needs the keys competitions and models, got {value!r}")
+        got = "nothing" if value is None else quoted(value)
+        raise UserError(f"{where}: needs the keys competitions and models, got {got}")
     return dict(value)
+
+
+def _check_size(events: Iterable[Any], where: str) -> None:
+    """Refuse nesting that is too much for a stack, and aliases of aliases that stand for billions."""
+    import yaml
+
+    sizes, names = [0], [None]  # of the collections that are open: values so far, anchor
+    anchors: dict[Any, int] = {}
+    for event in events:
+        if isinstance(event, yaml.CollectionStartEvent):
+            sizes.append(1)
+            names.append(event.anchor)
+            if len(sizes) > DEEPEST:
+                raise UserError(f"{where} line {event.start_mark.line + 1}: nested more than {DEEPEST} levels deep")
+            continue
+        if isinstance(event, yaml.CollectionEndEvent):
+            size = sizes.pop()
+            anchors[names.pop()] = size
+        elif isinstance(event, yaml.AliasEvent):
+            size = anchors.get(event.anchor, 1)
+        else:
+            size = 1
+        sizes[-1] += size
+        if sizes[-1] > MOST:
+            raise UserError(f"{where} line {event.start_mark.line + 1}: more than {MOST} values, aliases written out")
+
+
+def _not_yaml(error: Any, text: str, where: str) -> str:
+    """One line: the line in the file, and what is wrong there."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    if mark is not None and problem:
+        line, problem = mark.line + 1, " ".join(str(problem).split())
+    else:
+        line = text.count("\n", 0, getattr(error, "position", 0)) + 1
+        problem = str(getattr(error, "reason", error)).partition("\n")[0]
+    lines = text.splitlines()
+    tabs = line <= len(lines) and "\t" in lines[line - 1][: len(lines[line - 1]) - len(lines[line - 1].lstrip())]
+    hint = "; indent with spaces, not with tabs" if tabs else ""
+    return f"{where} line {line}: not valid YAML: {problem}{hint}"
 
 
 def _take_exponents(loader: Any) -> None:
@@ -56,11 +103,13 @@ def _take_exponents(loader: Any) -> None:
 
 
 def _unique_mapping(loader: Any, node: Any) -> dict[Any, Any]:
-    seen: dict[Any, Any] = {}
-    loader.flatten_mapping(node)
-    for key_node, value_node in node.value:
+    own: set[Any] = set()
+    for key_node, _ in node.value:  # before merged keys (<<) come in: those may be written over
         key = loader.construct_object(key_node, deep=True)
-        if key in seen:
-            raise UserError(f"params.yaml: key '{key}' stands twice (line {key_node.start_mark.line + 1})")
-        seen[key] = loader.construct_object(value_node, deep=True)
-    return seen
+        if key in own:
+            raise UserError(f"params.yaml line {key_node.start_mark.line + 1}: the key '{key}' stands twice")
+        own.add(key)
+    loader.flatten_mapping(node)
+    return {
+        loader.construct_object(key, deep=True): loader.construct_object(value, deep=True) for key, value in node.value
+    }

@@ -14,7 +14,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import dataclass_transform
 
-from pipeline.core.errors import Faults, did_you_mean
+from pipeline.core.errors import Faults, did_you_mean, quoted
 
 T = TypeVar("T", bound=type)
 
@@ -67,7 +67,7 @@ class Registry:
         """
         raw = {"name": value} if isinstance(value, str) else value
         if not isinstance(raw, Mapping) or not isinstance(raw.get("name"), str):
-            raise Faults([f"{where}: needs a name of a {self.shelf}, got {value!r}{did_you_mean('', self)}"])
+            raise Faults([f"{where}: needs a name of a {self.shelf}, got {quoted(value)}{did_you_mean('', self)}"])
         name = raw["name"]
         if name not in self._parts:
             raise Faults([f"{where}.name: no {self.shelf} '{name}'{did_you_mean(name, self)}"])
@@ -79,7 +79,7 @@ def build_settings(cls: type, raw: Any, where: str) -> Any:
     if raw is None:
         raw = {}
     if not isinstance(raw, Mapping):
-        raise Faults([f"{where}: needs a mapping of settings, got {raw!r}"])
+        raise Faults([f"{where}: needs a mapping of settings, got {quoted(raw)}"])
     try:
         return TypeAdapter(cls).validate_python(dict(raw))
     except ValidationError as error:
@@ -95,7 +95,7 @@ def _fault(cls: type, detail: Any, where: str) -> str:
     if detail["type"] in ("missing", "missing_argument", "missing_keyword_only_argument"):
         return f"{key}: is needed and missing"
     message = str(detail["msg"]).removeprefix("Value error, ")
-    return f"{key}: {message[0].lower()}{message[1:]}, got {detail['input']!r}"
+    return f"{key}: {message[0].lower()}{message[1:]}, got {quoted(detail['input'])}"
 
 
 class PartOf:

@@ -128,7 +128,7 @@ def _curves(figure: Figure, data: Mapping[str, Any]) -> None:
         axes = panels.pop(0)
         axes.set_title("Loss")
         for key, colour, label in (("train_loss", BLUE, "training"), ("valid_loss", VERMILION, "validation")):
-            _lines(axes, [fold.get(key, ()) for fold in folds], colour, label)
+            _lines(axes, folds, key, colour, label)
         values = [v for key in losses for fold in folds for v in fold.get(key, ()) if v is not None]
         if min(values) > 0 and max(values) / min(values) > 50:
             axes.set_yscale("log")
@@ -138,26 +138,34 @@ def _curves(figure: Figure, data: Mapping[str, Any]) -> None:
     if score:
         axes = panels.pop(0)
         axes.set_title(f"Validation {data.get('metric', 'score')}")
-        _lines(axes, [fold.get("valid_score", ()) for fold in folds], VERMILION, "validation")
+        _lines(axes, folds, "valid_score", VERMILION, "validation")
+
+
+ITERATION = "iteration"
 
 
 def _has(folds: Sequence[Mapping[str, Any]], key: str) -> bool:
     return any(len(fold.get(key, ())) for fold in folds)
 
 
-def _lines(axes: Axes, folds: Sequence[Sequence[float]], colour: str, label: str) -> None:
-    """A thin line a fold, a strong one for their mean over the epochs that all folds have."""
+def _lines(axes: Axes, folds: Sequence[Mapping[str, Any]], key: str, colour: str, label: str) -> None:
+    """A thin line a fold, a strong one for their mean up to where the shortest fold ends."""
+    import numpy as np
     from matplotlib.ticker import MaxNLocator
 
-    folds = [[math.nan if v is None else float(v) for v in fold] for fold in folds if len(fold)]
-    if not folds:
-        return
+    lines = []
     for fold in folds:
-        axes.plot(range(1, len(fold) + 1), fold, color=colour, alpha=0.3, linewidth=0.9)
-    shortest = min(map(len, folds))
-    mean = [sum(fold[i] for fold in folds) / len(folds) for i in range(shortest)]
-    axes.plot(range(1, shortest + 1), mean, color=colour, label=label, marker="o" if shortest == 1 else None)
-    axes.set_xlabel("epoch")
+        if heights := [math.nan if v is None else float(v) for v in fold.get(key, ())]:
+            # Long boosting curves come thinned, with the iteration of each point.
+            lines.append((list(fold.get(ITERATION, range(1, len(heights) + 1))), heights))
+    if not lines:
+        return
+    for places, heights in lines:
+        axes.plot(places, heights, color=colour, alpha=0.3, linewidth=0.9)
+    grid = min((places for places, _ in lines), key=lambda places: places[-1])
+    mean = np.mean([np.interp(grid, places, heights) for places, heights in lines], axis=0)
+    axes.plot(grid, mean, color=colour, label=label, marker="o" if len(grid) == 1 else None)
+    axes.set_xlabel(ITERATION if _has(folds, ITERATION) else "epoch")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
 
 

@@ -2,42 +2,48 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from pipeline.core.config import CompetitionConfig, Config
 from pipeline.core.files import read_json
-from pipeline.core.paths import CompetitionPaths, ModelPaths
+from pipeline.core.paths import CompetitionPaths, ModelPaths, project_root
 from pipeline.stages.project import load_project
 from pipeline.stages.score import solution_score
 
 
 def run(name: str | None) -> None:
-    from rich.console import Console
-
     config = load_project()
-    console = Console()
     for competition in [config.competition(name)] if name else config.competitions.values():
-        console.print(_table(config, competition))
         paths = CompetitionPaths(competition.name)
-        console.print(f"submission: {paths.submission.relative_to(paths.root.parents[1])}")
-        console.print(f"report:     {(paths.report / 'index.html').relative_to(paths.root.parents[1])}")
-    console.print("every run, fold and trial: python -m pipeline ui")
+        rows = leaderboard_rows(config, competition)
+        lines = [
+            "",
+            f"{competition.name}: {competition.metric.name}, "
+            f"{'higher' if competition.metric.higher_is_better else 'lower'} is better",
+            *_table(rows),
+            f"submission: {paths.submission.relative_to(project_root())}",
+            f"report:     {(paths.report / 'index.html').relative_to(project_root())}",
+        ]
+        sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.write("every run, fold and trial: python -m pipeline ui\n")
 
 
-def _table(config: Config, competition: CompetitionConfig):
-    from rich.table import Table
-
-    rows = leaderboard_rows(config, competition)
-    better = "higher" if competition.metric.higher_is_better else "lower"
-    tested = any(row["test"] is not None for row in rows)
-    table = Table(title=f"{competition.name}: {competition.metric.name}, {better} is better", title_justify="left")
-    for column in ("model", "features", "train", "validation", "spread", *(["test"] if tested else [])):
-        table.add_column(column, justify="left" if column in ("model", "features") else "right")
+def _table(rows: list[dict[str, Any]]) -> list[str]:
+    """Aligned text, as wide as it needs; it goes to terminals, logs and pipes alike."""
+    heads = {"train": "train", "valid": "validation", "spread": "± folds", "weight": "weight", "test": "test"}
+    shown = [key for key in heads if any(row[key] is not None for row in rows)]
+    cells = [["model", "features", "trials", *(heads[key] for key in shown)]]
     for row in rows:
-        numbers = [row["train"], row["valid"], row["spread"], *([row["test"]] if tested else [])]
-        cells = ["" if value is None else f"{value:.5g}" for value in numbers]
-        table.add_row(row["model"], row["features"], *cells, style="bold" if row["model"] == "blend" else "")
-    return table
+        numbers = ["" if row[key] is None else f"{row[key]:.5f}"[:9] for key in shown]
+        cells.append([row["model"], row["features"], "" if row["trials"] is None else str(row["trials"]), *numbers])
+    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
+    lines = []
+    for line in cells:
+        text = [cell.ljust(width) if i < 2 else cell.rjust(width) for i, (cell, width) in enumerate(zip(line, widths))]
+        lines.append("  ".join(text).rstrip())
+    lines.insert(1, "-" * max(map(len, lines)))
+    return lines
 
 
 def leaderboard_rows(config: Config, competition: CompetitionConfig) -> list[dict[str, Any]]:

@@ -116,11 +116,14 @@ class Run:
     def curves(self, curves: Mapping[str, Sequence[float]]) -> None:
         """One value an epoch each, as metrics with the epoch (from 1) as step.
 
+        A curve named ``iteration`` is no metric: it gives the steps of the others.
         Long ones are thinned evenly to ``CURVE_POINTS``, their first and last values kept.
         """
+        steps = curves.get("iteration")
         points = [
-            [key, _number(values[index]), index + 1]
+            [key, _number(values[index]), index + 1 if steps is None else int(steps[index])]
             for key, values in curves.items()
+            if key != "iteration"
             for index in _thinned(len(values), CURVE_POINTS)
         ]
         self._record("metrics", {"points": points})

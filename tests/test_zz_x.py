@@ -1,3 +1,0 @@
-def test_x(two_runs):
-    import time
-    print(two_runs[0].root, two_runs[0].output)
