@@ -6,6 +6,7 @@ Each job runs with a fixed number of threads and its own seed, so both give the 
 from __future__ import annotations
 
 import atexit
+import importlib
 import multiprocessing
 import os
 import pickle
@@ -13,7 +14,8 @@ import signal
 import sys
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.pool import ExceptionWithTraceback  # type: ignore[attr-defined]
@@ -100,7 +102,8 @@ class Processes:
                     process.join()
                     _forget(running, connection)
                     if answer is not None:
-                        answers[number] = answer
+                        answers[number] = answer[:2]
+                        _load(answer[2])
                     elif attempts[number] < ATTEMPTS:
                         waiting.appendleft(number)
                     else:
@@ -146,7 +149,18 @@ def _forget(running: dict[Connection, tuple[int, BaseProcess]], connection: Conn
     connection.close()
 
 
-def _receive(connection: Connection) -> tuple[str, Any] | None:
+def _load(modules: Sequence[str]) -> None:
+    """Import what a job had to import, so that the next process is forked with it loaded.
+
+    Libraries import parts of themselves at work; without this each of a study's fits would pay
+    for that anew (half a second and more).
+    """
+    for name in modules:
+        with suppress(ImportError):  # some modules exist only once others have made them
+            importlib.import_module(name)
+
+
+def _receive(connection: Connection) -> tuple[str, Any, Sequence[str]] | None:
     """The process's answer; None where it died before it had given it whole."""
     try:
         return connection.recv()
@@ -164,11 +178,13 @@ def _work(
     die_with_parent()
     if os.getppid() != parent:  # it died before we could ask to die with it
         os._exit(1)
+    loaded = set(sys.modules)
     try:
         _prepare(number, threads)
-        connection.send(("result", function(job)))
+        answer = ("result", function(job))
+        connection.send((*answer, [name for name in sys.modules if name not in loaded]))
     except BaseException as error:
-        connection.send(("error", _portable(error)))
+        connection.send(("error", _portable(error), []))
 
 
 def _prepare(number: int, threads: int) -> None:
