@@ -14,11 +14,12 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 repro: $(VENV)/installed  ## Run every stage that needs it, then print the table of models.
+	$(BIN)/python -m pipeline check
 	$(BIN)/dvc repro
 	$(BIN)/python -m pipeline leaderboard
 
 test: $(VENV)/installed  ## Run the tests.
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 check: $(VENV)/installed  ## Style, types, and the direction of imports.
 	$(BIN)/ruff check .

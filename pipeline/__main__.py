@@ -20,11 +20,14 @@ app = typer.Typer(
 kaggle_app = typer.Typer(help="What talks to Kaggle on your behalf.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(kaggle_app, name="kaggle")
 
-CompetitionName = Annotated[str, typer.Argument(help="A competition in params.yaml.")]
+CompetitionName = Annotated[str, typer.Argument(metavar="NAME", help="A competition in params.yaml.")]
 CompetitionOfStage = Annotated[
-    str | None, typer.Argument(help="A competition in params.yaml; under `dvc repro` the stage's own.")
+    str | None,
+    typer.Argument(metavar="[NAME]", help="A competition in params.yaml; under `dvc repro` the stage's own."),
 ]
-ModelOfStage = Annotated[str | None, typer.Argument(help="A model in params.yaml; under `dvc repro` the stage's own.")]
+ModelOfStage = Annotated[
+    str | None, typer.Argument(metavar="[NAME]", help="A model in params.yaml; under `dvc repro` the stage's own.")
+]
 
 
 def _stage(stage: str, name: str | None) -> None:
@@ -59,19 +62,19 @@ def tune(name: ModelOfStage = None) -> None:
 
 @app.command()
 def retrain(name: ModelOfStage = None) -> None:
-    """Fit the tuned model on all training rows and predict the test rows."""
+    """Fit the tuned model on all rows, predict the test rows."""
     _stage("retrain", name)
 
 
 @app.command()
 def blend(name: CompetitionOfStage = None) -> None:
-    """Choose the models' weights from their out-of-fold predictions."""
+    """Weigh the models by their out-of-fold predictions."""
     _stage("blend", name)
 
 
 @app.command()
 def submit(name: CompetitionOfStage = None) -> None:
-    """Write the blended submission, checked against the sample submission."""
+    """Write submission.csv, checked against the sample."""
     _stage("submit", name)
 
 
@@ -83,7 +86,7 @@ def report(name: CompetitionOfStage = None) -> None:
 
 @app.command()
 def add(
-    name: Annotated[str, typer.Argument(help="A gallery entry, or a name for your own competition.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A gallery entry, or a name for your own competition.")],
     source: Annotated[
         str | None, typer.Option("--from", help="Folder or zip of the competition's files, or kaggle:SLUG.")
     ] = None,
@@ -92,7 +95,11 @@ def add(
     metric: Annotated[str | None, typer.Option(help="Metric; guessed when not given.")] = None,
     minutes: Annotated[float | None, typer.Option(min=0.1, help="Time to spend on training and tuning.")] = None,
 ) -> None:
-    """Put a competition with a sensible set of models into params.yaml."""
+    """Put a competition and its models into params.yaml.
+
+    NAME is an entry of the gallery, or any name for files of your own. Of those it guesses what is
+    not said (columns, task, metric, what the submission wants), tells it, and keeps it in the file.
+    """
     from pipeline.stages.add import run
 
     run(name, source=source, target=target, id=id, metric=metric, minutes=minutes)
@@ -123,7 +130,9 @@ def predict(
 
 
 @app.command()
-def leaderboard(name: Annotated[str | None, typer.Argument(help="One competition; default: all.")] = None) -> None:
+def leaderboard(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One competition; default: all.")] = None,
+) -> None:
     """Print the table of models, and where the submission lies."""
     from pipeline.stages.leaderboard import run
 
@@ -140,11 +149,13 @@ def check() -> None:
 
 
 @app.command()
-def track(background: Annotated[bool, typer.Option(hidden=True)] = False) -> None:
+def track(
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for a server that does not answer.")] = 30.0,
+) -> None:
     """Send waiting records to MLflow."""
     from pipeline.stages.track import run
 
-    run(background=background)
+    run(wait=wait)
 
 
 @app.command()
@@ -185,7 +196,7 @@ def main() -> None:
 def _users_to_mend(error: OSError) -> bool:
     import errno
 
-    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,12 @@ class Project:
     @property
     def environment(self) -> dict[str, str]:
         scripts = str(Path(sys.executable).parent)
-        return {**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1", **self.extra}
+        return {
+            **os.environ,
+            "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
+            "DVC_NO_ANALYTICS": "1",
+            **self.extra,
+        }
 
     def params(self, params: dict) -> None:
         (self.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
@@ -77,7 +82,6 @@ class Project:
     def data(self, *parts: str) -> Path:
         return self.root.joinpath("data", *parts)
 
-
     def copy(self, root: Path) -> Project:
         """The project as it lies, without what Podium and DVC's run cache remember of earlier runs."""
         forget = shutil.ignore_patterns("__pycache__", ".podium", "runs")
@@ -99,7 +103,9 @@ def make_project(root: Path, **environment: str) -> Project:
     project = Project(root, **environment)
     project.run("dvc", "init", "--no-scm", "-q")
     shutil.copyfile(ROOT / ".dvc" / "config", root / ".dvc" / "config")
-    (root / ".dvc" / "config").write_text("[core]\n    no_scm = true\n    analytics = false\n    check_update = false\n")
+    (root / ".dvc" / "config").write_text(
+        "[core]\n    no_scm = true\n    analytics = false\n    check_update = false\n"
+    )
     return project
 
 
@@ -111,7 +117,14 @@ def project(tmp_path: Path) -> Project:
 def small_competition(rows: int = 400, test_rows: int = 100, **changes) -> dict:
     """Synthetic linear data, quick to run through every stage."""
     return {
-        "source": {"name": "synthetic", "task": "linear", "rows": rows, "test_rows": test_rows, "features": 5, "seed": 1},
+        "source": {
+            "name": "synthetic",
+            "task": "linear",
+            "rows": rows,
+            "test_rows": test_rows,
+            "features": 5,
+            "seed": 1,
+        },
         "columns": {"id": "id", "target": "y"},
         "task": "regression",
         "metric": "rmse",
@@ -146,24 +159,24 @@ def three_models() -> dict:
 def two_runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Project]:
     """``three_models`` through every stage, in two folders side by side.
 
-    The first is tracked to a server that is down. The second is not tracked, and ``tracer/``
-    notes in its ``trace/`` what each stage imports, executes and reads.
+    The first is tracked, to a server that is down, and ``tracer/`` notes in its ``trace/`` what
+    each stage imports, executes and reads. The second is left alone.
     """
     folder = tmp_path_factory.mktemp("runs")
-    tracked = make_project(folder / "first", PODIUM_TRACKING="on", MLFLOW_TRACKING_URI=f"http://127.0.0.1:{free_port()}")
-    second = folder / "another" / "and longer place"
-    traced = make_project(second, PODIUM_TRACKING="off", PYTHONPATH=str(ROOT / "tests" / "tracer"))
-    (traced.root / "trace").mkdir()
+    tracer, server = str(ROOT / "tests" / "tracer"), f"http://127.0.0.1:{free_port()}"
+    first = make_project(folder / "first", PODIUM_TRACKING="on", MLFLOW_TRACKING_URI=server, PYTHONPATH=tracer)
+    second = make_project(folder / "another" / "and longer place", PODIUM_TRACKING="off")
+    (first.root / "trace").mkdir()
     runs = []
-    for project in (tracked, traced):
+    for project in (first, second):
         project.params(three_models())
         runs.append(project.start("dvc", "repro"))
-    for project, run in zip((tracked, traced), runs):
-        project.output = run.communicate(timeout=280)[0]
+    for project, run in zip((first, second), runs):
+        project.output = run.communicate(timeout=800)[0]
         if run.returncode:
             runs[1].kill()
             pytest.fail(project.output)
-    return tracked, traced
+    return first, second
 
 
 @pytest.fixture(scope="session")

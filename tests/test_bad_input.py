@@ -348,7 +348,7 @@ def test_a_command_that_cannot_work_says_so_in_one_line(bench, arguments, words)
     ("arguments", "words"),
     [
         (["predict", "toy"], ["--in"]),
-        (["score"], ["Missing argument", "name"]),
+        (["score"], ["Missing argument", "NAME"]),
         (["nosuch"], ["nosuch"]),
         (["add", "x", "--minutes", "no"], ["--minutes", "number"]),
     ],

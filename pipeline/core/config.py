@@ -179,7 +179,7 @@ def build_config(raw: Mapping[str, Any], shelves: Shelves) -> Config:
             model := _model(name, body, raw_competitions, competitions, shelves, check)
         ):
             models[name] = model
-    named = {body.get("competition") for body in raw_models.values() if isinstance(body, Mapping)}
+    named = [body.get("competition") for body in raw_models.values() if isinstance(body, Mapping)]
     for name in raw_competitions:
         if name not in named:
             check.faults.append(f"competitions.{name}: has no model; add one under models")
@@ -189,10 +189,10 @@ def build_config(raw: Mapping[str, Any], shelves: Shelves) -> Config:
     return Config(competitions, models, execution)
 
 
-def _mapping(raw: Mapping[str, Any], key: str, check: _Collector) -> Mapping[str, Any]:
+def _mapping(raw: Mapping[str, Any], key: str, check: _Collector, within: str = "") -> Mapping[str, Any]:
     value = raw.get(key)
     if not isinstance(value, Mapping) or not value:
-        check.faults.append(f"{key}: needs a mapping with at least one name, got {quoted(value)}")
+        check.faults.append(f"{within}{key}: needs a mapping with at least one name, got {quoted(value)}")
         return {}
     return value
 
@@ -205,21 +205,22 @@ def _competition(name: str, raw: Any, shelves: Shelves, check: _Collector) -> Co
     before = len(check.faults)
     check.unknown_keys(raw, COMPETITION_KEYS, where)
     for key in REQUIRED_KEYS:
-        if key not in raw:
+        if raw.get(key) is None:
             check.faults.append(f"{where}.{key}: is needed and missing")
 
     def part(registry: Registry, key: str) -> Any:
-        return check(registry.build, raw[key], f"{where}.{key}") if key in raw else None
+        return check(registry.build, raw[key], f"{where}.{key}") if raw.get(key) is not None else None
 
     source, task, metric = part(shelves.sources, "source"), part(shelves.tasks, "task"), part(shelves.metrics, "metric")
     split = part(shelves.splits, "split")
     blend = part(shelves.blends, "blend")
     columns = check(build_settings, Columns, raw.get("columns"), f"{where}.columns")
-    if columns is not None and columns.target is None:
+    if raw.get("columns") is not None and columns is not None and columns.target is None:
         check.faults.append(f"{where}.columns.target: is needed and missing")
     submission = check(_submission, raw.get("submission"), f"{where}.submission")
     features: dict[str, FeatureSet] = {}
-    for set_name, body in _mapping(raw, "features", check).items() if "features" in raw else ():
+    raw_features = _mapping(raw, "features", check, f"{where}.") if raw.get("features") is not None else {}
+    for set_name, body in raw_features.items():
         check(check_name, set_name, f"{where}.features")
         if built := check(shelves.features.build, body, f"{where}.features.{set_name}"):
             features[set_name] = built
@@ -266,9 +267,9 @@ def _model(
     before = len(check.faults)
     check.unknown_keys(raw, MODEL_KEYS, where)
     for key in ("competition", "features", "model"):
-        if key not in raw:
+        if raw.get(key) is None:
             check.faults.append(f"{where}.{key}: is needed and missing")
-    model = check(shelves.models.build, raw["model"], f"{where}.model") if "model" in raw else None
+    model = check(shelves.models.build, raw["model"], f"{where}.model") if raw.get("model") is not None else None
     fit = None
     if model is not None:
         fit = check(build_settings, shelves.learners.get(model.learner), raw.get("fit"), f"{where}.fit")
@@ -280,13 +281,13 @@ def _model(
     if not isinstance(seed, int) or isinstance(seed, bool):
         check.faults.append(f"{where}.seed: needs a whole number, got {quoted(seed)}")
     competition_name = raw.get("competition")
-    if competition_name is not None and competition_name not in raw_competitions:
+    if competition_name is not None and competition_name not in list(raw_competitions):
         hint = did_you_mean(str(competition_name), raw_competitions)
         check.faults.append(f"{where}.competition: no competition {quoted(competition_name)}{hint}")
     competition = competitions.get(competition_name) if isinstance(competition_name, str) else None
     if competition is not None and model is not None:
         check.faults.extend(_pairing(where, raw.get("features"), model, fit, competition))
-    if len(check.faults) > before or competition is None:
+    if len(check.faults) > before or competition is None or model is None or fit is None:
         return None
     built = ModelConfig(name, competition.name, raw["features"], model, fit, tune, retrain, seed, dict(raw))
     if tune is not None:
@@ -308,7 +309,7 @@ def _pairing(where: str, feature_set: Any, model: Any, fit: Any, competition: Co
     loss = getattr(getattr(fit, "loss", None), "name", None)
     if loss is not None and loss not in task.losses:
         faults.append(f"{where}.fit.loss: '{loss}' does not suit the task '{task.name}'; use {', '.join(task.losses)}")
-    if feature_set is not None and feature_set not in competition.features:
+    if feature_set is not None and feature_set not in list(competition.features):
         hint = did_you_mean(str(feature_set), competition.features)
         faults.append(
             f"{where}.features: no feature set {quoted(feature_set)} in competitions.{competition.name}{hint}"
@@ -322,7 +323,7 @@ def _pairing(where: str, feature_set: Any, model: Any, fit: Any, competition: Co
     return faults
 
 
-LOOP_INPUTS = frozenset({"row", "first"})
+LOOP_INPUTS = frozenset({"row", "first", "length"})
 """Inputs for the training loop itself, see ``Encoded``."""
 
 

@@ -31,7 +31,8 @@ def quoted(value: object, longest: int = 80) -> str:
     """A value as a message shows it: in one line, cut where it is long."""
     from reprlib import Repr
 
-    short = Repr(maxlevel=4, maxdict=4, maxlist=6, maxtuple=6, maxstring=longest, maxother=longest)
+    short = Repr()
+    short.maxstring = short.maxother = longest
     return " ".join(short.repr(value).split())
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.core.errors import UserError, quoted
 
 BOOLEAN = "tag:yaml.org,2002:bool"
+MERGE = "tag:yaml.org,2002:merge"
 DEEPEST = 50
 """Levels of nesting."""
 MOST = 100_000
@@ -59,14 +60,15 @@ def _check_size(events: Iterable[Any], where: str) -> None:
     """Refuse nesting that is too much for a stack, and aliases of aliases that stand for billions."""
     import yaml
 
-    sizes, names = [0], [None]  # of the collections that are open: values so far, anchor
+    sizes = [0]  # values so far in each collection that is open
+    names: list[Any] = [None]  # their anchors
     anchors: dict[Any, int] = {}
     for event in events:
         if isinstance(event, yaml.CollectionStartEvent):
             sizes.append(1)
             names.append(event.anchor)
             if len(sizes) > DEEPEST:
-                raise UserError(f"{where} line {event.start_mark.line + 1}: nested more than {DEEPEST} levels deep")
+                raise UserError(f"{where} line {_line(event)}: nested more than {DEEPEST} levels deep")
             continue
         if isinstance(event, yaml.CollectionEndEvent):
             size = sizes.pop()
@@ -77,7 +79,11 @@ def _check_size(events: Iterable[Any], where: str) -> None:
             size = 1
         sizes[-1] += size
         if sizes[-1] > MOST:
-            raise UserError(f"{where} line {event.start_mark.line + 1}: more than {MOST} values, aliases written out")
+            raise UserError(f"{where} line {_line(event)}: more than {MOST} values, aliases written out")
+
+
+def _line(event: Any) -> int:
+    return event.start_mark.line + 1
 
 
 def _not_yaml(error: Any, text: str, where: str) -> str:
@@ -105,6 +111,8 @@ def _take_exponents(loader: Any) -> None:
 def _unique_mapping(loader: Any, node: Any) -> dict[Any, Any]:
     own: set[Any] = set()
     for key_node, _ in node.value:  # before merged keys (<<) come in: those may be written over
+        if key_node.tag == MERGE:
+            continue
         key = loader.construct_object(key_node, deep=True)
         if key in own:
             raise UserError(f"params.yaml line {key_node.start_mark.line + 1}: the key '{key}' stands twice")

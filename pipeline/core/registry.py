@@ -70,7 +70,7 @@ class Registry:
             raise Faults([f"{where}: needs a name of a {self.shelf}, got {quoted(value)}{did_you_mean('', self)}"])
         name = raw["name"]
         if name not in self._parts:
-            raise Faults([f"{where}.name: no {self.shelf} '{name}'{did_you_mean(name, self)}"])
+            raise Faults([f"{where}.name: no {self.shelf} {quoted(name)}{did_you_mean(name, self)}"])
         return build_settings(self._parts[name], {k: v for k, v in raw.items() if k != "name"}, where)
 
 

@@ -25,7 +25,8 @@ class Pairs:
 
     source int64 [rows, source steps], source_mask bool [rows, source steps]; where the rows have
     the target column, labels int64 [rows, steps], ending with the end mark, and decoder_inputs
-    int64 [rows, steps]: the labels one step later, beginning with the begin mark.
+    int64 [rows, steps]: the labels one step later, beginning with the begin mark. length int64
+    [rows] counts the tokens of both.
 
     minimum_count: rarer words are unknown; maximum_length: longer texts are cut to so many
     tokens, the end mark included.
@@ -36,7 +37,7 @@ class Pairs:
     minimum_count: int = Field(default=2, ge=1)
     maximum_length: int = Field(default=32, ge=2)
     lower: bool = False
-    gives: ClassVar[frozenset[str]] = frozenset({"source", "source_mask", "labels", "decoder_inputs"})
+    gives: ClassVar[frozenset[str]] = frozenset({"source", "source_mask", "labels", "decoder_inputs", "length"})
     statistics: ClassVar[str] = "training"
 
     def fit(self, rows: pd.DataFrame, schema: Schema, seed: int) -> PairsEncoder:
@@ -91,13 +92,14 @@ class PairsEncoder:
     def encode(self, rows: pd.DataFrame, training: bool = False) -> Encoded:
         source = self.settings.split(rows, self.settings.source, self.schema)
         tokens = pad([self.source.encode(text) for text in source], self.source_length)
-        encoded = {"source": tokens, "source_mask": tokens != PAD}
+        encoded = {"source": tokens, "source_mask": tokens != PAD, "length": (tokens != PAD).sum(1)}
         if self.settings.target not in rows.columns:
             return encoded
         target = self.settings.split(rows, self.settings.target, self.schema)
         steps = self.target_length
         sentences = [self.target.encode(text)[: steps - 1] for text in target]
         labels = pad([[*sentence, EOS] for sentence in sentences], steps)
+        encoded["length"] += (labels != PAD).sum(1)
         return {**encoded, "labels": labels, "decoder_inputs": pad([[BOS, *s] for s in sentences], steps)}
 
     def state(self) -> dict[str, Any]:

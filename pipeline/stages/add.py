@@ -14,7 +14,7 @@ from pipeline.core.files import lock, write_text
 from pipeline.core.params import parse_params
 from pipeline.core.paths import check_name, project_root, state_folder
 from pipeline.stages import gallery
-from pipeline.stages.insert import insert
+from pipeline.stages.insert import insert, read
 from pipeline.stages.project import shelves
 
 TABLES = ("train", "test", "sample_submission")
@@ -52,8 +52,7 @@ def _read(path: Path) -> str:
 
 
 def _refuse_twice(text: str, name: str) -> None:
-    present = parse_params(text) if text.strip() else {}
-    if name in (present.get("competitions") or {}):
+    if name in (read(text).get("competitions") or {}):
         raise UserError(f"add: params.yaml has a competition '{name}' already; take it out or choose another name")
 
 

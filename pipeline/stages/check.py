@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+from pathlib import Path
+
 from pipeline.core.config import Config
+from pipeline.core.errors import UserError
 from pipeline.core.files import write_text
 from pipeline.core.paths import project_root
 from pipeline.stages.project import load_project
@@ -14,5 +19,29 @@ def run() -> Config:
     What it writes never changes, so that an edit of params.yaml runs no more than it must.
     """
     config = load_project()
+    if "DVC_STAGE" not in os.environ:
+        check_dvc_files(project_root())
     write_text(project_root() / "data" / "checked.txt", "params.yaml holds no fault\n")
     return config
+
+
+def check_dvc_files(root: Path) -> None:
+    """Raise UserError where a crash has cut a file that DVC keeps, and then stops at."""
+    import yaml
+
+    lock, rwlock = root / "dvc.lock", root / ".dvc" / "tmp" / "rwlock"
+    if lock.exists():
+        try:
+            whole = isinstance(yaml.load(lock.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader)), dict)
+        except yaml.YAMLError:
+            whole = False
+        if not whole:
+            raise UserError(
+                "dvc.lock: is empty or cut; delete it (or take it back from git) and run `dvc repro`, "
+                "which takes what is done from its cache"
+            )
+    if rwlock.exists():
+        try:
+            json.loads(rwlock.read_bytes())
+        except ValueError:
+            raise UserError(".dvc/tmp/rwlock: is empty or cut; delete it and run `dvc repro`") from None

@@ -21,7 +21,7 @@ def insert(text: str, sections: Mapping[str, Mapping[str, Any]]) -> str:
     section is written in a form that takes no more lines (``models: {}``) is the file written anew,
     which keeps its comments too. Raises UserError for an entry that is there already.
     """
-    present = parse_params(text) if text.strip() else {}
+    present = read(text)
     wanted = dict(present)
     for section, entries in sections.items():
         before = present.get(section) or {}
@@ -38,6 +38,12 @@ def insert(text: str, sections: Mapping[str, Mapping[str, Any]]) -> str:
     raise UserError(
         "add: params.yaml is written in a way that cannot be added to; write competitions and models plainly"
     )
+
+
+def read(text: str) -> dict[str, Any]:
+    """What params.yaml says; a file of blanks and comments says nothing."""
+    said = any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines())
+    return parse_params(text) if said else {}
 
 
 def _reads_as(text: str, wanted: Mapping[str, Any]) -> bool:

@@ -192,7 +192,9 @@ class Delivery:
     def _find_experiment(self, name: str) -> None:
         found = self.client.get_experiment_by_name(name)
         if found is None:
-            self.experiment = self.client.create_experiment(name, artifact_location(name))
+            # MLflow's pages open with runs and metrics, rather than with traces of language models.
+            kind = {"mlflow.experimentKind": "custom_model_development"}
+            self.experiment = self.client.create_experiment(name, artifact_location(name), tags=kind)
             return
         if found.lifecycle_stage == "deleted":
             self.client.restore_experiment(found.experiment_id)

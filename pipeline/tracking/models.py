@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 SCRIPT = Path(__file__).with_name("pyfunc.py")
 
 REQUIREMENTS = (
-    "mlflow", "numpy", "pandas", "pyarrow", "pydantic", "pyyaml", "scipy", "scikit-learn", "skops", "safetensors",
-    "torch", "lightgbm", "catboost", "xgboost", "sentencepiece",
+    "mlflow", "numpy", "pandas", "pyarrow", "pydantic", "pyyaml", "scipy", "scikit-learn", "safetensors",
+    "torch", "lightgbm", "catboost", "xgboost", "sacrebleu",
 )  # fmt: skip
 """What answering may need, pinned to what is installed. Left to MLflow, inferring takes 6 s."""
 

@@ -139,7 +139,7 @@ def _work(sender: Sender) -> None:
         if state == "unreachable" and not writing and now - max(answered, busy) > PATIENCE:
             break
         if state == "delivering" and now - busy > LINGER:
-            _report("idle", sender)
+            state = _report("idle", sender)
             break
         time.sleep(pause)
     if folder.is_dir() and (given_up := sweep(folder, OUTBOX_LIMIT)):

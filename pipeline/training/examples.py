@@ -8,7 +8,7 @@ import torch
 from pipeline.core.types import Batch, Encoded
 from pipeline.training.sampling import Selection
 
-BOOKKEEPING = ("row", "first")
+BOOKKEEPING = ("row", "first", "length")
 """Arrays for samplers and sums, on the CPU; they reach no batch."""
 
 

@@ -18,7 +18,7 @@ from pipeline.tasks.losses import losses
 from pipeline.training.checkpoints import Checkpoints, Progress
 from pipeline.training.device import find_device, reproducible
 from pipeline.training.examples import Examples
-from pipeline.training.network import FittedNetwork, carried
+from pipeline.training.network import FittedNetwork, carried, map_state
 
 if TYPE_CHECKING:
     from pipeline.training.neural import Neural
@@ -108,7 +108,7 @@ def train_epoch(
         if settings.gradient_clip is not None:
             clip_grads_with_norm_(parameters, settings.gradient_clip, norm)
         optimizer.step()
-        progress.state = detach(state)
+        progress.state = map_state(state, torch.Tensor.detach)
         progress.losses.append(loss.detach())
         progress.norms.append(norm)
         progress.sizes.append(len(selection.index))
@@ -143,14 +143,3 @@ def keep_best(progress: Progress, network: nn.Module, monitor: str, higher_is_be
     if progress.best_value is None or sign * values[-1] < sign * progress.best_value:
         progress.best_value, progress.best_epoch = values[-1], progress.epoch
         progress.best = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
-
-
-def detach(state: Any) -> Any:
-    """A nested state cut off from the batch it came from."""
-    if isinstance(state, torch.Tensor):
-        return state.detach()
-    if isinstance(state, dict):
-        return {key: detach(value) for key, value in state.items()}
-    if isinstance(state, (tuple, list)):
-        return type(state)(detach(value) for value in state)
-    return state

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,9 +56,6 @@ class FittedNetwork:
                 # Sums over many windows need more digits than one answer does.
                 many = row is not None and values.dtype.kind == "f"
                 raw = np.zeros((rows, *values.shape[1:]), np.float64 if many else values.dtype)
-            if selection.alive is not None:
-                alive = selection.alive.numpy()
-                values, index = values[alive], index[alive]  # [batch, ...] -> [alive, ...]
             if row is None:
                 raw[index] = values
             else:
@@ -74,10 +71,6 @@ class FittedNetwork:
         total, count, state = 0.0, 0, None
         for selection, batch in self._batches(examples):
             output, state = self.network(batch, carried(selection, state))
-            if selection.alive is not None and not bool(selection.alive.all()):
-                alive = selection.alive.to(self.device)
-                output = output[alive]  # [batch, ...] -> [alive, ...]
-                batch = {name: tensor[alive] for name, tensor in batch.items()}
             total += float(self.task.loss(output, batch, criterion)) * len(output)
             count += len(output)
         return total / count
@@ -115,5 +108,20 @@ class FittedNetwork:
 
 
 def carried(selection: Selection, state: Any) -> Any:
-    """The state to give with this selection: none where none is carried or every lane is fresh."""
-    return None if selection.fresh is None or bool(selection.fresh.all()) else state
+    """The state to give with this selection: none where none is carried or every lane is fresh,
+    otherwise that of the lanes that go on, which are the first ones."""
+    if selection.fresh is None or bool(selection.fresh.all()):
+        return None
+    lanes = len(selection.index)
+    return map_state(state, lambda tensor: tensor[:lanes])
+
+
+def map_state(state: Any, function: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    """A nested state with every tensor passed through ``function``."""
+    if isinstance(state, torch.Tensor):
+        return function(state)
+    if isinstance(state, dict):
+        return {key: map_state(value, function) for key, value in state.items()}
+    if isinstance(state, (tuple, list)):
+        return type(state)(map_state(value, function) for value in state)
+    return state

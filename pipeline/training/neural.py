@@ -12,12 +12,13 @@ be scaled by the network). A ``target`` that the task encodes is not there in pr
 the encoder makes (the next words) always is.
 ``row`` int64 [examples], ascending from 0 without gaps, says which row an example belongs to;
 raw answers of a row's examples are summed. ``first`` bool [examples] marks a document's first
-window. Neither of the two reaches a batch.
+window. ``length`` int64 [examples] says how long an example is. None of the three reaches a batch.
 
 **Batch**: the minibatch of every other array, and with ``fit.sampling: sequential`` also
 ``fresh`` bool [batch]: lanes whose state the network must reset before it reads the batch. The
 state the network returned comes back with the next batch, detached (any nesting of tuples,
-lists and dicts of tensors). It is None at the start and whenever all lanes are fresh.
+lists and dicts of tensors whose first dimension is lanes, of which those that have ended are
+taken off). It is None at the start and whenever all lanes are fresh.
 
 **Task**: ``loss(output, batch, criterion)`` is the minibatch's mean loss; the criterion takes
 (output, target), classes last, and gives losses in the target's shape, not yet averaged.
@@ -68,7 +69,7 @@ class Neural:
     schedule: constant, step, cosine or one_cycle, or ``{name: cosine, warm_up: 0.1}``.
     gradient_clip: largest global norm of the gradient.
     early_stopping: none unless given; ``{}`` takes its defaults.
-    sampling: shuffled or sequential.
+    sampling: shuffled, bucketed or sequential.
     device: auto is CUDA where there is one.
     """
 

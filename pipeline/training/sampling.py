@@ -1,9 +1,12 @@
 """Samplers: which examples make a minibatch, and where a carried state begins anew.
 
 A sampler yields ``Selection``s, and the loop makes the batch: every array of ``Encoded`` (but
-``row`` and ``first``) at ``index``, and ``fresh`` where the sampler carries a state.
+``row``, ``first`` and ``length``) at ``index``, and ``fresh`` where the sampler carries a state.
 
 ``shuffled`` deals the examples anew every epoch; no state is carried, batches have no ``fresh``.
+
+``bucketed`` does so too, and puts examples of like ``length`` into the same minibatch, so that a
+network need not work through padding.
 
 ``sequential`` is D2L 9.3's sequential partitioning. Examples are consecutive windows of
 documents, in order. They are cut into as many contiguous streams, the *lanes*, as a batch has
@@ -19,13 +22,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from pydantic import Field
+
 from pipeline.core.registry import Registry, settings
 
 if TYPE_CHECKING:
     import torch
 
     Arrays = Mapping[str, torch.Tensor]
-    """``Encoded`` as tensors. ``row`` and ``first`` are on the CPU."""
+    """``Encoded``'s ``row``, ``first`` and ``length``, where it has them, on the CPU."""
 
 samplers = Registry("sampler")
 
@@ -37,12 +42,11 @@ class Selection:
     index: int64 [batch], the examples.
     fresh: bool [batch], lanes whose state begins anew; None where no state is carried. All true
         means that the loop gives no state at all, so the number of lanes may change there.
-    alive: bool [batch], lanes to count; the others only keep the batch's shape. None: all.
+        Elsewhere it may only shrink: then the last lanes have ended.
     """
 
     index: torch.Tensor
     fresh: torch.Tensor | None = None
-    alive: torch.Tensor | None = None
 
 
 @samplers.register("shuffled")
@@ -74,6 +78,37 @@ class Shuffled:
 
         for begin in range(0, examples, batch_size):
             yield Selection(torch.arange(begin, min(begin + batch_size, examples)))
+
+
+@samplers.register("bucketed")
+@settings
+class Bucketed(Shuffled):
+    """Every example once an epoch; those dealt into the same ``pool`` of minibatches are sorted by
+    ``length``, cut into minibatches, and these shuffled. Without ``length`` it is ``shuffled``."""
+
+    pool: int = Field(default=16, ge=1)
+
+    def training(self, arrays: Arrays, examples: int, batch_size: int, seed: int) -> Iterator[Selection]:
+        """The minibatches of one epoch, whose order follows from ``seed`` alone."""
+        import torch
+
+        generator = torch.Generator().manual_seed(seed)
+        order = torch.randperm(examples, generator=generator)  # [examples]
+        if "length" in arrays:
+            pools = order.split(self.pool * batch_size)
+            order = torch.cat([pool[arrays["length"][pool].argsort(stable=True)] for pool in pools])  # [examples]
+        steps = self.steps(examples, batch_size)
+        for step in torch.randperm(steps, generator=generator).tolist():
+            end = None if step == steps - 1 else (step + 1) * batch_size
+            yield Selection(order[step * batch_size : end])
+
+    def prediction(self, arrays: Arrays, examples: int, batch_size: int) -> Iterator[Selection]:
+        """Every example once, the shortest first."""
+        import torch
+
+        order = arrays["length"].argsort(stable=True) if "length" in arrays else torch.arange(examples)  # [examples]
+        for index in order.split(batch_size):
+            yield Selection(index)
 
 
 @samplers.register("sequential")
@@ -110,11 +145,9 @@ class Sequential:
         begins = counts.cumsum(0) - counts  # [rows]
         order = torch.argsort(counts, descending=True, stable=True)  # [rows]
         for chunk in order.split(batch_size):  # [lanes]
-            for step in range(int(counts[chunk].max())):
-                alive = step < counts[chunk]  # [lanes]
-                # An ended lane repeats its last window; nothing reads what it gives.
-                index = begins[chunk] + torch.clamp(counts[chunk] - 1, max=step)  # [lanes]
-                yield Selection(index, torch.full(chunk.shape, step == 0), alive)
+            for step in range(int(counts[chunk[0]])):
+                lanes = chunk[step < counts[chunk]]  # [lanes] -> [fewer lanes], the last have ended
+                yield Selection(begins[lanes] + step, torch.full(lanes.shape, step == 0))
 
 
 def _first(arrays: Arrays, examples: int) -> torch.Tensor:

@@ -31,11 +31,12 @@ def test_labels_end_with_the_end_mark_and_decoder_inputs_run_one_step_behind():
 def test_the_mask_marks_real_source_tokens():
     encoded = fitted().encode(ROWS)
     np.testing.assert_array_equal(encoded["source_mask"].sum(1), [2, 3, 0])
+    np.testing.assert_array_equal(encoded["length"], [2 + 3, 3 + 5, 0 + 2])
     np.testing.assert_array_equal(encoded["source_mask"], encoded["source"] != PAD)
 
 
 def test_rows_without_the_target_have_sources_alone():
-    assert fitted().encode(ROWS[["en"]]).keys() == {"source", "source_mask"}
+    assert fitted().encode(ROWS[["en"]]).keys() == {"source", "source_mask", "length"}
 
 
 def test_long_targets_are_cut_and_still_end():

@@ -41,7 +41,7 @@ def test_missing_texts_are_empty_ones(dtype):
 
 def test_an_absent_column_is_told_with_its_reason():
     rows = pd.DataFrame({"text": ["x"]})
-    with pytest.raises(UserError, match="'empty'.*all missing"):
+    with pytest.raises(UserError, match=r"'empty'.*all missing"):
         read_texts(rows, "empty", SCHEMA)
     with pytest.raises(UserError, match="did you mean 'text'"):
         read_texts(rows, "txt", SCHEMA)

@@ -51,14 +51,6 @@ def test_a_fresh_lane_forgets_even_what_is_no_number():
     assert torch.isfinite(scores).all()
 
 
-def test_lanes_that_have_ended_may_be_left_out():
-    model, text = network(layers=2), tokens(3, 8)
-    whole, _ = model({"tokens": text})
-    _, state = model({"tokens": text[:, :4]})
-    scores, _ = model({"tokens": text[:2, 4:]}, state)
-    torch.testing.assert_close(scores, whole[:2, 4:])
-
-
 def test_tied_weights_lie_in_the_state_once():
     model = network(tied=True)
     assert not any("output" in name for name in model.state_dict())

@@ -63,7 +63,10 @@ def test_it_reads_digits():
     encoded = {"image": images, "target": digits.target.astype(np.int64)}
     train, valid = ({name: values[part::4] for name, values in encoded.items()} for part in (0, 1))
     schema = Schema(id=None, target="label", columns=(), classes=tuple(range(10)), target_kind="class")
-    task, learner = tasks.build("classification", "t"), learners.get("neural")(epochs=10, learning_rate=3e-3, schedule="cosine", batch_size=16)
+    task, learner = (
+        tasks.build("classification", "t"),
+        learners.get("neural")(epochs=10, learning_rate=3e-3, schedule="cosine", batch_size=16),
+    )
     spec = replace(Spec(shapes={"image": (1, 8, 8)}), outputs=task.outputs(schema, Spec()))
     model = models.build({"name": "lenet", "channels": [16, 32]}, "m")
     fitted = learner.fit(FitJob(model=model, task=task, spec=spec, train=train, valid=None, seed=0))

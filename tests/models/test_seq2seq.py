@@ -42,8 +42,9 @@ TARGETS = [[4, 5], [6, 7, 8, 9], []]
 
 
 @pytest.mark.parametrize("layers", [1, 2])
-def test_one_token_at_a_time_gives_what_teacher_forcing_gives_in_one_go(layers):
-    model, data = network(layers=layers), batch(SOURCES, TARGETS)
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_one_token_at_a_time_gives_what_teacher_forcing_gives_in_one_go(layers, bidirectional):
+    model, data = network(layers=layers, bidirectional=bidirectional), batch(SOURCES, TARGETS)
     whole, _ = model(data)
     assert whole.shape == (3, 5, 12)  # the longest target and its end mark
     memory, state = model.encode(data)
@@ -53,8 +54,9 @@ def test_one_token_at_a_time_gives_what_teacher_forcing_gives_in_one_go(layers):
         torch.testing.assert_close(whole[real, step], model.decoder.output(output)[real])
 
 
-def test_padding_and_neighbours_change_no_score_no_loss_and_no_answer():
-    model, together = network(layers=2), batch(SOURCES, TARGETS)
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_padding_and_neighbours_change_no_score_and_no_answer(bidirectional):
+    model, together = network(layers=2, bidirectional=bidirectional), batch(SOURCES, TARGETS)
     scores, _ = model(together)
     answers = model.decode(together)
     for i in range(3):

@@ -76,7 +76,7 @@ def test_a_row_is_answered_the_same_alone_as_among_others_and_in_windows_as_whol
         if len(text):
             scores = model.network({"tokens": tokens[None]})[0][0]
             nats = torch.nn.functional.cross_entropy(scores, labels, reduction="sum")
-            assert together[i] == pytest.approx(float(nats), rel=1e-5)
+            assert together[i] == pytest.approx(nats.item(), rel=1e-5)
 
 
 def test_it_learns_what_repeats():

@@ -38,7 +38,7 @@ def _write():
     place.write_text(json.dumps(notes))
 
 
-if "DVC_STAGE" in os.environ:
+if "DVC_STAGE" in os.environ and sys.orig_argv[1:3] == ["-m", "pipeline"]:  # and not what a stage starts
     stage = os.environ["DVC_STAGE"].partition("@")[0]
     atexit.register(_write)
     sys.addaudithook(_opened)

@@ -30,6 +30,30 @@ def test_shuffled_order_follows_from_its_seed_alone():
     assert indices(SHUFFLED.training({}, 50, 8, seed=2)) != first
 
 
+@pytest.mark.parametrize(("examples", "batch_size"), [(200, 8), (129, 64), (5, 1), (1, 8)])
+def test_bucketed_deals_every_example_once_and_like_lengths_together(examples, batch_size):
+    length = torch.randint(1, 30, (examples,), generator=torch.Generator().manual_seed(0))
+    bucketed = samplers.build({"name": "bucketed", "pool": 4}, "sampling")
+    batches = indices(bucketed.training({"length": length}, examples, batch_size, seed=1))
+    assert len(batches) == bucketed.steps(examples, batch_size)
+    assert sorted(index for batch in batches for index in batch) == list(range(examples))
+    assert batches != indices(bucketed.training({"length": length}, examples, batch_size, seed=2)) or examples == 1
+
+    def padding(dealt):
+        return sum(int((length[batch].max() - length[batch]).sum()) for batch in dealt)
+
+    assert padding(batches) <= padding(indices(SHUFFLED.training({}, examples, batch_size, seed=1))) / 2
+    answered = indices(bucketed.prediction({"length": length}, examples, batch_size))
+    assert sorted(index for batch in answered for index in batch) == list(range(examples))
+    assert padding(answered) <= padding(batches)
+
+
+def test_bucketed_without_lengths_still_deals_every_example_once():
+    bucketed = samplers.build("bucketed", "sampling")
+    for batches in (bucketed.training({}, 20, 3, seed=1), bucketed.prediction({}, 20, 3)):
+        assert sorted(index for batch in indices(batches) for index in batch) == list(range(20))
+
+
 def d2l_sequential_partition(windows, batch_size, offset):
     """D2L 9.3 (first edition, seq_data_iter_sequential) on whole windows."""
     usable = (len(windows) - offset) // batch_size * batch_size
@@ -63,7 +87,7 @@ def test_prediction_takes_a_lane_a_row_and_every_example_once():
     row = torch.tensor([0, 1, 1, 1, 2, 2, 3])
     seen = []
     for selection in SEQUENTIAL.prediction({"row": row}, 7, 2):
-        seen += selection.index[selection.alive].tolist()
+        seen += selection.index.tolist()
         assert len(set(row[selection.index].tolist())) == len(selection.index)
     assert sorted(seen) == list(range(7))
     assert seen.index(1) < seen.index(2) < seen.index(3)

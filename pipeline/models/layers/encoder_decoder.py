@@ -32,21 +32,34 @@ class Memory:
 class Encoder(nn.Module):
     """Source tokens to outputs [batch, steps, hidden] and final states [layers, batch, hidden].
 
-    The final state is that after the last real token, whatever padding follows.
+    The final state is that after the last real token, whatever padding follows. Bidirectional
+    (Bahdanau et al. 2015, 3.2), each direction has half of the hidden units.
     """
 
-    def __init__(self, tokens: int, embedding: int, hidden: int, layers: int, dropout: float) -> None:
+    def __init__(
+        self, tokens: int, embedding: int, hidden: int, layers: int, dropout: float, bidirectional: bool
+    ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(tokens, embedding, padding_idx=PAD)
         self.dropout = nn.Dropout(dropout)
-        self.gru = nn.GRU(embedding, hidden, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0)
+        self.directions = 2 if bidirectional else 1
+        self.gru = nn.GRU(
+            embedding,
+            hidden // self.directions,
+            layers,
+            batch_first=True,
+            dropout=dropout if layers > 1 else 0.0,
+            bidirectional=bidirectional,
+        )
 
     def forward(self, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         lengths = mask.sum(1).clamp(min=1).cpu()  # [batch]; packing refuses empty sequences
         embedded = self.dropout(self.embedding(tokens))  # [batch, steps, embedding]
         packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
-        outputs, state = self.gru(packed)
-        return pad_packed_sequence(outputs, batch_first=True, total_length=tokens.shape[1])[0], state
+        outputs, state = self.gru(packed)  # state [layers * directions, batch, hidden / directions]
+        outputs, _ = pad_packed_sequence(outputs, batch_first=True, total_length=tokens.shape[1])
+        state = state.unflatten(0, (-1, self.directions)).transpose(1, 2)  # [layers, batch, directions, ...]
+        return outputs, state.flatten(2)  # [layers, batch, hidden]
 
 
 class AttentionDecoder(nn.Module):
@@ -98,11 +111,19 @@ class EncoderDecoder(nn.Module):
     """
 
     def __init__(
-        self, source: int, target: int, steps: int, embedding: int, hidden: int, layers: int, dropout: float
+        self,
+        source: int,
+        target: int,
+        steps: int,
+        embedding: int,
+        hidden: int,
+        layers: int,
+        dropout: float,
+        bidirectional: bool,
     ) -> None:
         super().__init__()
         self.steps = steps
-        self.encoder = Encoder(source, embedding, hidden, layers, dropout)
+        self.encoder = Encoder(source, embedding, hidden, layers, dropout, bidirectional)
         self.decoder = AttentionDecoder(target, embedding, hidden, layers, dropout)
 
     def encode(self, batch: Batch) -> tuple[Memory, Tensor]:

@@ -27,11 +27,9 @@ class GruLanguageNetwork(nn.Module):
         """Scores [lanes, steps, tokens] and the next state [lanes, layers, hidden].
 
         batch: ``tokens`` int64 [lanes, steps] and, where the state goes on from an earlier
-        window, ``fresh`` bool [lanes]: lanes that begin a document and forget theirs. There
-        may be fewer lanes than the state has: then the last ones have ended.
+        window, ``fresh`` bool [lanes]: lanes that begin a document and forget theirs.
         """
         if state is not None:
-            state = state[: len(batch["tokens"])]  # [lanes, layers, hidden]; the last lanes may have ended
             if "fresh" in batch:
                 state = state.masked_fill(batch["fresh"][:, None, None], 0.0)
             state = state.transpose(0, 1).contiguous()  # [layers, lanes, hidden]

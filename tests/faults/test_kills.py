@@ -1,0 +1,224 @@
+"""kill -9 in the middle of each stage: the next ``dvc repro`` gives what an undisturbed one gives."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from conftest import Project, small_competition, three_models
+
+pytestmark = pytest.mark.timeout(900)  # whichever comes first waits for `two_runs`
+
+STAGES = {
+    "fetch": ("lines", "raw"),
+    "preprocess": ("lines", "features"),
+    "train": ("lines-ridge", "models/lines-ridge/cv"),
+    "tune": ("lines-ridge", "models/lines-ridge/tuned"),
+    "retrain": ("lines-trees", "models/lines-trees/final"),
+    "blend": ("lines", "blend.json"),
+    "submit": ("lines", "submission.csv"),
+    "report": ("lines", "report"),
+}
+"""Each stage with a name, and what it writes (the last of it to appear)."""
+
+needs_strace = pytest.mark.skipif(
+    shutil.which("strace") is None or sys.platform != "linux", reason="needs strace, which kills at a system call"
+)
+
+
+def wait_for(condition, seconds: float = 60, every: float = 0.002):
+    """The condition's first true value."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            pytest.fail("what the test waits for did not come")
+        time.sleep(every)
+    return value
+
+
+def stage_process(project: Project, stage: str, name: str, seconds: float = 60) -> int:
+    """The process that holds the stage's lock, as soon as it does."""
+    file = project.root / ".podium/locks" / f"{stage}-{name}"
+
+    def holder() -> int:
+        text = file.read_text() if file.exists() else ""
+        return int(text) if text and Path(f"/proc/{text}").exists() else 0
+
+    return wait_for(holder, seconds)
+
+
+def gone(process: int) -> bool:
+    """Whether the process lives no more (a zombie does not)."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
+def kill_under_dvc(project: Project, stage: str, name: str, midway: bool) -> None:
+    """``dvc repro`` the stage alone and kill its process: as it begins, or once it writes."""
+    repro = project.start("dvc", "repro", "--force", "--single-item", f"{stage}@{name}")
+    process = stage_process(project, stage, name)
+    if midway:
+        output = project.data("lines", STAGES[stage][1])
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and not gone(process):
+            if any(output.parent.glob(f".{output.name}.*.part/*")) or any(output.parent.glob(f".{output.name}.*.part")):
+                break
+            time.sleep(0.001)
+    try:
+        os.kill(process, signal.SIGKILL)
+    except ProcessLookupError:
+        pytest.fail(f"{stage} ended before it could be killed")
+    output, _ = repro.communicate(timeout=60)
+    if repro.returncode == 0 and not midway:
+        pytest.fail(f"dvc repro ended well though {stage} was killed:\n{output}")
+
+
+def kill_at_rename(project: Project, stage: str, name: str) -> None:
+    """Run the stage over what it wrote before, and kill it where its output takes its place.
+
+    With -D strace stands aside, so the shell's own number is the stage's: it names the file aside.
+    """
+    output = project.data("lines", STAGES[stage][1])
+    aside = f"{output.parent}/.{output.name}.$$.part"
+    calls = "rename,renameat,renameat2"
+    strace = f'exec strace -D -f -q -o /dev/null -P "{aside}" -e trace={calls} -e inject={calls}:signal=SIGKILL'
+    killed = project.start("sh", "-c", f'{strace} "{sys.executable}" -m pipeline {stage} {name}')
+    text, _ = killed.communicate(timeout=120)
+    assert killed.returncode == -signal.SIGKILL, text
+
+
+def kill_and_mend(undisturbed: Project, root: Path, stage: str) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """Outputs after kills at three moments and one more ``dvc repro``; and what lay about before it."""
+    name, _ = STAGES[stage]
+    project = undisturbed.copy(root)
+    early = list(STAGES).index(stage) % 2 == 0  # of the two moments under DVC, one for each stage
+    kill_under_dvc(project, stage, name, midway=not early)
+    if shutil.which("strace"):
+        kill_at_rename(project, stage, name)
+    torn = project.outputs()
+    project.repro("--no-run-cache")
+    return project.outputs(), torn
+
+
+@pytest.fixture(scope="module")
+def mended(undisturbed, tmp_path_factory) -> dict:
+    """All stages' cases, two at a time."""
+    folder = tmp_path_factory.mktemp("killed")
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        jobs = {stage: pool.submit(kill_and_mend, undisturbed, folder / stage, stage) for stage in STAGES}
+    return jobs
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_killed_stage_is_made_good_by_the_next_repro(stage, mended, undisturbed):
+    outputs, torn = mended[stage].result()
+    expected = undisturbed.outputs()
+    assert outputs.keys() == expected.keys()
+    assert [name for name in expected if outputs[name] != expected[name]] == []
+    # Whatever had its own name while the stage lay killed was whole.
+    whole = {name: content for name, content in torn.items() if ".part" not in name}
+    assert [name for name in whole if whole[name] != expected.get(name)] == []
+
+
+class TestTheParentKilledAlone:
+    def long_training(self) -> dict:
+        """A model that trains for minutes unless it is killed, two folds at a time."""
+        params = three_models()
+        fit = {"optimizer": "sgd", "learning_rate": 1e-6, "epochs": 100_000}
+        params["models"] = {"lines-linear": {**params["models"]["lines-linear"], "fit": fit}}
+        params["execution"] = {"executor": "processes", "workers": 2}
+        return params
+
+    @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to see who is whose child")
+    def test_its_stage_and_the_folds_die_within_two_seconds(self, undisturbed, tmp_path):
+        project = undisturbed.copy(tmp_path / "project")
+        project.params(self.long_training())
+        first = project.start("dvc", "repro", "train@lines-linear")
+        stage = stage_process(project, "train", "lines-linear")
+        folds = wait_for(lambda: len(found := children(stage)) == 2 and found)
+        first.kill()
+        first.wait()
+        wait_for(lambda: all(map(gone, [stage, *folds])), seconds=2)
+        # The next run begins at once, with nobody beside it, and completes.
+        project.params(three_models())
+        project.repro()
+        assert project.outputs() == undisturbed.outputs()
+
+    def test_a_stage_that_was_not_yet_listening_finds_itself_orphaned(self, undisturbed, tmp_path):
+        """The parent dies while Python starts."""
+        project = undisturbed.copy(tmp_path / "project")
+        project.params(self.long_training())
+        command = f'DVC_STAGE=train@lines-linear "{sys.executable}" -m pipeline train & echo $!; kill -9 $$'
+        parent = project.start("sh", "-c", command)
+        stage = int(parent.stdout.readline())
+        parent.wait()
+        time.sleep(0.1)
+        if not gone(stage) and Path(f"/proc/{stage}/stat").read_text().rpartition(")")[2].split()[1] != "1":
+            os.kill(stage, signal.SIGKILL)
+            pytest.skip("orphans are not taken in by the first process here")
+        wait_for(lambda: gone(stage), seconds=20)
+
+    def test_a_second_train_beside_the_first_is_refused(self, undisturbed, tmp_path):
+        project = undisturbed.copy(tmp_path / "project")
+        project.params(self.long_training())
+        first = project.start(sys.executable, "-m", "pipeline", "train", "lines-linear")
+        try:
+            holder = stage_process(project, "train", "lines-linear")
+            output = project.podium("train", "lines-linear", code=2)
+        finally:
+            first.kill()
+            first.wait()
+        assert holder == first.pid
+        assert output == (
+            f"error: train lines-linear is being written by process {holder}; wait for it or stop it, then run again\n"
+        )
+
+
+def children(process: int) -> list[int]:
+    text = Path(f"/proc/{process}/task/{process}/children")
+    return [int(child) for child in text.read_text().split()] if text.exists() else []
+
+
+class TestAStudyBrokenOff:
+    def params(self) -> dict:
+        """Six trials, each slow enough to be killed within."""
+        search = {"trials": 6, "space": {"fit.learning_rate": {"log_float": [1e-3, 1e-1]}}}
+        fit = {"optimizer": "adam", "learning_rate": 0.01, "epochs": 30}
+        model = {"competition": "lines", "features": "numbers", "model": {"name": "linear"}, "fit": fit, "tune": search}
+        return {
+            "competitions": {"lines": small_competition(rows=200, test_rows=30)},
+            "models": {"lines-linear": model},
+            "execution": {"executor": "serial"},
+        }
+
+    def test_goes_on_as_if_it_had_not_been(self, undisturbed, tmp_path):
+        """Killed within a trial; killed again, and the journal's last line torn; then let alone."""
+        whole = undisturbed.copy(tmp_path / "whole")
+        shutil.rmtree(whole.data())
+        (whole.root / "dvc.lock").unlink()
+        whole.params(self.params())
+        whole.repro("train")
+        broken = whole.copy(tmp_path / "broken")
+        running = whole.start(sys.executable, "-m", "pipeline", "tune", "lines-linear")
+        journal = broken.root / ".podium/studies/lines-linear.journal"
+        for finished in (2, 4):
+            tune = broken.start(sys.executable, "-m", "pipeline", "tune", "lines-linear")
+            # 4 creates a trial, and 6 ends one.
+            wait_for(lambda: journal.exists() and journal.read_text().count('"op_code":6') >= finished)  # noqa: B023
+            tune.kill()
+            tune.wait()
+        with journal.open("a") as stream:
+            stream.write('{"op_code":6, "worker_id": "torn')
+        broken.repro("tune")
+        assert running.wait(timeout=120) == 0
+        assert broken.outputs() == whole.outputs()
+        assert subprocess.run(["tail", "-c1", journal], capture_output=True, check=True).stdout == b"\n"

@@ -1,0 +1,430 @@
+"""``add``: what it writes, what it leaves alone, and what it refuses."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.core.config import load_config
+from pipeline.core.errors import UserError
+from pipeline.core.params import parse_params
+from pipeline.sources.datasets import datasets
+from pipeline.stages import gallery
+from pipeline.stages.add import run
+from pipeline.stages.insert import insert
+from pipeline.stages.project import shelves
+
+ROOT = Path(__file__).parents[2]
+SHARED = ROOT.parent / "shared" / "data"
+TRAIN = "id,colour,size,y\n" + "".join(f"{i},{'red' if i % 3 else 'blue'},{i * 7 % 11}.5,{i % 2}\n" for i in range(90))
+TEST = "id,colour,size\n" + "".join(f"{i},red,{i % 5}.5\n" for i in range(90, 120))
+SAMPLE = "id,y\n" + "".join(f"{i},0\n" for i in range(90, 120))
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "files").mkdir()
+    for name, text in (("train", TRAIN), ("test", TEST), ("sample_submission", SAMPLE)):
+        (tmp_path / "files" / f"{name}.csv").write_text(text)
+    return tmp_path
+
+
+def add(name, source=None, target=None, id=None, metric=None, minutes=None):
+    run(name, source=source, target=target, id=id, metric=metric, minutes=minutes)
+    return load_config(shelves())
+
+
+def written(project) -> dict:
+    return yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))
+
+
+def test_own_files(project, capsys):
+    config = add("toy", "files")
+    competition = config.competition("toy")
+    assert (competition.columns.id, competition.columns.target) == ("id", "y")
+    assert (competition.task.name, competition.metric.name, competition.split.name) == (
+        "classification",
+        "accuracy",
+        "stratified",
+    )
+    assert competition.submission.format == "classes" and competition.source.path == "files"
+    assert {model.features for model in config.models_of("toy")} == set(competition.features)
+    # What was guessed is said, and kept beside the settings.
+    said = capsys.readouterr().out
+    for key, why in written(project)["competitions"]["toy"]["guessed"].items():
+        assert key in said and why in said
+    assert "guessed columns.target = y: in train and sample submission, not in test" in said
+    assert not (project / "data").exists()
+
+
+def test_what_is_said_is_not_guessed(project):
+    competition = add("toy", "files", target="size", id="id", metric="mae").competition("toy")
+    assert (competition.columns.target, competition.metric.name, competition.task.name) == ("size", "mae", "regression")
+    assert not {"columns.id", "columns.target", "metric"} & set(competition.raw["guessed"])
+
+
+def test_a_zip_and_marks_of_missing_values(project):
+    text = TRAIN.replace("\n7,red,5.5", "\n7,red,?").replace("\n8,red,1.5", "\n8,red,?")
+    with zipfile.ZipFile(project / "all.zip", "w") as archive:
+        for name, content in (("train.csv", text), ("test.csv", TEST), ("sample_submission.csv", SAMPLE)):
+            archive.writestr(f"toy/{name}", content)
+    competition = add("toy", "all.zip").competition("toy")
+    assert text.count("?") == 2
+    assert competition.source.missing == ("", "NA", "?")
+    assert competition.raw["guessed"]["source.missing"] == "'?' stands among the numbers of size"
+
+
+@pytest.mark.parametrize("name", gallery.names())
+def test_every_gallery_entry_checks_without_fault(project, name):
+    needs_files = gallery.entry(name)["competition"]["source"]["name"] == "files"
+    if needs_files:
+        with pytest.raises(UserError, match="needs its files: --from DIR or --from kaggle:SLUG"):
+            add(name)
+    config = add(name, "files" if needs_files else None)
+    assert config.models_of(name)
+
+
+@pytest.mark.parametrize("portfolio", sorted(path.stem for path in (gallery.FOLDER / "portfolios").glob("*.yaml")))
+def test_a_portfolio_holds_nothing_unknown(portfolio):
+    parts = gallery._read(gallery.FOLDER / "portfolios" / f"{portfolio}.yaml")
+    assert set(parts) == {"features", "models"}
+    for body in parts["models"].values():
+        assert set(body) <= {"features", "model", "fit", "tune", "retrain", "seed", *gallery.PORTFOLIO_KEYS}
+        assert body["features"] in parts["features"] and body["seconds"] > 0
+
+
+@pytest.mark.parametrize(
+    ("dataset", "portfolio"),
+    [
+        ("ames", "regression"),
+        ("titanic", "classification"),
+        ("adult", "classification"),
+        ("digits", "image_classification"),
+        ("emoji_languages", "text_classification"),
+        ("french_interface", "translation"),
+    ],
+)
+def test_a_package_dataset_written_out_as_files(project, dataset, portfolio):
+    (project / dataset).mkdir()
+    datasets.get(dataset)().build().write(project / dataset, "NA")
+    config = add("own", dataset)
+    known = parse_params((gallery.FOLDER / "portfolios" / f"{portfolio}.yaml").read_text())
+    assert {model.name.removeprefix("own-") for model in config.models_of("own")} <= set(known["models"])
+    assert all(part in known["features"] for part in config.competition("own").features)
+    if portfolio == "translation":
+        pairs = config.competition("own").features["pairs"]
+        assert (pairs.source, pairs.target) == ("en", "fr")
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the competitions are not here")
+@pytest.mark.parametrize("name", ["house_prices", "titanic"])
+def test_real_kaggle_files_under_a_name_of_the_gallery(project, name):
+    # Titanic's files from Kaggle have other columns than the edition in the gallery.
+    config = add(name, str(SHARED / name))
+    columns = config.competition(name).columns
+    assert (columns.id, columns.target) == {
+        "house_prices": ("Id", "SalePrice"),
+        "titanic": ("PassengerId", "Survived"),
+    }[name]
+    assert config.competition(name).source.name == "files"
+
+
+# Refused, with params.yaml as it was
+
+
+@pytest.mark.parametrize(
+    ("options", "files", "told"),
+    [
+        ({"name": "tyo"}, {}, "no gallery entry 'tyo'"),
+        ({"name": "titanci"}, {}, "did you mean 'titanic'"),
+        ({"name": "../x", "source": "files"}, {}, "a name is lower-case letters"),
+        ({"name": "toy", "source": "nowhere"}, {}, "--from: no file or folder 'nowhere'"),
+        ({"name": "toy", "source": "kaggle:../x"}, {}, "--from.competition: "),
+        ({"name": "ames", "target": "y"}, {}, "'ames' is a gallery entry, which says its own"),
+        ({"name": "toy", "source": "files", "target": "z"}, {}, "--target: no column 'z'"),
+        ({"name": "toy", "source": "files", "id": "z"}, {}, "--id: no column 'z'"),
+        ({"name": "toy", "source": "files", "metric": "acuracy"}, {}, "--metric: no metric 'acuracy'; did you mean"),
+        ({"name": "toy", "source": "files"}, {"test": None}, "no test file"),
+        ({"name": "toy", "source": "files"}, {"train": TRAIN.replace(",", ";")}, "looks separated by semicolons"),
+        ({"name": "toy", "source": "files"}, {"train": TRAIN + "1,red,1.5,0\n"}, "row 92: needs ids that occur once"),
+        (
+            {"name": "toy", "source": "files"},
+            {"test": TEST.replace("\n90,", "\n5,")},
+            "row 2: needs ids that are not in",
+        ),
+        ({"name": "toy", "source": "files"}, {"train": TRAIN.replace(",0\n", ",\n")}, "'y', row 2: needs a target"),
+    ],
+)
+def test_refused(project, options, files, told):
+    for name, text in files.items():
+        path = project / "files" / f"{name}.csv"
+        path.unlink() if text is None else path.write_text(text)
+    before = "# mine\ncompetitions:\nmodels:\n"
+    (project / "params.yaml").write_text(before)
+    with pytest.raises(UserError) as error:
+        add(**options)
+    assert told in str(error.value) and "\n" not in str(error.value)
+    assert (project / "params.yaml").read_text() == before
+
+
+def test_twice(project):
+    add("toy", "files")
+    before = (project / "params.yaml").read_bytes()
+    with pytest.raises(UserError, match="has a competition 'toy' already; take it out or choose another name"):
+        add("toy", "files")
+    assert (project / "params.yaml").read_bytes() == before
+    text = "models:\n  titanic-lightgbm: {}\n"
+    with pytest.raises(UserError, match=r"has 'models\.titanic-lightgbm' already"):
+        insert(text, {"models": {"titanic-lightgbm": {"a": 1}}})
+
+
+def test_a_fault_that_was_there_before_is_told(project):
+    add("toy", "files")
+    text = (project / "params.yaml").read_text().replace("metric: accuracy", "metric: acuracy")
+    (project / "params.yaml").write_text(text)
+    with pytest.raises(UserError, match="did you mean 'accuracy'"):
+        add("digits")
+    assert (project / "params.yaml").read_text() == text
+
+
+# The budget
+
+
+def budget(minutes: float, rows: int = 1000):
+    described = {**gallery.entry("ames"), "rows": rows}
+    return gallery.compose("ames", described, minutes)[1:]
+
+
+def test_a_budget_cuts_models_from_the_end_and_gives_each_search_its_share():
+    every, left_out = budget(1e6)
+    kept = {minutes: list(budget(minutes)[0]) for minutes in (0.1, 1.0, 2.0, 5.0)}
+    for names in kept.values():
+        assert names == list(every)[: len(names)]
+    assert len(kept[0.1]) == 1 <= len(kept[1.0]) <= len(kept[2.0]) <= len(kept[5.0])
+    assert len(budget(5.0, rows=50_000)[0]) < len(kept[5.0])
+    models, left_out = budget(1.0)
+    assert {f"ames-{key}" for key in left_out} == set(every) - set(models)
+    for minutes in (1.0, 5.0, 60.0):
+        models, _ = budget(minutes)
+        searches = [body["tune"] for body in models.values() if "tune" in body]
+        assert sum(tune["minutes"] for tune in searches) <= minutes
+        assert all("trials" in tune for tune in searches)
+    # No search where not even one trial would fit.
+    assert "tune" not in budget(0.1, rows=200_000)[0]["ames-lightgbm"]
+
+
+def test_models_whose_library_is_not_there_are_left_out(tmp_path, monkeypatch):
+    (tmp_path / "portfolios").mkdir()
+    body = {"features": "numbers", "model": {"name": "ridge"}, "seconds": 1}
+    parts = {
+        "features": {"numbers": {"name": "tabular"}, "unused": {"name": "categorical"}},
+        "models": {"a": body, "b": {**body, "needs": "no_such_library"}, "c": {**body, "rows_at_most": 10}},
+    }
+    (tmp_path / "portfolios" / "regression.yaml").write_text(yaml.safe_dump(parts))
+    entry = gallery.entry("ames")
+    monkeypatch.setattr(gallery, "FOLDER", tmp_path)
+    competition, models, left_out = gallery.compose("ames", {**entry, "rows": 11}, None)
+    assert models == {"ames-a": {"competition": "ames", "features": "numbers", "model": {"name": "ridge"}}}
+    assert competition["features"] == {"numbers": {"name": "tabular"}}
+    assert left_out == {"b": "needs the library no_such_library; pip install it", "c": "slow on more than 10 rows"}
+
+
+# The text of params.yaml
+
+MINE = """\
+# Models of mine, in my order.
+models:
+    # Ridge first
+    b-ridge: {competition: b,   features: numbers, model: {name: ridge}}   # two  spaces
+    # the end of the models
+
+execution:   {executor: serial}
+competitions:
+  b:   # from the text book
+    source: {name: synthetic, task: linear,
+             rows: 60}          # few
+    columns:
+      {id: id, target: "y"}
+    task: {name: regression}
+    metric: rmse
+    split: {name: shuffled, folds: 3}
+    features: &sets
+      numbers: {name: tabular}
+    blend: greedy
+    submission: values
+    guessed: {note: >-
+      none}
+# The last word.
+"""
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_comments_order_and_line_ends_survive(project, newline):
+    mine = MINE.replace("guessed: {note: >-\n      none}", "guessed: {note: none}").replace("\n", newline)
+    (project / "params.yaml").write_bytes(mine.encode())
+    config = add("toy", "files")
+    assert list(config.competitions) == ["b", "toy"] and next(iter(config.models)) == "b-ridge"
+    after = (project / "params.yaml").read_bytes().decode()
+    assert ("\r\n" in after) == (newline == "\r\n") and "\r" not in after.replace("\r\n", "")
+    rest = iter(after.split(newline))
+    assert all(line in rest for line in mine.split(newline))  # each line of mine, in order
+    lines = after.split(newline)
+    assert (
+        lines.index("    # the end of the models")
+        < lines.index("    toy-lightgbm:")
+        < lines.index("execution:   {executor: serial}")
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "# only a comment\n",
+        "competitions:\nmodels:\n",
+        "competitions: {}\nmodels: {}\n",
+        "models:\n# none yet\ncompetitions: ~\n",
+        "competitions: {a: {x: 1}}  # one\nmodels: {b: 1}\n",
+        "{competitions: {a: 1}, models: {b: 1}}",
+        "competitions:\n  a: 1",
+        "competitions:\n- a\n",
+        "---\ncompetitions:\n  a: |\n    text\n    more\n\n\nmodels:\n  b:\n  - 1\n  -\n",
+        "x: &x {y: 1}\ncompetitions:\n  a:\n    <<: *x\n    z: [1,\n      2]\n  # last\nmodels:\n  b: *x\n...\n",
+        '"competitions":\n  \'a\': "one\n    two"\nmodels:\n   b: one\n    two\n',
+    ],
+)
+def test_whatever_form_the_file_has(text):
+    entry = {
+        "source": {"path": "a: b # c", "on": "yes"},
+        "columns": {"id": "x{y}", "drop": ["1e-3", "null", "é\n", "- a"]},
+    }
+    try:
+        added = insert(text, {"competitions": {"toy": entry}, "models": {"toy-a": {"k": "'\"%@`"}, "toy-b": {"l": []}}})
+    except UserError as error:
+        assert "- a" in text and "needs a mapping of names" in str(error)
+        return
+    read, before = parse_params(added), parse_params(text) if yaml.safe_load(text) else {}
+    assert read["competitions"] == {**(before.get("competitions") or {}), "toy": entry}
+    assert read["models"] == {**(before.get("models") or {}), "toy-a": {"k": "'\"%@`"}, "toy-b": {"l": []}}
+    assert added.endswith("\n")
+    for line in text.splitlines():
+        assert "#" not in line or line[line.index("#") :] in added
+
+
+def test_killed_at_any_moment_the_file_is_whole(project):
+    """The old text or the new one, and a later run goes through."""
+    (project / "params.yaml").write_text(MINE.replace("guessed: {note: >-\n      none}", "guessed: {note: none}"))
+    before = (project / "params.yaml").read_text()
+    code = (
+        "import os, signal, pathlib, sys\n"
+        "from pipeline.core import files\n"
+        "at = getattr(pathlib.Path, sys.argv[1])\n"
+        "def die(self, *rest, **more):\n"
+        "    if 'params.yaml' in self.name and '.part' in self.name: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return at(self, *rest, **more)\n"
+        "setattr(pathlib.Path, sys.argv[1], die)\n"
+        "from pipeline.stages.add import run\n"
+        "run('toy', source='files', target=None, id=None, metric=None, minutes=None)\n"
+    )
+    for moment in ("write_text", "replace"):
+        done = subprocess.run(
+            [sys.executable, "-c", code, moment], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False
+        )
+        assert done.returncode == -signal.SIGKILL
+        assert (project / "params.yaml").read_text() == before
+    assert "toy" in add("toy", "files").competitions
+
+
+def test_two_at_once_both_arrive(project):
+    commands = [[sys.executable, "-m", "pipeline", "add", name] for name in ("digits", "emoji-languages")]
+    started = [
+        subprocess.Popen(c, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE) for c in commands
+    ]
+    assert [process.wait(60) for process in started] == [0, 0]
+    assert set(written(project)["competitions"]) == {"digits", "emoji-languages"}
+
+
+@pytest.mark.skipif(importlib.util.find_spec("kaggle") is None, reason="the client is an extra")
+def test_from_kaggle(project, monkeypatch):
+    """The real client against a server on loopback; the same guess as from a folder."""
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+
+    with zipfile.ZipFile(project / "all.zip", "w") as archive:
+        for file in (project / "files").iterdir():
+            archive.write(file, file.name)
+    content = (project / "all.zip").read_bytes()
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(302)
+            self.send_header("Location", "http://localhost/files.zip")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.send_header("Last-Modified", "Wed, 01 Jan 2020 00:00:00 GMT")
+            self.end_headers()
+            self.wfile.write(content)
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    environment = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", "add", "toy", "--from", "kaggle:toy-cup"],
+        env={
+            **environment,
+            "PYTHONPATH": str(ROOT),
+            "HOME": str(project),
+            "KAGGLE_API_ENVIRONMENT": "LOCALHOST",
+            "KAGGLE_USERNAME": "somebody",
+            "KAGGLE_KEY": "canary-6b1d",
+            "http_proxy": address,
+            "https_proxy": address,
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    server.shutdown()
+    assert done.returncode == 0, done.stderr
+    from_kaggle = written(project)["competitions"]["toy"]
+    assert from_kaggle["source"] == {"name": "kaggle", "competition": "toy-cup"}
+    assert (project / ".podium" / "downloads" / "toy-cup" / "files" / "train.csv").read_text() == TRAIN
+    assert "canary-6b1d" not in done.stdout + done.stderr + (project / "params.yaml").read_text()
+    (project / "params.yaml").unlink()
+    add("toy", "files")
+    assert {**written(project)["competitions"]["toy"], "source": None} == {**from_kaggle, "source": None}
+
+
+def test_help_is_quick_and_says_what_each_command_is_for(project):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+    def told(*arguments: str) -> tuple[str, float]:
+        began = time.monotonic()
+        command = [sys.executable, "-m", "pipeline", *arguments, "--help"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        return done.stdout, time.monotonic() - began
+
+    assert min(told()[1] for _ in range(3)) < 0.5
+    text, _ = told("add")
+    for word in ("--from", "--target", "--id", "--metric", "--minutes", "kaggle:SLUG"):
+        assert word in text

@@ -1,0 +1,278 @@
+"""What is guessed from small tables, and from real competitions where they are at hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.core.errors import UserError
+from pipeline.stages.gallery import describe, square
+from pipeline.stages.guess import guess, missing_marks
+
+ROWS = 120
+
+
+def tables(answer: object = 0, **target: object) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Train with the target column(s) given, test, and a sample submission that says ``answer``."""
+    generator = np.random.default_rng(0)
+    features = {"size": generator.normal(size=ROWS), "colour": ["red", "blue", "green"] * (ROWS // 3)}
+    train = pd.DataFrame({"id": range(ROWS), **features, **target})
+    test = pd.DataFrame({"id": range(ROWS, 2 * ROWS), **features})
+    return train, test, pd.DataFrame({"id": test["id"], **{name: answer for name in target}})
+
+
+TWO = ([0, 1] * ROWS)[:ROWS]
+FIVE = ([0, 1, 2, 3, 4] * ROWS)[:ROWS]
+AMOUNT = np.random.default_rng(1).normal(0, 100, ROWS)
+PRICE = np.exp(np.random.default_rng(1).normal(12, 1, ROWS))
+
+
+@pytest.mark.parametrize(
+    ("values", "answer", "task", "metric", "submission"),
+    [
+        (TWO, 0, "classification", "accuracy", "classes"),
+        (TWO, 0.0, "classification", "accuracy", "classes"),
+        (TWO, 0.5, "classification", "log_loss", "probabilities"),
+        (FIVE, 0, "classification", "accuracy", "classes"),
+        (FIVE, 2.5, "regression", "rmse", "values"),
+        (["yes", "no"] * (ROWS // 2), "no", "classification", "accuracy", "classes"),
+        (["yes", "no"] * (ROWS // 2), 0.5, "classification", "log_loss", "probabilities"),
+        (["yes", "no"] * (ROWS // 2), 0, "classification", "log_loss", "probabilities"),
+        (["True", "False"] * (ROWS // 2), "False", "classification", "accuracy", "classes"),
+        ([True, False] * (ROWS // 2), False, "classification", "accuracy", "classes"),
+        ([True, False] * (ROWS // 2), 0, "classification", "accuracy", "classes"),
+        (AMOUNT, 0.0, "regression", "rmse", "values"),
+        (PRICE, 0.0, "regression", "log_rmse", "values"),
+        ([f"${value:,.2f}" for value in PRICE], 0.0, "regression", "log_rmse", "values"),
+        (range(ROWS), 0, "regression", "rmse", "values"),
+        ([f"a text of its own for row {i}" for i in range(ROWS)], "a text", "translation", "bleu", "values"),
+    ],
+)
+def test_task_metric_and_what_the_submission_wants(values, answer, task, metric, submission):
+    found = guess(*tables(answer, y=values))
+    assert (found.task["name"], found.metric, found.submission) == (task, metric, submission)
+    assert found.columns == {"id": "id", "target": "y"}
+    assert found.split["name"] == ("stratified" if task == "classification" else "shuffled")
+    assert set(found.why) >= {"columns.id", "columns.target", "task", "metric", "split"}
+
+
+def test_nothing_but_train_and_test():
+    train, test, _ = tables(y=TWO)
+    found = guess(train.rename(columns={"id": "user_id"}), test.rename(columns={"id": "user_id"}), None)
+    assert found.columns == {"id": "user_id", "target": "y"} and found.submission == "classes"
+    found = guess(train.drop(columns="id"), test.drop(columns="id"), None)
+    assert found.columns == {"id": None, "target": "y"}
+    assert "none found" in found.why["columns.id"]
+
+
+def test_ids_are_text_and_stand_last():
+    train, test, sample = tables(y=AMOUNT)
+    for frame in (train, test, sample):
+        frame["id"] = [f"row-{i:05d}" for i in frame["id"]]
+    assert guess(train[::-1], test[["size", "colour", "id"]], sample).columns == {"id": "id", "target": "y"}
+
+
+def test_an_id_that_only_the_sample_has():
+    train, test, sample = tables(y=TWO)
+    found = guess(train.drop(columns="id"), test.drop(columns="id"), sample.rename(columns={"id": "ImageId"}))
+    assert found.columns == {"id": None, "target": "y"}
+
+
+def test_a_sample_with_a_column_a_class():
+    train, test, sample = tables(y=["C", "CL", "D"] * (ROWS // 3), other=AMOUNT)
+    sample = sample[["id"]].assign(Status_C=0.3, Status_CL=0.3, Status_D=0.4)
+    found = guess(train, test, sample)
+    assert found.columns == {"id": "id", "target": "y", "drop": ["other"]}
+    assert (found.metric, found.submission) == ("log_loss", "probabilities")
+    assert "column for each class" in found.why["submission"]
+
+
+def test_a_target_named_by_the_sample_alone():
+    # Of two columns that the test file lacks, the sample says which; the other can be no feature.
+    train, test, sample = tables(count=AMOUNT, registered=AMOUNT)
+    found = guess(train, test, sample[["id", "count"]])
+    assert found.columns == {"id": "id", "target": "count", "drop": ["registered"]}
+    # The test file has the target too, empty.
+    train, test, sample = tables(count=AMOUNT)
+    assert guess(train, test.assign(count=np.nan), sample).columns["target"] == "count"
+    # The sample calls it differently.
+    assert guess(train, test, sample.rename(columns={"count": "Count"})).columns["target"] == "count"
+
+
+@pytest.mark.parametrize(
+    ("metric", "values", "task", "target", "submission"),
+    [
+        ("roc_auc", TWO, "classification", None, "probabilities"),
+        ("f1", TWO, "classification", None, "classes"),
+        ("mae", TWO, "regression", "standardise", "values"),
+        ("rmsle", PRICE, "regression", "log1p", "values"),
+        ("log_rmse", PRICE, "regression", "log", "values"),
+        ("rmsle", FIVE, "regression", "log1p", "values"),
+        ("quadratic_weighted_kappa", FIVE, "classification", None, "classes"),
+        ("quadratic_weighted_kappa", AMOUNT, "regression", "standardise", "values"),
+    ],
+)
+def test_a_metric_that_is_said_decides(metric, values, task, target, submission):
+    found = guess(*tables(0, y=values), metric=metric)
+    assert (found.metric, found.task["name"], found.task.get("target"), found.submission) == (
+        metric,
+        task,
+        target,
+        submission,
+    )
+    assert "metric" not in found.why
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"target": "z"}, "--target: no column 'z' in the train file"),
+        ({"id": "Id"}, "--id: no column 'Id' in the train file; did you mean 'id'?"),
+        ({"metric": "rsme"}, "--metric: no metric 'rsme'; did you mean 'rmse'?"),
+        ({"metric": "file"}, "--metric: 'file' needs settings of its own"),
+        ({"metric": "perplexity"}, "--metric: 'perplexity' needs settings of its own"),
+    ],
+)
+def test_what_is_said_and_wrong(options, told):
+    with pytest.raises(UserError) as error:
+        guess(*tables(y=AMOUNT), **options)
+    assert str(error.value).startswith(told) and "\n" not in str(error.value)
+
+
+def test_what_cannot_be_guessed():
+    train, test, sample = tables(y=AMOUNT, z=AMOUNT)
+    with pytest.raises(UserError, match="columns in train and not in test: y, z; give --target"):
+        guess(train, test, None)
+    with pytest.raises(UserError, match="not in test: none; give --target"):
+        guess(test, test, None)
+    with pytest.raises(UserError, match="'y' is missing in every training row"):
+        guess(train.assign(y=np.nan), test, sample, target="y")
+    with pytest.raises(UserError, match=r"'y' has 120 different texts in 120 rows, too many for classes"):
+        guess(*tables(y=[f"X{i}" for i in range(ROWS)]))
+    with pytest.raises(UserError, match="for numbers, and the target 'y' holds 'a'"):
+        guess(*tables(y=["a", "b"] * (ROWS // 2)), metric="rmse")
+
+
+def test_marks_that_mean_missing_among_numbers():
+    frame = pd.DataFrame(
+        {
+            "a": ["1", "2", "?", "3.5"],
+            "b": ["red", "?", "blue", "red"],
+            "c": ["1", "None", "2", "3"],
+            "d": [1, 2, 3, 4],
+            "e": ["?", "?", "?", "1"],
+        }
+    ).astype({"a": "str", "b": "str", "c": "str", "e": "str"})
+    assert missing_marks(frame) == {"?": ["a"]}
+
+
+def facts(found, where="train.csv"):
+    number = found.task["name"] == "regression"
+    return {"task_is_class": found.task["name"] == "classification", "target_is_number": number, "where": where}
+
+
+def described(train, test, sample):
+    found = guess(train, test, sample)
+    return found, describe(train, test, found, **facts(found))
+
+
+def test_a_table():
+    train, test, sample = tables(y=AMOUNT)
+    for frame in (train, test):
+        frame["zip_code"] = [10115, 20095, 80331] * (ROWS // 3)
+        frame["rooms"] = [1, 2, 3, 4] * (ROWS // 4)
+    found, made = described(train, test, sample)
+    assert made == {"portfolio": "regression", "rows": ROWS}
+    assert found.columns["types"] == {"zip_code": "category"} and "zip_code" in found.why["columns.types"]
+
+
+def texts(kind: str) -> list[str]:
+    return [f"{kind} number {i} said something quite long about {i * i} things" for i in range(ROWS)]
+
+
+def test_text_is_classified_by_its_words():
+    train, test, sample = tables(y=["a", "b"] * (ROWS // 2))
+    train, test = (frame.drop(columns="size").assign(said=texts("it")) for frame in (train, test))
+    found, made = described(train, test, sample)
+    assert made["portfolio"] == "text_classification" and made["columns"] == {"words": {"column": "said"}}
+    assert found.columns["types"] == {"said": "text"} and "not used: colour" in found.why["features"]
+    with pytest.raises(UserError, match="only the text 'said' tells the number 'y'"):
+        described(train.assign(y=AMOUNT), test, sample)
+
+
+def test_text_beside_numbers_is_a_table():
+    train, test, sample = tables(y=TWO)
+    found, made = described(train.assign(name=texts("Mr")), test.assign(name=texts("Mrs")), sample)
+    assert made["portfolio"] == "classification" and "not used: name" in found.why["features"]
+
+
+def test_one_text_for_another_is_a_translation():
+    train, test, sample = tables("x", y=texts("voici"))
+    train, test = (frame[["id", *more]].assign(en=texts("here")) for frame, more in ((train, ["y"]), (test, [])))
+    found, made = described(train, test, sample)
+    assert made["portfolio"] == "translation"
+    assert made["columns"] == {"pairs": {"source": "en", "target": "y"}}
+    assert found.blend == {"name": "best"} and found.columns["types"] == {"en": "text"}
+    with pytest.raises(UserError, match="no other column is; give --target"):
+        described(*tables("x", y=texts("voici")))
+
+
+def pixels(side: int, high: int = 255, prefix: str = "pixel", first: int = 0) -> pd.DataFrame:
+    values = np.random.default_rng(0).integers(0, high + 1, (ROWS, side * side))
+    values[0, 0] = high
+    return pd.DataFrame(values, columns=[f"{prefix}{i + first}" for i in range(side * side)])
+
+
+@pytest.mark.parametrize(
+    ("frame", "expected"),
+    [
+        (pixels(8, 16), {"shape": [1, 8, 8], "prefix": "pixel", "scale": 16.0}),
+        (pixels(28, 255, "px", 1), {"shape": [1, 28, 28], "prefix": "px", "scale": 255.0}),
+        (pixels(10)[::-1] / 255, {"shape": [1, 10, 10], "prefix": "pixel", "scale": 1.0}),
+        (pixels(8).drop(columns="pixel5"), None),
+        (pixels(5), None),
+        (pixels(8).rename(columns={"pixel63": "pixel99"}), None),
+        (pixels(8).rename(columns={"pixel63": "age63"}), None),
+        (pixels(8) - 300, None),
+        (pixels(8, 1000), None),
+        (pixels(8).astype(str), None),
+        (pixels(8).rename(columns=lambda name: f"{name}a"), None),
+    ],
+)
+def test_pixels_of_a_square(frame, expected):
+    assert square(frame) == expected
+
+
+def test_images():
+    train, test, sample = tables(y=FIVE)
+    train, test = (pd.concat([frame[["id", *more]], pixels(8)], axis=1) for frame, more in ((train, ["y"]), (test, [])))
+    found, made = described(train, test, sample)
+    assert made["portfolio"] == "image_classification" and made["columns"]["image"]["shape"] == [1, 8, 8]
+    assert "8 x 8 pixels" in found.why["features"]
+
+
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the competitions are not here")
+@pytest.mark.parametrize(
+    ("name", "id", "target", "portfolio", "metric", "submission"),
+    [
+        ("house_prices", "Id", "SalePrice", "regression", "log_rmse", "values"),
+        ("titanic", "PassengerId", "Survived", "classification", "accuracy", "classes"),
+        ("disaster_tweets", "id", "target", "text_classification", "accuracy", "classes"),
+        ("sst2", "id", "label", "text_classification", "accuracy", "classes"),
+        ("trec", "id", "label", "text_classification", "accuracy", "classes"),
+    ],
+)
+def test_real_competitions(name, id, target, portfolio, metric, submission):
+    from pipeline.sources.tables import read_table
+
+    read = [read_table(SHARED / name / f"{stem}.csv") for stem in ("train", "test", "sample_submission")]
+    found, made = described(*read)
+    assert (found.columns["id"], found.columns["target"]) == (id, target)
+    assert (made["portfolio"], found.metric, found.submission) == (portfolio, metric, submission)
+    assert missing_marks(read[0]) == {}

@@ -1,0 +1,304 @@
+"""Every stage through DVC: same in, same out; nothing runs that need not; what a stage uses is declared."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from conftest import Project, three_models
+
+from pipeline.core.files import read_json
+from pipeline.core.types import FOLD
+
+pytestmark = pytest.mark.timeout(900)  # whichever comes first waits for `two_runs`
+
+NOT_DECLARED = (
+    ("pipeline/__main__.py", "reads the command line"),
+    ("pipeline/stages/runner.py", "threads, locks, dying with the parent"),
+    ("pipeline/stages/project.py", "hands params.yaml to the shelves"),
+    ("pipeline/stages/progress.py", "draws bars"),
+    ("pipeline/stages/records.py", "words for the tracker (the report, which draws from it, declares it)"),
+    ("pipeline/tracking", "tells MLflow what happened"),
+)
+"""Modules that cannot change what a stage writes, and why."""
+
+
+def ran(output: str) -> list[str]:
+    """The stages that a ``dvc repro`` has run."""
+    return re.findall(r"^Running stage '(.+)':$", output, flags=re.MULTILINE)
+
+
+class TestTwoCleanRuns:
+    def test_every_stage_runs_once(self, two_runs):
+        models = list(three_models()["models"])
+        expected = [f"{stage}@lines" for stage in ("fetch", "preprocess", "blend", "submit", "report")]
+        expected += [f"{stage}@{model}" for stage in ("train", "tune", "retrain") for model in models]
+        for project in two_runs:
+            assert sorted(ran(project.output)) == sorted(["check", *expected])
+
+    def test_their_outputs_are_byte_identical(self, two_runs):
+        first, second = (project.outputs() for project in two_runs)
+        assert first.keys() == second.keys()
+        assert [name for name in first if first[name] != second[name]] == []
+
+    def test_outputs_hold_no_place_and_no_leftovers(self, undisturbed):
+        outputs = undisturbed.outputs()
+        assert not [name for name, content in outputs.items() if str(undisturbed.root).encode() in content]
+        assert not [name for name in outputs if Path(name).name.startswith(".")]
+
+    def test_the_submission_is_valid_and_good(self, undisturbed):
+        sample = pd.read_csv(undisturbed.data("lines", "raw", "sample_submission.csv"))
+        submission = pd.read_csv(undisturbed.data("lines", "submission.csv"))
+        assert list(submission) == list(sample)
+        assert (submission["id"] == sample["id"]).all()
+        solution = pd.read_csv(undisturbed.data("lines", "raw", "solution.csv"))
+        error = np.sqrt(np.mean((submission["y"] - solution["y"]) ** 2))
+        assert error < 0.05 * solution["y"].std()  # the data is linear, and so is the ridge
+
+    def test_the_raw_test_file_predicted_again_gives_the_submission(self, undisturbed, tmp_path):
+        project = undisturbed.copy(tmp_path / "project")
+        project.podium("predict", "lines", "--in", "data/lines/raw/test.csv", "--out", "again.csv")
+        assert (project.root / "again.csv").read_bytes() == project.data("lines", "submission.csv").read_bytes()
+
+    def test_a_second_repro_runs_nothing(self, two_runs):
+        assert ran(two_runs[1].repro()) == []
+
+
+@pytest.fixture(scope="module")
+def edited(undisturbed, tmp_path_factory) -> tuple[Project, list[str]]:
+    """The project after an edit of params.yaml alone: one model more, more trials for another."""
+    project = undisturbed.copy(tmp_path_factory.mktemp("edited") / "project")
+    studies = ".podium/studies"
+    (project.root / studies).mkdir(parents=True)
+    for journal in (undisturbed.root / studies).glob("*.journal"):
+        (project.root / studies / journal.name).write_bytes(journal.read_bytes())
+    params = three_models()
+    params["models"]["lines-lasso"] = {"competition": "lines", "features": "numbers", "model": {"name": "lasso"}}
+    params["models"]["lines-ridge"]["tune"]["trials"] = 6
+    project.params(params)
+    return project, ran(project.repro())
+
+
+class TestAnEditOfParamsAlone:
+    def test_runs_only_what_it_touches(self, edited):
+        _, stages = edited
+        touched = [f"{stage}@lines-{model}" for model in ("lasso", "ridge") for stage in ("train", "tune")]
+        # The best of six trials may be the best of the first four; then nothing new is to be fitted.
+        assert set(stages) - {"retrain@lines-ridge", "submit@lines"} == {
+            "check",
+            *touched,
+            "retrain@lines-lasso",
+            "blend@lines",
+            "report@lines",
+        }
+
+    def test_a_new_model_reaches_the_blend(self, edited):
+        project, _ = edited
+        assert "lines-lasso" in read_json(project.data("lines", "blend.json"))["weights"]
+
+    def test_more_trials_go_on_with_the_study(self, edited, undisturbed):
+        project, _ = edited
+        place = ("lines", "models", "lines-ridge", "tuned", "trials.json")
+        before, after = read_json(undisturbed.data(*place)), read_json(project.data(*place))
+        assert (before["count"], after["count"]) == (4, 6)
+        assert after["trials"][:4] == before["trials"]
+        journal = (project.root / ".podium/studies/lines-ridge.journal").read_text()
+        assert journal.count('"op_code":4') == 6  # Optuna's line for a new trial: none asked twice
+
+
+def declared(family: str, key: str) -> tuple[list[str], list[str]]:
+    """Deps and outs of a stage in dvc.yaml."""
+    body = yaml.safe_load((Path(__file__).parents[1] / "dvc.yaml").read_text())["stages"][family]
+    body = body.get("do", body)
+
+    def filled(paths: list[str]) -> list[str]:
+        return [path.replace("${key}", key).replace("${item.competition}", "lines") for path in paths]
+
+    return filled(body["deps"]), filled(body["outs"])
+
+
+def outside(files: list[str], places: list[str]) -> list[str]:
+    return [file for file in files if not any(file == place or file.startswith(f"{place}/") for place in places)]
+
+
+@pytest.fixture(scope="module")
+def traces(undisturbed) -> dict[str, dict]:
+    notes = {path.stem: json.loads(path.read_text()) for path in (undisturbed.root / "trace").glob("*.json")}
+    assert len(notes) == 15
+    return notes
+
+
+class TestWhatAStageUses:
+    def stages(self, traces) -> list[tuple[str, str, dict]]:
+        return [(*name.split("@"), notes) for name, notes in traces.items() if name != "check"]
+
+    def test_is_declared_for_dvc(self, traces):
+        """Every file of Podium it executes or imports for itself, every file of data it reads."""
+        configuration = set(traces["check"]["modules"])
+        missing = {}
+        for family, key, notes in self.stages(traces):
+            deps, outs = declared(family, key)
+            own = {name for name in notes["modules"] if name.startswith("pipeline.")} - configuration
+            files = [self.file(name) for name in sorted(own)]
+            code = outside([*notes["executed"], *files], [*deps, *(place for place, _ in NOT_DECLARED)])
+            parents = {str(Path(out).parent) for out in outs}  # it may read what it writes aside
+            data = [path for path in notes["read"] if path.startswith("data/") and ".part" not in path]
+            data = [path for path in outside(data, [*deps, *outs]) if str(Path(path)) not in parents]
+            if code or data:
+                missing[f"{family}@{key}"] = sorted({*code, *data})
+        assert missing == {}
+
+    def file(self, module: str) -> str:
+        path = Path(*module.split("."))
+        root = Path(__file__).parents[1]
+        return str(path / "__init__.py" if (root / path).is_dir() else path.with_suffix(".py"))
+
+    def test_no_torch_where_no_network_trains(self, traces):
+        heavy = {f"{f}@{k}" for f, k, notes in self.stages(traces) if "torch" in notes["modules"]}
+        assert heavy <= {f"{stage}@lines-linear" for stage in ("train", "tune", "retrain")}
+
+    def test_no_mlflow_and_no_optuna_before_they_are_used(self, traces):
+        stages = self.stages(traces)
+        assert [f"{f}@{k}" for f, k, notes in stages if "mlflow" in notes["modules"]] == []
+        assert [f"{f}@{k}" for f, k, notes in stages if "optuna" in notes["modules"]] == ["tune@lines-ridge"]
+
+
+@pytest.fixture(scope="module")
+def delivered(undisturbed, tmp_path_factory) -> Project:
+    """The records kept while the server was down, sent to the project's own store."""
+    project = undisturbed.copy(tmp_path_factory.mktemp("delivered") / "project")
+    kept = undisturbed.root / ".podium/outbox"
+    for item in kept.rglob("*"):
+        if item.is_file() and item.name not in ("sender.lock", "status.json"):
+            place = project.root / ".podium/outbox" / item.relative_to(kept)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(item.read_bytes())
+    project.podium("track")
+    return project
+
+
+class TestMlflow:
+    def test_a_server_that_is_down_costs_a_line_a_stage_and_no_record(self, undisturbed):
+        lines = [line for line in undisturbed.output.splitlines() if "MLflow" in line]
+        assert 1 <= len(lines) <= 8  # a tracked stage each: three train, one tune, three retrain, submit
+        assert all("does not answer" in line and "kept in .podium/outbox" in line for line in lines)
+        assert len(list((undisturbed.root / ".podium/outbox").glob("*.jsonl"))) == 8
+
+    def test_the_champion_answers_the_raw_test_rows_as_the_submission_does(self, delivered):
+        code = """
+import mlflow, pandas
+mlflow.set_tracking_uri("sqlite:///mlflow.db")
+model = mlflow.pyfunc.load_model("models:/lines@champion")
+answer = model.predict(pandas.read_csv("data/lines/raw/test.csv", dtype=str, keep_default_na=False))
+answer.to_csv("champion.csv", index=False, lineterminator="\\n")
+client = mlflow.MlflowClient()
+experiment = client.get_experiment_by_name("lines")
+for run in client.search_runs([experiment.experiment_id], max_results=100):
+    print("RUN", run.info.status, run.data.tags.get("mlflow.parentRunId", "-"), run.info.run_name, sep="|")
+"""
+        output = delivered.run(sys.executable, "-c", code)
+        champion = (delivered.root / "champion.csv").read_bytes()
+        assert champion == delivered.data("lines", "submission.csv").read_bytes()
+        runs = [line.split("|")[1:] for line in output.splitlines() if line.startswith("RUN")]
+        assert {status for status, _, _ in runs} == {"FINISHED"}
+        parents = sorted(name for _, parent, name in runs if parent == "-")
+        stages = [f"lines-{model} {stage}" for model in ("linear", "ridge", "trees") for stage in ("retrain", "train")]
+        assert parents == sorted([*stages, "lines-ridge tune", "blend submit"])
+        children = [name for _, parent, name in runs if parent != "-"]
+        assert sum(name.startswith("fold") for name in children) == 9
+        assert sum(name.startswith("trial") for name in children) == 3  # trial 0 is what `train` found
+
+
+class TestOtherWaysThrough:
+    """In this process, stage after stage: what DVC does is the same for all of them."""
+
+    @pytest.fixture
+    def through(self, tmp_path, monkeypatch):
+        from pipeline.core.config import Config
+        from pipeline.stages import blend, fetch, predict, preprocess, report, retrain, submit, train, tune
+        from pipeline.stages.project import load_project
+
+        monkeypatch.chdir(tmp_path)
+
+        def run(params: dict) -> Config:
+            Project(tmp_path).params({**params, "execution": {"executor": "serial"}})
+            config = load_project()
+            for stage in (fetch, preprocess, train, tune, retrain, blend, submit, report):
+                per_model = stage in (train, tune, retrain)
+                for name in config.models if per_model else config.competitions:
+                    stage.run(config, name)
+            predict.run("shops", tmp_path / "data/shops/raw/test.csv", tmp_path / "again.csv")
+            assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "data/shops/submission.csv").read_bytes()
+            return config
+
+        return run
+
+    def shops(self, folder: Path, split: dict, model: dict) -> dict:
+        """Sales of six shops over forty days, as files, with one model."""
+        random = np.random.default_rng(0)
+        rows = pd.DataFrame({"id": range(300), "size": random.normal(size=300), "price": random.normal(size=300)})
+        rows["day"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(random.integers(0, 40, 300), unit="D")
+        rows["shop"] = random.choice(list("abcdef"), 300)
+        rows["sold"] = 3 * rows["size"] - rows["price"] + 10
+        (folder / "files").mkdir()
+        rows[:240].to_csv(folder / "files/train.csv", index=False)
+        rows[240:].drop(columns="sold").to_csv(folder / "files/test.csv", index=False)
+        rows[240:][["id", "sold"]].assign(sold=0).to_csv(folder / "files/sample_submission.csv", index=False)
+        competition = {
+            "source": {"name": "files", "path": str(folder / "files")},
+            "columns": {"id": "id", "target": "sold", "group": "shop", "time": "day"},
+            "task": "regression",
+            "metric": "mae",
+            "split": split,
+            "features": {"numbers": {"name": "tabular"}},
+            "blend": "equal",
+            "submission": "values",
+        }
+        body = {"competition": "shops", "features": "numbers", "model": {"name": "ridge", "alpha": 0.01}, **model}
+        return {"competitions": {"shops": competition}, "models": {"shops-ridge": body}}
+
+    def folds(self, folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+        rows = pd.read_parquet(folder / "data/shops/rows/train.parquet")
+        predictions = pd.read_parquet(folder / "data/shops/models/shops-ridge/tuned/predictions.parquet")
+        return rows, predictions
+
+    def test_groups_stay_together(self, through, tmp_path):
+        through(self.shops(tmp_path, {"name": "grouped", "folds": 3}, {}))
+        rows, predictions = self.folds(tmp_path)
+        assert rows.groupby("shop")[FOLD].nunique().max() == 1
+        assert predictions["row"].tolist() == list(range(240))
+        assert (predictions["prediction"] - rows["sold"]).abs().mean() < 0.1
+
+    def test_the_past_predicts_the_future(self, through, tmp_path):
+        through(self.shops(tmp_path, {"name": "time_ordered", "folds": 3}, {}))
+        rows, predictions = self.folds(tmp_path)
+        day = pd.to_datetime(rows["day"])
+        assert [day[rows[FOLD] == k].max() <= day[rows[FOLD] == k + 1].min() for k in (-1, 0, 1)] == [True] * 3
+        assert predictions["row"].tolist() == np.flatnonzero(rows[FOLD] >= 0).tolist()
+
+    @pytest.mark.parametrize(("retrain", "members"), [({"mode": "folds"}, 3), ({"seeds": 2}, 2)])
+    def test_several_members_are_averaged(self, through, tmp_path, retrain, members):
+        fit = {"optimizer": "adam", "learning_rate": 0.1, "epochs": 3}
+        model = {"model": {"name": "mlp", "hidden": [4]}, "fit": fit, "retrain": retrain}
+        through(self.shops(tmp_path, {"name": "shuffled", "folds": 3, "seed": 0}, model))
+        final = tmp_path / "data/shops/models/shops-ridge/final"
+        assert sorted(path.name for path in (final / "members").iterdir()) == [str(i) for i in range(members)]
+        weights = {path.read_bytes() for path in final.glob("members/*/weights/weights.safetensors")}
+        assert len(weights) == members
+
+    def test_folds_members_of_the_best_trial_are_its_own(self, through, tmp_path):
+        tune = {"trials": 3, "space": {"model.alpha": {"log_float": [1e-6, 1e4]}}}
+        model = {"model": {"name": "ridge", "alpha": 1e4}, "tune": tune, "retrain": {"mode": "folds"}}
+        through(self.shops(tmp_path, {"name": "shuffled", "folds": 3, "seed": 0}, model))
+        tuned = tmp_path / "data/shops/models/shops-ridge/tuned"
+        best = read_json(tuned / "trials.json")["best"]
+        assert best > 0  # any is better than the one declared
+        alpha = read_json(tuned / "settings.json")["model"]["alpha"]
+        for member in tmp_path.glob("data/shops/models/shops-ridge/final/members/*/predictor.json"):
+            assert read_json(member)["model"]["alpha"] == alpha
