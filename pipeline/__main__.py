@@ -23,10 +23,10 @@ app.add_typer(kaggle_app, name="kaggle")
 CompetitionName = Annotated[str, typer.Argument(metavar="NAME", help="A competition in params.yaml.")]
 CompetitionOfStage = Annotated[
     str | None,
-    typer.Argument(metavar="[NAME]", help="A competition in params.yaml; under `dvc repro` the stage's own."),
+    typer.Argument(metavar="NAME", help="A competition in params.yaml; under `dvc repro` the stage's own."),
 ]
 ModelOfStage = Annotated[
-    str | None, typer.Argument(metavar="[NAME]", help="A model in params.yaml; under `dvc repro` the stage's own.")
+    str | None, typer.Argument(metavar="NAME", help="A model in params.yaml; under `dvc repro` the stage's own.")
 ]
 
 
@@ -131,7 +131,7 @@ def predict(
 
 @app.command()
 def leaderboard(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One competition; default: all.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="One competition; default: all.")] = None,
 ) -> None:
     """Print the table of models, and where the submission lies."""
     from pipeline.stages.leaderboard import run
