@@ -18,7 +18,7 @@ from pipeline.training.predictor import Predictor
 
 SHELVES = shelves()
 ROWS = 60
-WORDS = "red green blue fox dog cat runs sleeps eats fast slow".split()
+WORDS = ["red", "green", "blue", "fox", "dog", "cat", "runs", "sleeps", "eats", "fast", "slow"]
 
 SETTINGS = {  # what a part asks for beyond its defaults
     ("features", "words"): {"column": "text"},

@@ -23,7 +23,8 @@ T = TypeVar("T", bound=type)
 def settings(cls: T) -> T:
     """Make a class a frozen, keyword-only settings dataclass that refuses unknown keys."""
     config = ConfigDict(extra="forbid", allow_inf_nan=False, validate_default=True)
-    return pydantic_dataclass(frozen=True, kw_only=True, config=config)(cls)
+    made: Any = pydantic_dataclass(frozen=True, kw_only=True, config=config)(cls)
+    return made
 
 
 class Registry:
@@ -45,7 +46,7 @@ class Registry:
             if name in self._parts:
                 raise ValueError(f"{self.shelf} '{name}' is on the shelf already")
             self._parts[name] = cls
-            cls.name = name
+            cls.name = name  # type: ignore[attr-defined]
             return cls
 
         return put

@@ -60,7 +60,7 @@ class Schema:
     """
 
     id: str | None
-    target: str | None
+    target: str
     columns: tuple[Column, ...]
     classes: tuple[Any, ...] = ()
     dropped: Mapping[str, str] = field(default_factory=dict)

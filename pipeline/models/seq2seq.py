@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @models.register("seq2seq")
 @settings
 class Seq2Seq:
-    """GRU encoder, additive attention, GRU decoder (Bahdanau et al. 2015; D2L 11.4).
+    """GRU encoder, additive attention, GRU decoder (Bahdanau et al. 2015, Luong et al. 2015; D2L 11.4).
 
     Teacher forcing in training, greedy search to answer. The book's encoder is not
     bidirectional; Bahdanau's is, and learns faster. hidden: even, as the two directions share it.

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ class progress_callback:
         self.total, self.label = total, label
         self._stack = ExitStack()
         self._last = time.monotonic()
-        self._bar = None
+        self._bar: Any = None
 
     def __enter__(self) -> progress_callback:
         if sys.stderr.isatty():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -59,8 +59,9 @@ def fit_fold(data: TrainingData, job: FoldJob) -> FoldResult:
             shutil.copytree(place / "predictor", job.predictor)
         return _read_result(place)
     fold, task, metric = data.fold(job.fold), data.competition.task, data.competition.metric
-    if fold.valid is None or fold.valid_index is None:
+    if fold.valid is None or fold.valid_index is None or fold.valid_target is None:
         raise ValueError("cross-validation needs validation rows")
+    valid_target = fold.valid_target
 
     def score(target: pd.Series, raw: np.ndarray) -> tuple[float, pd.DataFrame]:
         predictions = task.predictions(raw, fold.target, fold.spec)
@@ -72,10 +73,10 @@ def fit_fold(data: TrainingData, job: FoldJob) -> FoldResult:
         job.config,
         fold,
         seed=derive_seed(job.config.seed, "fold", job.fold),
-        score=lambda raw: score(fold.valid_target, raw)[0],
+        score=lambda raw: score(valid_target, raw)[0],
         checkpoint=place / "fit" if place is not None else None,
     )
-    valid_score, predictions = score(fold.valid_target, fitted.raw(fold.valid))
+    valid_score, predictions = score(valid_target, fitted.raw(fold.valid))
     train_score, _ = score(fold.train_target, fitted.raw(fold.train))
     result = FoldResult(
         fold=job.fold,
@@ -147,7 +148,7 @@ def cross_validate(
     *,
     checkpoint: Path | None = None,
     predictors: Path | None = None,
-) -> Iterator[FoldResult]:
+) -> Generator[FoldResult]:
     """Fit every fold; yields results in the folds' order, as they become ready.
 
     checkpoint: finished folds are kept there, for a rerun after a kill.
@@ -156,7 +157,7 @@ def cross_validate(
     """
     load_libraries(data, config)
     jobs = [FoldJob(config, k, checkpoint, predictors / str(k) if predictors else None) for k in data.folds]
-    return executor.map(partial(fit_fold, data), jobs)
+    yield from executor.map(partial(fit_fold, data), jobs)
 
 
 def load_libraries(data: TrainingData, config: ModelConfig) -> None:

@@ -24,7 +24,7 @@ class FoldData:
 
     train: Encoded
     valid: Encoded | None
-    train_target: pd.Series | None
+    train_target: pd.Series
     valid_target: pd.Series | None
     valid_index: np.ndarray | None
     """Positions [validation rows] in the training table."""
@@ -92,13 +92,13 @@ class TrainingData:
             valid_index = (self.fold_of_row == k).nonzero()[0]
             valid_rows = self.rows.iloc[valid_index]
         task, column = self.competition.task, self.schema.target
-        train_target = train_rows[column] if column else None
-        valid_target = valid_rows[column] if column and valid_rows is not None else None
+        train_target = train_rows[column]
+        valid_target = None if valid_rows is None else valid_rows[column]
         target = task.fit_target(train_target, self.schema)
 
         def encode(rows: pd.DataFrame, training: bool) -> Encoded:
             encoded = encoder.encode(rows, training=training)
-            values = target.encode(rows[column]) if column else None
+            values = target.encode(rows[column])
             return encoded if values is None else {**encoded, "target": values}
 
         valid = None if valid_rows is None else encode(valid_rows, False)

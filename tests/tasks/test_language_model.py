@@ -64,7 +64,7 @@ def test_a_batch_of_nothing_but_padding_has_no_loss():
 
 
 def test_a_row_is_answered_the_same_alone_as_among_others_and_in_windows_as_whole():
-    model, inputs, spec = fitted(TEXTS)
+    model, inputs, _spec = fitted(TEXTS)
     together = model.raw(inputs)
     for i, text in enumerate(TEXTS):
         mine = {name: values[inputs["row"] == i] for name, values in inputs.items()}

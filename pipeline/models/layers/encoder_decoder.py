@@ -24,7 +24,7 @@ class Memory:
     mask: Tensor
     """Real source tokens, bool [batch, source steps]"""
 
-    def take(self, lanes: Tensor | slice) -> Memory:
+    def take(self, lanes: Tensor) -> Memory:
         """That of some sentences of the batch."""
         return Memory(self.outputs[lanes], self.keys[lanes], self.mask[lanes])
 
@@ -63,45 +63,31 @@ class Encoder(nn.Module):
 
 
 class AttentionDecoder(nn.Module):
-    """At each step the top state asks the encoder's outputs, and the answer goes in with the token."""
+    """Each state asks the encoder's outputs; the answer and the state together score the next token.
+
+    The attention follows the GRU (Luong et al. 2015, 3.1) rather than feeding it (D2L 11.4), so
+    that all steps of a known target are worked out at once.
+    """
 
     def __init__(self, tokens: int, embedding: int, hidden: int, layers: int, dropout: float) -> None:
         super().__init__()
         self.embedding = nn.Embedding(tokens, embedding, padding_idx=PAD)
         self.dropout = nn.Dropout(dropout)
+        self.gru = nn.GRU(embedding, hidden, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0)
         self.attention = AdditiveAttention(hidden, hidden, hidden)
-        self.gru = nn.GRU(embedding + hidden, hidden, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0)
+        self.combine = nn.Linear(2 * hidden, hidden)
         self.output = nn.Linear(hidden, tokens)
 
-    def step(self, token: Tensor, memory: Memory, state: Tensor) -> tuple[Tensor, Tensor]:
-        """token int64 [batch], state [layers, batch, hidden] -> output [batch, hidden], next state."""
-        query = state[-1][:, None]  # [batch, 1, hidden]
-        context = self.attention(query, memory.keys, memory.outputs, memory.mask)  # [batch, 1, hidden]
-        embedded = self.dropout(self.embedding(token))[:, None]  # [batch, 1, embedding]
-        output, state = self.gru(torch.cat([context, embedded], dim=-1), state)  # [batch, 1, hidden]
-        return self.dropout(output[:, 0]), state
+    def forward(self, tokens: Tensor, memory: Memory, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores [batch, steps, tokens] after each token, and the next state [layers, batch, hidden].
 
-    def forward(self, tokens: Tensor, memory: Memory, state: Tensor) -> Tensor:
-        """Scores [batch, steps, tokens] after each token, 0 where the token is padding.
-
-        tokens int64 [batch, steps]: what came before; state [layers, batch, hidden]: the first.
-        Sentences that have ended take no part in a step, as packed sequences do not.
+        tokens int64 [batch, steps]: what came before; state [layers, batch, hidden].
         """
-        lengths = (tokens != PAD).sum(1)  # [batch]
-        order = lengths.argsort(descending=True, stable=True)  # [batch], the longest first
-        steps = torch.arange(tokens.shape[1], device=tokens.device)
-        alive = (lengths[:, None] > steps).sum(0)  # [steps], sentences that have such a token
-        tokens, memory, state = tokens[order], memory.take(order), state[:, order]
-        outputs = []
-        for step, count in enumerate(alive.tolist()):
-            if count < len(memory.mask):
-                memory, state = memory.take(slice(count)), state[:, :count].contiguous()  # [count, ...]
-            output, state = self.step(tokens[:count, step], memory, state)
-            outputs.append(output)  # [count, hidden]
-        scores = self.output(torch.cat(outputs))  # [all words, tokens]
-        rows = torch.cat([order[:count] for count in alive.tolist()])  # [all words]
-        padded = scores.new_zeros(*tokens.shape, scores.shape[-1])  # [batch, steps, tokens]
-        return padded.index_put((rows, steps.repeat_interleave(alive)), scores)
+        embedded = self.dropout(self.embedding(tokens))  # [batch, steps, embedding]
+        hidden, state = self.gru(embedded, state)  # [batch, steps, hidden]
+        context = self.attention(hidden, memory.keys, memory.outputs, memory.mask)  # [batch, steps, hidden]
+        combined = torch.tanh(self.combine(torch.cat([context, hidden], dim=-1)))  # [batch, steps, hidden]
+        return self.output(self.dropout(combined)), state  # [batch, steps, tokens]
 
 
 class EncoderDecoder(nn.Module):
@@ -141,7 +127,7 @@ class EncoderDecoder(nn.Module):
         """
         memory, first = self.encode(batch)
         longest = int((batch["decoder_inputs"] != PAD).sum(1).max())
-        return self.decoder(batch["decoder_inputs"][:, :longest], memory, first), None
+        return self.decoder(batch["decoder_inputs"][:, :longest], memory, first)[0], None
 
     @torch.no_grad()
     def decode(self, batch: Batch) -> Tensor:
@@ -154,8 +140,8 @@ class EncoderDecoder(nn.Module):
         lanes = torch.arange(len(answer), device=answer.device)  # [batch], sentences that go on
         token = torch.full_like(lanes, BOS)  # [batch]
         for step in range(self.steps):
-            output, state = self.decoder.step(token, memory, state)
-            scores = self.decoder.output(output)  # [lanes, tokens]
+            scores, state = self.decoder(token[:, None], memory, state)  # [lanes, 1, tokens]
+            scores = scores[:, 0]  # [lanes, tokens]
             scores[:, [PAD, UNK, BOS]] = -torch.inf
             token = scores.argmax(-1)  # [lanes]
             answer[lanes, step] = token
@@ -163,5 +149,5 @@ class EncoderDecoder(nn.Module):
             if not goes_on.any():
                 break
             lanes, token = lanes[goes_on], token[goes_on]  # [lanes] -> [fewer lanes]
-            memory, state = memory.take(goes_on), state[:, goes_on]
+            memory, state = memory.take(goes_on), state[:, goes_on]  # state [layers, fewer lanes, hidden]
         return answer
