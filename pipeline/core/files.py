@@ -7,6 +7,7 @@ import glob
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -59,6 +60,13 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         raise
 
 
+def _raise_as_os_error(error: BaseException) -> None:
+    """Raise OSError for what a library in Rust (safetensors) tells of the disk in words alone."""
+    if not isinstance(error, OSError) and (told := re.search(r"\(os error (\d+)\)", str(error))):
+        number = int(told[1])
+        raise OSError(number, os.strerror(number)) from error
+
+
 @contextmanager
 def whole_folder(path: str | Path) -> Iterator[Path]:
     """Yield a temporary folder beside ``path``; on success it replaces ``path`` in one rename.
@@ -88,8 +96,9 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
         else:
             aside.replace(path)
         _fsync(path.parent)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(aside, ignore_errors=True)
+        _raise_as_os_error(error)
         raise
 
 

@@ -27,21 +27,24 @@ def run() -> Config:
 
 def check_dvc_files(root: Path) -> None:
     """Raise UserError where a crash has cut a file that DVC keeps, and then stops at."""
-    import yaml
-
     lock, rwlock = root / "dvc.lock", root / ".dvc" / "tmp" / "rwlock"
-    if lock.exists():
-        try:
-            whole = isinstance(yaml.load(lock.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader)), dict)
-        except yaml.YAMLError:
-            whole = False
-        if not whole:
-            raise UserError(
-                "dvc.lock: is empty or cut; delete it (or take it back from git) and run `dvc repro`, "
-                "which takes what is done from its cache"
-            )
+    if lock.exists() and not _is_whole_lock(lock.read_bytes()):
+        raise UserError(
+            "dvc.lock: is empty or cut; delete it (or take it back from git) and run `dvc repro`, "
+            "which takes what is done from its cache"
+        )
     if rwlock.exists():
         try:
             json.loads(rwlock.read_bytes())
         except ValueError:
             raise UserError(".dvc/tmp/rwlock: is empty or cut; delete it and run `dvc repro`") from None
+
+
+def _is_whole_lock(content: bytes) -> bool:
+    import yaml
+
+    try:
+        value = yaml.load(content, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError:
+        return False
+    return content.endswith(b"\n") and isinstance(value, dict) and isinstance(value.get("stages", {}), dict)

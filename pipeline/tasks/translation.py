@@ -36,10 +36,11 @@ class Translation:
         return spec.sizes["target"]
 
     def loss(self, output: Tensor, batch: Batch, criterion: Callable[..., Tensor]) -> Tensor:
-        """Mean over the tokens that are not padding; scores [batch, steps, tokens]."""
+        """Mean over the sentences of their tokens' sum, so that a token counts the same whatever
+        its minibatch; scores [batch, steps, tokens]."""
         labels = batch["labels"][:, : output.shape[1]]  # [batch, steps]; the rest is padding for all
         mask = labels != PAD
-        return criterion(output[mask], labels[mask]).mean()  # [kept, tokens], [kept] -> [kept] -> scalar
+        return criterion(output[mask], labels[mask]).sum() / len(labels)  # [kept, tokens], [kept] -> [kept] -> scalar
 
     def answer(self, network: Any, batch: Batch, state: Any) -> tuple[Tensor, Any]:
         """Token indices [batch, steps] by the network's own search."""

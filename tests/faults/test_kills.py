@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from conftest import Project, small_competition, three_models
+import yaml
+from conftest import Project, three_models
+
+from pipeline.core.files import read_json
 
 pytestmark = pytest.mark.timeout(900)  # whichever comes first waits for `two_runs`
 
@@ -62,6 +64,15 @@ def gone(process: int) -> bool:
         return True
 
 
+def forget(project: Project, *stages: str) -> None:
+    """Take stages out of dvc.lock: else DVC brings their outputs out of its cache and runs nothing."""
+    file = project.root / "dvc.lock"
+    lock = yaml.safe_load(file.read_text())
+    for stage in stages:
+        del lock["stages"][stage]
+    file.write_text(yaml.safe_dump(lock, sort_keys=False))
+
+
 def kill_under_dvc(project: Project, stage: str, name: str, midway: bool) -> None:
     """``dvc repro`` the stage alone and kill its process: as it begins, or once it writes."""
     repro = project.start("dvc", "repro", "--force", "--single-item", f"{stage}@{name}")
@@ -100,12 +111,14 @@ def kill_and_mend(undisturbed: Project, root: Path, stage: str) -> tuple[dict[st
     """Outputs after kills at three moments and one more ``dvc repro``; and what lay about before it."""
     name, _ = STAGES[stage]
     project = undisturbed.copy(root)
+    forget(project, f"{stage}@{name}")
     early = list(STAGES).index(stage) % 2 == 0  # of the two moments under DVC, one for each stage
     kill_under_dvc(project, stage, name, midway=not early)
     if shutil.which("strace"):
         kill_at_rename(project, stage, name)
     torn = project.outputs()
-    project.repro("--no-run-cache")
+    output = project.repro("--no-run-cache")
+    assert f"> python -m pipeline {stage}\n" in output, output
     return project.outputs(), torn
 
 
@@ -141,6 +154,7 @@ class TestTheParentKilledAlone:
     @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to see who is whose child")
     def test_its_stage_and_the_folds_die_within_two_seconds(self, undisturbed, tmp_path):
         project = undisturbed.copy(tmp_path / "project")
+        forget(project, "train@lines-linear")
         project.params(self.long_training())
         first = project.start("dvc", "repro", "train@lines-linear")
         stage = stage_process(project, "train", "lines-linear")
@@ -150,7 +164,7 @@ class TestTheParentKilledAlone:
         wait_for(lambda: all(map(gone, [stage, *folds])), seconds=2)
         # The next run begins at once, with nobody beside it, and completes.
         project.params(three_models())
-        project.repro()
+        assert "> python -m pipeline train\n" in project.repro("--no-run-cache")
         assert project.outputs() == undisturbed.outputs()
 
     def test_a_stage_that_was_not_yet_listening_finds_itself_orphaned(self, undisturbed, tmp_path):
@@ -173,7 +187,9 @@ class TestTheParentKilledAlone:
         first = project.start(sys.executable, "-m", "pipeline", "train", "lines-linear")
         try:
             holder = stage_process(project, "train", "lines-linear")
-            output = project.podium("train", "lines-linear", code=2)
+            code = "from pipeline import __main__ as line; from pipeline.stages import runner; "
+            code += "runner.LOCK_WAIT = 0.5; line.main()"  # seconds, for 10
+            output = project.run(sys.executable, "-c", code, "train", "lines-linear", code=2)
         finally:
             first.kill()
             first.wait()
@@ -189,36 +205,31 @@ def children(process: int) -> list[int]:
 
 
 class TestAStudyBrokenOff:
-    def params(self) -> dict:
-        """Six trials, each slow enough to be killed within."""
-        search = {"trials": 6, "space": {"fit.learning_rate": {"log_float": [1e-3, 1e-1]}}}
-        fit = {"optimizer": "adam", "learning_rate": 0.01, "epochs": 30}
-        model = {"competition": "lines", "features": "numbers", "model": {"name": "linear"}, "fit": fit, "tune": search}
-        return {
-            "competitions": {"lines": small_competition(rows=200, test_rows=30)},
-            "models": {"lines-linear": model},
-            "execution": {"executor": "serial"},
-        }
-
     def test_goes_on_as_if_it_had_not_been(self, undisturbed, tmp_path):
         """Killed within a trial; killed again, and the journal's last line torn; then let alone."""
+        params = three_models()
+        params["models"]["lines-trees"] |= {
+            "fit": {"iterations": 400, "early_stopping": None},  # slow enough to be killed within a trial
+            "tune": {"trials": 6, "space": {"model.learning_rate": {"log_float": [1e-2, 1e-1]}}},
+        }
         whole = undisturbed.copy(tmp_path / "whole")
-        shutil.rmtree(whole.data())
-        (whole.root / "dvc.lock").unlink()
-        whole.params(self.params())
-        whole.repro("train")
+        whole.params(params)
+        whole.repro("train@lines-trees")
         broken = whole.copy(tmp_path / "broken")
-        running = whole.start(sys.executable, "-m", "pipeline", "tune", "lines-linear")
-        journal = broken.root / ".podium/studies/lines-linear.journal"
-        for finished in (2, 4):
-            tune = broken.start(sys.executable, "-m", "pipeline", "tune", "lines-linear")
-            # 4 creates a trial, and 6 ends one.
-            wait_for(lambda: journal.exists() and journal.read_text().count('"op_code":6') >= finished)  # noqa: B023
-            tune.kill()
-            tune.wait()
+        tune = (sys.executable, "-m", "pipeline", "tune", "lines-trees")
+        journal = broken.root / ".podium/studies/lines-trees.journal"
+        for trials in (2, 4):
+            running = broken.start(*tune)
+            # Optuna's line 4 creates a trial.
+            wait_for(lambda: journal.exists() and journal.read_text().count('"op_code":4') > trials)  # noqa: B023
+            running.kill()
+            running.wait()
         with journal.open("a") as stream:
-            stream.write('{"op_code":6, "worker_id": "torn')
-        broken.repro("tune")
-        assert running.wait(timeout=120) == 0
+            stream.write('{"op_code":6,"worker_id": "torn')
+        whole.run(*tune)
+        broken.run(*tune)
         assert broken.outputs() == whole.outputs()
-        assert subprocess.run(["tail", "-c1", journal], capture_output=True, check=True).stdout == b"\n"
+        trials = read_json(broken.data("lines", "models", "lines-trees", "tuned", "trials.json"))["trials"]
+        assert [trial["number"] for trial in trials] == list(range(6))
+        assert journal.read_text().endswith("}\n")
+        assert "torn" not in journal.read_text()

@@ -1,0 +1,69 @@
+"""Gallery entries through the very same stages: text, a language model, translation, images, the book."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+import yaml
+from conftest import SHARED, Project
+
+from pipeline.core.files import read_json
+
+pytestmark = pytest.mark.timeout(900)
+
+
+def params(project: Project) -> dict:
+    return yaml.safe_load((project.root / "params.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "better_than", "higher"),
+    [
+        ("digits", "lenet", 0.96, True),  # accuracy
+        ("emoji-languages", "bag", 0.85, True),  # accuracy, one in six by chance
+        ("pydoc-topics", "gru", 12.0, False),  # perplexity a character; about 90 by chance
+        ("french-interface", "seq2seq", 15.0, True),  # BLEU
+    ],
+)
+def test_a_seam_is_cross_validated_retrained_and_submitted(project, name, model, better_than, higher):
+    project.podium("add", name)
+    project.repro()
+    scores = read_json(project.data(name, "models", f"{name}-{model}", "cv", "scores.json"))
+    assert (scores["valid"] > better_than) == higher
+    assert len(scores["folds"]) == 3
+    submission = pd.read_csv(project.data(name, "submission.csv"), keep_default_na=False)
+    sample = pd.read_csv(project.data(name, "raw", "sample_submission.csv"), keep_default_na=False)
+    assert list(submission) == list(sample)
+    assert (submission["id"] == sample["id"]).all()
+    tested = float(project.podium("score", name).split()[-1])
+    assert abs(tested - scores["valid"]) < 0.25 * scores["valid"]
+    assert (project.data(name, "report", "index.html")).stat().st_size > 10_000
+
+
+house_prices = pytest.mark.skipif(not (SHARED / "house_prices").exists(), reason="needs Kaggle's House Prices files")
+
+
+@house_prices
+def test_the_book_s_linear_model_scores_as_in_the_book(project):
+    """Dive into Deep Learning 5.7: 5 contiguous folds, 100 epochs, Adam 5, batch 64, no weight decay."""
+    project.podium("add", "house_prices-book", "--from", str(SHARED / "house_prices"))
+    for stage in ("fetch house_prices-book", "preprocess house_prices-book", "train house_prices-book-linear"):
+        project.podium(*stage.split())
+    scores = read_json(project.data("house_prices-book", "models", "house_prices-book-linear", "cv", "scores.json"))
+    assert scores["valid"] == pytest.approx(0.170, abs=0.003)
+    assert scores["train"] == pytest.approx(0.165, abs=0.003)
+
+
+@house_prices
+def test_two_models_of_the_default_set_blend_below_the_bar(project):
+    """Without any search: support vectors and LightGBM as the gallery declares them."""
+    project.podium("add", "house_prices", "--from", str(SHARED / "house_prices"))
+    declared = params(project)
+    kept = {}
+    for key in ("house_prices-lightgbm", "house_prices-support-vectors"):
+        kept[key] = {k: v for k, v in declared["models"][key].items() if k != "tune"}
+    project.params({**declared, "models": kept})
+    project.repro("blend@house_prices")
+    blend = read_json(project.data("house_prices", "blend.json"))
+    assert blend["valid"] <= 0.118
+    assert blend["valid"] < min(blend["models"].values())

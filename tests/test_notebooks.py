@@ -1,0 +1,99 @@
+"""The notebook runs from top to bottom, says what it said when it was stored, and defines nothing."""
+
+import ast
+import copy
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+nbformat = pytest.importorskip("nbformat")
+nbclient = pytest.importorskip("nbclient")
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOK = ROOT / "notebooks" / "house_prices.ipynb"
+FILES = Path(os.environ.get("PODIUM_HOUSE_PRICES", ROOT.parent / "shared" / "data" / "house_prices"))
+ABSOLUTE_PATH = re.compile(r"(?<![\w.<:/])/(?:[\w.-]+/)+[\w.-]+")
+TIME_OF_DAY = re.compile(r"\b\d\d:\d\d:\d\d\b")
+
+
+@pytest.fixture(scope="module")
+def stored():
+    return nbformat.read(NOTEBOOK, as_version=4)
+
+
+@pytest.fixture(scope="module")
+def executed(stored):
+    if not (FILES / "train.csv").exists():
+        pytest.skip("needs the House Prices files")
+    notebook = copy.deepcopy(stored)
+    place = {"metadata": {"path": str(NOTEBOOK.parent)}}
+    client = nbclient.NotebookClient(notebook, timeout=600, record_timing=False, coalesce_streams=True, resources=place)
+    return client.execute()
+
+
+def code(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def texts(notebook):
+    """Whatever the outputs say in words, cell by cell."""
+    for cell in code(notebook):
+        for output in cell.outputs:
+            if output.output_type == "stream":
+                yield output.text
+            for kind, value in output.get("data", {}).items():
+                if kind.startswith("text/"):
+                    yield value
+
+
+def numbers(notebook):
+    """What the last cell prints."""
+    return json.loads(code(notebook)[-1].outputs[0].text)
+
+
+def held(notebook):
+    """What outputs must not hold."""
+    outputs = [output for cell in code(notebook) for output in cell.outputs]
+    assert not [output for output in outputs if output.output_type == "error"]
+    assert not [output.text for output in outputs if output.get("name") == "stderr"]
+    for text in texts(notebook):
+        assert not ABSOLUTE_PATH.search(text), text
+        assert not TIME_OF_DAY.search(text), text
+
+
+def test_the_stored_notebook_was_executed_in_order_and_says_nothing_of_where_or_when(stored):
+    assert stored.metadata.kernelspec.name == "python3"
+    assert [cell.execution_count for cell in code(stored)] == list(range(1, len(code(stored)) + 1))
+    assert not [cell for cell in code(stored) if "execution" in cell.metadata]
+    assert sum("image/png" in output.get("data", {}) for cell in code(stored) for output in cell.outputs) >= 5
+    held(stored)
+
+
+def test_it_defines_nothing_and_names_no_place(stored):
+    for cell in code(stored):
+        assert not ABSOLUTE_PATH.search(cell.source), cell.source
+        if cell.source.startswith("%%"):
+            continue
+        kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+        assert not [node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, kinds)], cell.source
+
+
+@pytest.mark.timeout(900)
+def test_it_runs_and_finds_what_it_tells(executed):
+    held(executed)
+    found = numbers(executed)
+    assert found["book_train"] == pytest.approx(0.165, abs=0.003)
+    assert found["book_valid"] == pytest.approx(0.170, abs=0.003)
+    assert found["ridge"] < found["ridge_on_plain_features"] < found["ridge_on_the_raw_price"]
+    assert found["gain_of_the_chosen_seed"] > 0
+    assert found["gain_on_other_folds"] < found["gain_of_the_chosen_seed"] / 2
+    assert found["blend"] < found["best_single"] - 0.001
+    assert found["blend"] < 0.118
+
+
+@pytest.mark.timeout(900)
+def test_the_stored_numbers_are_those_the_code_gives(stored, executed):
+    assert numbers(stored) == pytest.approx(numbers(executed), abs=0.002)
