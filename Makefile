@@ -5,7 +5,7 @@ EXTRAS ?= dev,boosters,kaggle
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: repro test check notebook clean
+.PHONY: repro test check clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -27,6 +27,6 @@ check: $(VENV)/installed  ## Style, types, and the direction of imports.
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-clean:  ## Take away everything that can be made again, MLflow's store aside.
-	rm -rf $(VENV) .podium .pytest_cache .mypy_cache .ruff_cache build *.egg-info
+clean:  ## Take away the environment and the tools' caches; data, studies and unsent records stay.
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

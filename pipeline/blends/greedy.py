@@ -37,6 +37,11 @@ class Greedy:
     fraction: float = Field(default=0.5, gt=0, le=1)
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        given = [name for name, default in (("fraction", 0.5), ("seed", 0)) if getattr(self, name) != default]
+        if self.bags == 1 and given:
+            raise ValueError(f"{' and '.join(given)} only matter with several bags; set bags to 2 or more")
+
     def weights(
         self,
         frames: Sequence[pd.DataFrame],

@@ -187,6 +187,10 @@ class Task(Protocol):
         """Weighted average of predictions (weights sum to 1), in the space the loss lives in."""
         ...
 
+    def diagnostic(self, target: pd.Series, predictions: pd.DataFrame) -> tuple[str, dict[str, Any]] | None:
+        """Name and data of the figure that shows where predictions go wrong, if there is one."""
+        ...
+
 
 class Model(Protocol):
     """Settings of a model (shelf ``models``)."""
@@ -266,6 +270,8 @@ class Split(Protocol):
     """Shelf ``splits``."""
 
     name: ClassVar[str]
+    column: ClassVar[str | None]
+    """Which of ``columns`` it splits by: group, time, fold, or none of them."""
     folds: int
 
     def assign(self, rows: pd.DataFrame, columns: Any, task_is_class: bool) -> np.ndarray:
@@ -310,6 +316,8 @@ class Source(Protocol):
 
 
 class Executor(Protocol):
-    """Runs jobs; results come in the jobs' order."""
+    """Runs jobs; results come in the jobs' order. ``progress`` hears of jobs done, with fractions."""
 
-    def map(self, function: Callable[[Any], Any], jobs: Iterable[Any]) -> Iterator[Any]: ...
+    def map(
+        self, function: Callable[[Any], Any], jobs: Iterable[Any], progress: Callable[[float], None] | None = None
+    ) -> Iterator[Any]: ...

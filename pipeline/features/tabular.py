@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -55,6 +55,8 @@ class Tabular:
     precision: ``single`` (float32), or ``double`` (float64) for solvers that want every digit.
     """
 
+    kinds: ClassVar[tuple[str, ...]] = ("number", "category")
+
     scale: Scale = "standard"
     transform: Transform = "none"
     missing: Missing = "mean"
@@ -103,7 +105,7 @@ class Tabular:
         outputs = 1
         if self.categories == "target":
             target = _target(rows, schema)
-            tables, outputs = fit_target_tables(np.column_stack(codes), levels, target, bool(schema.classes), seed)
+            tables, outputs = fit_target_tables(np.column_stack(codes), levels, target, len(schema.classes), seed)
         else:
             tables = [[table] for table in number_tables(levels, self.categories)]
         scaling = [
@@ -127,6 +129,8 @@ class Categorical:
 
     rare, combine, statistics: as in ``tabular``.
     """
+
+    kinds: ClassVar[tuple[str, ...]] = ("number", "category")
 
     rare: int = Field(default=0, ge=0)
     combine: Mapping[str, Combination] = Field(default_factory=dict)
@@ -223,7 +227,7 @@ class TabularEncoder:
 
     def _cross_fitted(self, rows: pd.DataFrame, codes: list[np.ndarray]) -> np.ndarray:
         target = _target(rows, self._schema)
-        matrix = cross_fitted(np.column_stack(codes), target, bool(self._schema.classes), self._state["seed"])
+        matrix = cross_fitted(np.column_stack(codes), target, len(self._schema.classes), self._state["seed"])
         flat = np.array([pair for column in self._state["scaling"] for pair in column])  # [columns * outputs, 2]
         return (matrix - flat[:, 0]) / flat[:, 1]
 

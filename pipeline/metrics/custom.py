@@ -20,17 +20,18 @@ from pipeline.metrics import metrics
 if TYPE_CHECKING:
     import pandas as pd
 
+FOLDER = "pipeline/metrics/own"
 TaskName = Literal["regression", "classification", "language_model", "translation"]
 
 
 @metrics.register("file")
 @settings
 class FileMetric:
-    """``function(target, predictions) -> float`` of a file inside the project.
+    """``function(target, predictions) -> float`` of a file in ``pipeline/metrics/own/``.
 
-    target: Series of raw targets. predictions: frame with the column ``prediction``, or one
-    probability column a class. Whatever the function raises, or returns that is no finite
-    number, is a UserError naming file and function.
+    target: Series of raw targets [rows]. predictions: with the same index, a frame with the
+    column ``prediction``, or one probability column a class. Whatever the function raises, or
+    returns that is no finite number, is a UserError naming file and function.
     """
 
     name: ClassVar[str]
@@ -43,10 +44,10 @@ class FileMetric:
     @field_validator("path")
     @classmethod
     def _inside_project(cls, path: str) -> str:
-        root = project_root().resolve()
-        place = (root / path).resolve()
-        if not place.is_relative_to(root):
-            raise ValueError("needs a file inside the project")
+        place = (project_root() / path).resolve()
+        # There it is among what the stages depend on, so that an edit of it runs them again.
+        if not place.is_relative_to((project_root() / FOLDER).resolve()):
+            raise ValueError(f"needs a file in {FOLDER}/")
         if place.suffix != ".py" or not place.is_file():
             raise ValueError("needs a Python file that exists in the project")
         return path

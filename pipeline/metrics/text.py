@@ -47,6 +47,7 @@ class Bleu:
 
     name: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]] = ("translation",)
+    reads_text: ClassVar[bool] = True
     higher_is_better: ClassVar[bool] = True
 
     tokenize: Literal["13a", "intl", "zh", "char", "none"] = "13a"
@@ -68,6 +69,7 @@ class Chrf:
 
     name: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]] = ("translation",)
+    reads_text: ClassVar[bool] = True
     higher_is_better: ClassVar[bool] = True
 
     word_order: Literal[0, 1, 2] = 0

@@ -24,13 +24,14 @@ class Column(EveryOtherRow):
     folds; a single label beside such rows is a hold-out.
     """
 
+    column: ClassVar[str] = "fold"
     folds: ClassVar[int] = 0
     """Unknown before the rows are seen; afterwards the largest fold number + 1."""
 
     def assign(self, rows: pd.DataFrame, columns: Any, task_is_class: bool) -> np.ndarray:
         import pandas as pd
 
-        column = required_column(self.name, "fold", rows, columns)
+        column = required_column(self.name, self.column, rows, columns)
         labels = column.astype(object)
         numeric = pd.to_numeric(labels, errors="coerce")
         if (numeric.isna() == labels.isna()).all():  # every label is a number: "10" comes after "9"

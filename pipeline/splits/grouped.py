@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -25,6 +25,8 @@ class Grouped(EveryOtherRow):
     smallest fold, which evens out the folds' sizes.
     """
 
+    column: ClassVar[str] = "group"
+
     folds: int = Field(default=5, ge=2)
     shuffle: bool = False
     seed: int = Field(default=0, ge=0, lt=2**32)
@@ -34,7 +36,7 @@ class Grouped(EveryOtherRow):
         from sklearn.model_selection import GroupKFold
 
         require_rows(self.name, len(rows), self.folds)
-        column = required_column(self.name, "group", rows, columns)
+        column = required_column(self.name, self.column, rows, columns)
         groups, levels = column.factorize(sort=True)  # groups: int64 [rows]
         if len(levels) < self.folds:
             raise UserError(

@@ -16,6 +16,7 @@ class EveryOtherRow:
     """A fold trains on all rows that it does not validate."""
 
     name: ClassVar[str]
+    column: ClassVar[str | None] = None
 
     def training_rows(self, fold: np.ndarray, k: int) -> np.ndarray:
         """Boolean mask [rows]; rows that are never validated (-1) train for every fold."""

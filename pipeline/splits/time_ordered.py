@@ -28,11 +28,12 @@ class TimeOrdered:
     """
 
     name: ClassVar[str]
+    column: ClassVar[str] = "time"
 
     folds: int = Field(default=5, ge=2)
 
     def assign(self, rows: pd.DataFrame, columns: Any, task_is_class: bool) -> np.ndarray:
-        column = required_column(self.name, "time", rows, columns)
+        column = required_column(self.name, self.column, rows, columns)
         times = _times(self.name, column)
         length = len(times) // (self.folds + 1)
         if length == 0:

@@ -34,14 +34,16 @@ def run(config: Config, name: str) -> None:
         test.to_parquet(rows / "test.parquet", index=False)
         parts = {set_name: settings_dict(part) for set_name, part in competition.features.items()}
         facts = {
-            "digest": digest(digest_files(paths.raw), schema.to_json(), parts, train[FOLD].tolist()),
+            "digest": digest(
+                digest_files(paths.raw), schema.to_json(), parts, settings_dict(competition.split), train[FOLD].tolist()
+            ),
             "train_rows": len(train),
             "test_rows": len(test),
             "folds": int(train[FOLD].max()) + 1,
             "statistics": {set_name: part.statistics for set_name, part in competition.features.items()},
         }
         write_json(rows / "facts.json", facts)
-        write_json(paths.schema, schema.to_json())
+    write_json(paths.schema, schema.to_json())
 
 
 def _typed_rows(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.core.config import Config
+from pipeline.core.config import CompetitionConfig, Config
 from pipeline.core.files import read_json, whole_folder
 from pipeline.core.paths import CompetitionPaths, ModelPaths
 from pipeline.core.types import Schema
 from pipeline.stages.leaderboard import leaderboard_rows
-from pipeline.stages.records import diagnostic_figure
 
 
 def run(config: Config, name: str) -> None:
@@ -25,7 +24,8 @@ def run(config: Config, name: str) -> None:
     for model in config.models_of(name):
         tuned = ModelPaths(name, model.name).tuned
         table = pd.read_parquet(tuned / "predictions.parquet")
-        diagnostic = diagnostic_figure(target.iloc[table["row"]], table.drop(columns=["row", "fold"]))
+        predictions = table.drop(columns=["row", "fold"])
+        diagnostic = competition.task.diagnostic(target.iloc[table["row"]], predictions)
         curves = read_json(tuned / "curves.json")
         models.append(
             {
@@ -36,11 +36,12 @@ def run(config: Config, name: str) -> None:
             }
         )
     blend = read_json(paths.blend)
-    notes = [
-        f"Feature set '{key}' takes its statistics from training and test rows together."
-        for key, value in facts["statistics"].items()
-        if value == "train_and_test"
-    ]
+    page_notes = notes(config, competition, facts)
+    unread = {
+        column: "free text, which no feature set reads"
+        for column in schema.names("text")
+        if all("text" not in getattr(part, "kinds", ("text",)) for part in competition.features.values())
+    }
     page: dict[str, Any] = {
         "competition": name,
         "task": competition.task.name,
@@ -50,8 +51,29 @@ def run(config: Config, name: str) -> None:
         "leaderboard": leaderboard_rows(config, competition),
         "models": models,
         "blend": blend,
-        "dropped": dict(schema.dropped),
-        "notes": notes,
+        "dropped": {**schema.dropped, **unread},
+        "notes": page_notes,
     }
     with whole_folder(paths.report) as folder:
         (folder / "index.html").write_text(build_page(page), encoding="utf-8")
+
+
+def notes(config: Config, competition: CompetitionConfig, facts: dict[str, Any]) -> list[str]:
+    """What a reader must know to trust the numbers no further than they carry."""
+    found = [
+        f"Feature set '{key}' takes its statistics from training and test rows together."
+        for key, value in facts["statistics"].items()
+        if value == "train_and_test"
+    ]
+    models = config.models_of(competition.name)
+    if stopped := [model.name for model in models if getattr(model.fit, "early_stopping", None)]:
+        found.append(
+            f"{', '.join(stopped)}: the number of epochs or iterations was chosen on the folds reported here, "
+            "so their validation scores are a little better than those of new rows."
+        )
+    if searched := [model.name for model in models if model.tune]:
+        found.append(
+            f"{', '.join(searched)}: the best of several trials on the folds reported here; "
+            "expect new rows to score a little worse."
+        )
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,16 +98,19 @@ def _register_champion(config: Config, name: str, folders: dict[str, Path]) -> N
     ) as record:
         record.metrics({"valid": blend["valid"], "spread": blend["spread"]})
         record.artifact(paths.submission)
-        described = CompetitionPaths(name).root / ".answer.json"
-        write_json(described, answer(competition, schema, {model: model for model in folders}, blend["weights"]))
-        record.model({"answer.json": described, **folders}, name="blend", register=competition.name, alias="champion")
-        described.unlink()
+        with tempfile.TemporaryDirectory() as aside:
+            described = Path(aside) / "answer.json"
+            answers = answer(competition, schema, {model: model for model in folders}, blend["weights"])
+            write_json(described, answers)
+            record.model({"answer.json": described, **folders}, name="blend", register=name, alias="champion")
 
 
 def send_to_kaggle(name: str, message: str) -> None:
     """Send ``submission.csv`` to the competition's page on Kaggle, once it is checked again."""
     from pipeline.sources.kaggle import submit_to_kaggle
+    from pipeline.sources.tables import read_table
     from pipeline.stages.project import load_project
+    from pipeline.training.submissions import check_submission
 
     competition = load_project().competition(name)
     slug = getattr(competition.source, "competition", None)
@@ -115,4 +119,7 @@ def send_to_kaggle(name: str, message: str) -> None:
     path = CompetitionPaths(name).submission
     if not path.exists():
         raise UserError(f"{name}: no submission.csv yet; run `dvc repro`")
+    schema = Schema.from_json(read_json(CompetitionPaths(name).schema))
+    ids, sample = test_ids(competition, schema), read_sample(competition)
+    check_submission(read_table(path, missing=()), sample, ids, **submission_settings(competition, schema))
     sys.stdout.write(f"{submit_to_kaggle(slug, path, message)}\n")

@@ -59,3 +59,8 @@ class Classification:
         names = [str(level) for level in target.classes]
         mean = weighted_mean([frame[names].to_numpy() for frame in frames], weights)  # [rows, classes]
         return pd.DataFrame(mean, columns=names, index=frames[0].index)
+
+    def diagnostic(self, target: pd.Series, predictions: pd.DataFrame) -> tuple[str, dict[str, Any]] | None:
+        from pipeline.tasks.diagnostics import confusion
+
+        return "confusion", confusion(target, predictions)

@@ -61,3 +61,6 @@ class LanguageModel:
 
         mean = sum(frame["prediction"].to_numpy() * weight for frame, weight in zip(frames, weights))
         return pd.DataFrame({"prediction": mean})
+
+    def diagnostic(self, target: pd.Series, predictions: pd.DataFrame) -> tuple[str, dict[str, Any]] | None:
+        return None

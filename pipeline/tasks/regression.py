@@ -59,3 +59,8 @@ class Regression:
         values = [target.forward(frame["prediction"].to_numpy()) for frame in frames]
         mean = target.backward(weighted_mean(values, weights))  # [rows]
         return pd.DataFrame({"prediction": mean}, index=frames[0].index)
+
+    def diagnostic(self, target: pd.Series, predictions: pd.DataFrame) -> tuple[str, dict[str, Any]] | None:
+        from pipeline.tasks.diagnostics import residuals
+
+        return "residuals", residuals(target, predictions)

@@ -60,3 +60,6 @@ class Translation:
     def average(self, frames: Sequence[pd.DataFrame], weights: Sequence[float], target: Target) -> pd.DataFrame:
         """Texts have no mean: those of the model with the largest weight, the first of equals."""
         return frames[max(range(len(frames)), key=lambda i: weights[i])]
+
+    def diagnostic(self, target: pd.Series, predictions: pd.DataFrame) -> tuple[str, dict[str, Any]] | None:
+        return None

@@ -12,15 +12,20 @@ from statistics import fmean, pstdev
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.config import ModelConfig
-from pipeline.core.files import read_json, write_json
+from pipeline.core.files import read_json, whole_folder, write_json
 from pipeline.core.seeds import derive_seed, seed_everything
 from pipeline.core.types import Executor, FitJob, Fitted
 from pipeline.training.data import FoldData, TrainingData
+from pipeline.training.executors import tell
 from pipeline.training.predictor import Predictor
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+
+
+KEEP_SECONDS = 1.0
+"""A fold fitted sooner is not kept for a rerun after a kill: fitting it again costs no more."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +59,10 @@ class FoldResult:
 def fit_fold(data: TrainingData, job: FoldJob) -> FoldResult:
     """Fit one fold, or read it back where an earlier, killed run has finished it."""
     place = job.checkpoint / f"fold-{job.fold}" if job.checkpoint else None
-    if place is not None and (place / "done.json").exists():
+    if place is not None and (place / "result").exists():
         if job.predictor is not None:
-            shutil.copytree(place / "predictor", job.predictor)
-        return _read_result(place)
+            shutil.copytree(place / "result" / "predictor", job.predictor)
+        return _read_result(place / "result")
     fold, task, metric = data.fold(job.fold), data.competition.task, data.competition.metric
     if fold.valid is None or fold.valid_index is None or fold.valid_target is None:
         raise ValueError("cross-validation needs validation rows")
@@ -89,12 +94,15 @@ def fit_fold(data: TrainingData, job: FoldJob) -> FoldResult:
         index=fold.valid_index,
         predictions=predictions,
     )
+    predictor = make_predictor(data, job.config, fold, fitted)
     if job.predictor is not None:
-        make_predictor(data, job.config, fold, fitted).save(job.predictor)
-        if place is not None:
-            shutil.copytree(job.predictor, place / "predictor", dirs_exist_ok=True)
-    if place is not None:
-        _write_result(place, result)
+        predictor.save(job.predictor)
+    if place is not None and result.seconds >= KEEP_SECONDS:
+        with whole_folder(place / "result") as aside:
+            _write_result(aside, result)
+            if job.config.retrain.mode == "folds":
+                predictor.save(aside / "predictor")
+        shutil.rmtree(place / "fit", ignore_errors=True)
     return result
 
 
@@ -122,6 +130,7 @@ def fit(
             score=score,
             higher_is_better=data.competition.metric.higher_is_better,
             checkpoint=checkpoint,
+            progress=tell,
         )
     )
 
@@ -148,16 +157,18 @@ def cross_validate(
     *,
     checkpoint: Path | None = None,
     predictors: Path | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> Generator[FoldResult]:
     """Fit every fold; yields results in the folds' order, as they become ready.
 
     checkpoint: finished folds are kept there, for a rerun after a kill.
     predictors: folder for the folds' own predictors, ``<predictors>/<fold>``.
+    progress: called with the number of folds done, a fold half done counting 0.5.
     Closing the iterator early stops the folds still running.
     """
     load_libraries(data, config)
     jobs = [FoldJob(config, k, checkpoint, predictors / str(k) if predictors else None) for k in data.folds]
-    yield from executor.map(partial(fit_fold, data), jobs)
+    yield from executor.map(partial(fit_fold, data), jobs, progress)
 
 
 def load_libraries(data: TrainingData, config: ModelConfig) -> None:
@@ -211,7 +222,6 @@ class CrossValidation:
 
 
 def _write_result(place: Path, result: FoldResult) -> None:
-    place.mkdir(parents=True, exist_ok=True)
     result.predictions.assign(row=result.index).to_parquet(place / "predictions.parquet", index=False)
     facts = {
         name: getattr(result, name) for name in ("fold", "train", "valid", "rounds", "seconds", "curves", "importance")

@@ -92,8 +92,9 @@ class TrainingData:
             valid_index = (self.fold_of_row == k).nonzero()[0]
             valid_rows = self.rows.iloc[valid_index]
         task, column = self.competition.task, self.schema.target
-        train_target = train_rows[column]
-        valid_target = None if valid_rows is None else valid_rows[column]
+        # Indexed from 0 as predictions are, so that a metric of one's own may align them.
+        train_target = train_rows[column].reset_index(drop=True)
+        valid_target = None if valid_rows is None else valid_rows[column].reset_index(drop=True)
         target = task.fit_target(train_target, self.schema)
 
         def encode(rows: pd.DataFrame, training: bool) -> Encoded:

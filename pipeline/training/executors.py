@@ -12,11 +12,13 @@ import os
 import pickle
 import signal
 import sys
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.pool import ExceptionWithTraceback  # type: ignore[attr-defined]
 from multiprocessing.process import BaseProcess
@@ -34,16 +36,54 @@ ATTEMPTS = 3
 """A job whose process dies without an answer is done again, this often in all."""
 
 
-def make_executor(execution: Execution) -> Executor:
-    """The executor that the configuration asks for."""
-    if execution.executor == "serial":
+TELL_SECONDS = 0.5
+"""Least time between two words of a job about how far it is."""
+
+
+def make_executor(execution: Execution, beside: int = 1) -> Executor:
+    """The executor that the configuration asks for.
+
+    beside: executors that work side by side, and so share the workers.
+    """
+    workers = (execution.workers or available_cores()) // beside
+    if execution.executor == "serial" or (beside > 1 and workers <= 1):
         return Serial(execution.threads)
-    return Processes(execution.workers or available_cores(), execution.threads)
+    return Processes(workers, execution.threads)
 
 
 def available_cores() -> int:
     """Cores this process may use, which a container or taskset may have cut."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+_listener: Callable[[float], None] | None = None
+"""Who hears how far the job that this process runs is."""
+
+
+def tell(done: int, total: int) -> None:
+    """Say from within a job how far it is, in parts of any size; heard about twice a second."""
+    if _listener is not None:
+        _listener(min(done / max(total, 1), 1.0))
+
+
+def _listen(listener: Callable[[float], None] | None) -> Callable[[float], None] | None:
+    """Set who hears; gives who has heard so far."""
+    global _listener
+    before, _listener = _listener, listener
+    return before
+
+
+def _seldom(listener: Callable[[float], None]) -> Callable[[float], None]:
+    """The same, called only when ``TELL_SECONDS`` have passed."""
+    last = time.monotonic()
+
+    def heard(part: float) -> None:
+        nonlocal last
+        if time.monotonic() - last >= TELL_SECONDS:
+            last = time.monotonic()
+            listener(part)
+
+    return heard
 
 
 @dataclass(frozen=True)
@@ -55,11 +95,27 @@ class Serial:
 
     threads: int = 1
 
-    def map(self, function: Callable[[Any], Any], jobs: Iterable[Any]) -> Iterator[Any]:
-        """Yield ``function(job)`` for each job, in order; an error ends it."""
+    def map(
+        self, function: Callable[[Any], Any], jobs: Iterable[Any], progress: Callable[[float], None] | None = None
+    ) -> Iterator[Any]:
+        """Yield ``function(job)`` for each job, in order; an error ends it.
+
+        progress: called with the number of jobs done, a job half done counting 0.5.
+        """
         for number, job in enumerate(jobs):
             _prepare(number, self.threads)
-            yield function(job)
+            before = _listen(None if progress is None else _seldom(partial(_add, progress, number)))
+            try:
+                result = function(job)
+            finally:
+                _listen(before)
+            if progress is not None:
+                progress(number + 1)
+            yield result
+
+
+def _add(progress: Callable[[float], None], done: int, part: float) -> None:
+    progress(done + part)
 
 
 @dataclass(frozen=True)
@@ -74,11 +130,15 @@ class Processes:
     workers: int = 2
     threads: int = 1
 
-    def map(self, function: Callable[[Any], Any], jobs: Iterable[Any]) -> Iterator[Any]:
+    def map(
+        self, function: Callable[[Any], Any], jobs: Iterable[Any], progress: Callable[[float], None] | None = None
+    ) -> Iterator[Any]:
         """Yield ``function(job)`` for each job, in the jobs' order, as soon as each is ready.
 
         A job whose process dies without an answer is done again, twice at most.
         Closing the iterator kills the processes still running.
+
+        progress: called with the number of jobs done, a job half done counting 0.5.
 
         Raises what the job raises, with the process's traceback as cause; UserError where a
         job's process died every time.
@@ -87,6 +147,7 @@ class Processes:
         waiting = deque(range(len(jobs)))
         attempts = [0] * len(jobs)
         answers: dict[int, Any] = {}
+        parts = [0.0] * len(jobs)
         running: dict[Connection, tuple[int, BaseProcess]] = {}
         following = 0
         try:
@@ -99,8 +160,14 @@ class Processes:
                 for connection in cast("list[Connection]", wait(list(running))):
                     number, process = running[connection]
                     answer = _receive(connection)
-                    process.join()
-                    _forget(running, connection)
+                    if answer is None or answer[0] != "progress":
+                        process.join()
+                        _forget(running, connection)
+                    parts[number] = 0.0 if answer is None else answer[1] if answer[0] == "progress" else 1.0
+                    if progress is not None:
+                        progress(sum(parts))
+                    if answer is not None and answer[0] == "progress":
+                        continue
                     if answer is not None:
                         answers[number] = answer[:2]
                         _load(answer[2])
@@ -161,7 +228,10 @@ def _load(modules: Sequence[str]) -> None:
 
 
 def _receive(connection: Connection) -> tuple[str, Any, Sequence[str]] | None:
-    """The process's answer; None where it died before it had given it whole."""
+    """The process's next word; None where it died before it had given its answer whole.
+
+    ("progress", part, []), or its answer: ("result" or "error", value, modules it had to load).
+    """
     try:
         return connection.recv()
     except (EOFError, OSError):
@@ -171,7 +241,8 @@ def _receive(connection: Connection) -> tuple[str, Any, Sequence[str]] | None:
 def _work(
     function: Callable[[Any], Any], job: Any, number: int, threads: int, connection: Connection, parent: int
 ) -> None:
-    """The life of a process: one job, one answer."""
+    """The life of a process: one job, how far it is now and then, one answer."""
+    _listen(_seldom(lambda part: connection.send(("progress", part, []))))
     _alive.clear()  # a fork's copy of its siblings, none of its business
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which kills us
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -190,7 +190,7 @@ def score_submission(
         raise UserError(f"{submission.name}: needs as many rows as {solution.name}, {len(truth)}, got {len(given)}")
     targets = [column for column in layout["columns"] if column != identifier]
     if layout["format"] == "values":
-        numeric = "translation" not in metric.tasks or pd.api.types.is_numeric_dtype(truth[target_column])
+        numeric = not getattr(metric, "reads_text", False)
         predicted, target = given[targets[0]], truth[target_column]
         if numeric:
             predicted, target = _numeric(predicted, submission.name), _numeric(target, solution.name)

@@ -6,6 +6,7 @@ import pytest
 from pipeline.core.errors import UserError
 from pipeline.core.registry import settings_dict
 from pipeline.metrics import metrics
+from pipeline.metrics.custom import FOLDER
 
 TARGET, FRAME = pd.Series([1.0, 2.0]), pd.DataFrame({"prediction": [1.0, 4.0]})
 
@@ -14,11 +15,15 @@ TARGET, FRAME = pd.Series([1.0, 2.0]), pd.DataFrame({"prediction": [1.0, 4.0]})
 def project(tmp_path, monkeypatch):
     monkeypatch.delenv("DVC_ROOT", raising=False)
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    folder = tmp_path / FOLDER
+    folder.mkdir(parents=True)
+    return folder
 
 
 def build(path, **body):
-    return metrics.build({"name": "file", "path": path, "higher_is_better": False, **body}, "competitions.x.metric")
+    return metrics.build(
+        {"name": "file", "path": f"{FOLDER}/{path}", "higher_is_better": False, **body}, "competitions.x.metric"
+    )
 
 
 def test_it_scores_with_the_users_function(project):
@@ -58,7 +63,7 @@ def test_faults_name_the_file_and_the_function(project, content, message):
     (project / "mine.py").write_text(content)
     with pytest.raises(UserError, match=message) as caught:
         build("mine.py").score(TARGET, FRAME)
-    assert str(caught.value).startswith("metric mine.py: ")
+    assert str(caught.value).startswith(f"metric {FOLDER}/mine.py: ")
     assert "\n" not in str(caught.value)
 
 

@@ -5,6 +5,7 @@ by the stage's own ``run``; ``read``, files under ``data/`` opened by it.
 """
 
 import atexit
+import builtins
 import json
 import os
 import sys
@@ -20,6 +21,19 @@ def _called(frame, event, argument):
             executed.clear()  # what came before was the configuration
             read.clear()
         executed.add(code.co_filename)
+
+
+def _importing(*arguments, **options):
+    """Nothing is traced while libraries load, which would take twice as long."""
+    global depth
+    depth += 1
+    sys.settrace(None)
+    try:
+        return load(*arguments, **options)
+    finally:
+        depth -= 1
+        if depth == 0:
+            sys.settrace(_called)
 
 
 def _opened(event, arguments):
@@ -42,4 +56,6 @@ if "DVC_STAGE" in os.environ and sys.orig_argv[1:3] == ["-m", "pipeline"]:  # an
     stage = os.environ["DVC_STAGE"].partition("@")[0]
     atexit.register(_write)
     sys.addaudithook(_opened)
+    load, depth = builtins.__import__, 0
+    builtins.__import__ = _importing
     sys.settrace(_called)

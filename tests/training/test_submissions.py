@@ -133,7 +133,7 @@ def test_ids_match_whatever_type_they_were_read_as():
 @pytest.mark.parametrize(
     ("sample", "settings", "message"),
     [
-        ({"id": [1], "y": [0]}, form(), "sample submission: no id column 'Id'; known: id, y"),
+        ({"id": [1], "y": [0]}, form(), "sample submission: no id column 'Id'; did you mean 'id'"),
         ({"Id": [1]}, form(), "needs one column beside the id for values, got none"),
         ({"Id": [1], "a": [0], "b": [0]}, form(), "needs one column beside the id for values, got a, b"),
         ({"Id": [1], "y": [0]}, form("classes"), "submission.format: classes need a target of classes"),
@@ -271,7 +271,7 @@ def test_a_score_of_translations_and_without_ids(tmp_path):
         ({"Id": [1, 1], "y": 1.0}, {"Id": [1, 3], "y": 1.0}, form(), "submission.csv: needs each id once, got 1 twice"),
         ({"Id": [1, 2], "y": 1.0}, {"Id": [2, 2], "y": 1.0}, form(), "solution.csv: needs each id once, got 2 twice"),
         ({"Id": [1, 2], "y": [1, "x"]}, {"Id": [1, 2], "y": 1.0}, form(), "'y' needs numbers, got x in row 2"),
-        ({"Id": [1], "y": 1.0}, {"Id": [1], "Y": 1.0}, form(), "solution.csv: no column 'y'; known: Id, Y"),
+        ({"Id": [1], "y": 1.0}, {"Id": [1], "Y": 1.0}, form(), "solution.csv: no column 'y'; did you mean 'Y'"),
         ({"Id": [1], "y": 1.0}, {"ID": [1], "y": 1.0}, form(), "solution.csv: no id column 'Id'"),
         ({"id": [1], "y": 1.0}, {"Id": [1], "y": 1.0}, form(), "submission.csv: no id column 'Id'"),
         (

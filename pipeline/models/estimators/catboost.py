@@ -40,7 +40,9 @@ class CatBoostEstimator(BoostingEstimator):
                 "loss_function": loss,
                 "eval_metric": loss,
                 "iterations": plan.iterations,
-                **({"od_type": "Iter", "od_wait": stop, "use_best_model": True} if stop is not None else {}),
+                # Said either way: given validation rows, CatBoost keeps the best iteration unless told not to.
+                "use_best_model": stop is not None,
+                **({"od_type": "Iter", "od_wait": stop} if stop is not None else {}),
             }
         )
         fitted.fit(
