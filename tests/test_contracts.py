@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.core.config import reads
+from pipeline.core.pairing import reads
 from pipeline.core.registry import build_settings, settings_dict
 from pipeline.core.types import Column, FitJob, Schema
 from pipeline.stages.project import shelves
@@ -116,6 +116,31 @@ def test_a_model_trains_saves_loads_and_predicts_the_same(name, task_name, set_n
     if task.numeric:
         assert np.isfinite(before.to_numpy(dtype=float)).all()
     assert not [path for path in (tmp_path / "saved").rglob("*") if path.suffix in (".pkl", ".pickle", ".pt", ".bin")]
+
+
+@pytest.mark.parametrize("lacking", ["maybe", "no", "yes"])
+@pytest.mark.parametrize(
+    ("name", "set_name"), [(name, chosen) for name, task, chosen in pairings() if task == "classification"]
+)
+def test_a_model_trained_without_a_class_still_gives_it_a_probability(name, set_name, lacking):
+    """Folds of a rare class lack it: training rows of two of three classes, validation rows of all."""
+    task, model = SHELVES.tasks.build("classification", "task"), SHELVES.models.build(name, "model")
+    learner = build_settings(SHELVES.learners.get(model.learner), SETTINGS.get(("fit", model.learner)), "fit")
+    schema, features = schema_for("class"), feature_set(set_name)
+    rows = rows_for(schema)
+    train_rows, valid_rows = rows[rows["class"] != lacking], rows.iloc[:20]
+    assert set(valid_rows["class"]) == set(schema.classes)
+    encoder, target = features.fit(train_rows, schema, seed=0), task.fit_target(rows["class"], schema)
+    train, valid = (
+        {**encoder.encode(part, training=part is train_rows), "target": target.encode(part["class"])}
+        for part in (train_rows, valid_rows)
+    )
+    spec = replace(encoder.spec, outputs=task.outputs(schema, encoder.spec))
+    job = FitJob(model=model, task=task, spec=spec, train=train, valid=valid, seed=3, score=lambda raw: 0.0)
+    answers = task.predictions(learner.fit(job).raw(valid), target, spec)
+    assert list(answers) == list(schema.classes) and len(answers) == 20
+    assert np.isfinite(answers.to_numpy()).all()
+    np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", list(SHELVES.features))

@@ -250,9 +250,13 @@ class TestOtherWaysThrough:
         rows[:240].to_csv(folder / "files/train.csv", index=False)
         rows[240:].drop(columns="sold").to_csv(folder / "files/test.csv", index=False)
         rows[240:][["id", "sold"]].assign(sold=0).to_csv(folder / "files/sample_submission.csv", index=False)
+        columns = {
+            "grouped": {"group": "shop", "drop": ["day"]},
+            "time_ordered": {"time": "day", "drop": ["shop"]},
+        }.get(split["name"], {"drop": ["shop", "day"]})
         competition = {
             "source": {"name": "files", "path": str(folder / "files")},
-            "columns": {"id": "id", "target": "sold", "group": "shop", "time": "day"},
+            "columns": {"id": "id", "target": "sold", **columns},
             "task": "regression",
             "metric": "mae",
             "split": split,

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from pipeline.core.errors import Faults, UserError, did_you_mean, quoted
+from pipeline.core.pairing import column_faults, model_faults, task_faults
 from pipeline.core.params import read_params
 from pipeline.core.paths import check_name, project_root
 from pipeline.core.registry import Registry, build_settings, settings
@@ -55,6 +56,10 @@ class Retrain:
 
     mode: Literal["all_rows", "folds"] = "all_rows"
     seeds: int = Field(default=1, ge=1)
+
+    def __post_init__(self) -> None:
+        if self.mode == "folds" and self.seeds > 1:
+            raise ValueError("seeds only matter with the mode all_rows; the folds' models are trained once each")
 
 
 @settings
@@ -224,12 +229,10 @@ def _competition(name: str, raw: Any, shelves: Shelves, check: _Collector) -> Co
         check(check_name, set_name, f"{where}.features")
         if built := check(shelves.features.build, body, f"{where}.features.{set_name}"):
             features[set_name] = built
-    if task and metric and task.name not in metric.tasks:
-        check.faults.append(
-            f"{where}.metric: '{metric.name}' does not suit the task '{task.name}'; it suits {', '.join(metric.tasks)}"
-        )
-    if task and blend and blend.numeric and not task.numeric:
-        check.faults.append(f"{where}.blend: '{blend.name}' averages numbers, and '{task.name}' gives none; use best")
+    if task:
+        check.faults.extend(task_faults(where, task, metric, blend, submission))
+    if columns:
+        check.faults.extend(column_faults(where, columns, split, shelves.splits))
     if len(check.faults) > before:
         return None
     return CompetitionConfig(name, source, columns, task, metric, split, features, blend, submission, dict(raw))
@@ -286,7 +289,7 @@ def _model(
         check.faults.append(f"{where}.competition: no competition {quoted(competition_name)}{hint}")
     competition = competitions.get(competition_name) if isinstance(competition_name, str) else None
     if competition is not None and model is not None:
-        check.faults.extend(_pairing(where, raw.get("features"), model, fit, competition))
+        check.faults.extend(model_faults(where, raw.get("features"), model, fit, competition))
     if len(check.faults) > before or competition is None or model is None or fit is None:
         return None
     built = ModelConfig(name, competition.name, raw["features"], model, fit, tune, retrain, seed, dict(raw))
@@ -297,36 +300,3 @@ def _model(
 
         check.faults.extend(shelves.check_tune(where, tune, built, rebuild, getattr(competition.split, "folds", None)))
     return built if len(check.faults) == before else None
-
-
-def _pairing(where: str, feature_set: Any, model: Any, fit: Any, competition: CompetitionConfig) -> list[str]:
-    faults = []
-    task = competition.task
-    if task.name not in model.tasks:
-        faults.append(
-            f"{where}.model: '{model.name}' does not answer the task '{task.name}'; it answers {', '.join(model.tasks)}"
-        )
-    loss = getattr(getattr(fit, "loss", None), "name", None)
-    if loss is not None and loss not in task.losses:
-        faults.append(f"{where}.fit.loss: '{loss}' does not suit the task '{task.name}'; use {', '.join(task.losses)}")
-    if feature_set is not None and feature_set not in list(competition.features):
-        hint = did_you_mean(str(feature_set), competition.features)
-        faults.append(
-            f"{where}.features: no feature set {quoted(feature_set)} in competitions.{competition.name}{hint}"
-        )
-    elif feature_set is not None and not reads(model, competition.features[feature_set]):
-        gives = sorted(competition.features[feature_set].gives - LOOP_INPUTS)
-        faults.append(
-            f"{where}.features: '{model.name}' reads {', '.join(sorted(model.needs))}, "
-            f"and '{feature_set}' gives {', '.join(gives)}; choose another feature set"
-        )
-    return faults
-
-
-LOOP_INPUTS = frozenset({"row", "first", "length"})
-"""Inputs for the training loop itself, see ``Encoded``."""
-
-
-def reads(model: Any, feature_set: FeatureSet) -> bool:
-    """Whether a model gets all it needs from a feature set, and leaves nothing of it unread."""
-    return model.needs <= feature_set.gives <= model.needs | getattr(model, "may_read", frozenset()) | LOOP_INPUTS

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Encoded: TypeAlias = "dict[str, np.ndarray]"
 """Arrays by name, first dimension examples (float32, int64 or bool). One example a row, unless
 ``row`` [examples] int64 says which row each example belongs to (windows of a document, say).
+``first`` [examples] bool marks those that begin a document, ``length`` [examples] int64 counts
+their tokens; both are for samplers.
 ``target`` is the encoded target, where the rows have one."""
 
 Batch: TypeAlias = "dict[str, torch.Tensor]"

@@ -24,8 +24,8 @@ class Words:
     """A text column as ``tokens`` int64 [rows, length], padded with 0; unknown words are 1.
 
     vocabulary_size: at most so many words, the most frequent ones; minimum_count: rarer words are
-    unknown; maximum_length: longer texts are cut; subwords: after each word, its pieces of so many
-    characters, marked with < and > where it begins and ends (fastText: Bojanowski et al. 2017).
+    unknown; maximum_length: longer texts are cut; subwords: after each word, its pieces of 2 up to so
+    many characters, marked with < and > where it begins and ends (fastText: Bojanowski et al. 2017).
     """
 
     column: str
@@ -54,14 +54,14 @@ class Words:
         return [[piece for word in text for piece in (f"<{word}>", *subwords(word, self.subwords))] for text in split]
 
 
-def subwords(word: str, length: int) -> list[str]:
-    """Pieces of a word of ``length`` characters, the marks included.
+def subwords(word: str, longest: int) -> list[str]:
+    """Pieces of a word of 2 up to ``longest`` characters, the marks included.
 
     >>> subwords("cat", 3)
-    ['<ca', 'cat', 'at>']
+    ['<c', 'ca', 'at', 't>', '<ca', 'cat', 'at>']
     """
     marked = f"<{word}>"
-    return [marked[i : i + length] for i in range(max(1, len(marked) - length + 1))]
+    return [marked[i : i + size] for size in range(2, longest + 1) for i in range(len(marked) - size + 1)]
 
 
 @dataclass(frozen=True)

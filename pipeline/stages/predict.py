@@ -7,6 +7,7 @@ from pathlib import Path
 from pipeline.core.errors import UserError
 from pipeline.core.files import read_json, whole_file
 from pipeline.core.paths import CompetitionPaths, ModelPaths
+from pipeline.stages.progress import progress_callback
 from pipeline.stages.project import load_project
 
 
@@ -27,6 +28,7 @@ def run(name: str, rows: Path, out: Path) -> None:
         raise UserError(f"--out: predictions are written as CSV, got {out.name!r}")
     models = {model: FinalModel.load(ModelPaths(name, model).final) for model, weight in weights.items() if weight > 0}
     submission = read_json(ModelPaths(name, next(iter(models))).final / "answer.json")["submission"]
-    answer = Answering(models, weights, submission).answer(raw, where=rows.name)
+    with progress_callback(None, f"{name}: predict"):
+        answer = Answering(models, weights, submission).answer(raw, where=rows.name)
     with whole_file(out) as aside:
         answer.to_csv(aside, index=False, lineterminator="\n")

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from pipeline.core.config import Config, ModelConfig
-from pipeline.core.files import read_json, whole_folder, write_json
+from pipeline.core.files import digest, read_json, whole_folder, write_json
 from pipeline.core.paths import CompetitionPaths, ModelPaths
 from pipeline.core.seeds import derive_seed
-from pipeline.stages.progress import progress_bar
+from pipeline.stages.progress import progress_callback
 from pipeline.stages.records import model_record
 from pipeline.stages.submit import answer, write_submission
 from pipeline.stages.tune import tuned_config
 from pipeline.training.cross_validation import fit, load_libraries, make_predictor
 from pipeline.training.data import TrainingData
 from pipeline.training.executors import make_executor
+from pipeline.training.identity import identity
 from pipeline.training.predictor import FinalModel
 
 
@@ -26,14 +28,20 @@ class FinalJob:
     rounds: int
     number: int
     folder: Path
+    checkpoint: Path
+    """Folder where the fit, and then its predictor, waits for a run that was killed before the last one."""
 
 
 def fit_member(data: TrainingData, job: FinalJob) -> int:
-    """Fit one seed on every training row and save its predictor; gives its number."""
-    fold = data.fold(None)
-    seed = derive_seed(job.config.seed, "final", job.number)
-    fitted = fit(data, job.config, fold, seed=seed, rounds=job.rounds)
-    make_predictor(data, job.config, fold, fitted).save(job.folder)
+    """Fit one seed on every training row, or go on where a killed run was; save its predictor; gives its number."""
+    done = job.checkpoint / "predictor"
+    if not done.exists():
+        fold = data.fold(None)
+        seed = derive_seed(job.config.seed, "final", job.number)
+        fitted = fit(data, job.config, fold, seed=seed, rounds=job.rounds, checkpoint=job.checkpoint / "fit")
+        with whole_folder(done) as aside:
+            make_predictor(data, job.config, fold, fitted).save(aside)
+    shutil.copytree(done, job.folder)
     return job.number
 
 
@@ -44,17 +52,19 @@ def run(config: Config, name: str) -> None:
     tuned = tuned_config(competition, declared)
     data = TrainingData(competition, tuned.features)
     rounds = read_json(paths.tuned / "scores.json")["rounds"]
+    checkpoints = paths.checkpoints / "final"
+    mine = checkpoints / digest(identity(data, tuned, config.execution.threads), rounds)
     with model_record(data, tuned, "retrain") as record, whole_folder(paths.final) as folder:
         if tuned.retrain.mode == "folds":
             members = len(data.folds)
             copy_members(paths.tuned / "members", folder / "members", members)
         else:
             members = tuned.retrain.seeds
-            jobs = [FinalJob(tuned, rounds, i, folder / "members" / str(i)) for i in range(members)]
+            jobs = [FinalJob(tuned, rounds, i, folder / "members" / str(i), mine / str(i)) for i in range(members)]
             load_libraries(data, tuned)
-            done = make_executor(config.execution).map(partial(fit_member, data), jobs)
-            for _ in progress_bar(done, members, f"{name}: final"):
-                pass
+            with progress_callback(members, f"{name}: final") as advance:
+                for _ in make_executor(config.execution).map(partial(fit_member, data), jobs, advance):
+                    pass
         write_json(folder / "final.json", {"members": members, "rounds": rounds, "mode": tuned.retrain.mode})
         predictions = FinalModel.load(folder).predict(read_test_rows(competition.name))
         predictions.to_parquet(folder / "predictions.parquet", index=False)
@@ -62,12 +72,11 @@ def run(config: Config, name: str) -> None:
         write_json(folder / "answer.json", answer(competition, data.schema, {name: "."}, {name: 1.0}))
         record.metrics({"rounds": rounds, "members": members})
         record.model(folder, name=name, register=competition.name, alias=None)
+    shutil.rmtree(checkpoints, ignore_errors=True)
 
 
 def copy_members(source: Path, target: Path, members: int) -> None:
     """Take over the folds' predictors of the best trial."""
-    import shutil
-
     for i in range(members):
         shutil.copytree(source / str(i), target / str(i))
 

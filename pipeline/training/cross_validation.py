@@ -97,7 +97,7 @@ def fit_fold(data: TrainingData, job: FoldJob) -> FoldResult:
     predictor = make_predictor(data, job.config, fold, fitted)
     if job.predictor is not None:
         predictor.save(job.predictor)
-    if place is not None and result.seconds >= KEEP_SECONDS:
+    if place is not None and (result.seconds >= KEEP_SECONDS or (place / "fit").exists()):
         with whole_folder(place / "result") as aside:
             _write_result(aside, result)
             if job.config.retrain.mode == "folds":

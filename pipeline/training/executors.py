@@ -159,22 +159,20 @@ class Processes:
                     running[connection] = number, process
                 for connection in cast("list[Connection]", wait(list(running))):
                     number, process = running[connection]
-                    answer = _receive(connection)
-                    if answer is None or answer[0] != "progress":
+                    kind, value, modules = _receive(connection)
+                    parts[number] = value if kind == "progress" else float(kind != "dead")
+                    if kind != "progress":
                         process.join()
                         _forget(running, connection)
-                    parts[number] = 0.0 if answer is None else answer[1] if answer[0] == "progress" else 1.0
+                    if kind in ("result", "error"):
+                        answers[number] = kind, value
+                        _load(modules)
+                    elif kind == "dead" and attempts[number] < ATTEMPTS:
+                        waiting.appendleft(number)
+                    elif kind == "dead":
+                        raise UserError(_death(jobs[number], number, len(jobs), process.exitcode))
                     if progress is not None:
                         progress(sum(parts))
-                    if answer is not None and answer[0] == "progress":
-                        continue
-                    if answer is not None:
-                        answers[number] = answer[:2]
-                        _load(answer[2])
-                    elif attempts[number] < ATTEMPTS:
-                        waiting.appendleft(number)
-                    else:
-                        raise UserError(_death(jobs[number], number, len(jobs), process.exitcode))
                 while following in answers:
                     kind, value = answers.pop(following)
                     if kind == "error":
@@ -227,15 +225,15 @@ def _load(modules: Sequence[str]) -> None:
             importlib.import_module(name)
 
 
-def _receive(connection: Connection) -> tuple[str, Any, Sequence[str]] | None:
-    """The process's next word; None where it died before it had given its answer whole.
+def _receive(connection: Connection) -> tuple[str, Any, Sequence[str]]:
+    """The process's next word: how far it is, its answer, or that it died before it had given it whole.
 
-    ("progress", part, []), or its answer: ("result" or "error", value, modules it had to load).
+    ("progress", part, []), ("result" or "error", value, modules it had to load) or ("dead", None, []).
     """
     try:
         return connection.recv()
     except (EOFError, OSError):
-        return None
+        return "dead", None, []
 
 
 def _work(

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 VARIABLE = "PODIUM_OPTUNA_STORAGE"
 
 
+def shared() -> bool:
+    """Whether studies are in a database, which other machines may write to as well."""
+    return bool(os.environ.get(VARIABLE))
+
+
 def open_storage(path: Path) -> BaseStorage:
     """The database that PODIUM_OPTUNA_STORAGE names, else the journal at ``path``.
 

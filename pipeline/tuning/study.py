@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from pipeline.core.errors import Diverged, UserError
 from pipeline.core.files import digest, lock
 from pipeline.core.seeds import derive_seed
+from pipeline.tuning.running import fail_left_behind, fail_running, mark
 from pipeline.tuning.space import Space, parse_space
 from pipeline.tuning.storage import open_storage, quiet, told_plainly
 
@@ -116,7 +116,9 @@ class Study:
     minutes: no trial begins after so much work, earlier runs included. One of the two at least.
     workers: processes side by side. With more than one the order of trials is chance, and so are
     the suggestions.
-    One run at a time works on a study: the lock at ``path`` sees to it, on this machine.
+    One run at a time works on a study: the lock at ``path`` sees to it, on this machine. What
+    another machine runs in the same database is left alone; should that machine be lost, so are
+    the numbers of the trials it ran, until it tunes the study again.
     """
 
     name: str
@@ -181,7 +183,7 @@ class Study:
         from optuna.trial import TrialState, create_trial
 
         study = self.open()
-        fail_running(study, lambda trial: True)
+        fail_left_behind(study, self.path)
         if not any(trial.user_attrs.get("number") == 0 for trial in _standing(study)):
             dimensions = self._dimensions
             study.add_trial(
@@ -219,7 +221,7 @@ class Study:
                 return None
             study.sampler = optuna.samplers.TPESampler(seed=derive_seed("trial", self.seed, number))
             trial = study.ask({key: d.distribution() for key, d in self._dimensions.items()})
-            trial.set_user_attr("worker", os.getpid())
+            trial.set_user_attr("process", mark(self.path))
             trial.set_user_attr("number", number)
             return trial
 
@@ -279,13 +281,3 @@ def _standing(study: optuna.Study) -> list[FrozenTrial]:
     from optuna.trial import TrialState
 
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING))
-
-
-@told_plainly()
-def fail_running(study: optuna.Study, dead: Callable[[FrozenTrial], bool]) -> None:
-    """Fail the running trials of dead processes; their numbers are asked again."""
-    from optuna.trial import TrialState
-
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if dead(trial):
-            study.tell(trial.number, state=TrialState.FAIL)

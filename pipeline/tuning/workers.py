@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, cast
 from pipeline.core.errors import UserError
 from pipeline.core.files import lock
 from pipeline.core.process import die_with_parent
-from pipeline.tuning.storage import quiet
-from pipeline.tuning.study import Clock, Objective, Study, Trial, fail_running
+from pipeline.tuning.running import fail_running, mark
+from pipeline.tuning.storage import quiet, shared
+from pipeline.tuning.study import Clock, Objective, Study, Trial
 
 if TYPE_CHECKING:
     import optuna
@@ -77,9 +78,11 @@ def run_workers(
 
 
 def _take_back(study: Study, opened: optuna.Study, process: SpawnProcess) -> None:
-    # Under the lock of claims a running trial without a worker's mark is of one killed while it claimed.
+    # Under the lock of claims a journal's running trial without a mark is of one killed while it claimed;
+    # in a database another machine may be claiming it.
+    marks = [mark(study.path, process.pid), *([] if shared() else [None])]
     with lock(study.path.with_suffix(".claim"), wait=600, held=f"the next trial of the study {study.name}"):
-        fail_running(opened, lambda trial: trial.user_attrs.get("worker") in (process.pid, None))
+        fail_running(opened, lambda trial: trial.user_attrs.get("process") in marks)
 
 
 def _work(study: Study, objective: Objective, clock: Clock, connection: Connection, parent: int) -> None:

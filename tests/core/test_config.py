@@ -142,6 +142,35 @@ def test_a_fault_names_its_key_and_what_would_do(key, value, told):
             },
             "competitions.toy.blend: 'greedy' averages numbers, and 'translation' gives none; use best",
         ),
+        (
+            {"competitions/toy/submission": "probabilities"},
+            "competitions.toy.submission: 'probabilities' needs a task with classes, and 'regression' has none; "
+            "use values",
+        ),
+        (
+            {"competitions/toy/columns/group": "shop"},
+            "competitions.toy.columns.group: the split 'shuffled' does not use it, got 'shop'; use the split grouped, "
+            "or columns.drop to keep a column out of the features",
+        ),
+        (
+            {"competitions/toy/split": "time_ordered"},
+            "competitions.toy.columns.time: is needed by the split 'time_ordered' and missing",
+        ),
+        (
+            {"competitions/toy/columns/types/id": "number"},
+            "competitions.toy.columns.types.id: only features have a type, and 'id' stands in columns.id; "
+            "remove one of the two",
+        ),
+        (
+            {"models/toy-mlp/retrain": {"mode": "folds", "seeds": 2}},
+            "models.toy-mlp.retrain: seeds only matter with the mode all_rows; the folds' models are trained once "
+            "each, got {'mode': 'folds', 'seeds': 2}",
+        ),
+        (
+            {"competitions/toy/blend": {"name": "greedy", "fraction": 0.3, "seed": 1}},
+            "competitions.toy.blend: fraction and seed only matter with several bags; set bags to 2 or more, "
+            "got {'fraction': 0.3, 'seed': 1}",
+        ),
     ],
 )
 def test_parts_that_do_not_go_together_are_refused(changes, told):
@@ -149,6 +178,38 @@ def test_parts_that_do_not_go_together_are_refused(changes, told):
     for key, value in changes.items():
         put(raw, key, value)
     assert told in faults(raw)
+
+
+SPLITS = {"group": "grouped", "time": "time_ordered", "fold": "column"}
+
+
+def test_a_split_takes_the_column_it_splits_by_and_no_other():
+    for split in shelves().splits:
+        raw = put(params(), "competitions/toy/split", split)
+        raw["competitions"]["toy"]["columns"] |= {"group": "g", "time": "t", "fold": "f"}
+        used = next((key for key, name in SPLITS.items() if name == split), None)
+        found = [fault.split(":")[0].rpartition(".")[2] for fault in faults(raw)]
+        assert found == [key for key in SPLITS if key != used]
+        columns = {"id": "id", "target": "y"} | ({used: "c"} if used else {})
+        assert build_config(put(raw, "competitions/toy/columns", columns), shelves())
+
+
+def test_settings_to_no_effect_are_told_all_at_once():
+    raw = put(params(), "competitions/toy/submission", "classes")
+    columns = {"id": "id", "target": "y", "drop": ["d"], "group": "g", "fold": "f"}
+    columns["types"] = {"id": "number", "y": "number", "d": "text", "g": "category", "f": "number", "x1": "number"}
+    put(raw, "competitions/toy/columns", columns)
+    told = [fault.split(":")[0].removeprefix("competitions.toy.") for fault in faults(raw)]
+    assert told[:3] == ["submission", "columns.group", "columns.fold"]
+    assert told[3:] == [f"columns.types.{name}" for name in ("id", "y", "d", "g", "f")]
+
+
+def test_what_has_an_effect_is_taken():
+    raw = put(params(), "competitions/toy/blend", {"name": "greedy", "bags": 2, "fraction": 0.3, "seed": 1})
+    put(raw, "models/toy-mlp/retrain", {"seeds": 3})
+    put(raw, "models/toy-ridge/retrain", {"mode": "folds", "seeds": 1})
+    assert build_config(raw, shelves()).models["toy-mlp"].retrain.seeds == 3
+    assert build_config(put(raw, "competitions/toy/blend", {"name": "greedy", "fraction": 0.5}), shelves())
 
 
 @pytest.mark.parametrize("name", ["../x", "a b", "Toy", "$(x)", "a;b", "-x", "", "é", 1, None])

@@ -121,6 +121,34 @@ def test_target_encoding(classes):
     np.testing.assert_allclose(got, expected.transform(other[CATEGORIES]), rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("names", "present"), [("abcd", [0, 1, 3]), ("abc", [0, 2]), ("abc", [1]), ("ab", [0]), ("ab", [1])]
+)
+def test_target_encoding_of_rows_that_lack_a_class_has_a_column_for_each_class(names, present):
+    """One column a class (of two classes the second's), as scikit-learn encodes that class against the rest."""
+    train = TRAIN.copy()
+    target = np.array(present)[pd.qcut(train["y"], len(present), labels=False)]
+    train["y"] = pd.Series(np.array(list(names))[target], dtype="str")
+    schema = Schema(None, "y", COLUMNS, classes=tuple(names), target_kind="class")
+    settings = {"name": "tabular", "categories": "target", "scale": "none", "precision": "double"}
+    encoder = features.build(settings, "x").fit(train, schema, seed=7)
+    folds = list(StratifiedKFold(5, shuffle=True, random_state=7).split(train, target))
+    outputs = list(range(len(names))) if len(names) > 2 else [1]
+    shape = (-1, len(CATEGORIES), len(outputs))
+    crossed = encoder.encode(train, training=True)["numbers"][:, len(NUMBERS) :].reshape(shape)
+    got = encoder.encode(OTHER)["numbers"][:, len(NUMBERS) :].reshape(shape)
+    assert len(encoder.spec.names["numbers"]) == encoder.spec.shapes["numbers"][0]
+    for at, k in enumerate(outputs):
+        if k not in present or len(present) == 1:
+            assert (crossed[:, :, at] == (k in present)).all() and (got[:, :, at] == (k in present)).all()
+            continue
+        expected = TargetEncoder(target_type="continuous", smooth="auto", cv=folds)
+        one_against_rest = (target == k).astype(float)
+        wanted = expected.fit_transform(train[CATEGORIES], one_against_rest)
+        np.testing.assert_allclose(crossed[:, :, at], wanted, rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(got[:, :, at], expected.transform(OTHER[CATEGORIES]), rtol=1e-6, atol=1e-9)
+
+
 def test_single_precision_is_enough_for_ridge():
     encoder = features.build("tabular", "x").fit(TRAIN, SCHEMA, seed=0)
     pipeline = whole(OneHotEncoder(handle_unknown="ignore", sparse_output=False))

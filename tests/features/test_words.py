@@ -37,7 +37,9 @@ def test_case_and_caps():
 
 
 def test_subwords_are_fasttexts():
-    assert subwords("where", 3) == ["<wh", "whe", "her", "ere", "re>"]  # Bojanowski et al. 2017, 3.2
-    assert subwords("a", 5) == ["<a>"]
-    encoder = features.build({"name": "words", "column": "text", "subwords": 3}, "f").fit(rows("cat"), SCHEMA, 0)
-    assert set(encoder.spec.vocabularies["tokens"][2:]) == {"<cat>", "<ca", "cat", "at>"}
+    pieces = subwords("where", 3)
+    assert pieces[-5:] == ["<wh", "whe", "her", "ere", "re>"]  # Bojanowski et al. 2017, 3.2
+    assert pieces[:-5] == ["<w", "wh", "he", "er", "re", "e>"]
+    assert subwords("a", 5) == ["<a", "a>", "<a>"]
+    encoder = features.build({"name": "words", "column": "text", "subwords": 2}, "f").fit(rows("cat"), SCHEMA, 0)
+    assert set(encoder.spec.vocabularies["tokens"][2:]) == {"<cat>", "<c", "ca", "at", "t>"}

@@ -106,6 +106,17 @@ def test_training_for_given_iterations_gives_the_stopped_model_again(name):
 
 
 @pytest.mark.parametrize("name", BOOSTERS)
+def test_without_early_stopping_every_iteration_is_kept_however_bad(name):
+    train, valid = rows(200), rows(100, seed=1)
+    for seed, encoded in enumerate((train, valid)):  # noise: every tree makes the validation rows worse
+        encoded["target"] = np.random.default_rng(seed).normal(size=(len(encoded["target"]), 1)).astype(np.float32)
+    model = fitted(name, train, valid, Plan(iterations=50), learning_rate=0.3)
+    assert model.rounds == 50
+    assert model.curves["iteration"] == list(range(1, 51))
+    assert min(model.curves["valid_loss"]) < model.curves["valid_loss"][-1]
+
+
+@pytest.mark.parametrize("name", BOOSTERS)
 def test_native_categories_tell_what_numbers_do_not(name):
     train, valid = rows(400), rows(200, seed=1)
     settings = {"min_data_per_group": 10} if name == "lightgbm" else {}

@@ -94,6 +94,15 @@ def test_decoding_is_greedy_never_a_reserved_token_and_stops_at_the_end_mark():
         assert best[: len(answer[: end + 1])] == answer[: end + 1]
 
 
+def test_an_answer_without_an_end_is_cut_by_its_sources_length():
+    model = network()
+    model.steps = 40
+    with torch.no_grad():
+        model.decoder.output.bias[EOS] = -1e4
+    answers = model.decode(batch([[4, 5, 6], [7], []], [[4]] * 3))
+    assert (answers != PAD).sum(1).tolist() == [2 * 3 + 8, 2 * 1 + 8, 8]
+
+
 def test_it_learns_to_turn_a_sentence_round():
     generator = torch.Generator().manual_seed(0)
     lengths = torch.randint(1, 5, (128,), generator=generator).tolist()

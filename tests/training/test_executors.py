@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.core.config import Execution
 from pipeline.core.errors import Faults, UserError
-from pipeline.training.executors import Processes, Serial, make_executor
+from pipeline.training.executors import Processes, Serial, make_executor, tell
 
 BOTH = [Serial(), Processes(workers=2)]
 ROOT = Path(__file__).parents[2]
@@ -288,3 +288,53 @@ def test_the_configuration_chooses():
     assert make_executor(Execution(executor="serial", threads=2)) == Serial(threads=2)
     assert make_executor(Execution(workers=3, threads=1)) == Processes(workers=3, threads=1)
     assert make_executor(Execution(workers=0)).workers >= 1
+
+
+@pytest.mark.parametrize("executor", BOTH, ids=["serial", "processes"])
+def test_jobs_half_done_count_for_half(executor, monkeypatch):
+    monkeypatch.setattr("pipeline.training.executors.TELL_SECONDS", 0.0)
+    heard = []
+
+    def job(number):
+        tell(1, 2)
+        tell(7, 5)  # more than all there is
+        return number
+
+    assert list(executor.map(job, range(3), heard.append)) == [0, 1, 2]
+    assert heard[-1] == 3
+    assert 0.5 in heard
+    assert all(0 < done <= 3 for done in heard)
+    if isinstance(executor, Serial):
+        assert heard == [0.5, 1, 1, 1.5, 2, 2, 2.5, 3, 3]
+    tell(1, 2)  # nobody listens any more
+    assert heard[-1] == 3
+
+
+def test_a_job_is_heard_about_twice_a_second_and_no_more():
+    heard = []
+
+    def job(number):
+        until = time.monotonic() + 1.2
+        while time.monotonic() < until:
+            tell(1, 4)
+            time.sleep(0.001)
+
+    list(Processes().map(job, [0], heard.append))
+    assert heard in ([0.25, 0.25, 1], [0.25, 1])
+
+
+def test_a_job_that_dies_loses_what_it_had_done(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.training.executors.TELL_SECONDS", 0.0)
+    heard = []
+
+    def job(number):
+        tell(3, 4)
+        die_once(tmp_path, number)
+
+    list(Processes(workers=1).map(job, [1], heard.append))
+    assert heard == [0.75, 0, 0.75, 1]
+
+
+def test_executors_side_by_side_share_the_workers():
+    four = Execution(workers=4)
+    assert [make_executor(four, beside=n) for n in (1, 2, 3, 9)] == [Processes(4), Processes(2), Serial(), Serial()]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
-from test_study import bowl, make
+from test_study import bowl, in_process, make
 
 from pipeline.core.errors import UserError
+from pipeline.tuning.running import mark
 
 CANARY = "s3cr3t-canary"
 
@@ -29,6 +32,59 @@ def test_workers_share_a_database(tmp_path, monkeypatch):
     monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", f"sqlite:///{tmp_path}/studies.db")
     result = make(tmp_path, trials=8, workers=2).run(bowl)
     assert [trial.number for trial in result.trials] == list(range(8))
+
+
+def running(study, **process):
+    """A trial that runs as ``process`` says; its number in the storage."""
+    trial = study.ask()
+    trial.set_user_attr("process", mark(**process))
+    return trial.number
+
+
+def test_only_trials_of_dead_processes_are_failed(tmp_path, monkeypatch):
+    monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", f"sqlite:///{tmp_path}/studies.db")
+    monkeypatch.setattr("pipeline.tuning.running.CLAIM_SECONDS", 0.1)
+    declared = make(tmp_path / "here", trials=3)
+    study = declared.open()
+    done = subprocess.Popen(["true"])
+    done.wait()
+    there = tmp_path / "there" / "bowl.journal"
+    with monkeypatch.context() as patch:
+        patch.setattr("socket.gethostname", lambda: "another")
+        foreign = running(study, path=declared.path, pid=done.pid)
+    beside = running(study, path=there)
+    dead = [
+        running(study, path=there, pid=done.pid),
+        running(study, path=declared.path),  # a process now, but it does not hold the lock that this run holds
+        study.ask().number,  # killed before it was marked
+    ]
+    assert [trial.number for trial in declared.run(bowl).trials] == [0, 1, 2]
+    states = [trial.state.name for trial in study.trials]
+    assert states[foreign] == states[beside] == "RUNNING"
+    assert [states[number] for number in dead] == ["FAIL"] * 3
+
+
+def test_a_trial_killed_in_a_database_is_asked_again(tmp_path, monkeypatch):
+    expected = make(tmp_path / "undisturbed", trials=13).run(bowl)
+    monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", f"sqlite:///{tmp_path}/studies.db")
+    killed = in_process(tmp_path, "make(folder, trials=13).run(partial(bowl, killed_once=folder / 'at', at=11))")
+    assert killed.wait() == -signal.SIGKILL
+    assert make(tmp_path, trials=13).run(bowl) == expected
+
+
+def test_a_worker_killed_in_a_database_takes_no_other_hosts_trial_with_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", f"sqlite:///{tmp_path}/studies.db")
+    declared = make(tmp_path, trials=4, workers=2)
+    study = declared.open()
+    unmarked = []
+
+    def told(trial):
+        if not unmarked:
+            unmarked.append(study.ask().number)  # as on another machine, before it is marked
+
+    result = declared.run(partial(bowl, killed_once=tmp_path / "killed", at=2), told)
+    assert (tmp_path / "killed").exists() and len(result.trials) == 4
+    assert study.trials[unmarked[0]].state.name == "RUNNING"
 
 
 @pytest.mark.parametrize(

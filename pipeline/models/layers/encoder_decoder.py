@@ -12,6 +12,9 @@ from pipeline.core.text import BOS, EOS, PAD, UNK
 from pipeline.core.types import Batch
 from pipeline.models.layers.attention import AdditiveAttention
 
+MARGIN = 8
+"""Tokens an answer may have beyond twice its source's."""
+
 
 @dataclass
 class Memory:
@@ -133,10 +136,12 @@ class EncoderDecoder(nn.Module):
     def decode(self, batch: Batch) -> Tensor:
         """Greedy search: int64 [batch, steps], padded after the end mark.
 
-        Padding, begin and unknown are never answered: they are no words.
+        Padding, begin and unknown are never answered: they are no words. An answer without an
+        end in sight is cut at twice its source's tokens and ``MARGIN`` more.
         """
         memory, state = self.encode(batch)
         answer = batch["source"].new_full((len(batch["source"]), self.steps), PAD)  # [batch, steps]
+        limit = 2 * batch["source_mask"].sum(1) + MARGIN  # [batch]
         lanes = torch.arange(len(answer), device=answer.device)  # [batch], sentences that go on
         token = torch.full_like(lanes, BOS)  # [batch]
         for step in range(self.steps):
@@ -145,7 +150,7 @@ class EncoderDecoder(nn.Module):
             scores[:, [PAD, UNK, BOS]] = -torch.inf
             token = scores.argmax(-1)  # [lanes]
             answer[lanes, step] = token
-            goes_on = token != EOS  # [lanes]
+            goes_on = (token != EOS) & (step + 1 < limit[lanes])  # [lanes]
             if not goes_on.any():
                 break
             lanes, token = lanes[goes_on], token[goes_on]  # [lanes] -> [fewer lanes]

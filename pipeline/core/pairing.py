@@ -1,0 +1,95 @@
+"""Which settings of ``params.yaml`` go together; each fault is a line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core.errors import did_you_mean, quoted
+from pipeline.core.registry import Registry
+from pipeline.core.types import Blend, FeatureSet, Metric, Split, Task
+
+if TYPE_CHECKING:
+    from pipeline.core.config import Columns, CompetitionConfig, Submission
+
+SPLIT_COLUMNS = ("group", "time", "fold")
+"""Keys of ``columns`` that name what some splits split by."""
+LOOP_INPUTS = frozenset({"row", "first", "length"})
+"""Inputs for the training loop itself, see ``Encoded``."""
+
+
+def task_faults(
+    where: str, task: Task, metric: Metric | None, blend: Blend | None, submission: Submission | None
+) -> list[str]:
+    """A task with what scores, averages and submits its predictions; None where that is at fault itself."""
+    faults = []
+    if metric and task.name not in metric.tasks:
+        faults.append(
+            f"{where}.metric: '{metric.name}' does not suit the task '{task.name}'; it suits {', '.join(metric.tasks)}"
+        )
+    if blend and blend.numeric and not task.numeric:
+        faults.append(f"{where}.blend: '{blend.name}' averages numbers, and '{task.name}' gives none; use best")
+    if submission and submission.format != "values" and task.target_kind != "class":
+        faults.append(
+            f"{where}.submission: '{submission.format}' needs a task with classes, "
+            f"and '{task.name}' has none; use values"
+        )
+    return faults
+
+
+def column_faults(where: str, columns: Columns, split: Split | None, splits: Registry) -> list[str]:
+    """Columns that the split needs and lacks, and what is declared of a column to no effect."""
+    faults = _split_faults(where, columns, split, splits) if split else []
+    special: dict[str | None, str] = {getattr(columns, key): key for key in ("id", "target", *SPLIT_COLUMNS)}
+    special |= dict.fromkeys(columns.drop, "drop")
+    for name in columns.types:
+        if name in special:
+            faults.append(
+                f"{where}.columns.types.{name}: only features have a type, and '{name}' stands in "
+                f"columns.{special[name]}; remove one of the two"
+            )
+    return faults
+
+
+def _split_faults(where: str, columns: Columns, split: Split, splits: Registry) -> list[str]:
+    faults = []
+    for key in SPLIT_COLUMNS:
+        declared = getattr(columns, key)
+        if key == split.column and declared is None:
+            faults.append(f"{where}.columns.{key}: is needed by the split '{split.name}' and missing")
+        elif key != split.column and declared is not None:
+            users = [name for name in splits if getattr(splits.get(name), "column", None) == key]
+            faults.append(
+                f"{where}.columns.{key}: the split '{split.name}' does not use it, got {quoted(declared)}; "
+                f"use the split {' or '.join(users)}, or columns.drop to keep a column out of the features"
+            )
+    return faults
+
+
+def model_faults(where: str, feature_set: Any, model: Any, fit: Any, competition: CompetitionConfig) -> list[str]:
+    """A model with its competition's task, its losses, and the feature set it reads."""
+    faults = []
+    task = competition.task
+    if task.name not in model.tasks:
+        faults.append(
+            f"{where}.model: '{model.name}' does not answer the task '{task.name}'; it answers {', '.join(model.tasks)}"
+        )
+    loss = getattr(getattr(fit, "loss", None), "name", None)
+    if loss is not None and loss not in task.losses:
+        faults.append(f"{where}.fit.loss: '{loss}' does not suit the task '{task.name}'; use {', '.join(task.losses)}")
+    if feature_set is not None and feature_set not in list(competition.features):
+        hint = did_you_mean(str(feature_set), competition.features)
+        faults.append(
+            f"{where}.features: no feature set {quoted(feature_set)} in competitions.{competition.name}{hint}"
+        )
+    elif feature_set is not None and not reads(model, competition.features[feature_set]):
+        gives = sorted(competition.features[feature_set].gives - LOOP_INPUTS)
+        faults.append(
+            f"{where}.features: '{model.name}' reads {', '.join(sorted(model.needs))}, "
+            f"and '{feature_set}' gives {', '.join(gives)}; choose another feature set"
+        )
+    return faults
+
+
+def reads(model: Any, feature_set: FeatureSet) -> bool:
+    """Whether a model gets all it needs from a feature set, and leaves nothing of it unread."""
+    return model.needs <= feature_set.gives <= model.needs | getattr(model, "may_read", frozenset()) | LOOP_INPUTS
