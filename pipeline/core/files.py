@@ -61,9 +61,12 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
 
 def _raise_as_os_error(error: BaseException) -> None:
-    """Raise OSError for what a library in Rust (safetensors) tells of the disk in words alone."""
-    if not isinstance(error, OSError) and (told := re.search(r"\(os error (\d+)\)", str(error))):
-        number = int(told[1])
+    """Raise OSError, its number with it, for what is told of the disk in words alone: by a library
+    in Rust (safetensors), and by ``shutil.copytree``, which gathers its errors."""
+    if isinstance(error, UserError) or getattr(error, "errno", None) is not None:
+        return
+    if told := re.search(r"\(os error (\d+)\)|\[Errno (\d+)\]", str(error)):
+        number = int(told[1] or told[2])
         raise OSError(number, os.strerror(number)) from error
 
 

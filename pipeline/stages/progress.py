@@ -8,12 +8,9 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Any, TypeVar
-
-T = TypeVar("T")
+from typing import Any
 
 QUIET_SECONDS = 10.0
 
@@ -61,11 +58,3 @@ class progress_callback:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
-
-
-def progress_bar(items: Iterable[T], total: int | None, label: str) -> Iterator[T]:
-    """Yield the items, telling how many are done."""
-    with progress_callback(total, label) as advance:
-        for done, item in enumerate(items, start=1):
-            advance(done)
-            yield item

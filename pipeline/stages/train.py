@@ -19,7 +19,7 @@ def run(config: Config, name: str) -> None:
     model = config.model(name)
     paths = ModelPaths(model.competition, name)
     data = TrainingData(config.competition(model.competition), model.features)
-    checkpoint = paths.checkpoints / identity(data, model, config.execution.threads)
+    checkpoint = paths.checkpoints / "cv" / identity(data, model, config.execution.threads)
     with model_record(data, model, "train") as record, whole_folder(paths.cv) as folder:
         results = []
         members = folder / "members" if model.retrain.mode == "folds" else None
@@ -35,6 +35,6 @@ def run(config: Config, name: str) -> None:
         record.metrics({"train": done.scores()["train"], "valid": done.score, "spread": done.scores()["spread"]})
         out_of_fold_figures(record, data, done)
     # These folds stay: a change of the search alone runs this stage again, and finds them done.
-    for stale in paths.checkpoints.glob("*"):  # which may not be there: short folds are not kept
+    for stale in checkpoint.parent.glob("*"):  # which may not be there: short folds are not kept
         if stale != checkpoint:
             shutil.rmtree(stale, ignore_errors=True)

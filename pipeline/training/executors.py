@@ -67,7 +67,7 @@ def tell(done: int, total: int) -> None:
 
 
 def _listen(listener: Callable[[float], None] | None) -> Callable[[float], None] | None:
-    """Set who hears; gives who has heard so far."""
+    """Set who hears; gives who heard until now."""
     global _listener
     before, _listener = _listener, listener
     return before

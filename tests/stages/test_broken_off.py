@@ -191,3 +191,15 @@ def test_a_checkpoint_hangs_on_all_that_a_fit_hangs_on(begun):
     config = load_project()
     data = cross_validation.TrainingData(config.competition("lines"), "numbers")
     assert identity(data, config.model("lines-mlp"), 1) != identity(data, config.model("lines-mlp"), 2)
+
+
+@pytest.mark.parametrize("executor", [Serial(), Processes(2)], ids=["serial", "processes"])
+def test_the_epochs_of_a_fold_are_heard(begun, monkeypatch, executor):
+    begun(params(None))
+    monkeypatch.setattr("pipeline.training.executors.TELL_SECONDS", 0.0)
+    config = load_project()
+    data = cross_validation.TrainingData(config.competition("lines"), "numbers")
+    heard = []
+    list(cross_validation.cross_validate(data, config.model("lines-mlp"), executor, progress=heard.append))
+    assert heard[-1] == 3
+    assert len({round(done * EPOCHS) for done in heard}) > EPOCHS  # an epoch is a part of a fold
