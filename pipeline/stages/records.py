@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.core.config import ModelConfig
@@ -42,6 +43,15 @@ def fold_record(record: Any, result: FoldResult) -> None:
         child.metrics(
             {"train": result.train, "valid": result.valid, "rounds": result.rounds, "fit_seconds": result.seconds}
         )
+
+
+def trial_record(
+    record: Any, number: int, overrides: Mapping[str, Any], value: float | None, scores: Sequence[float]
+) -> None:
+    """A child run a trial: what it tried, its folds' scores and their mean (None: pruned or diverged)."""
+    with record.child(f"trial {number}", params=dict(overrides), tags={}) as child:
+        child.metrics({} if value is None else {"valid": value})
+        child.curves({"fold_valid": list(scores)})
 
 
 def out_of_fold_figures(record: Any, data: TrainingData, done: CrossValidation) -> None:

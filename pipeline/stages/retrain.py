@@ -32,17 +32,22 @@ class FinalJob:
     """Folder where the fit, and then its predictor, waits for a run that was killed before the last one."""
 
 
-def fit_member(data: TrainingData, job: FinalJob) -> int:
-    """Fit one seed on every training row, or go on where a killed run was; save its predictor; gives its number."""
+def fit_member(data: TrainingData, job: FinalJob) -> dict[str, list[float]]:
+    """Fit one seed on every training row, or go on where a killed run was; save its predictor.
+
+    Gives its curves, none where a killed run had finished it.
+    """
     done = job.checkpoint / "predictor"
+    curves: dict[str, list[float]] = {}
     if not done.exists():
         fold = data.fold(None)
         seed = derive_seed(job.config.seed, "final", job.number)
         fitted = fit(data, job.config, fold, seed=seed, rounds=job.rounds, checkpoint=job.checkpoint / "fit")
+        curves = fitted.curves
         with whole_folder(done) as aside:
             make_predictor(data, job.config, fold, fitted).save(aside)
     shutil.copytree(done, job.folder)
-    return job.number
+    return curves
 
 
 def run(config: Config, name: str) -> None:
@@ -63,8 +68,10 @@ def run(config: Config, name: str) -> None:
             jobs = [FinalJob(tuned, rounds, i, folder / "members" / str(i), mine / str(i)) for i in range(members)]
             load_libraries(data, tuned)
             with progress_callback(members, f"{name}: final") as advance:
-                for _ in make_executor(config.execution).map(partial(fit_member, data), jobs, advance):
-                    pass
+                fits = make_executor(config.execution).map(partial(fit_member, data), jobs, advance)
+                for number, curves in enumerate(fits):
+                    with record.child(f"seed {number}") as child:
+                        child.curves(curves)
         write_json(folder / "final.json", {"members": members, "rounds": rounds, "mode": tuned.retrain.mode})
         predictions = FinalModel.load(folder).predict(read_test_rows(competition.name))
         predictions.to_parquet(folder / "predictions.parquet", index=False)

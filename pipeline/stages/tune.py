@@ -14,7 +14,7 @@ from pipeline.core.paths import ModelPaths
 from pipeline.core.types import Executor
 from pipeline.stages.progress import progress_callback
 from pipeline.stages.project import rebuild_model
-from pipeline.stages.records import model_record, out_of_fold_figures
+from pipeline.stages.records import fold_record, model_record, out_of_fold_figures, trial_record
 from pipeline.training.cross_validation import CrossValidation, FoldResult, cross_validate
 from pipeline.training.data import TrainingData
 from pipeline.training.executors import make_executor
@@ -72,13 +72,15 @@ def _search(
     objective = Objective(competition, model, executor, config.execution.threads, trials.root)
     # Several workers encode the folds for themselves, and this process none.
     data = objective.data(model.features) if tune.workers == 1 else TrainingData(competition, model.features)
+    start = declared(parse_space(tune.space, where), model, build, where)
+    fold_scores = [fold["valid"] for fold in scores["folds"]]
     study = Study(
         name=f"{model.name}-{digest(data.facts['digest'], {k: v for k, v in model.raw.items() if k != 'tune'})}",
         path=paths.study,
         space=tune.space,
-        declared=declared(parse_space(tune.space, where), model, build, where),
+        declared=start,
         score=scores["valid"],
-        scores=[fold["valid"] for fold in scores["folds"]],
+        scores=fold_scores,
         higher_is_better=competition.metric.higher_is_better,
         trials=tune.trials,
         minutes=tune.minutes,
@@ -92,10 +94,9 @@ def _search(
         def on_trial(trial: Trial) -> None:
             advance(trial.number + 1)
             trials.told(trial)
-            with record.child(f"trial {trial.number}", params=dict(trial.overrides), tags={}) as child:
-                child.metrics({} if trial.value is None else {"valid": trial.value})
-                child.curves({"fold_valid": list(trial.scores)})
+            trial_record(record, trial.number, trial.overrides, trial.value, trial.scores)
 
+        trial_record(record, 0, start, scores["valid"], fold_scores)
         with advance:
             result = study.run(objective, on_trial)
         settings = apply(model.raw, result.best.overrides)
@@ -106,6 +107,8 @@ def _search(
         else:
             done = objective.again(build(settings), result.best.number, folder)
             done.write(folder)
+            for fold in done.folds:
+                fold_record(record, fold)
             out_of_fold_figures(record, data, done)
         record.metrics({"valid": result.best.value, "trials": len(result.trials), "best_trial": result.best.number})
 
