@@ -22,7 +22,7 @@ def params(project: Project) -> dict:
         ("digits", "lenet", 0.96, True),  # accuracy
         ("emoji-languages", "bag", 0.85, True),  # accuracy, one in six by chance
         ("pydoc-topics", "gru", 12.0, False),  # perplexity a character; about 90 by chance
-        ("french-interface", "seq2seq", 15.0, True),  # BLEU
+        ("french-interface", "seq2seq", 11.5, True),  # BLEU; the source, copied, gets 10.9
     ],
 )
 def test_a_seam_is_cross_validated_retrained_and_submitted(project, name, model, better_than, higher):
