@@ -41,6 +41,11 @@ class FileMetric:
     higher_is_better: bool
     tasks: tuple[TaskName, ...] = ("regression", "classification", "language_model", "translation")
 
+    @property
+    def label(self) -> str:
+        """What tables and pages call it: the file's name."""
+        return Path(self.path).stem
+
     @field_validator("path")
     @classmethod
     def _inside_project(cls, path: str) -> str:

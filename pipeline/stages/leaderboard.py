@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 from pipeline.core.config import CompetitionConfig, Config
@@ -17,16 +18,19 @@ def run(name: str | None) -> None:
     for competition in [config.competition(name)] if name else config.competitions.values():
         paths = CompetitionPaths(competition.name)
         rows = leaderboard_rows(config, competition)
-        lines = [
-            "",
-            f"{competition.name}: {competition.metric.name}, "
-            f"{'higher' if competition.metric.higher_is_better else 'lower'} is better",
-            *_table(rows),
-            f"submission: {paths.submission.relative_to(project_root())}",
-            f"report:     {(paths.report / 'index.html').relative_to(project_root())}",
-        ]
+        better = "higher" if competition.metric.higher_is_better else "lower"
+        lines = ["", f"{competition.name}: {metric_label(competition)}, {better} is better", *_table(rows)]
+        if unfinished := pending(config, competition):
+            lines.append(f"not finished: {', '.join(unfinished)}; run `dvc repro`")
+        made = {"submission: ": paths.submission, "report:     ": paths.report / "index.html"}
+        lines += [f"{what}{place.relative_to(project_root())}" for what, place in made.items() if place.exists()]
         sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.write("every run, fold and trial: python -m pipeline ui\n")
+
+
+def metric_label(competition: CompetitionConfig) -> str:
+    """A metric's name as people know it."""
+    return getattr(competition.metric, "label", competition.metric.name)
 
 
 def _table(rows: list[dict[str, Any]]) -> list[str]:
@@ -46,14 +50,24 @@ def _table(rows: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
+def pending(config: Config, competition: CompetitionConfig) -> list[str]:
+    """Models that have no score yet."""
+    names = [model.name for model in config.models_of(competition.name)]
+    return [name for name in names if not (ModelPaths(competition.name, name).tuned / "scores.json").exists()]
+
+
 def leaderboard_rows(config: Config, competition: CompetitionConfig) -> list[dict[str, Any]]:
-    """The blend first, then each model from best to worst."""
+    """The blend first, then each model from best to worst; what is not there yet is left out."""
     paths = CompetitionPaths(competition.name)
-    blend = read_json(paths.blend)
+    blend = read_json(paths.blend) if paths.blend.exists() else None
+    unfinished = pending(config, competition)
     rows = []
     for model in config.models_of(competition.name):
-        tuned = ModelPaths(competition.name, model.name).tuned
-        scores = read_json(tuned / "scores.json")
+        if model.name in unfinished:
+            continue
+        place = ModelPaths(competition.name, model.name)
+        scores = read_json(place.tuned / "scores.json")
+        trials = place.tuned / "trials.json"
         rows.append(
             {
                 "model": model.name,
@@ -62,12 +76,14 @@ def leaderboard_rows(config: Config, competition: CompetitionConfig) -> list[dic
                 "valid": scores["valid"],
                 "spread": scores["spread"],
                 "folds": [fold["valid"] for fold in scores["folds"]],
-                "trials": read_json(tuned / "trials.json")["count"] if (tuned / "trials.json").exists() else 1,
-                "weight": blend["weights"][model.name],
-                "test": solution_score(competition, ModelPaths(competition.name, model.name).final / "submission.csv"),
+                "trials": read_json(trials)["count"] if trials.exists() else 1,
+                "weight": blend["weights"].get(model.name) if blend else None,
+                "test": _tested(competition, place.final / "submission.csv"),
             }
         )
     rows.sort(key=lambda row: row["valid"], reverse=competition.metric.higher_is_better)
+    if blend is None:
+        return rows
     first = {
         "model": "blend",
         "features": "",
@@ -77,6 +93,10 @@ def leaderboard_rows(config: Config, competition: CompetitionConfig) -> list[dic
         "folds": blend["folds"],
         "trials": None,
         "weight": None,
-        "test": solution_score(competition, paths.submission),
+        "test": _tested(competition, paths.submission),
     }
     return [first, *rows]
+
+
+def _tested(competition: CompetitionConfig, submission: Path) -> float | None:
+    return solution_score(competition, submission) if submission.exists() else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from pipeline.core.errors import UserError
@@ -32,3 +33,4 @@ def run(name: str, rows: Path, out: Path) -> None:
         answer = Answering(models, weights, submission).answer(raw, where=rows.name)
     with whole_file(out) as aside:
         answer.to_csv(aside, index=False, lineterminator="\n")
+    sys.stdout.write(f"{out}: {len(answer)} rows predicted\n")

@@ -8,7 +8,7 @@ from pipeline.core.config import CompetitionConfig, Config
 from pipeline.core.files import read_json, whole_folder
 from pipeline.core.paths import CompetitionPaths, ModelPaths
 from pipeline.core.types import Schema
-from pipeline.stages.leaderboard import leaderboard_rows
+from pipeline.stages.leaderboard import leaderboard_rows, metric_label
 
 
 def run(config: Config, name: str) -> None:
@@ -45,7 +45,7 @@ def run(config: Config, name: str) -> None:
     page: dict[str, Any] = {
         "competition": name,
         "task": competition.task.name,
-        "metric": competition.metric.name,
+        "metric": metric_label(competition),
         "higher_is_better": competition.metric.higher_is_better,
         "rows": {"train": facts["train_rows"], "test": facts["test_rows"], "folds": facts["folds"]},
         "leaderboard": leaderboard_rows(config, competition),

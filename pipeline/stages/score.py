@@ -19,7 +19,7 @@ def run(name: str, solution: Path | None, submission: Path | None) -> None:
     value = solution_score(competition, submission or CompetitionPaths(name).submission, solution)
     if value is None:
         raise UserError(f"{name}: the source brought no solution; name one with --solution FILE")
-    sys.stdout.write(f"{name}: {competition.metric.name} {value:.6g}\n")
+    sys.stdout.write(f"{name}: {getattr(competition.metric, 'label', competition.metric.name)} {value:.6g}\n")
 
 
 def solution_score(competition: CompetitionConfig, submission: Path, solution: Path | None = None) -> float | None:
