@@ -1,19 +1,11 @@
-"""A real project in an empty folder, driven by the real commands."""
+"""Fixtures of all tests."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-import yaml
-
-ROOT = Path(__file__).parents[1]
-SHARED = ROOT.parent / "shared" / "data"
+from projects import ROOT, Project, free_port, make_project, three_models
 
 
 @pytest.fixture(autouse=True)
@@ -26,133 +18,20 @@ def quiet_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-class Project:
-    """A copy of what a clean clone holds, with its own params.yaml."""
-
-    def __init__(self, root: Path, **environment: str):
-        self.root = root
-        self.extra = environment
-
-    @property
-    def environment(self) -> dict[str, str]:
-        scripts = str(Path(sys.executable).parent)
-        return {
-            **os.environ,
-            "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
-            "DVC_NO_ANALYTICS": "1",
-            **self.extra,
-        }
-
-    def params(self, params: dict) -> None:
-        (self.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
-
-    def start(self, *command: str, **options) -> subprocess.Popen:
-        return subprocess.Popen(
-            command,
-            cwd=self.root,
-            env=self.environment,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            **options,
-        )
-
-    def run(self, *command: str, code: int = 0, timeout: float = 280) -> str:
-        """Run a command; its output. Fails the test when it ends with another code."""
-        done = subprocess.run(
-            command,
-            cwd=self.root,
-            env=self.environment,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=timeout,
-            check=False,
-        )
-        if done.returncode != code:
-            pytest.fail(f"{' '.join(command)} ended with {done.returncode}, not {code}:\n{done.stdout}")
-        return done.stdout
-
-    def podium(self, *arguments: str, code: int = 0) -> str:
-        return self.run(sys.executable, "-m", "pipeline", *arguments, code=code)
-
-    def repro(self, *arguments: str, code: int = 0) -> str:
-        return self.run("dvc", "repro", *arguments, code=code)
-
-    def data(self, *parts: str) -> Path:
-        return self.root.joinpath("data", *parts)
-
-    def copy(self, root: Path) -> Project:
-        """The project as it lies, without what Podium and DVC's run cache remember of earlier runs."""
-        forget = shutil.ignore_patterns("__pycache__", ".podium", "runs")
-        shutil.copytree(self.root, root, ignore=forget)
-        return Project(root, PODIUM_TRACKING="off")
-
-    def outputs(self) -> dict[str, bytes]:
-        """Every file that the stages wrote, hidden ones included."""
-        files = (path for path in self.data().rglob("*") if path.is_file())
-        return {str(path.relative_to(self.data())): path.read_bytes() for path in sorted(files)}
+SHARING = ("test_stages", "test_faults", "test_kills")
+"""Files that share two clean runs of every stage: one worker has them all, and makes the runs once."""
 
 
-def make_project(root: Path, **environment: str) -> Project:
-    """A project folder with no competition yet."""
-    ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
-    shutil.copytree(ROOT / "pipeline", root / "pipeline", ignore=ignore)
-    shutil.copyfile(ROOT / "dvc.yaml", root / "dvc.yaml")
-    shutil.copyfile(ROOT / ".dvcignore", root / ".dvcignore")
-    project = Project(root, **environment)
-    project.run("dvc", "init", "--no-scm", "-q")
-    shutil.copyfile(ROOT / ".dvc" / "config", root / ".dvc" / "config")
-    (root / ".dvc" / "config").write_text(
-        "[core]\n    no_scm = true\n    analytics = false\n    check_update = false\n"
-    )
-    return project
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each file stays on one worker, as its fixtures want it."""
+    for item in items:
+        name = "clean runs" if item.path.stem in SHARING else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     return make_project(tmp_path / "project")
-
-
-def small_competition(rows: int = 400, test_rows: int = 100, **changes) -> dict:
-    """Synthetic linear data, quick to run through every stage."""
-    return {
-        "source": {
-            "name": "synthetic",
-            "task": "linear",
-            "rows": rows,
-            "test_rows": test_rows,
-            "features": 5,
-            "seed": 1,
-        },
-        "columns": {"id": "id", "target": "y"},
-        "task": "regression",
-        "metric": "rmse",
-        "split": {"name": "shuffled", "folds": 3, "seed": 0},
-        "features": {"numbers": {"name": "tabular"}},
-        "blend": "greedy",
-        "submission": "values",
-        **changes,
-    }
-
-
-def three_models() -> dict:
-    """params.yaml of the competition ``lines``: a ridge with a search, a neural one, trees."""
-    search = {"trials": 4, "space": {"model.alpha": {"log_float": [0.01, 100]}}}
-    common = {"competition": "lines", "features": "numbers"}
-    return {
-        "competitions": {"lines": small_competition(rows=120, test_rows=30)},
-        "models": {
-            "lines-ridge": {**common, "model": {"name": "ridge"}, "tune": search},
-            "lines-linear": {
-                **common,
-                "model": {"name": "linear"},
-                "fit": {"optimizer": "adam", "learning_rate": 0.1, "epochs": 3},
-            },
-            "lines-trees": {**common, "model": {"name": "lightgbm"}, "fit": {"iterations": 20}},
-        },
-        "execution": {"executor": "serial"},
-    }
 
 
 @pytest.fixture(scope="session")
@@ -183,10 +62,3 @@ def two_runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Project
 def undisturbed(two_runs: tuple[Project, Project]) -> Project:
     """A project whose stages have all run. Not to be written to: ``copy`` it."""
     return two_runs[0]
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        return bound.getsockname()[1]

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import Project, three_models
+from projects import Project, three_models
 
 from pipeline.core.errors import UserError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from conftest import small_competition
+from projects import small_competition
 
 from pipeline.core.files import read_json
 from pipeline.core.types import FOLD

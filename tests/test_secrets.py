@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Project, small_competition
+from projects import Project, small_competition
 
 KAGGLE_KEY = "canary-kaggle-key-3f9a"
 KAGGLE_FILE = "canary-kaggle-file-77c1"

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import Project, three_models
+from projects import Project, three_models
 
 from pipeline.core.files import read_json
 from pipeline.core.types import FOLD

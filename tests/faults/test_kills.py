@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import Project, three_models
+from projects import Project, three_models
 
 from pipeline.core.files import read_json
 

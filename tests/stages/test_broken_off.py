@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Project, small_competition
+from projects import Project, small_competition
 
 from pipeline.core import files
 from pipeline.core.files import read_json
