@@ -17,7 +17,7 @@ from pipeline.stages.submit import answer, write_submission
 from pipeline.stages.tune import tuned_config
 from pipeline.training.cross_validation import fit, load_libraries, make_predictor
 from pipeline.training.data import TrainingData
-from pipeline.training.executors import make_executor
+from pipeline.training.executors import Serial, make_executor
 from pipeline.training.identity import identity
 from pipeline.training.predictor import FinalModel
 
@@ -68,7 +68,9 @@ def run(config: Config, name: str) -> None:
             jobs = [FinalJob(tuned, rounds, i, folder / "members" / str(i), mine / str(i)) for i in range(members)]
             load_libraries(data, tuned)
             with progress_callback(members, f"{name}: final") as advance:
-                fits = make_executor(config.execution).map(partial(fit_member, data), jobs, advance)
+                # A lone fit needs no process of its own, and leaves its library loaded for the prediction.
+                executor = make_executor(config.execution) if members > 1 else Serial(config.execution.threads)
+                fits = executor.map(partial(fit_member, data), jobs, advance)
                 for number, curves in enumerate(fits):
                     with record.child(f"seed {number}") as child:
                         child.curves(curves)

@@ -143,6 +143,7 @@ class Processes:
         Raises what the job raises, with the process's traceback as cause; UserError where a
         job's process died every time.
         """
+        _load()
         jobs = list(jobs)
         waiting = deque(range(len(jobs)))
         attempts = [0] * len(jobs)
@@ -166,7 +167,9 @@ class Processes:
                         _forget(running, connection)
                     if kind in ("result", "error"):
                         answers[number] = kind, value
-                        _load(modules)
+                        _had_to_load.extend(modules)
+                        if waiting:
+                            _load()
                     elif kind == "dead" and attempts[number] < ATTEMPTS:
                         waiting.appendleft(number)
                     elif kind == "dead":
@@ -214,15 +217,18 @@ def _forget(running: dict[Connection, tuple[int, BaseProcess]], connection: Conn
     connection.close()
 
 
-def _load(modules: Sequence[str]) -> None:
-    """Import what a job had to import, so that the next process is forked with it loaded.
+_had_to_load: list[str] = []
+"""Modules that earlier jobs had to import: libraries import parts of themselves at work."""
 
-    Libraries import parts of themselves at work; without this each of a study's fits would pay
-    for that anew (half a second and more).
+
+def _load() -> None:
+    """Import them here, so that the next process is forked with them loaded.
+
+    Without this each of a study's fits would pay for that anew (half a second and more).
     """
-    for name in modules:
+    while _had_to_load:
         with suppress(ImportError):  # some modules exist only once others have made them
-            importlib.import_module(name)
+            importlib.import_module(_had_to_load.pop(0))
 
 
 def _receive(connection: Connection) -> tuple[str, Any, Sequence[str]]:
