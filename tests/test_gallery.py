@@ -19,18 +19,19 @@ def params(project: Project) -> dict:
 @pytest.mark.parametrize(
     ("name", "model", "better_than", "higher"),
     [
-        ("digits", "lenet", 0.96, True),  # accuracy
-        ("emoji-languages", "bag", 0.85, True),  # accuracy, one in six by chance
-        ("pydoc-topics", "gru", 12.0, False),  # perplexity a character; about 90 by chance
-        ("french-interface", "seq2seq", 4.0, True),  # BLEU, after a quarter of its epochs
+        ("digits", "lenet", 0.93, True),  # accuracy
+        ("emoji-languages", "bag", 0.8, True),  # accuracy, one in six by chance
+        ("pydoc-topics", "gru", 14.0, False),  # perplexity a character; about 90 by chance
+        ("french-interface", "seq2seq", 8.0, True),  # BLEU
     ],
 )
 def test_a_seam_is_cross_validated_retrained_and_submitted(project, name, model, better_than, higher):
     project.podium("add", name)
-    if model == "seq2seq":
-        declared = params(project)
-        declared["models"][f"{name}-{model}"]["fit"]["epochs"] = 2
-        project.params(declared)
+    declared = params(project)
+    fit = declared["models"][f"{name}-{model}"]["fit"]
+    if model != "seq2seq":  # which needs all of them to find words at all
+        fit["epochs"] = max(1, fit["epochs"] // 3)  # a third of the way shows that it learns
+    project.params(declared)
     project.repro()
     scores = read_json(project.data(name, "models", f"{name}-{model}", "cv", "scores.json"))
     assert (scores["valid"] > better_than) == higher

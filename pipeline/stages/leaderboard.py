@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.config import CompetitionConfig, Config
+from pipeline.core.errors import UserError
 from pipeline.core.files import read_json
 from pipeline.core.paths import CompetitionPaths, ModelPaths, project_root
 from pipeline.stages.project import load_project
@@ -18,6 +19,8 @@ def run(name: str | None) -> None:
     for competition in [config.competition(name)] if name else config.competitions.values():
         paths = CompetitionPaths(competition.name)
         rows = leaderboard_rows(config, competition)
+        if not rows:
+            raise UserError(f"{competition.name}: no model has a score yet; run `dvc repro`")
         better = "higher" if competition.metric.higher_is_better else "lower"
         lines = ["", f"{competition.name}: {metric_label(competition)}, {better} is better", *_table(rows)]
         if unfinished := pending(config, competition):
