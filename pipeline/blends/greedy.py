@@ -1,4 +1,4 @@
-"""Greedy forward selection with replacement."""
+"""Greedy forward selection with replacement, bagged."""
 
 from __future__ import annotations
 
@@ -9,63 +9,63 @@ import numpy as np
 from pydantic import Field
 
 from pipeline.blends import blends
-from pipeline.blends.scoring import Average, Score, loss_of
+from pipeline.blends.blending import Blending
+from pipeline.core.combination import Library
 from pipeline.core.registry import settings
 
 if TYPE_CHECKING:
     import pandas as pd
 
+MOST_ROWS = 20_000
+"""Rows of a bag: more settle weights no better, and each step looks at every row."""
+
+PATIENCE = 10
+"""Models taken in a row without a better average before no more are."""
+
 
 @blends.register("greedy")
 @settings
-class Greedy:
+class Greedy(Blending):
     """Add, again and again, the model that helps the average most; weights are how often each
     was taken up to the best average met (Caruana et al. 2004, Ensemble Selection from
-    Libraries of Models).
+    Libraries of Models). Done on several bags of rows, whose weights are averaged: a choice
+    among models that differ little hangs on few rows.
 
     iterations: how many models are taken, the same ones over again included.
-    bags: repeat with only a random ``fraction`` of the models to choose from and average the
-    weights, against overfitting a large library; 1 chooses once, from all.
+    bags: of as many rows as there are, drawn with replacement; 1 chooses once, on all rows.
+    fraction: of the models that a bag may choose from, drawn at random.
     seed: of the bags.
     Of equally good models the earlier one is taken.
     """
 
     numeric: ClassVar[bool] = True
 
-    iterations: int = Field(default=100, ge=1)
-    bags: int = Field(default=1, ge=1)
-    fraction: float = Field(default=0.5, gt=0, le=1)
+    iterations: int = Field(default=15, ge=1)
+    bags: int = Field(default=8, ge=1)
+    fraction: float = Field(default=1.0, gt=0, le=1)
     seed: int = 0
 
     def __post_init__(self) -> None:
-        given = [name for name, default in (("fraction", 0.5), ("seed", 0)) if getattr(self, name) != default]
+        given = [name for name, default in (("fraction", 1.0), ("seed", 0)) if getattr(self, name) != default]
         if self.bags == 1 and given:
             raise ValueError(f"{' and '.join(given)} only matter with several bags; set bags to 2 or more")
 
-    def weights(
-        self,
-        frames: Sequence[pd.DataFrame],
-        target: pd.Series,
-        score: Score,
-        average: Average,
-        higher_is_better: bool,
-    ) -> list[float]:
-        total = np.zeros(len(frames))
+    def weights(self, library: Library) -> list[float]:
+        models = len(library.frames)
+        if models == 1:
+            return [1.0]
+        if self.bags == 1:
+            return [float(weight) for weight in _shares(self._select(library, library.frames), models)]
+        total = np.zeros(models)
         for bag in range(self.bags):
-            candidates = self._candidates(len(frames), bag)
-            chosen = self._select([frames[i] for i in candidates], score, average, higher_is_better)
-            total[candidates] += np.bincount(chosen, minlength=len(candidates)) / len(chosen)
+            random = np.random.default_rng([self.seed, bag])
+            drawn = library.take(_bag(library, random))
+            candidates = np.sort(random.choice(models, max(1, round(self.fraction * models)), replace=False))
+            chosen = self._select(drawn, [drawn.frames[i] for i in candidates])
+            total[candidates] += _shares(chosen, len(candidates))
         return [float(weight) for weight in total / self.bags]
 
-    def _candidates(self, models: int, bag: int) -> list[int]:
-        if self.bags == 1:
-            return list(range(models))
-        count = max(1, round(self.fraction * models))
-        return sorted(np.random.default_rng([self.seed, bag]).choice(models, count, replace=False).tolist())
-
-    def _select(
-        self, frames: Sequence[pd.DataFrame], score: Score, average: Average, higher_is_better: bool
-    ) -> list[int]:
+    def _select(self, library: Library, frames: Sequence[pd.DataFrame]) -> list[int]:
         """Models in the order taken, cut at the best average."""
         blend: pd.DataFrame | None = None
         taken: list[int] = []
@@ -73,11 +73,28 @@ class Greedy:
         for size in range(self.iterations):
             # The average so far is one frame, so a candidate costs one average of two, however many were taken.
             share = size / (size + 1)
-            trials = [frame if blend is None else average([blend, frame], [share, 1 - share]) for frame in frames]
-            trial_losses = [loss_of(score, trial, higher_is_better) for trial in trials]
+            trials = [
+                frame if blend is None else library.average([blend, frame], [share, 1 - share]) for frame in frames
+            ]
+            trial_losses = [library.loss(trial) for trial in trials]
             losses.append(min(trial_losses))
             taken.append(trial_losses.index(losses[-1]))
             blend = trials[taken[-1]]
-            if len(frames) == 1:
+            if len(frames) == 1 or size - losses.index(min(losses)) >= PATIENCE:
                 break
         return taken[: losses.index(min(losses)) + 1]
+
+
+def _bag(library: Library, random: np.random.Generator) -> np.ndarray:
+    """Positions of rows drawn with replacement; of classes each its own, so that a rare one is never missing."""
+    codes = np.zeros(len(library.target), dtype=np.int64)  # [rows]
+    if library.task.target_kind == "class":
+        codes = library.target.factorize()[0]
+    part = min(1.0, MOST_ROWS / len(codes))
+    groups = [np.flatnonzero(codes == code) for code in range(codes.max() + 1)]
+    return np.concatenate([random.choice(group, max(1, round(part * len(group)))) for group in groups])
+
+
+def _shares(taken: list[int], models: int) -> np.ndarray:
+    """How often each model was taken, as a part of all: [models]."""
+    return np.bincount(taken, minlength=models) / len(taken)

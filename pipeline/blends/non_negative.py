@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from pipeline.blends import blends
-from pipeline.blends.scoring import Average, Score, best_model, blended, loss_of
+from pipeline.blends.blending import Blending, best_model, only
+from pipeline.core.combination import Combination, Library
 from pipeline.core.registry import settings
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @blends.register("non_negative")
 @settings
-class NonNegative:
+class NonNegative(Blending):
     """Weights that make the squared error of the weighted sum least, none negative, scaled to
     sum to 1 (Breiman 1996, Stacked Regressions). Probabilities are fitted to 0 and 1, all
     classes at once.
@@ -28,24 +28,18 @@ class NonNegative:
 
     numeric: ClassVar[bool] = True
 
-    def weights(
-        self,
-        frames: Sequence[pd.DataFrame],
-        target: pd.Series,
-        score: Score,
-        average: Average,
-        higher_is_better: bool,
-    ) -> list[float]:
+    def weights(self, library: Library) -> list[float]:
+        frames = library.frames
         predictions = np.stack([frame.to_numpy(dtype=np.float64).ravel() for frame in frames], axis=1)
-        truth = _truth(target, frames[0])  # [rows * columns]; predictions [rows * columns, models]
+        truth = _truth(library.target, frames[0])  # [rows * columns]; predictions [rows * columns, models]
         solutions = [_solve(predictions, truth)]
         if list(frames[0].columns) == ["prediction"] and predictions.min() > 0 and truth.min() > 0:
             solutions.append(_solve(np.log(predictions), np.log(truth)))
         found = [weights for weights in solutions if weights is not None]
         if not found:
-            chosen = best_model(frames, score, higher_is_better)
-            return [float(i == chosen) for i in range(len(frames))]
-        losses = [loss_of(score, blended(frames, weights, average), higher_is_better) for weights in found]
+            return only(best_model(library), len(frames))
+        blended = [Combination(weights).predict(frames, library.task, library.target_codec) for weights in found]
+        losses = [library.loss(frame) for frame in blended]
         return found[losses.index(min(losses))]
 
 

@@ -40,13 +40,19 @@ class Submission:
 
 @settings
 class Tune:
-    """A study. ``trials`` is a total, the declared settings being trial 0."""
+    """A study. ``trials`` is a total, the declared settings being trial 0.
+
+    pruner: ``median`` and ``wilcoxon`` stop a trial after some folds; ``halving`` drops the worse half
+        of a batch after a quarter and after half of the epochs.
+    batch: trials trained at once, of models that train in stacks (16 unless given; others one by one).
+    """
 
     trials: int | None = Field(default=None, ge=1)
     minutes: float | None = Field(default=None, gt=0)
     space: Mapping[str, Mapping[str, Any]]
-    pruner: Literal["none", "median", "wilcoxon"] = "none"
+    pruner: Literal["none", "median", "wilcoxon", "halving"] = "none"
     workers: int = Field(default=1, ge=1)
+    batch: int | None = Field(default=None, ge=1)
     seed: int = 0
 
 
@@ -60,6 +66,19 @@ class Retrain:
     def __post_init__(self) -> None:
         if self.mode == "folds" and self.seeds > 1:
             raise ValueError("seeds only matter with the mode all_rows; the folds' models are trained once each")
+
+
+@settings
+class Budget:
+    """Time for a competition's work, the same in all its models: a model is left out where there is
+    not enough left for it, those at the end of the list first; the first one always runs.
+
+    minutes: for everything from fetch to submission.
+    seconds: that this model's cross-validation is expected to take.
+    """
+
+    minutes: float = Field(gt=0)
+    seconds: float | None = Field(default=None, gt=0)
 
 
 @settings
@@ -95,6 +114,7 @@ class ModelConfig:
     fit: Learner
     tune: Tune | None
     retrain: Retrain
+    budget: Budget | None
     seed: int
     raw: Mapping[str, Any]
     """The settings as written, which a study's trial overrides key by key."""
@@ -139,7 +159,7 @@ class Shelves:
 REQUIRED_KEYS = ("source", "columns", "task", "metric", "split", "features", "blend", "submission")
 """All of them: DVC tracks each by its key, which must stand in the file."""
 COMPETITION_KEYS = (*REQUIRED_KEYS, "guessed")
-MODEL_KEYS = ("competition", "features", "model", "fit", "tune", "retrain", "seed")
+MODEL_KEYS = ("competition", "features", "model", "fit", "tune", "retrain", "budget", "seed")
 
 
 class _Collector:
@@ -188,6 +208,12 @@ def build_config(raw: Mapping[str, Any], shelves: Shelves) -> Config:
     for name in raw_competitions:
         if name not in named:
             check.faults.append(f"competitions.{name}: has no model; add one under models")
+    for name in competitions:
+        budgets = {model.name: model.budget for model in models.values() if model.competition == name}
+        given = sorted({budget.minutes for budget in budgets.values() if budget is not None})
+        if len(given) > 1:
+            told = " and ".join(f"{minutes:g}" for minutes in given)
+            check.faults.append(f"models: those of {name} need the same budget.minutes, got {told}")
     execution = check(build_settings, Execution, raw.get("execution"), "execution")
     if check.faults:
         raise Faults(check.faults)
@@ -280,6 +306,7 @@ def _model(
     if tune is not None and tune.trials is None and tune.minutes is None:
         check.faults.append(f"{where}.tune: needs trials or minutes, got neither")
     retrain = check(build_settings, Retrain, raw.get("retrain"), f"{where}.retrain")
+    budget = check(build_settings, Budget, raw["budget"], f"{where}.budget") if raw.get("budget") is not None else None
     seed = raw.get("seed", 0)
     if not isinstance(seed, int) or isinstance(seed, bool):
         check.faults.append(f"{where}.seed: needs a whole number, got {quoted(seed)}")
@@ -292,7 +319,7 @@ def _model(
         check.faults.extend(model_faults(where, raw.get("features"), model, fit, competition))
     if len(check.faults) > before or competition is None or model is None or fit is None:
         return None
-    built = ModelConfig(name, competition.name, raw["features"], model, fit, tune, retrain, seed, dict(raw))
+    built = ModelConfig(name, competition.name, raw["features"], model, fit, tune, retrain, budget, seed, dict(raw))
     if tune is not None:
 
         def rebuild(changed: Mapping[str, Any]) -> ModelConfig:

@@ -28,6 +28,16 @@ def task_faults(
         )
     if blend and blend.numeric and not task.numeric:
         faults.append(f"{where}.blend: '{blend.name}' averages numbers, and '{task.name}' gives none; use best")
+    suits = getattr(blend, "tasks", (task.name,))
+    if blend and task.name not in suits:
+        faults.append(
+            f"{where}.blend: '{blend.name}' does not suit the task '{task.name}'; it suits {', '.join(suits)}"
+        )
+    if blend and blend.calibration not in ("auto", "none") and task.target_kind != "class":
+        faults.append(
+            f"{where}.blend.calibration: '{blend.calibration}' needs a task with classes, "
+            f"and '{task.name}' has none; use auto"
+        )
     if submission and submission.format != "values" and task.target_kind != "class":
         faults.append(
             f"{where}.submission: '{submission.format}' needs a task with classes, "
@@ -83,8 +93,9 @@ def model_faults(where: str, feature_set: Any, model: Any, fit: Any, competition
         )
     elif feature_set is not None and not reads(model, competition.features[feature_set]):
         gives = sorted(competition.features[feature_set].gives - LOOP_INPUTS)
+        needs = " or ".join(", ".join(sorted(some)) for some in _alternatives(model))
         faults.append(
-            f"{where}.features: '{model.name}' reads {', '.join(sorted(model.needs))}, "
+            f"{where}.features: '{model.name}' reads {needs}, "
             f"and '{feature_set}' gives {', '.join(gives)}; choose another feature set"
         )
     return faults
@@ -92,4 +103,11 @@ def model_faults(where: str, feature_set: Any, model: Any, fit: Any, competition
 
 def reads(model: Any, feature_set: FeatureSet) -> bool:
     """Whether a model gets all it needs from a feature set, and leaves nothing of it unread."""
-    return model.needs <= feature_set.gives <= model.needs | getattr(model, "may_read", frozenset()) | LOOP_INPUTS
+    may_read = model.needs | getattr(model, "may_read", frozenset()) | LOOP_INPUTS
+    return any(needs <= feature_set.gives <= needs | may_read for needs in _alternatives(model))
+
+
+def _alternatives(model: Any) -> list[frozenset[str]]:
+    """What a model needs, and what will do in its place."""
+    instead = getattr(model, "or_needs", None)
+    return [model.needs] if instead is None else [model.needs, instead]

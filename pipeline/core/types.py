@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from pipeline.core.combination import Combination, Library
+
 Encoded: TypeAlias = "dict[str, np.ndarray]"
 """Arrays by name, first dimension examples (float32, int64 or bool). One example a row, unless
 ``row`` [examples] int64 says which row each example belongs to (windows of a document, say).
@@ -92,6 +94,7 @@ class Spec:
     sizes: named sizes: vocabulary sizes, ``categories`` cardinalities (a list), ...
     vocabularies: index-to-token lists by name, for tasks that answer with text.
     outputs: width of the raw output (1 for regression, number of classes, vocabulary size).
+    classes: the target's classes as text, in the schema's order; empty when it is not a class.
     """
 
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
@@ -99,6 +102,7 @@ class Spec:
     sizes: Mapping[str, Any] = field(default_factory=dict)
     vocabularies: Mapping[str, list[str]] = field(default_factory=dict)
     outputs: int = 1
+    classes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -106,7 +110,7 @@ class Spec:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Spec:
         shapes = {name: tuple(shape) for name, shape in value["shapes"].items()}
-        return cls(**{**value, "shapes": shapes})
+        return cls(**{**value, "shapes": shapes, "classes": tuple(value.get("classes", ()))})
 
 
 class Encoder(Protocol):
@@ -189,6 +193,10 @@ class Task(Protocol):
         """Weighted average of predictions (weights sum to 1), in the space the loss lives in."""
         ...
 
+    def raw(self, predictions: pd.DataFrame, target: Target) -> np.ndarray:
+        """The inverse of ``predictions``, float64 [rows, outputs]; of tasks that the blend ``stacked`` suits."""
+        ...
+
     def diagnostic(self, target: pd.Series, predictions: pd.DataFrame) -> tuple[str, dict[str, Any]] | None:
         """Name and data of the figure that shows where predictions go wrong, if there is one."""
         ...
@@ -200,7 +208,8 @@ class Model(Protocol):
     name: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]]
     needs: ClassVar[frozenset[str]]
-    """Inputs it reads from ``Encoded``. A ``may_read`` beside it names those it reads where they are given."""
+    """Inputs it reads from ``Encoded``. A ``may_read`` beside it names those it reads where they are
+    given, an ``or_needs`` those that do in place of ``needs``, or beside them."""
     learner: ClassVar[str]
     """Who fits it (shelf ``learners``); its settings are the model's ``fit``."""
 
@@ -264,6 +273,10 @@ class Metric(Protocol):
     name: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]]
     higher_is_better: ClassVar[bool]
+    decision: ClassVar[Literal["thresholds", "cut_points"] | None]
+    """Which rule from probabilities to classes suits it; None: it takes predictions as they are."""
+    rewards_calibration: ClassVar[bool]
+    """Whether it looks at probabilities by their value, not by their order or the largest alone."""
 
     def score(self, target: pd.Series, predictions: pd.DataFrame) -> float: ...
 
@@ -286,22 +299,17 @@ class Split(Protocol):
 
 
 class Blend(Protocol):
-    """Shelf ``blends``: weights from out-of-fold predictions."""
+    """Shelf ``blends``: how models' predictions become one, learned from out-of-fold predictions."""
 
     name: ClassVar[str]
     numeric: ClassVar[bool]
     """Whether it averages predictions (then they must be numbers)."""
+    calibration: Literal["auto", "none", "temperature", "sigmoid", "isotonic"]
+    """How the blend's probabilities are calibrated."""
+    decision: Literal["auto", "none"]
+    """Whether classes are decided by thresholds chosen out of fold, where the metric has a use for them."""
 
-    def weights(
-        self,
-        frames: Sequence[pd.DataFrame],
-        target: pd.Series,
-        score: Callable[[pd.DataFrame], float],
-        average: Callable[[Sequence[pd.DataFrame], Sequence[float]], pd.DataFrame],
-        higher_is_better: bool,
-    ) -> list[float]:
-        """One weight a model, not negative, summing to 1."""
-        ...
+    def fit(self, library: Library) -> Combination: ...
 
 
 class Source(Protocol):
@@ -319,6 +327,11 @@ class Source(Protocol):
 
 class Executor(Protocol):
     """Runs jobs; results come in the jobs' order. ``progress`` hears of jobs done, with fractions."""
+
+    @property
+    def workers(self) -> int:
+        """Jobs that run side by side."""
+        ...
 
     def map(
         self, function: Callable[[Any], Any], jobs: Iterable[Any], progress: Callable[[float], None] | None = None

@@ -14,7 +14,12 @@ import numpy as np
 FALLEN_TOGETHER = 1e-6
 """Spread of a transformed column, relative to its mean, below which the transform has destroyed it."""
 
-Scale = Literal["none", "standard", "robust"]
+CLIP = 3.0
+"""Where the smooth clip levels off: scaled values stay between -3 and 3."""
+NOTHING = 1e30
+"""Divisor that takes a column constant in fitting to 0, whatever its new values."""
+
+Scale = Literal["none", "standard", "robust", "robust_clipped"]
 Transform = Literal["none", "yeo_johnson", "quantile"]
 Missing = Literal["mean", "median", "most_frequent", "zero", "keep"]
 
@@ -23,6 +28,8 @@ def center_and_scale(present: np.ndarray, scale: Scale) -> tuple[float, float]:
     """What to subtract and divide by, as scikit-learn's StandardScaler and RobustScaler.
 
     present: float64 [values], without NaN. A constant or empty column is divided by 1.
+    ``robust_clipped`` is RealMLP's scale (Holzmüller et al. 2024, section 3.1): half the range
+    where the interquartile range is 0, and a constant column comes out as 0.
     """
     if scale == "none" or present.size == 0:
         return 0.0, 1.0
@@ -32,11 +39,23 @@ def center_and_scale(present: np.ndarray, scale: Scale) -> tuple[float, float]:
         spread = float(np.sqrt(np.dot(deviation, deviation) / present.size))
         # Rounding in the mean leaves a constant column a spread of about its value times epsilon.
         constant = spread <= 10 * np.finfo(float).eps * abs(center)
-    else:
-        low, center, high = (float(value) for value in np.percentile(present, [25, 50, 75]))
-        spread = high - low
-        constant = spread < 10 * np.finfo(float).eps
-    return center, 1.0 if constant else spread
+        return center, 1.0 if constant else spread
+    low, center, high = (float(value) for value in np.percentile(present, [25, 50, 75]))
+    spread = high - low
+    if scale == "robust":
+        return center, 1.0 if spread < 10 * np.finfo(float).eps else spread
+    spread = spread or 0.5 * float(present.max() - present.min())
+    return center, spread or NOTHING
+
+
+def rescaled(values: np.ndarray, center: np.ndarray, spread: np.ndarray, scale: Scale) -> np.ndarray:
+    """Float64 values, changed in place: centred, divided by their spread, and smoothly clipped
+    (x / sqrt(1 + (x / 3)²)) where the scale asks for it."""
+    values -= center
+    values /= spread
+    if scale == "robust_clipped":
+        values /= np.sqrt(1 + (values / CLIP) ** 2)
+    return values
 
 
 def fill_value(present: np.ndarray, missing: Missing) -> float:
@@ -54,15 +73,19 @@ def fill_value(present: np.ndarray, missing: Missing) -> float:
     return float(found[np.argmax(counts)])  # the smallest of the most frequent, as SimpleImputer
 
 
-def fit_transformer(columns: Sequence[np.ndarray], transform: Transform, seed: int) -> dict[str, Any]:
+def fit_transformer(
+    columns: Sequence[np.ndarray], transform: Transform, seed: int, skew_above: float | None = None
+) -> dict[str, Any]:
     """State of the transform: Yeo-Johnson powers, or quantiles, by column.
 
     columns: float64 [rows] each, NaN where missing. A column with fewer than two different
-    values is left as it is.
+    values is left as it is, and so is one whose skewness is not beyond ``skew_above``, either way.
     """
     if transform == "none" or not columns:
         return {"kind": "none"}
     which = [j for j, column in enumerate(columns) if _varies(column)]
+    if skew_above is not None:
+        which = [j for j in which if abs(skewness(columns[j])) > skew_above]
     if not which:
         return {"kind": "none"}
     matrix = np.column_stack([columns[j] for j in which])  # [rows, varying columns]
@@ -82,6 +105,14 @@ def fit_transformer(columns: Sequence[np.ndarray], transform: Transform, seed: i
     count = min(1000, len(matrix))
     quantile = QuantileTransformer(n_quantiles=count, output_distribution="normal", random_state=seed).fit(matrix)
     return {"kind": transform, "which": which, "quantiles": quantile.quantiles_.tolist()}
+
+
+def skewness(column: np.ndarray) -> float:
+    """Third standardised moment of the values present (0 of a constant column), as scipy.stats.skew."""
+    present = column[~np.isnan(column)]
+    deviation = present - present.mean()
+    variance = np.mean(deviation**2)
+    return float(np.mean(deviation**3) / variance**1.5) if variance > 0 else 0.0
 
 
 def _varies(column: np.ndarray) -> bool:
@@ -128,6 +159,7 @@ class Numbers:
         self._center = np.array(state["center"], dtype="float64")
         self._scale = np.array(state["scale"], dtype="float64")
         self._fill = np.array(state["fill"], dtype="float64")
+        self._scaling: Scale = state["scaling"]
         self._keeps = state["missing"] == "keep"
         self._fills_raw = state["missing"] == "zero"
 
@@ -142,9 +174,10 @@ class Numbers:
         missing: Missing,
         flags: bool,
         seed: int,
+        skew_above: float | None = None,
     ) -> Numbers:
         """columns: float64 [rows] each, NaN where missing. flags: mark missing values."""
-        transformer = fit_transformer(columns, transform, seed)
+        transformer = fit_transformer(columns, transform, seed, skew_above)
         apply = Transformer(transformer)
         changed = dict(zip(apply.which, _transformed(columns, apply), strict=True))
         center, spread, fill, flagged = [], [], [], []
@@ -161,6 +194,7 @@ class Numbers:
             {
                 "names": list(names),
                 "missing": missing,
+                "scaling": scale,
                 "flagged": flagged,
                 "transformer": transformer,
                 "center": center,
@@ -187,9 +221,7 @@ class Numbers:
         self._transform(block)
         if not self._keeps and not self._fills_raw:
             np.copyto(block, self._fill, where=absent)
-        block -= self._center
-        block /= self._scale
-        out[:, :count] = block
+        out[:, :count] = rescaled(block, self._center, self._scale, self._scaling)
         if self.flagged:
             out[:, count:] = absent[:, self.flagged]
 

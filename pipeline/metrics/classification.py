@@ -5,7 +5,7 @@ Predicted is the most probable class; of equally probable ones, the first.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+Decision: TypeAlias = "Literal['thresholds', 'cut_points'] | None"
+"""Which rule from probabilities to classes suits a metric, see ``decisions``; None: it takes them as they are."""
+
+
 class ClassificationMetric:
     """Class facts that most of them share."""
 
@@ -26,25 +30,39 @@ class ClassificationMetric:
     higher_is_better: ClassVar[bool] = True
     needs_probabilities: ClassVar[bool] = False
     """Whether a submission of bare classes is too little to score."""
+    decision: ClassVar[Decision] = None
+    rewards_calibration: ClassVar[bool] = False
+
+
+class ConfusionMetric(ClassificationMetric):
+    """Scores the confusion matrix; a threshold a class may serve it better than the most probable class."""
+
+    decision: ClassVar[Decision] = "thresholds"
+
+    def score(self, target: pd.Series, predictions: pd.DataFrame) -> float:
+        names = [str(name) for name in predictions.columns]
+        return self.of(confusion(self.name, target, predictions), names)
+
+    def of(self, matrix: np.ndarray, names: list[str]) -> float:
+        """matrix: int [classes, classes], true class by predicted class. names: the classes as text."""
+        raise NotImplementedError
 
 
 @metrics.register("accuracy")
 @settings
-class Accuracy(ClassificationMetric):
+class Accuracy(ConfusionMetric):
     """Share of rows whose predicted class is the true one."""
 
-    def score(self, target: pd.Series, predictions: pd.DataFrame) -> float:
-        codes, probabilities = class_probabilities(self.name, target, predictions)
-        return float(np.mean(probabilities.argmax(axis=1) == codes))
+    def of(self, matrix: np.ndarray, names: list[str]) -> float:
+        return float(matrix.trace() / matrix.sum())
 
 
 @metrics.register("balanced_accuracy")
 @settings
-class BalancedAccuracy(ClassificationMetric):
+class BalancedAccuracy(ConfusionMetric):
     """Mean recall of the classes that the target has."""
 
-    def score(self, target: pd.Series, predictions: pd.DataFrame) -> float:
-        matrix = confusion(self.name, target, predictions)
+    def of(self, matrix: np.ndarray, names: list[str]) -> float:
         rows = matrix.sum(axis=1)
         present = rows > 0
         return float(np.mean(matrix.diagonal()[present] / rows[present]))
@@ -52,7 +70,7 @@ class BalancedAccuracy(ClassificationMetric):
 
 @metrics.register("f1")
 @settings
-class F1(ClassificationMetric):
+class F1(ConfusionMetric):
     """Harmonic mean of precision and recall.
 
     average: ``binary`` is the F1 of one class; ``macro`` the mean over the classes that are
@@ -64,14 +82,13 @@ class F1(ClassificationMetric):
     average: Literal["binary", "macro", "weighted", "micro"] = "binary"
     positive: Any = None
 
-    def score(self, target: pd.Series, predictions: pd.DataFrame) -> float:
-        matrix = confusion(self.name, target, predictions)
+    def of(self, matrix: np.ndarray, names: list[str]) -> float:
         hits, true, predicted = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
         if self.average == "micro":
             return float(hits.sum() / matrix.sum())
         f1 = 2 * hits / np.maximum(true + predicted, 1)  # [classes]; 0 where a class is nowhere
         if self.average == "binary":
-            return float(f1[self._positive([str(name) for name in predictions.columns])])
+            return float(f1[self._positive(names)])
         if self.average == "weighted":
             return float(np.average(f1, weights=true))
         return float(f1[true + predicted > 0].mean())
@@ -91,15 +108,26 @@ class F1(ClassificationMetric):
 
 @metrics.register("matthews")
 @settings
-class Matthews(ClassificationMetric):
+class Matthews(ConfusionMetric):
     """Matthews correlation coefficient of any number of classes (Gorodkin 2004); 0 where undefined."""
 
-    def score(self, target: pd.Series, predictions: pd.DataFrame) -> float:
-        matrix = confusion(self.name, target, predictions).astype(np.float64)
+    def of(self, matrix: np.ndarray, names: list[str]) -> float:
+        matrix = matrix.astype(np.float64)
         true, predicted, rows = matrix.sum(axis=1), matrix.sum(axis=0), matrix.sum()
         covariance = matrix.trace() * rows - true @ predicted
         spread = (rows**2 - true @ true) * (rows**2 - predicted @ predicted)
         return float(covariance / np.sqrt(spread)) if spread > 0 else 0.0
+
+
+@metrics.register("kappa")
+@settings
+class Kappa(ConfusionMetric):
+    """Cohen's kappa: accuracy beyond that of chance (Cohen 1960); 0 where undefined."""
+
+    def of(self, matrix: np.ndarray, names: list[str]) -> float:
+        shares = matrix / matrix.sum()
+        by_chance = float(shares.sum(axis=1) @ shares.sum(axis=0))
+        return (float(shares.trace()) - by_chance) / (1.0 - by_chance) if by_chance < 1.0 else 0.0
 
 
 @metrics.register("quadratic_weighted_kappa")
@@ -117,6 +145,15 @@ class QuadraticWeightedKappa:
     name: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]] = ("classification", "regression")
     higher_is_better: ClassVar[bool] = True
+    decision: ClassVar[Decision] = "cut_points"
+
+    def of(self, matrix: np.ndarray, names: list[str]) -> float:
+        """matrix: int [grades, grades], true grade by predicted grade, in order."""
+        grades = np.arange(len(matrix), dtype=np.float64)
+        true, predicted, rows = matrix.sum(axis=1), matrix.sum(axis=0), matrix.sum()
+        squares = np.square(grades[:, None] - grades)  # [grades, grades]
+        by_chance = true @ squares @ predicted / rows
+        return float(1.0 - (matrix * squares).sum() / by_chance) if by_chance > 0 else 0.0
 
     def score(self, target: pd.Series, predictions: pd.DataFrame) -> float:
         truth, predicted = self._grades(target, predictions)
@@ -148,6 +185,7 @@ class LogLoss(ClassificationMetric):
 
     higher_is_better: ClassVar[bool] = False
     needs_probabilities: ClassVar[bool] = True
+    rewards_calibration: ClassVar[bool] = True
 
     def score(self, target: pd.Series, predictions: pd.DataFrame) -> float:
         codes, probabilities = class_probabilities(self.name, target, predictions)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
+from pipeline.core.class_weights import ClassWeights
 from pipeline.core.registry import settings
 from pipeline.core.types import Spec, Task
 from pipeline.models import models
@@ -26,6 +27,7 @@ class CatBoost:
     subsample: share of rows for each tree (MVS). rsm: share of features for each split.
     one_hot_max_size: categories up to this many levels are split off one by one.
     max_ctr_complexity: how many categories may be combined; CatBoost's own 4 is much slower.
+    class_weights: none, balanced or ``{class: weight}``; probabilities are shifted as the weights say.
     """
 
     name: ClassVar[str]
@@ -43,6 +45,7 @@ class CatBoost:
     border_count: int = Field(default=254, ge=1)
     one_hot_max_size: int = Field(default=2, ge=2)
     max_ctr_complexity: int = Field(default=1, ge=1)
+    class_weights: ClassWeights = "none"
 
     def build(self, spec: Spec, task: Task, seed: int) -> CatBoostEstimator:
         from pipeline.models.estimators.base import require

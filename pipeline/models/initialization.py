@@ -30,6 +30,12 @@ class Initialization:
         raise NotImplementedError
 
 
+def zero_bias(layer: nn.Linear) -> None:
+    """Set the bias to zero, where there is one."""
+    if layer.bias is not None:
+        layer.bias.detach().zero_()
+
+
 @initializations.register("xavier")
 @settings
 class Xavier(Initialization):
@@ -39,7 +45,7 @@ class Xavier(Initialization):
         from torch.nn import init
 
         init.xavier_uniform_(layer.weight)
-        init.zeros_(layer.bias)
+        zero_bias(layer)
 
 
 @initializations.register("he")
@@ -51,7 +57,7 @@ class He(Initialization):
         from torch.nn import init
 
         init.kaiming_normal_(layer.weight, nonlinearity="relu")
-        init.zeros_(layer.bias)
+        zero_bias(layer)
 
 
 @initializations.register("uniform")
@@ -74,7 +80,7 @@ class Normal(Initialization):
         from torch.nn import init
 
         init.normal_(layer.weight, std=self.std)
-        init.zeros_(layer.bias)
+        zero_bias(layer)
 
 
 @initializations.register("constant")
@@ -88,4 +94,4 @@ class Constant(Initialization):
         from torch.nn import init
 
         init.constant_(layer.weight, self.value)
-        init.zeros_(layer.bias)
+        zero_bias(layer)

@@ -21,6 +21,8 @@ class Linear:
     tasks: ClassVar[tuple[str, ...]] = ("regression",)
     needs: ClassVar[frozenset[str]] = frozenset({"numbers"})
     learner: ClassVar[str] = "neural"
+    stacks: ClassVar[bool] = True
+    apart: ClassVar[frozenset[str]] = frozenset({"initialization"})
 
     initialization: Annotated[Any, PartOf(initializations)] = "normal"
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
+from pipeline.core.class_weights import ClassWeights
 from pipeline.core.registry import settings
 from pipeline.core.types import Spec, Task
 from pipeline.models import models
@@ -21,22 +22,25 @@ class LogisticRegression:
 
     C: inverse of the penalty's strength.
     l1_ratio: 0 is the L2 penalty, 1 the L1, between them the elastic net (slower: solver saga).
+    class_weights: what a class's rows count: ``none``, ``balanced``, or a weight a class; other
+        than none shifts the probabilities.
     """
 
     name: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]] = ("classification",)
     needs: ClassVar[frozenset[str]] = frozenset({"numbers"})
+    or_needs: ClassVar[frozenset[str]] = frozenset({"tokens", "weights"})
     learner: ClassVar[str] = "estimator"
 
     C: float = Field(default=1.0, gt=0)
     l1_ratio: float = Field(default=0.0, ge=0, le=1)
-    class_weight: Literal["balanced"] | None = None
+    class_weights: ClassWeights = "none"
     max_iter: int = Field(default=1000, ge=1)
 
     def build(self, spec: Spec, task: Task, seed: int) -> LinearEstimator:
         from pipeline.models.estimators.linear import LinearEstimator
 
-        return LinearEstimator(self.name, spec, task, seed, self.solver)
+        return LinearEstimator(self.name, spec, task, seed, self.solver, self.class_weights)
 
     def solver(self, seed: int) -> Any:
         from sklearn.linear_model import LogisticRegression
@@ -44,7 +48,6 @@ class LogisticRegression:
         return LogisticRegression(
             C=self.C,
             l1_ratio=self.l1_ratio,
-            class_weight=self.class_weight,
             max_iter=self.max_iter,
             solver="saga" if self.l1_ratio else "lbfgs",
             random_state=seed,

@@ -28,6 +28,8 @@ class MLP:
     tasks: ClassVar[tuple[str, ...]] = ("regression", "classification")
     needs: ClassVar[frozenset[str]] = frozenset({"numbers"})
     learner: ClassVar[str] = "neural"
+    stacks: ClassVar[bool] = True
+    apart: ClassVar[frozenset[str]] = frozenset({"dropout", "initialization"})
 
     hidden: tuple[Annotated[int, Field(ge=1)], ...] = (256,)
     activation: Literal["relu", "sigmoid", "tanh", "gelu", "silu"] = "relu"

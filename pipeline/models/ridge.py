@@ -22,6 +22,7 @@ class Ridge:
     name: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]] = ("regression",)
     needs: ClassVar[frozenset[str]] = frozenset({"numbers"})
+    or_needs: ClassVar[frozenset[str]] = frozenset({"tokens", "weights"})
     learner: ClassVar[str] = "estimator"
 
     alpha: float = Field(default=1.0, ge=0)

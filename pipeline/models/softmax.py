@@ -21,6 +21,8 @@ class Softmax:
     tasks: ClassVar[tuple[str, ...]] = ("classification",)
     needs: ClassVar[frozenset[str]] = frozenset({"numbers"})
     learner: ClassVar[str] = "neural"
+    stacks: ClassVar[bool] = True
+    apart: ClassVar[frozenset[str]] = frozenset({"initialization"})
 
     initialization: Annotated[Any, PartOf(initializations)] = "normal"
 

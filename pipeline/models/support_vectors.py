@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from pipeline.core.class_weights import ClassWeights
 from pipeline.core.registry import settings
 from pipeline.core.types import Spec, Task
 from pipeline.models import models
@@ -27,7 +28,7 @@ class SupportVectors:
     gamma: of the rbf and poly kernels; scale is 1 / (p · variance of the inputs), auto 1 / p.
     epsilon: half-width, in standard deviations of the target, of the tube without loss.
     degree, coef0: of the poly kernel (gamma x·y + coef0)^degree.
-    class_weight: classification only.
+    class_weights: none, balanced or ``{class: weight}``; probabilities are shifted as the weights say.
     """
 
     name: ClassVar[str]
@@ -41,7 +42,7 @@ class SupportVectors:
     gamma: Literal["scale", "auto"] | Annotated[float, Field(gt=0)] = "scale"
     degree: int = Field(default=3, ge=1)
     coef0: float = 0.0
-    class_weight: Literal["balanced"] | None = None
+    class_weights: ClassWeights = "none"
 
     def build(self, spec: Spec, task: Task, seed: int) -> SupportVectorEstimator:
         from pipeline.models.estimators.support_vectors import SupportVectorEstimator

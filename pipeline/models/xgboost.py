@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
+from pipeline.core.class_weights import ClassWeights
 from pipeline.core.registry import settings
 from pipeline.core.types import Spec, Task
 from pipeline.models import models
@@ -26,6 +27,7 @@ class XGBoost:
     subsample, colsample_bytree: share of rows and of features drawn for each tree.
     gamma: loss a split must save. reg_alpha, reg_lambda: L1 and L2 penalty on the leaves.
     max_cat_to_onehot: categories up to this many levels are split off one by one.
+    class_weights: none, balanced or ``{class: weight}``; probabilities are shifted as the weights say.
     """
 
     name: ClassVar[str]
@@ -44,6 +46,7 @@ class XGBoost:
     reg_lambda: float = Field(default=1.0, ge=0)
     max_bin: int = Field(default=256, ge=2)
     max_cat_to_onehot: int = Field(default=4, ge=1)
+    class_weights: ClassWeights = "none"
 
     def build(self, spec: Spec, task: Task, seed: int) -> XGBoostEstimator:
         from pipeline.models.estimators.base import require

@@ -7,6 +7,7 @@ budget keeps them. In a portfolio a model's body may also hold
     seconds: what all five folds of 1000 rows take on one core, without tuning
     needs: an optional library it is left out without
     rows_at_most: training rows above which it is left out
+    needs_text: whether it is left out of tables without free text
 """
 
 from __future__ import annotations
@@ -26,14 +27,16 @@ if TYPE_CHECKING:
     from pipeline.stages.guess import Guess
 
 FOLDER = Path(__file__).parents[1] / "gallery"
-PORTFOLIO_KEYS = ("seconds", "needs", "rows_at_most")
-TUNING_SHARE = 0.6
-"""Part of a budget in minutes kept for searches when it is decided which models stay."""
-STAGE_SECONDS = 8.0
-"""What a model's three stages take besides fitting."""
+PORTFOLIO_KEYS = ("seconds", "needs", "rows_at_most", "needs_text")
+PORTFOLIO_FOLDS = 5
+"""Folds that a portfolio's ``seconds`` are for."""
+HOPELESS = 1.0
+"""Part of a budget that a model may be expected to take by itself and still be tried."""
 LEAST_SIDE = 8
 """Pixels in a row below which numbered columns are no image."""
 PIXEL_SCALES = (1.0, 16.0, 255.0)
+SENTENCE = 5.0
+"""Words on average from which a text column is sentences; shorter ones are names, codes, places."""
 FEW_CATEGORIES = 2
 """Category columns beside which a text column, where there are no numbers, says more than they do."""
 
@@ -66,8 +69,7 @@ def compose(
 
     described: ``competition``, and ``models`` or the name of a ``portfolio``; ``rows`` of training;
     ``columns``: settings that name columns, by the feature sets' own name.
-    minutes: total time for all fits and searches. Models that would not fit are left out from the
-    end, and each search is cut off after its share of the time.
+    minutes: budget for everything from fetch to submission.
     """
     competition = copy.deepcopy(dict(described["competition"]))
     models: dict[str, Any] = dict(described.get("models") or {})
@@ -79,9 +81,12 @@ def compose(
         competition["features"][key] = {**body, **described.get("columns", {}).get(body["name"], {})}
     rows = described.get("rows", 1000)
     kept, left_out = _usable(models, rows)
+    if not described.get("text"):
+        kept = {key: body for key, body in kept.items() if not body.get("needs_text")}
+    fit = kept
     if minutes is not None:
-        kept = _within(kept, 60 * minutes, rows / 1000, competition["split"].get("folds", 5))
-        left_out |= {key: f"not within {minutes:g} minutes" for key in models if key not in {*kept, *left_out}}
+        kept = _budgeted(kept, minutes, rows / 1000, competition["split"].get("folds", 5))
+        left_out |= {key: f"not within {minutes:g} minutes" for key in fit if key not in kept}
     if not kept:
         raise UserError(f"add: {name}: no model is left: {'; '.join(f'{k}: {why}' for k, why in left_out.items())}")
     used = {body["features"] for body in kept.values()}
@@ -105,33 +110,17 @@ def _usable(models: Mapping[str, Any], rows: int) -> tuple[dict[str, Any], dict[
     return kept, left_out
 
 
-def _within(models: Mapping[str, Any], budget: float, thousand_rows: float, folds: int) -> dict[str, Any]:
-    """The first models, as many as fit into ``budget`` seconds with their searches' share; one at least.
-
-    Each search keeps its number of trials and gets minutes besides: its part of the time left.
-    """
+def _budgeted(models: Mapping[str, Any], minutes: float, thousand_rows: float, folds: int) -> dict[str, Any]:
+    """The models that may fit into so many minutes, each with the budget and the seconds it is
+    expected to take; which of them do fit is seen when they run."""
     from pipeline.training.executors import available_cores
 
-    workers = available_cores()
-    share = 1 - TUNING_SHARE if any("tune" in body for body in models.values()) else 1.0
+    rounds = ceil(folds / available_cores())
     kept: dict[str, Any] = {}
-    left, searches = budget, {}  # searches: seconds of a trial, and of all
     for key, body in models.items():
-        fold = body.get("seconds", 1.0) / 5 * thousand_rows
-        trial = fold * ceil(folds / workers)
-        cost = trial + fold + STAGE_SECONDS
-        if kept and budget - left + cost > budget * share:
-            break
-        left -= cost
-        kept[key] = dict(body)
-        if "tune" in body:
-            searches[key] = trial, trial * (body["tune"].get("trials", 20) - 1)
-    total = sum(seconds for _, seconds in searches.values())
-    for key, (trial, seconds) in searches.items():
-        tune = kept[key].pop("tune")
-        granted = left * seconds / total if total else 0.0
-        if granted >= trial:
-            kept[key]["tune"] = {**tune, "minutes": round(granted / 60, 2)}
+        seconds = max(body.get("seconds", 1.0) / PORTFOLIO_FOLDS * thousand_rows * rounds, 1.0)
+        if not kept or seconds < HOPELESS * 60 * minutes:
+            kept[key] = {**body, "budget": {"minutes": minutes, "seconds": round(seconds, 1)}}
     return kept
 
 
@@ -171,17 +160,31 @@ def describe(train: pd.DataFrame, test: pd.DataFrame, found: Guess, **facts: Any
                 f"add: only the text '{richest}' tells the number '{columns['target']}', which no model does"
             )
         columns["types"] = {richest: "text"}
-        others = [column.name for column in schema.columns if column.name != richest]
-        unused = f"; not used: {', '.join(others)}" if others else ""
-        found.why["features"] = f"the text '{richest}', {words[richest]:.0f} words on average{unused}"
-        return {**described, "portfolio": "text_classification", "columns": {"words": {"column": richest}}}
+        read = [name for name in texts if words[name] >= SENTENCE or name == richest]
+        kinds = [column.name for column in schema.columns if column.kind == "category"]
+        unused = f"; not used: {', '.join(rest)}" if (rest := [name for name in texts if name not in read]) else ""
+        beside = f", and {', '.join(kinds)}" if kinds else ""
+        found.why["features"] = f"the text '{richest}', {words[richest]:.0f} words on average{beside}{unused}"
+        settings = {
+            "words": {"column": richest},
+            "tfidf": {"columns": read, "characters": [3, 5]},
+            "categorical": {"texts": {"columns": read, "components": 32, "characters": [3, 5]}},
+        }
+        return {**described, "portfolio": "text_classification", "columns": settings}
     as_is = [column.name for column in schema.columns if column.kind == "number" and column.source == "as_is"]
-    if kinds := named_kinds(found, {name: train[name] for name in as_is}):
-        columns["types"] = kinds
+    if named := named_kinds(found, {name: train[name] for name in as_is}):
+        columns["types"] = named
     if not numbers and not schema.names("category"):
         raise UserError("add: no column is left to predict from; the others are identifiers, constant or missing")
     if texts:
-        found.why["features"] = f"numbers and categories; free text is not used: {', '.join(texts)}"
+        told = f"numbers and categories, and terms of the text in {', '.join(texts)}"
+        found.why["features"] = told
+        described["text"] = True
+        characters = [3, 5] if richest is not None and words[richest] >= SENTENCE else [2, 4]
+        described["columns"] = {
+            "tfidf": {"columns": texts, "characters": characters},
+            "categorical": {"texts": {"columns": texts, "components": 16, "characters": characters}},
+        }
     return described
 
 

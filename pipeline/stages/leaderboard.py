@@ -10,6 +10,7 @@ from pipeline.core.config import CompetitionConfig, Config
 from pipeline.core.errors import UserError
 from pipeline.core.files import read_json
 from pipeline.core.paths import CompetitionPaths, ModelPaths, project_root
+from pipeline.stages.budget import kept_models
 from pipeline.stages.project import load_project
 from pipeline.stages.score import solution_score
 
@@ -23,6 +24,11 @@ def run(name: str | None) -> None:
             raise UserError(f"{competition.name}: no model has a score yet; run `dvc repro`")
         better = "higher" if competition.metric.higher_is_better else "lower"
         lines = ["", f"{competition.name}: {metric_label(competition)}, {better} is better", *_table(rows)]
+        if paths.blend.exists():
+            lines += [f"blend: {line}" for line in answered(read_json(paths.blend))]
+        kept = kept_models(config, competition.name)
+        if gone := [model.name for model in config.models_of(competition.name) if model not in kept]:
+            lines.append(f"left out: {', '.join(gone)}; the report says why")
         if unfinished := pending(config, competition):
             lines.append(f"not finished: {', '.join(unfinished)}; run `dvc repro`")
         made = {"submission: ": paths.submission, "report:     ": paths.report / "index.html"}
@@ -55,7 +61,7 @@ def _table(rows: list[dict[str, Any]]) -> list[str]:
 
 def pending(config: Config, competition: CompetitionConfig) -> list[str]:
     """Models that have no score yet."""
-    names = [model.name for model in config.models_of(competition.name)]
+    names = [model.name for model in kept_models(config, competition.name)]
     return [name for name in names if not (ModelPaths(competition.name, name).tuned / "scores.json").exists()]
 
 
@@ -65,11 +71,11 @@ def leaderboard_rows(config: Config, competition: CompetitionConfig) -> list[dic
     blend = read_json(paths.blend) if paths.blend.exists() else None
     unfinished = pending(config, competition)
     rows = []
-    for model in config.models_of(competition.name):
+    for model in kept_models(config, competition.name):
         if model.name in unfinished:
             continue
         place = ModelPaths(competition.name, model.name)
-        scores = read_json(place.tuned / "scores.json")
+        scores = {**read_json(place.tuned / "scores.json"), **own_scores(place)}
         trials = place.tuned / "trials.json"
         rows.append(
             {
@@ -78,7 +84,7 @@ def leaderboard_rows(config: Config, competition: CompetitionConfig) -> list[dic
                 "train": scores["train"],
                 "valid": scores["valid"],
                 "spread": scores["spread"],
-                "folds": [fold["valid"] for fold in scores["folds"]],
+                "folds": [fold["valid"] if isinstance(fold, dict) else fold for fold in scores["folds"]],
                 "trials": read_json(trials)["count"] if trials.exists() else 1,
                 "weight": blend["weights"].get(model.name) if blend else None,
                 "test": _tested(competition, place.final / "submission.csv"),
@@ -99,6 +105,27 @@ def leaderboard_rows(config: Config, competition: CompetitionConfig) -> list[dic
         "test": _tested(competition, paths.submission),
     }
     return [first, *rows]
+
+
+def own_scores(place: ModelPaths) -> dict[str, Any]:
+    """Scores with the thresholds that a model's own submission takes; none where it takes none."""
+    answer = place.final / "answer.json"
+    return read_json(answer).get("scores", {}) if answer.exists() else {}
+
+
+def answered(blend: dict[str, Any]) -> list[str]:
+    """What was done to the blend's predictions beyond averaging, and its validation score without it."""
+    lines = []
+    calibration, decision, steps = blend["calibration"], blend["decision"], blend["steps"]
+    if calibration is not None:
+        lines.append(f"probabilities calibrated ({calibration['kind']}); validation {steps['blended']:.5f} without")
+    if decision is not None:
+        named = decision.get("thresholds") or {str(i + 1): cut for i, cut in enumerate(decision["cuts"])}
+        limits = list(named.items())[1:] if decision["kind"] == "thresholds" and len(named) == 2 else named.items()
+        told = ", ".join(f"{name}: {limit:.3f}" for name, limit in limits)
+        before = steps.get("calibrated", steps["blended"])
+        lines.append(f"{decision['kind'].replace('_', ' ')} {told}; validation {before:.5f} without")
+    return lines
 
 
 def _tested(competition: CompetitionConfig, submission: Path) -> float | None:

@@ -18,19 +18,21 @@ def run(name: str, rows: Path, out: Path) -> None:
     config = load_project()
     fix_threads(config.execution.threads)
     competition = config.competition(name)
-    weights = read_json(CompetitionPaths(name).blend)["weights"]
+    blend = read_json(CompetitionPaths(name).blend)
 
     from pipeline.sources.tables import read_table
+    from pipeline.training.ensembles import Ensemble
     from pipeline.training.predictor import Answering, FinalModel
 
     source = competition.source
     raw = read_table(rows, missing=source.missing, encoding=getattr(source, "encoding", "utf-8"))
     if out.suffix != ".csv":
         raise UserError(f"--out: predictions are written as CSV, got {out.name!r}")
-    models = {model: FinalModel.load(ModelPaths(name, model).final) for model, weight in weights.items() if weight > 0}
+    ensemble = Ensemble.from_json(blend)
+    models = {model: FinalModel.load(ModelPaths(name, model).final) for model in ensemble.models}
     submission = read_json(ModelPaths(name, next(iter(models))).final / "answer.json")["submission"]
     with progress_callback(None, f"{name}: predict"):
-        answer = Answering(models, weights, submission).answer(raw, where=rows.name)
+        answer = Answering(models, ensemble, submission).answer(raw, where=rows.name)
     with whole_file(out) as aside:
         answer.to_csv(aside, index=False, lineterminator="\n")
     sys.stdout.write(f"{out}: {len(answer)} rows predicted\n")

@@ -8,6 +8,7 @@ from pipeline.core.config import CompetitionConfig, Config
 from pipeline.core.files import read_json, whole_folder
 from pipeline.core.paths import CompetitionPaths, ModelPaths
 from pipeline.core.types import Schema
+from pipeline.stages.budget import kept_models, left_out
 from pipeline.stages.leaderboard import leaderboard_rows, metric_label
 
 
@@ -21,7 +22,7 @@ def run(config: Config, name: str) -> None:
     facts = read_json(paths.rows / "facts.json")
     target = pd.read_parquet(paths.train_rows, columns=[schema.target])[schema.target]
     models = []
-    for model in config.models_of(name):
+    for model in kept_models(config, name):
         tuned = ModelPaths(name, model.name).tuned
         table = pd.read_parquet(tuned / "predictions.parquet")
         predictions = table.drop(columns=["row", "fold"])
@@ -65,7 +66,10 @@ def notes(config: Config, competition: CompetitionConfig, facts: dict[str, Any])
         for key, value in facts["statistics"].items()
         if value == "train_and_test"
     ]
-    models = config.models_of(competition.name)
+    for model in config.models_of(competition.name):
+        if (why := left_out(ModelPaths(competition.name, model.name))) is not None:
+            found.append(f"{model.name} was left out: {why}.")
+    models = kept_models(config, competition.name)
     if stopped := [model.name for model in models if getattr(model.fit, "early_stopping", None)]:
         found.append(
             f"{', '.join(stopped)}: the number of epochs or iterations was chosen on the folds reported here, "

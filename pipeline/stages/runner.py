@@ -35,9 +35,12 @@ def run_stage(stage: str, name: str | None = None) -> None:
         raise UserError(f"no stage '{stage}'; known: {', '.join(STAGES)}")
     module = importlib.import_module(f"pipeline.stages.{stage}")
     with lock(state_folder() / "locks" / f"{stage}-{name}", wait=LOCK_WAIT, held=f"{stage} {name}"):
+        from pipeline.stages.clock import clock
         from pipeline.stages.project import load_project
 
-        module.run(load_project(), name)
+        config = load_project()
+        with clock(config, stage, name):
+            module.run(config, name)
 
 
 def _name_from_dvc(stage: str) -> str:

@@ -5,32 +5,34 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
+from statistics import fmean, pstdev
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.config import CompetitionConfig, Config
 from pipeline.core.errors import UserError
 from pipeline.core.files import read_json, whole_file, write_json
 from pipeline.core.paths import CompetitionPaths, ModelPaths
-from pipeline.core.types import Schema
+from pipeline.core.types import FOLD, Schema
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from pipeline.training.ensembles import Ensemble
 
 
 def run(config: Config, name: str) -> None:
     import pandas as pd
 
-    from pipeline.training.predictor import blend_predictions
+    from pipeline.training.ensembles import Ensemble
 
     competition, paths = config.competition(name), CompetitionPaths(name)
     schema = Schema.from_json(read_json(paths.schema))
-    weights = read_json(paths.blend)["weights"]
-    folders = {model: ModelPaths(name, model).final for model, weight in weights.items() if weight > 0}
+    ensemble = Ensemble.from_json(read_json(paths.blend))
+    folders = {model: ModelPaths(name, model).final for model in ensemble.models}
     frames = {model: pd.read_parquet(folder / "predictions.parquet") for model, folder in folders.items()}
     target = competition.task.fit_target(pd.read_parquet(paths.train_rows)[schema.target], schema)
-    predictions = blend_predictions(frames, weights, competition.task, target)
-    write_submission(competition, schema, predictions, paths.submission)
-    _register_champion(config, name, folders)
+    write_submission(competition, schema, ensemble.predict(frames, competition.task, target), paths.submission)
+    _register_champion(config, name, folders, ensemble)
 
 
 def write_submission(competition: CompetitionConfig, schema: Schema, predictions: pd.DataFrame, path: Path) -> None:
@@ -71,17 +73,43 @@ def submission_settings(competition: CompetitionConfig, schema: Schema) -> dict[
     }
 
 
+def write_own_answer(
+    competition: CompetitionConfig, schema: Schema, model: str, predictions: pd.DataFrame, folder: Path
+) -> None:
+    """A lone model's ``submission.csv`` and ``answer.json``, decided as its out-of-fold predictions say.
+
+    predictions: of the test rows. folder: of the final model. Where a decision is kept, ``answer.json``
+    holds the model's scores with it, which are those that its submission may expect.
+    """
+    import pandas as pd
+
+    from pipeline.training.ensembles import Ensemble, fit_decision_of
+    from pipeline.training.out_of_fold import guarded
+
+    rows = pd.read_parquet(CompetitionPaths(competition.name).train_rows, columns=[schema.target, FOLD])
+    table = pd.read_parquet(ModelPaths(competition.name, model).tuned / "predictions.parquet")
+    fold = rows[FOLD].to_numpy()
+    row, frames = guarded({model: table}, fold)
+    decision, folds = fit_decision_of(frames[0], rows[schema.target].iloc[row], fold[row], competition.metric)
+    described = answer(competition, schema, {model: "."}, Ensemble({model: 1.0}, decision=decision))
+    if decision is not None:
+        predictions = decision.apply(predictions)
+        described["scores"] = {"folds": folds, "valid": fmean(folds), "spread": pstdev(folds)}
+    write_submission(competition, schema, predictions, folder / "submission.csv")
+    write_json(folder / "answer.json", described)
+
+
 def answer(
-    competition: CompetitionConfig, schema: Schema, models: dict[str, str], weights: dict[str, float]
+    competition: CompetitionConfig, schema: Schema, models: dict[str, str], ensemble: Ensemble
 ) -> dict[str, Any]:
     """What ``answer.json`` holds: it makes a folder of final models answer raw rows."""
     from pipeline.training.submission_layout import submission_layout
 
     layout = submission_layout(read_sample(competition), **submission_settings(competition, schema))
-    return {"models": models, "weights": weights, "submission": layout}
+    return {"models": models, **ensemble.to_json(), "submission": layout}
 
 
-def _register_champion(config: Config, name: str, folders: dict[str, Path]) -> None:
+def _register_champion(config: Config, name: str, folders: dict[str, Path], ensemble: Ensemble) -> None:
     """Log the blend of the final models, and make it the competition's champion."""
     from pipeline.tracking import outbox
 
@@ -93,15 +121,14 @@ def _register_champion(config: Config, name: str, folders: dict[str, Path]) -> N
         competition=name,
         stage="submit",
         model="blend",
-        params={"blend": competition.raw["blend"], "weights": blend["weights"]},
+        params={"blend": competition.raw["blend"], **{key: blend[key] for key in ("weights", "decision")}},
         tags={"data.digest": digest},
     ) as record:
-        record.metrics({"valid": blend["valid"], "spread": blend["spread"]})
+        record.metrics({"valid": blend["valid"], "spread": blend["spread"], **blend["steps"]})
         record.artifact(paths.submission)
         with tempfile.TemporaryDirectory() as aside:
             described = Path(aside) / "answer.json"
-            answers = answer(competition, schema, {model: model for model in folders}, blend["weights"])
-            write_json(described, answers)
+            write_json(described, answer(competition, schema, {model: model for model in folders}, ensemble))
             record.model({"answer.json": described, **folders}, name="blend", register=name, alias="champion")
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import sys
 
 from pipeline.core.config import Config
-from pipeline.core.files import whole_folder
+from pipeline.core.files import whole_folder, write_json
 from pipeline.core.paths import ModelPaths
+from pipeline.stages.budget import LEFT_OUT, OutOfTime, stopped_after, training_seconds
 from pipeline.stages.progress import progress_callback
 from pipeline.stages.records import fold_record, model_record, out_of_fold_figures
 from pipeline.training.cross_validation import CrossValidation, cross_validate
@@ -16,8 +18,18 @@ from pipeline.training.identity import identity
 
 
 def run(config: Config, name: str) -> None:
+    paths = ModelPaths(config.model(name).competition, name)
+    try:
+        with stopped_after(training_seconds(config, config.model(name))):
+            _train(config, name, paths)
+    except OutOfTime as reason:
+        with whole_folder(paths.cv) as folder:
+            write_json(folder / LEFT_OUT, {"why": str(reason)})
+        print(f"{name}: left out: {reason}", file=sys.stderr)  # noqa: T201
+
+
+def _train(config: Config, name: str, paths: ModelPaths) -> None:
     model = config.model(name)
-    paths = ModelPaths(model.competition, name)
     data = TrainingData(config.competition(model.competition), model.features)
     checkpoint = paths.checkpoints / "cv" / identity(data, model, config.execution.threads)
     with model_record(data, model, "train") as record, whole_folder(paths.cv) as folder:

@@ -3,40 +3,50 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pipeline.core.config import CompetitionConfig, Config, ModelConfig
+from pipeline.core.config import CompetitionConfig, Config, ModelConfig, Tune
 from pipeline.core.files import digest, read_json, whole_folder, write_json
 from pipeline.core.paths import ModelPaths
-from pipeline.core.types import Executor
+from pipeline.stages.budget import LEFT_OUT, left_out, searching_minutes
 from pipeline.stages.progress import progress_callback
 from pipeline.stages.project import rebuild_model
 from pipeline.stages.records import fold_record, model_record, out_of_fold_figures, trial_record
-from pipeline.training.cross_validation import CrossValidation, FoldResult, cross_validate
 from pipeline.training.data import TrainingData
 from pipeline.training.executors import make_executor
-from pipeline.training.identity import identity
+from pipeline.training.stacking import stack_key
 
 if TYPE_CHECKING:
-    from pipeline.tuning.study import Report, Trial
+    from pipeline.tuning.trial import Trial
 
-PASSED_ON = ("predictions.parquet", "scores.json", "curves.json", "importance.json", "members")
+BATCH = 16
+"""Trials that a study of stacked models asks at once."""
+
+PASSED_ON = ("predictions.parquet", "scores.json", "curves.json", "importance.json", "members", LEFT_OUT)
 
 
 def run(config: Config, name: str) -> None:
     model = config.model(name)
     competition = config.competition(model.competition)
     paths = ModelPaths(competition.name, name)
+    minutes = searching_minutes(config, model)
     with whole_folder(paths.tuned) as folder:
-        if model.tune is None:
+        if left_out(paths) or model.tune is None or (minutes is not None and minutes <= 0):
             _pass_on(paths.cv, folder)
             write_json(folder / "settings.json", model.raw)
         else:
-            _search(config, competition, model, paths, folder)
+            _search(config, competition, within(model, minutes), paths, folder)
     shutil.rmtree(_trials(paths), ignore_errors=True)
+
+
+def within(model: ModelConfig, minutes: float | None) -> ModelConfig:
+    """The model with a search that takes no longer."""
+    if minutes is None or model.tune is None:
+        return model
+    return replace(model, tune=replace(model.tune, minutes=min(minutes, model.tune.minutes or minutes)))
 
 
 def _trials(paths: ModelPaths) -> Path:
@@ -55,6 +65,7 @@ def _pass_on(source: Path, folder: Path) -> None:
 def _search(
     config: Config, competition: CompetitionConfig, model: ModelConfig, paths: ModelPaths, folder: Path
 ) -> None:
+    from pipeline.tuning.objective import Objective, TrialFolders
     from pipeline.tuning.space import apply, declared, parse_space
     from pipeline.tuning.study import Study
 
@@ -63,13 +74,11 @@ def _search(
         raise ValueError("nothing to tune")
     where = f"models.{model.name}.tune.space"
 
-    def build(raw: Mapping[str, Any]) -> ModelConfig:
-        return rebuild_model(competition, model.name, raw)
-
+    build = partial(rebuild_model, competition, model.name)
     scores = read_json(paths.cv / "scores.json")
     executor = make_executor(config.execution, beside=tune.workers)
     trials = TrialFolders(_trials(paths), scores["valid"], competition.metric.higher_is_better)
-    objective = Objective(competition, model, executor, config.execution.threads, trials.root)
+    objective = Objective(competition, model, build, executor, config.execution.threads, trials.root)
     # Several workers encode the folds for themselves, and this process none.
     data = objective.data(model.features) if tune.workers == 1 else TrainingData(competition, model.features)
     start = declared(parse_space(tune.space, where), model, build, where)
@@ -86,6 +95,7 @@ def _search(
         minutes=tune.minutes,
         pruner=tune.pruner,
         workers=tune.workers,
+        batch=batch_size(tune, model, competition),
         seed=tune.seed,
     )
     with model_record(data, model, "tune") as record:
@@ -105,7 +115,8 @@ def _search(
         if result.best.number == 0:
             _pass_on(paths.cv, folder)
         else:
-            done = objective.again(build(settings), result.best.number, folder)
+            with progress_callback(len(data.folds), f"{model.name}: best trial") as heard:
+                done = objective.again(build(settings), result.best.number, folder, heard)
             done.write(folder)
             for fold in done.folds:
                 fold_record(record, fold)
@@ -113,81 +124,11 @@ def _search(
         record.metrics({"valid": result.best.value, "trials": len(result.trials), "best_trial": result.best.number})
 
 
-class Objective:
-    """A trial's overrides to its mean fold score, told fold by fold.
-
-    trials: folder with a folder for each trial's finished folds. A study broken off in a trial
-    goes on with them; the best trial's are read back at the end.
-    progress: hears of trials done, with fractions; not carried to other processes.
-    """
-
-    def __init__(
-        self, competition: CompetitionConfig, model: ModelConfig, executor: Executor, threads: int, trials: Path
-    ):
-        self.competition, self.model, self.executor, self.threads = competition, model, executor, threads
-        self.trials = trials
-        self.progress: Callable[[float], None] = _unheard
-        self._data: dict[str, TrainingData] = {}
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Without the encoded folds: a process of the study encodes its own in less time."""
-        return {**self.__dict__, "progress": _unheard, "_data": {}}
-
-    def data(self, feature_set: str) -> TrainingData:
-        if feature_set not in self._data:
-            self._data[feature_set] = TrainingData(self.competition, feature_set)
-            self._data[feature_set].preload()
-        return self._data[feature_set]
-
-    def __call__(self, overrides: Mapping[str, Any], report: Report) -> float | None:
-        from pipeline.tuning.space import apply
-
-        config = rebuild_model(self.competition, self.model.name, apply(self.model.raw, overrides))
-        results = []
-        count = len(self.data(config.features).folds)
-        folds = self._folds(config, report.number, None, lambda done: self.progress(report.number + done / count))
-        for result in folds:
-            results.append(result)
-            if report(result.fold, result.valid) and len(results) < count:
-                folds.close()
-                return None
-        return CrossValidation(results).score
-
-    def again(self, config: ModelConfig, number: int, folder: Path) -> CrossValidation:
-        """The best trial's folds; fitted anew where they are not kept."""
-        predictors = folder / "members" if config.retrain.mode == "folds" else None
-        with progress_callback(len(self.data(config.features).folds), f"{self.model.name}: best trial") as advance:
-            return CrossValidation(list(self._folds(config, number, predictors, advance)))
-
-    def _folds(
-        self, config: ModelConfig, number: int, predictors: Path | None, progress: Callable[[float], None]
-    ) -> Generator[FoldResult]:
-        data = self.data(config.features)
-        place = self.trials / f"{number}-{identity(data, config, self.threads)}"
-        return cross_validate(data, config, self.executor, checkpoint=place, predictors=predictors, progress=progress)
-
-
-def _unheard(done: float) -> None:
-    pass
-
-
-class TrialFolders:
-    """The folders of finished folds under ``root``, of which only the best told trial's stays.
-
-    score: of trial 0, which has none.
-    """
-
-    def __init__(self, root: Path, score: float, higher_is_better: bool):
-        self.root, self.sign = root, 1 if higher_is_better else -1
-        self.number, self.score = 0, score
-
-    def told(self, trial: Trial) -> None:
-        """Remove the trial's folder, or the one that was the best until now."""
-        stale = trial.number
-        if trial.value is not None and self.sign * trial.value > self.sign * self.score:
-            stale, self.number, self.score = self.number, trial.number, trial.value
-        for place in self.root.glob(f"{stale}-*"):
-            shutil.rmtree(place, ignore_errors=True)
+def batch_size(tune: Tune, model: ModelConfig, competition: CompetitionConfig) -> int:
+    """Trials at once: ``tune.batch``, by default 16 of a model that trains in stacks."""
+    if tune.workers > 1 or stack_key(model.fit, model.model, competition.task) is None:
+        return tune.batch or 1
+    return tune.batch or BATCH
 
 
 def tuned_config(competition: CompetitionConfig, declared: ModelConfig) -> ModelConfig:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+LEAST_PROBABILITY = 1e-6
+
+
 @tasks.register("classification")
 @settings
 class Classification:
@@ -36,7 +39,11 @@ class Classification:
         return len(schema.classes)
 
     def loss(self, output: torch.Tensor, batch: Batch, criterion: Callable[..., torch.Tensor]) -> torch.Tensor:
-        return criterion(output, batch["target"]).mean()  # [batch, classes] -> []
+        """Output [batch, classes], or [batch, submodels, classes], the loss then being the mean of theirs."""
+        target = batch["target"]  # [batch]
+        if output.ndim > target.ndim + 1:
+            target = target.unsqueeze(-1).expand(output.shape[:-1])  # [batch, submodels]
+        return criterion(output, target).mean()
 
     def answer(self, network: nn.Module, batch: Batch, state: Any) -> tuple[torch.Tensor, Any]:
         """Logits [batch, classes]."""
@@ -57,8 +64,20 @@ class Classification:
         import pandas as pd
 
         names = [str(level) for level in target.classes]
-        mean = weighted_mean([frame[names].to_numpy() for frame in frames], weights)  # [rows, classes]
-        return pd.DataFrame(mean, columns=names, index=frames[0].index)
+        # A blend averages thousands of times, and choosing columns anew costs more than the mean.
+        ordered = [frame if frame.columns.tolist() == names else frame[names] for frame in frames]
+        mean = weighted_mean([frame.to_numpy() for frame in ordered], weights)  # [rows, classes]
+        return pd.DataFrame(mean, columns=ordered[0].columns, index=ordered[0].index)
+
+    def raw(self, predictions: pd.DataFrame, target: ClassTarget) -> np.ndarray:
+        """Logarithms of the probabilities [rows, classes], of which ``predictions`` gives the probabilities again.
+
+        A probability of 0, which no logit gives, counts as 1e-6: one sure model's mistake must not outweigh all.
+        """
+        import numpy as np
+
+        names = [str(level) for level in target.classes]
+        return np.log(np.clip(predictions[names].to_numpy(dtype=np.float64), LEAST_PROBABILITY, 1.0))
 
     def diagnostic(self, target: pd.Series, predictions: pd.DataFrame) -> tuple[str, dict[str, Any]] | None:
         from pipeline.tasks.diagnostics import confusion

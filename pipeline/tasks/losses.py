@@ -1,17 +1,21 @@
 """Losses: element by element, so that a task can mask before it takes the mean.
 
 A criterion takes (output, target) and gives losses in the target's shape. The classes of an
-output are its last dimension.
+output are its last dimension. Where a loss weighs classes, its criterion is made with the weights
+that ``weights_of_classes`` takes from the training rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from pipeline.core.class_weights import ClassWeights, class_weights
+from pipeline.core.errors import UserError
 from pipeline.core.registry import Registry, settings
+from pipeline.core.types import Encoded, Spec
 
 if TYPE_CHECKING:
     import torch
@@ -59,11 +63,20 @@ class Huber:
 @losses.register("cross_entropy")
 @settings
 class CrossEntropy:
-    """-log softmax(output)[target]; ``label_smoothing`` spreads that part evenly over all classes."""
+    """-log softmax(output)[target].
+
+    label_smoothing: this part of the target is spread evenly over all classes.
+    class_weights: none, balanced or ``{class: weight}``, by which a row's loss is multiplied. The
+        predicted probabilities are then shifted towards the classes that weigh more.
+    """
 
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    class_weights: ClassWeights = "none"
 
-    def criterion(self) -> Criterion:
+    def criterion(self, weights: torch.Tensor | None = None) -> Criterion:
+        """weights: of the classes, [classes], or [members, classes] for targets [members, batch, ...]."""
+        if weights is not None:
+            return self._weighted(weights)
         from torch.nn.functional import cross_entropy
 
         def losses_of(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -72,3 +85,35 @@ class CrossEntropy:
             return each.reshape(target.shape)  # [examples] -> [...]
 
         return losses_of
+
+    def _weighted(self, weights: torch.Tensor) -> Criterion:
+        """As torch's cross_entropy with ``weight`` and no reduction, each member by its own weights."""
+
+        def losses_of(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+            shape = (*weights.shape[:-1], *[1] * (output.ndim - weights.ndim), -1)  # [members, 1, ..., classes]
+            each = -weights.view(shape) * output.log_softmax(dim=-1)  # [..., classes]
+            own = each.gather(-1, target.unsqueeze(-1)).squeeze(-1)  # [..., classes] -> [...]
+            smooth = self.label_smoothing
+            return own if smooth == 0 else (1 - smooth) * own + smooth * each.mean(dim=-1)  # [...]
+
+        return losses_of
+
+
+def weights_of_classes(loss: Any, train: Encoded, spec: Spec) -> torch.Tensor | None:
+    """What ``CrossEntropy.criterion`` takes, from a fold's training rows: float32 [classes]; None where
+    the loss weighs all rows alike.
+
+    The training rows' mean weight is 1. So the mean loss over all of them is torch's weighted mean,
+    and a minibatch's an unbiased estimate of it (torch divides each by the weights that happen to be
+    in it). Raises UserError for a class that there is not, or a target without classes.
+    """
+    import torch
+
+    setting = getattr(loss, "class_weights", "none")
+    if setting == "none":
+        return None
+    if not spec.classes:
+        raise UserError("fit.loss.class_weights: the target has no classes; take it out")
+    target = train["target"]
+    weights = class_weights(setting, target, spec)
+    return None if weights is None else torch.from_numpy(weights / weights[target].mean()).float()

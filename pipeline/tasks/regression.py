@@ -41,7 +41,11 @@ class Regression:
         return 1
 
     def loss(self, output: torch.Tensor, batch: Batch, criterion: Callable[..., torch.Tensor]) -> torch.Tensor:
-        return criterion(output, batch["target"]).mean()  # [batch, 1] -> []
+        """Output [batch, 1], or [batch, submodels, 1], the loss then being the mean of theirs."""
+        target = batch["target"]  # [batch, 1]
+        if output.ndim > target.ndim:
+            target = target.unsqueeze(-2).expand(output.shape)  # [batch, submodels, 1]
+        return criterion(output, target).mean()
 
     def answer(self, network: nn.Module, batch: Batch, state: Any) -> tuple[torch.Tensor, Any]:
         """[batch, 1], in the units of the loss."""
@@ -58,7 +62,13 @@ class Regression:
 
         values = [target.forward(frame["prediction"].to_numpy()) for frame in frames]
         mean = target.backward(weighted_mean(values, weights))  # [rows]
-        return pd.DataFrame({"prediction": mean}, index=frames[0].index)
+        # A blend averages thousands of times, and naming the column anew costs more than the mean.
+        columns = frames[0].columns if frames[0].shape[1] == 1 else ["prediction"]
+        return pd.DataFrame(mean[:, None], columns=columns, index=frames[0].index)  # [rows] -> [rows, 1]
+
+    def raw(self, predictions: pd.DataFrame, target: NumberTarget) -> np.ndarray:
+        """Column ``prediction`` -> [rows, 1], in the units of the loss."""
+        return target.forward(predictions["prediction"].to_numpy())[:, None]  # [rows] -> [rows, 1]
 
     def diagnostic(self, target: pd.Series, predictions: pd.DataFrame) -> tuple[str, dict[str, Any]] | None:
         from pipeline.tasks.diagnostics import residuals

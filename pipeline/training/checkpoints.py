@@ -123,15 +123,17 @@ class Checkpoints:
         )
 
     def identity(self) -> str:
-        """Digest of all that decides the weights: settings, seed, arrays and torch itself."""
         if self._identity is None:
-            job = self.job
-            arrays = [_array_digest(part or {}) for part in (job.train, job.valid)]
-            parts = [settings_dict(part) for part in (self.settings, job.model, job.task)]
-            facts = [job.spec.to_json(), job.seed, job.rounds, job.higher_is_better]
-            device = str(next(self.network.parameters()).device)
-            self._identity = digest(parts, facts, arrays, torch.__version__, torch.get_num_threads(), device)
+            self._identity = identity(self.settings, self.job, next(self.network.parameters()).device)
         return self._identity
+
+
+def identity(settings: Any, job: FitJob, device: torch.device) -> str:
+    """Digest of all that decides the weights: settings, seed, arrays and torch itself."""
+    arrays = [_array_digest(part or {}) for part in (job.train, job.valid)]
+    parts = [settings_dict(part) for part in (settings, job.model, job.task)]
+    facts = [job.spec.to_json(), job.seed, job.rounds, job.higher_is_better]
+    return digest(parts, facts, arrays, torch.__version__, torch.get_num_threads(), str(device))
 
 
 def _array_digest(arrays: dict[str, Any]) -> list[Any]:

@@ -4,28 +4,41 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from statistics import fmean, pstdev
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pipeline.core.config import ModelConfig
+from pipeline.core.errors import Diverged
 from pipeline.core.files import read_json, whole_folder, write_json
-from pipeline.core.seeds import derive_seed, seed_everything
+from pipeline.core.seeds import derive_seed
 from pipeline.core.types import Executor, FitJob, Fitted
 from pipeline.training.data import FoldData, TrainingData
 from pipeline.training.executors import tell
 from pipeline.training.predictor import Predictor
+from pipeline.training.stacking import fit_together, split, stack_key, stack_size
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
 
+J = TypeVar("J", bound="HasConfig")
+T = TypeVar("T")
+
 KEEP_SECONDS = 1.0
 """A fold fitted sooner is not kept for a rerun after a kill: fitting it again costs no more."""
+
+
+class HasConfig(Protocol):
+    """A job of one model."""
+
+    @property
+    def config(self) -> ModelConfig: ...
 
 
 @dataclass(frozen=True)
@@ -56,39 +69,67 @@ class FoldResult:
     predictions: pd.DataFrame
 
 
-def fit_fold(data: TrainingData, job: FoldJob) -> FoldResult:
-    """Fit one fold, or read it back where an earlier, killed run has finished it."""
-    place = job.checkpoint / f"fold-{job.fold}" if job.checkpoint else None
-    if place is not None and (place / "result").exists():
-        if job.predictor is not None:
-            shutil.copytree(place / "result" / "predictor", job.predictor)
-        return _read_result(place / "result")
-    fold, task, metric = data.fold(job.fold), data.competition.task, data.competition.metric
-    if fold.valid is None or fold.valid_index is None or fold.valid_target is None:
+def fit_folds(data: TrainingData, jobs: Sequence[FoldJob]) -> list[FoldResult | Diverged]:
+    """Fit folds that train together, or read back what an earlier, killed run has finished.
+
+    A fit without finite numbers gives its Diverged, which the others do not notice.
+    """
+    results: dict[int, FoldResult | Diverged] = {i: kept for i, job in enumerate(jobs) if (kept := _kept(job))}
+    waiting = [i for i in range(len(jobs)) if i not in results]
+    if waiting:
+        began = time.perf_counter()
+        folds = {k: data.fold(k) for k in sorted({jobs[i].fold for i in waiting})}
+        todo = [fold_fit_job(data, jobs[i], folds[jobs[i].fold]) for i in waiting]
+        fits = fit_together([jobs[i].config.fit for i in waiting], todo, data.widest)
+        share = (time.perf_counter() - began) / len(waiting)
+        for i, fit_job, fitted in zip(waiting, todo, fits, strict=True):
+            fold = folds[jobs[i].fold]
+            results[i] = (
+                fitted if isinstance(fitted, Diverged) else _conclude(data, jobs[i], fold, fit_job, fitted, share)
+            )
+    return [results[i] for i in range(len(jobs))]
+
+
+def _kept(job: FoldJob) -> FoldResult | None:
+    place = job.checkpoint / f"fold-{job.fold}" / "result" if job.checkpoint else None
+    if place is None or not place.exists():
+        return None
+    if job.predictor is not None:
+        shutil.copytree(place / "predictor", job.predictor)
+    return _read_result(place)
+
+
+def fold_fit_job(data: TrainingData, job: FoldJob, fold: FoldData) -> FitJob:
+    """What a learner is given for one fold."""
+    task, metric, valid_target = data.competition.task, data.competition.metric, fold.valid_target
+    if fold.valid is None or valid_target is None:
         raise ValueError("cross-validation needs validation rows")
-    valid_target = fold.valid_target
-
-    def score(target: pd.Series, raw: np.ndarray) -> tuple[float, pd.DataFrame]:
-        predictions = task.predictions(raw, fold.target, fold.spec)
-        return metric.score(target, predictions), predictions
-
-    began = time.perf_counter()
-    fitted = fit(
+    return make_fit_job(
         data,
         job.config,
         fold,
         seed=derive_seed(job.config.seed, "fold", job.fold),
-        score=lambda raw: score(valid_target, raw)[0],
-        checkpoint=place / "fit" if place is not None else None,
+        score=lambda raw: metric.score(valid_target, task.predictions(raw, fold.target, fold.spec)),
+        checkpoint=job.checkpoint / f"fold-{job.fold}" / "fit" if job.checkpoint is not None else None,
     )
-    valid_score, predictions = score(valid_target, fitted.raw(fold.valid))
-    train_score, _ = score(fold.train_target, fitted.raw(fold.train))
+
+
+def _conclude(
+    data: TrainingData, job: FoldJob, fold: FoldData, fit_job: FitJob, fitted: Fitted, fitting: float
+) -> FoldResult:
+    """Score a fitted fold, and keep it where it was worth the time. fitting: seconds."""
+    if fold.valid is None or fold.valid_index is None or fold.valid_target is None:
+        raise ValueError("cross-validation needs validation rows")
+    began = time.perf_counter()
+    task, metric = data.competition.task, data.competition.metric
+    predictions = task.predictions(fitted.raw(fold.valid), fold.target, fold.spec)
+    on_train = task.predictions(fitted.raw(fold.train), fold.target, fold.spec)
     result = FoldResult(
         fold=job.fold,
-        train=train_score,
-        valid=valid_score,
+        train=metric.score(fold.train_target, on_train),
+        valid=metric.score(fold.valid_target, predictions),
         rounds=fitted.rounds,
-        seconds=time.perf_counter() - began,
+        seconds=fitting + time.perf_counter() - began,
         curves=fitted.curves,
         importance=fitted.importance(),
         index=fold.valid_index,
@@ -97,6 +138,7 @@ def fit_fold(data: TrainingData, job: FoldJob) -> FoldResult:
     predictor = make_predictor(data, job.config, fold, fitted)
     if job.predictor is not None:
         predictor.save(job.predictor)
+    place = job.checkpoint / f"fold-{job.fold}" if job.checkpoint else None
     if place is not None and (result.seconds >= KEEP_SECONDS or (place / "fit").exists()):
         with whole_folder(place / "result") as aside:
             _write_result(aside, result)
@@ -106,7 +148,7 @@ def fit_fold(data: TrainingData, job: FoldJob) -> FoldResult:
     return result
 
 
-def fit(
+def make_fit_job(
     data: TrainingData,
     config: ModelConfig,
     fold: FoldData,
@@ -115,23 +157,19 @@ def fit(
     rounds: int | None = None,
     score: Callable[[np.ndarray], float] | None = None,
     checkpoint: Path | None = None,
-) -> Fitted:
-    """Seed everything and hand one learner one job."""
-    seed_everything(seed)
-    return config.fit.fit(
-        FitJob(
-            model=config.model,
-            task=data.competition.task,
-            spec=fold.spec,
-            train=fold.train,
-            valid=fold.valid,
-            seed=seed,
-            rounds=rounds,
-            score=score,
-            higher_is_better=data.competition.metric.higher_is_better,
-            checkpoint=checkpoint,
-            progress=tell,
-        )
+) -> FitJob:
+    return FitJob(
+        model=config.model,
+        task=data.competition.task,
+        spec=fold.spec,
+        train=fold.train,
+        valid=fold.valid,
+        seed=seed,
+        rounds=rounds,
+        score=score,
+        higher_is_better=data.competition.metric.higher_is_better,
+        checkpoint=checkpoint,
+        progress=tell,
     )
 
 
@@ -164,11 +202,45 @@ def cross_validate(
     checkpoint: finished folds are kept there, for a rerun after a kill.
     predictors: folder for the folds' own predictors, ``<predictors>/<fold>``.
     progress: called with the number of folds done, a fold half done counting 0.5.
-    Closing the iterator early stops the folds still running.
+    Closing the iterator early stops the folds still running. Raises Diverged.
     """
-    load_libraries(data, config)
     jobs = [FoldJob(config, k, checkpoint, predictors / str(k) if predictors else None) for k in data.folds]
-    yield from executor.map(partial(fit_fold, data), jobs, progress)
+    for result in run_together(data, jobs, executor, fit_folds, progress):
+        if isinstance(result, Diverged):
+            raise result
+        yield result
+
+
+def run_together(
+    data: TrainingData,
+    jobs: Sequence[J],
+    executor: Executor,
+    function: Callable[[TrainingData, Sequence[J]], list[T]],
+    progress: Callable[[float], None] | None = None,
+) -> Generator[T]:
+    """``function`` over jobs, in stacks of those that may train together, which the executor runs
+    side by side; yields a result a job, in the jobs' order.
+
+    jobs: each with a ``config``, all of one stack key.
+    """
+    load_libraries(data, jobs[0].config)
+    stacks = _stacks(data, jobs, executor.workers)
+    done = [0.0, *accumulate(len(stack) for stack in stacks)]
+
+    def heard(stacks_done: float) -> None:
+        whole = min(int(stacks_done), len(stacks) - 1)
+        if progress is not None:
+            progress(done[whole] + (stacks_done - whole) * len(stacks[whole]))
+
+    for results in executor.map(partial(function, data), stacks, heard if progress is not None else None):
+        yield from results
+
+
+def _stacks(data: TrainingData, jobs: Sequence[J], workers: int) -> list[list[J]]:
+    config, task = jobs[0].config, data.competition.task
+    if stack_key(config.fit, config.model, task) is None:
+        return [[job] for job in jobs]
+    return split(jobs, stack_size(config.fit, config.model, data.widest, task), workers)  # type: ignore[arg-type]
 
 
 def load_libraries(data: TrainingData, config: ModelConfig) -> None:

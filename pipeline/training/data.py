@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core.config import CompetitionConfig
 from pipeline.core.files import read_json
@@ -65,12 +67,18 @@ class TrainingData:
         """What the encoder of all training rows learned."""
         return self._spec(self._encoder(None))
 
+    @cached_property
+    def widest(self) -> Spec:
+        """A spec as wide in every input as the widest fold's."""
+        return widest([self._spec(self._encoder(k)) for k in self.folds])
+
     def _encoder(self, k: int | None) -> Encoder:
         path = self.paths.encoder(self.feature_set, k)
         return self.competition.features[self.feature_set].restore(read_json(path), self.schema)
 
     def _spec(self, encoder: Encoder) -> Spec:
-        return replace(encoder.spec, outputs=self.competition.task.outputs(self.schema, encoder.spec))
+        outputs = self.competition.task.outputs(self.schema, encoder.spec)
+        return replace(encoder.spec, outputs=outputs, classes=tuple(map(str, self.schema.classes)))
 
     def preload(self) -> None:
         """Encode folds while they fit the cache, so that forked jobs share them."""
@@ -113,3 +121,17 @@ class TrainingData:
             encoder,
             target,
         )
+
+
+def widest(specs: Sequence[Spec]) -> Spec:
+    """A spec at least as wide as each of these: the largest shapes, and the largest counts of levels."""
+    first = specs[0]
+    shapes = {name: tuple(map(max, zip(*(spec.shapes[name] for spec in specs), strict=True))) for name in first.shapes}
+    sizes = {name: _largest([spec.sizes[name] for spec in specs]) for name in first.sizes}
+    return replace(first, shapes=shapes, sizes=sizes)
+
+
+def _largest(values: list[Any]) -> Any:
+    if isinstance(values[0], (list, tuple)):
+        return [_largest(list(column)) for column in zip(*values, strict=True)]
+    return max(values) if isinstance(values[0], (int, float)) else values[0]

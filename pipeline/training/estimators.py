@@ -39,9 +39,11 @@ class SolvedEstimator:
         return _load(folder, model, task, spec)
 
 
-def _without_smoothing(loss: Any) -> Any:
+def _for_boosting(loss: Any) -> Any:
     if getattr(loss, "label_smoothing", 0):
         raise ValueError("gradient boosting has no label smoothing")
+    if getattr(loss, "class_weights", "none") != "none":
+        raise ValueError("class_weights of gradient boosting stand under model")
     return loss
 
 
@@ -60,7 +62,7 @@ class Boosting:
 
     iterations: int = Field(default=2000, ge=1)
     early_stopping: int | None = Field(default=100, ge=1)
-    loss: Annotated[Any, PartOf(losses), AfterValidator(_without_smoothing)] | None = None
+    loss: Annotated[Any, PartOf(losses), AfterValidator(_for_boosting)] | None = None
 
     def fit(self, job: FitJob) -> Estimator:
         from pipeline.models.estimators.base import Plan

@@ -24,7 +24,7 @@ class Examples:
             raise ValueError(f"encoded arrays need the same number of examples, got {counts}")
         self.count = next(iter(counts.values()))
         self.device = device
-        tensors = {name: _tensor(array) for name, array in encoded.items()}
+        tensors = {name: as_tensor(array) for name, array in encoded.items()}
         self.bookkeeping = {name: tensors.pop(name) for name in BOOKKEEPING if name in tensors}
         self.inputs = {name: tensor.to(device) for name, tensor in tensors.items()}
 
@@ -42,6 +42,6 @@ class Examples:
         return batch
 
 
-def _tensor(array: np.ndarray) -> torch.Tensor:
+def as_tensor(array: np.ndarray) -> torch.Tensor:
     array = np.ascontiguousarray(array)
     return torch.from_numpy(array if array.flags.writeable else array.copy())

@@ -22,7 +22,7 @@ from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.pool import ExceptionWithTraceback  # type: ignore[attr-defined]
 from multiprocessing.process import BaseProcess
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from pipeline.core.config import Execution
 from pipeline.core.errors import UserError
@@ -94,6 +94,7 @@ class Serial:
     """
 
     threads: int = 1
+    workers: ClassVar[int] = 1
 
     def map(
         self, function: Callable[[Any], Any], jobs: Iterable[Any], progress: Callable[[float], None] | None = None

@@ -4,6 +4,7 @@ kind of data; what it asks of each is in ``neural.py``."""
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,11 @@ from torch.nn.utils import clip_grads_with_norm_
 from pipeline.core.errors import Diverged
 from pipeline.core.seeds import derive_seed
 from pipeline.core.types import FitJob
-from pipeline.tasks.losses import losses
 from pipeline.training.checkpoints import Checkpoints, Progress
 from pipeline.training.device import find_device, reproducible
 from pipeline.training.examples import Examples
 from pipeline.training.network import FittedNetwork, carried, map_state
+from pipeline.training.optimizers import parameter_groups, trainable
 
 if TYPE_CHECKING:
     from pipeline.training.neural import Neural
@@ -38,8 +39,9 @@ def _train(settings: Neural, job: FitJob, device: torch.device) -> FittedNetwork
     torch.manual_seed(derive_seed(job.seed, "initialization"))
     network = job.model.build(job.spec, job.task, job.seed).to(device)
     fitted = FittedNetwork(network, settings, job.task, job.spec, device)
-    optimizer = settings.optimizer.build(network, settings.learning_rate, settings.weight_decay)
-    criterion = (settings.loss or losses.get(job.task.losses[0])()).criterion()
+    groups = parameter_groups(trainable(network), network, settings.learning_rate, settings.weight_decay)
+    optimizer = settings.optimizer.build(groups)
+    criterion = settings.criterion(job, device)
     examples = Examples(job.train, device)
     valid = None if job.valid is None else Examples(job.valid, device)
     stopping = settings.early_stopping if valid is not None and job.rounds is None else None
@@ -54,15 +56,11 @@ def _train(settings: Neural, job: FitJob, device: torch.device) -> FittedNetwork
             record["valid_loss"] = fitted.loss(valid, criterion)
             if job.score is not None:
                 record["valid_score"] = job.score(fitted.answers(valid))
-        for name, value in record.items():
-            if not math.isfinite(value):
-                what = name.replace("_", " ")
-                rate = f"lower fit.learning_rate ({settings.learning_rate:g})"
-                raise Diverged(f"the {what} became {value} in epoch {epoch + 1}: {rate}")
-            progress.curves.setdefault(name, []).append(value)
+        note(progress, record, settings.learning_rate)
         job.progress(epoch + 1, epochs)
         if stopping is not None:
-            keep_best(progress, network, stopping.monitor, job.higher_is_better)
+            if is_best(progress, stopping.monitor, job.higher_is_better):
+                progress.best = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
             if progress.epoch - progress.best_epoch >= stopping.patience:
                 break
 
@@ -97,7 +95,7 @@ def train_epoch(
     for selection in islice(selections, progress.step, None):
         factor = schedule.factor(progress.epoch * steps + progress.step, epochs * steps, steps)
         for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate * factor
+            group["lr"] = settings.learning_rate * group["factor"] * factor
         batch = examples.batch(selection)
         output, state = network(batch, carried(selection, progress.state))
         loss = job.task.loss(output, batch, criterion)
@@ -129,17 +127,29 @@ def close_epoch(progress: Progress, optimizer: torch.optim.Optimizer) -> dict[st
     record = {
         "train_loss": float((losses_of * sizes).sum() / sizes.sum()),
         "gradient_norm": float(torch.stack(progress.norms).double().mean()),
-        "learning_rate": optimizer.param_groups[0]["lr"],
+        "learning_rate": optimizer.param_groups[0]["lr"] / optimizer.param_groups[0]["factor"],
     }
     progress.epoch, progress.step, progress.state = progress.epoch + 1, 0, None
     progress.losses, progress.norms, progress.sizes = [], [], []
     return record
 
 
-def keep_best(progress: Progress, network: nn.Module, monitor: str, higher_is_better: bool) -> None:
-    """Take the weights aside when the last epoch is the best so far (the first of equals)."""
+def note(progress: Progress, record: Mapping[str, float], learning_rate: float) -> None:
+    """Put an epoch's values on the curves. Raises Diverged where one is no finite number."""
+    for name, value in record.items():
+        if not math.isfinite(value):
+            what = name.replace("_", " ")
+            raise Diverged(
+                f"the {what} became {value} in epoch {progress.epoch}: lower fit.learning_rate ({learning_rate:g})"
+            )
+        progress.curves.setdefault(name, []).append(value)
+
+
+def is_best(progress: Progress, monitor: str, higher_is_better: bool) -> bool:
+    """Whether the last epoch is the best so far (the first of equals), which is noted."""
     values = progress.curves.get(f"valid_{monitor}") or progress.curves["valid_loss"]
     sign = -1.0 if higher_is_better and values is progress.curves.get("valid_score") else 1.0
-    if progress.best_value is None or sign * values[-1] < sign * progress.best_value:
-        progress.best_value, progress.best_epoch = values[-1], progress.epoch
-        progress.best = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+    if progress.best_value is not None and sign * values[-1] >= sign * progress.best_value:
+        return False
+    progress.best_value, progress.best_epoch = values[-1], progress.epoch
+    return True

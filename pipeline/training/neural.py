@@ -36,13 +36,15 @@ from pydantic import Field
 
 from pipeline.core.registry import PartOf, settings
 from pipeline.core.types import FitJob, Model, Spec, Task
-from pipeline.tasks.losses import losses
+from pipeline.tasks.losses import losses, weights_of_classes
 from pipeline.training import learners
 from pipeline.training.optimizers import optimizers
 from pipeline.training.sampling import samplers
 from pipeline.training.schedules import schedules
 
 if TYPE_CHECKING:
+    import torch
+
     from pipeline.training.network import FittedNetwork
 
 
@@ -84,6 +86,12 @@ class Neural:
     early_stopping: EarlyStopping | None = None
     sampling: Annotated[Any, PartOf(samplers)] = "shuffled"
     device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    def criterion(self, job: FitJob, device: torch.device) -> Any:
+        """The loss of one element, see ``tasks/losses.py``, with the weights of the fold's classes."""
+        loss = self.loss or losses.get(job.task.losses[0])()
+        weights = weights_of_classes(loss, job.train, job.spec)
+        return loss.criterion() if weights is None else loss.criterion(weights.to(device))
 
     def fit(self, job: FitJob) -> FittedNetwork:
         """Train a network. Raises Diverged when the loss stops being a finite number."""

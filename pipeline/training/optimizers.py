@@ -7,6 +7,7 @@ Only weights decay (D2L 3.7): vectors, so biases and gains of normalisation, nev
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -20,16 +21,28 @@ if TYPE_CHECKING:
 optimizers = Registry("optimizer")
 
 
-def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Trainable parameters in two groups: matrices, which decay, and vectors, which do not. One
-    group where nothing decays, since an optimiser works group by group."""
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    if weight_decay == 0:
-        return [{"params": parameters, "weight_decay": 0.0}]
-    matrices = [parameter for parameter in parameters if parameter.ndim >= 2]
-    vectors = [parameter for parameter in parameters if parameter.ndim < 2]
-    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    return [group for group in groups if group["params"]]
+def parameter_groups(
+    named: Mapping[str, torch.Tensor], network: Any, learning_rate: float, weight_decay: float
+) -> list[dict[str, Any]]:
+    """Parameters in groups of one rate and one decay: matrices decay, vectors do not.
+
+    named: the parameters by the names they have in ``network``, which says what is different for
+    some of them: ``rate_factors()``, by name, and ``undecayed()``, a set of names, where it has these.
+    As few groups as may be, since an optimiser works group by group.
+    """
+    factors = network.rate_factors() if hasattr(network, "rate_factors") else {}
+    undecayed = network.undecayed() if hasattr(network, "undecayed") else set()
+    groups: dict[tuple[float, float], dict[str, Any]] = {}
+    for name, parameter in named.items():
+        factor = factors.get(name, 1.0)
+        decay = weight_decay if parameter.ndim >= 2 and name not in undecayed else 0.0
+        group = {"params": [], "lr": factor * learning_rate, "weight_decay": decay, "factor": factor}
+        groups.setdefault((factor, decay), group)["params"].append(parameter)
+    return list(groups.values())
+
+
+def trainable(network: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad}
 
 
 @optimizers.register("sgd")
@@ -39,11 +52,10 @@ class SGD:
 
     momentum: float = Field(default=0.0, ge=0, lt=1)
 
-    def build(self, network: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
+    def build(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         import torch
 
-        groups = parameter_groups(network, weight_decay)
-        return torch.optim.SGD(groups, learning_rate, self.momentum, fused=True)
+        return torch.optim.SGD(groups, momentum=self.momentum, fused=True)
 
 
 @optimizers.register("adam")
@@ -54,11 +66,10 @@ class Adam:
     betas: tuple[float, float] = (0.9, 0.999)
     epsilon: float = Field(default=1e-8, gt=0)
 
-    def build(self, network: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
+    def build(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         import torch
 
-        groups = parameter_groups(network, weight_decay)
-        return torch.optim.Adam(groups, learning_rate, self.betas, self.epsilon, fused=True)
+        return torch.optim.Adam(groups, betas=self.betas, eps=self.epsilon, fused=True)
 
 
 @optimizers.register("adamw")
@@ -69,8 +80,7 @@ class AdamW:
     betas: tuple[float, float] = (0.9, 0.999)
     epsilon: float = Field(default=1e-8, gt=0)
 
-    def build(self, network: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
+    def build(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         import torch
 
-        groups = parameter_groups(network, weight_decay)
-        return torch.optim.AdamW(groups, learning_rate, self.betas, self.epsilon, fused=True)
+        return torch.optim.AdamW(groups, betas=self.betas, eps=self.epsilon, fused=True)

@@ -11,6 +11,7 @@ from pipeline.core.files import read_json, write_json
 from pipeline.core.registry import build_settings, settings_dict
 from pipeline.core.types import Encoder, FeatureSet, Fitted, Learner, Model, Schema, Spec, Target, Task
 from pipeline.training import learners
+from pipeline.training.ensembles import Ensemble
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,10 +103,10 @@ class FinalModel:
 
 @dataclass(frozen=True)
 class Answering:
-    """Final models and their weights: raw rows to what the submission holds."""
+    """Final models and what makes one answer of them: raw rows to what the submission holds."""
 
     models: Mapping[str, FinalModel]
-    weights: Mapping[str, float]
+    ensemble: Ensemble
     submission: Mapping[str, Any]
     """How the submission is laid out, see ``submission_layout``."""
 
@@ -115,9 +116,8 @@ class Answering:
 
         first = next(iter(self.models.values())).members[0]
         rows = apply(first.schema, raw, training=False, where=where)
-        return rows, blend_predictions(
-            {name: model.predict(rows) for name, model in self.models.items()}, self.weights, first.task, first.target
-        )
+        frames = {name: self.models[name].predict(rows) for name in self.ensemble.models}
+        return rows, self.ensemble.predict(frames, first.task, first.target)
 
     def answer(self, raw: pd.DataFrame, where: str = "rows") -> pd.DataFrame:
         """Raw rows to the submission's columns, one row a row, in their order."""
@@ -129,18 +129,8 @@ class Answering:
         return format_predictions(predictions, ids, self.submission, schema.classes)
 
 
-def blend_predictions(
-    frames: Mapping[str, pd.DataFrame], weights: Mapping[str, float], task: Task, target: Target
-) -> pd.DataFrame:
-    """Average the frames that have a weight; a lone one passes through unchanged."""
-    names = [name for name in frames if weights.get(name, 0.0) > 0]
-    if len(names) == 1:
-        return frames[names[0]]
-    return task.average([frames[name] for name in names], [weights[name] for name in names], target)
-
-
 def load_answering(folder: Path) -> Answering:
-    """Load a folder with ``answer.json``: weights, submission format, a folder for each model."""
+    """Load a folder with ``answer.json``: ensemble, submission format, a folder for each model."""
     facts = read_json(Path(folder) / "answer.json")
     models = {name: FinalModel.load(Path(folder) / place) for name, place in facts["models"].items()}
-    return Answering(models, facts["weights"], facts["submission"])
+    return Answering(models, Ensemble.from_json(facts), facts["submission"])

@@ -90,5 +90,28 @@ class OneCycle:
         return _half_cosine(1.0, self.start * self.end, (step - top) / max(steps - 1 - top, 1.0))
 
 
+@schedules.register("coslog4")
+@settings
+class Coslog4:
+    """Four cycles up from 0 and down again, each twice as long as the one before (RealMLP: Holzmüller
+    et al. 2024)."""
+
+    def factor(self, step: int, steps: int, steps_an_epoch: int) -> float:
+        return (1 - math.cos(2 * math.pi * math.log2(1 + 15 * (step + 1) / (steps + 1)))) / 2
+
+
+@schedules.register("flat_cosine")
+@settings
+class FlatCosine(_WarmUp):
+    """The base rate for the part ``flat``, then half a cosine down to ``final`` of it."""
+
+    flat: float = Field(default=0.5, ge=0, lt=1)
+    final: float = Field(default=0.0, ge=0, le=1)
+
+    def after(self, step: int, steps: int, steps_an_epoch: int) -> float:
+        passed = max(0.0, (step / steps - self.flat) / (1 - self.flat))
+        return _half_cosine(1.0, self.final, passed)
+
+
 def _half_cosine(begin: float, end: float, part: float) -> float:
     return end + (begin - end) * (1 + math.cos(math.pi * part)) / 2

@@ -38,9 +38,15 @@ class MedianOverFolds(BasePruner):
 
 
 def build_pruner(name: str) -> BasePruner:
-    """``none``, ``median``, or ``wilcoxon``: the signed-rank test against the best trial, fold by fold."""
+    """``none``, ``median``, or ``wilcoxon``: the signed-rank test against the best trial, fold by fold.
+    ``halving`` is between epochs, and the stack's own affair: see ``rungs``."""
     if name == "median":
         return MedianOverFolds()
     if name == "wilcoxon":
         return WilcoxonPruner(p_threshold=0.1)
     return NopPruner()
+
+
+def rungs(epochs: int) -> list[int]:
+    """Epochs after which successive halving (Jamieson, Talwalkar 2016) drops the worse half of a batch."""
+    return sorted({epoch for epoch in (epochs // 4, epochs // 2) if epoch > 0})

@@ -218,6 +218,11 @@ def check_tune(where: str, tune: Tune, config: ModelConfig, build: Build, folds:
             f"{where}.tune.pruner: wilcoxon can tell nothing before fold 4 and needs at least 5 folds, got {folds}; "
             "use median"
         )
+    stacks = getattr(config.model, "stacks", False)
+    if not stacks and tune.pruner == "halving":
+        faults.append(f"{where}.tune.pruner: halving needs a model that trains in stacks; use median or none")
+    if tune.batch not in (None, 1) and tune.workers > 1:
+        faults.append(f"{where}.tune.batch: batches use all cores already; leave out workers ({tune.workers}) or batch")
     inside = f"{where}.tune.space"
     try:
         space = parse_space(tune.space, inside)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.core.errors import Diverged, UserError
 from pipeline.core.files import digest, lock
@@ -18,90 +18,11 @@ from pipeline.core.seeds import derive_seed
 from pipeline.tuning.running import fail_left_behind, fail_running, mark
 from pipeline.tuning.space import Space, parse_space
 from pipeline.tuning.storage import open_storage, quiet, told_plainly
+from pipeline.tuning.trial import Clock, Objective, Report, StudyResult, Trial
 
 if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A finished trial.
-
-    number: counts finished trials from 0, the declared settings; without gaps, since a trial that a
-    kill broke off leaves its number to the one asked in its place.
-    state: ``complete``; ``pruned`` after some folds; ``diverged``: its fit gave no finite numbers.
-    value: mean score of the folds, None unless complete.
-    scores: score of each fold done, in order.
-    """
-
-    number: int
-    state: Literal["complete", "pruned", "diverged"]
-    value: float | None
-    scores: tuple[float, ...]
-    overrides: Mapping[str, Any]
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "number": self.number,
-            "state": self.state,
-            "value": self.value,
-            "scores": list(self.scores),
-            "overrides": dict(self.overrides),
-        }
-
-
-@dataclass(frozen=True)
-class StudyResult:
-    """What a study found. Holds no times, so that the same study gives the same bytes."""
-
-    best: Trial
-    trials: tuple[Trial, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """``count`` is the number that ``tune.trials`` needs to repeat this study exactly."""
-        return {
-            "best": self.best.number,
-            "count": len(self.trials),
-            "trials": [trial.to_json() for trial in self.trials],
-        }
-
-
-class Report:
-    """Handed to the objective: ``report(fold, score)`` keeps the score, and is True to prune.
-
-    Folds count from 0 in the order of ``Study.scores``, whatever they are called elsewhere.
-
-    number: of the trial, the same after a kill.
-    """
-
-    def __init__(self, trial: optuna.Trial, number: int) -> None:
-        self.number = number
-        self._trial = trial
-
-    def __call__(self, fold: int, score: float) -> bool:
-        if not math.isfinite(score):
-            raise Diverged(f"fold {fold} scored {score}")
-        with told_plainly():
-            self._trial.report(score, fold)
-            return self._trial.should_prune()
-
-
-Objective: TypeAlias = Callable[[Mapping[str, Any], Report], "float | None"]
-"""Overrides (dotted key to value) and a Report to the mean score; None when pruned; Diverged when
-a fit gave no finite numbers. With several workers it must be picklable: a function at the top of a
-module, a ``functools.partial`` of one, or an instance of a class."""
-
-
-@dataclass(frozen=True)
-class Clock:
-    """Seconds a study has worked, earlier runs included; the same in every process."""
-
-    before: float
-    began: float
-
-    def spent(self) -> float:
-        return self.before + time.monotonic() - self.began
 
 
 @dataclass(frozen=True)
@@ -116,6 +37,7 @@ class Study:
     minutes: no trial begins after so much work, earlier runs included. One of the two at least.
     workers: processes side by side. With more than one the order of trials is chance, and so are
     the suggestions.
+    batch: trials asked and tried at once, by ``objective.together``; then with one worker.
     One run at a time works on a study: the lock at ``path`` sees to it, on this machine. What
     another machine runs in the same database is left alone; should that machine be lost, so are
     the numbers of the trials it ran, until it tunes the study again.
@@ -130,8 +52,9 @@ class Study:
     higher_is_better: bool
     trials: int | None = None
     minutes: float | None = None
-    pruner: Literal["none", "median", "wilcoxon"] = "none"
+    pruner: Literal["none", "median", "wilcoxon", "halving"] = "none"
     workers: int = 1
+    batch: int = 1
     seed: int = 0
 
     def run(self, objective: Objective, on_trial: Callable[[Trial], None] = lambda trial: None) -> StudyResult:
@@ -200,8 +123,56 @@ class Study:
 
     def work(self, study: optuna.Study, objective: Objective, clock: Clock, on_trial: Callable[[Trial], None]) -> None:
         """Ask, try and tell until nothing is left to ask: the loop of every worker."""
+        if self.batch > 1:
+            while trials := self._ask_batch(study):
+                for told in self._try_batch(study, trials, objective, clock):
+                    on_trial(told)
+            return
         while (trial := self._ask(study)) is not None:
             on_trial(self._try(study, trial, objective, clock))
+
+    @told_plainly()
+    def _ask_batch(self, study: optuna.Study) -> list[optuna.Trial]:
+        """Claim the trials that the next batch still lacks; none when the total or the time is reached."""
+        from pipeline.tuning.batches import Given, batch_of, suggest
+
+        standing = {trial.user_attrs.get("number"): trial for trial in _standing(study)}
+        first = next(number for number in count() if number not in standing)
+        if self.trials is not None and first >= self.trials:
+            return []
+        if self.minutes is not None and study.user_attrs.get("spent", 0.0) >= 60 * self.minutes:
+            return []
+        numbers = batch_of(first, self.batch, self.trials)
+        before = [standing[number] for number in range(numbers.start)]
+        distributions = {key: d.distribution() for key, d in self._dimensions.items()}
+        trials = []
+        for number, params in zip(
+            numbers, suggest(before, distributions, study.direction, self.seed, numbers), strict=True
+        ):
+            if number in standing:
+                continue  # told before this study was broken off
+            study.sampler = Given(params)
+            trial = study.ask(dict(distributions))
+            trial.set_user_attr("process", mark(self.path))
+            trial.set_user_attr("number", number)
+            trials.append(trial)
+        return trials
+
+    def _try_batch(
+        self, study: optuna.Study, trials: list[optuna.Trial], objective: Objective, clock: Clock
+    ) -> list[Trial]:
+        asked = [(self._overrides(trial.params), Report(trial, trial.user_attrs["number"])) for trial in trials]
+        try:
+            outcomes = objective.together(asked)  # type: ignore[attr-defined]
+        except BaseException:
+            numbers = {trial.number for trial in trials}
+            fail_running(study, lambda running: running.number in numbers)
+            raise
+        told = []
+        for trial, outcome in zip(trials, outcomes, strict=True):
+            diverged = str(outcome) if isinstance(outcome, Diverged) else None
+            told.append(self._tell(study, trial, None if diverged else outcome, diverged, clock))
+        return told
 
     @told_plainly()
     def _ask(self, study: optuna.Study) -> optuna.Trial | None:

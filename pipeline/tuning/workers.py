@@ -15,7 +15,8 @@ from pipeline.core.files import lock
 from pipeline.core.process import die_with_parent
 from pipeline.tuning.running import fail_running, mark
 from pipeline.tuning.storage import quiet, shared
-from pipeline.tuning.study import Clock, Objective, Study, Trial
+from pipeline.tuning.study import Study
+from pipeline.tuning.trial import Clock, Objective, Trial
 
 if TYPE_CHECKING:
     import optuna

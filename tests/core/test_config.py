@@ -167,9 +167,19 @@ def test_a_fault_names_its_key_and_what_would_do(key, value, told):
             "each, got {'mode': 'folds', 'seeds': 2}",
         ),
         (
-            {"competitions/toy/blend": {"name": "greedy", "fraction": 0.3, "seed": 1}},
+            {"competitions/toy/blend": {"name": "greedy", "bags": 1, "fraction": 0.3, "seed": 1}},
             "competitions.toy.blend: fraction and seed only matter with several bags; set bags to 2 or more, "
-            "got {'fraction': 0.3, 'seed': 1}",
+            "got {'bags': 1, 'fraction': 0.3, 'seed': 1}",
+        ),
+        (
+            {"competitions/toy/blend": {"name": "greedy", "calibration": "isotonic"}},
+            "competitions.toy.blend.calibration: 'isotonic' needs a task with classes, and 'regression' has none; "
+            "use auto",
+        ),
+        (
+            {"competitions/toy/task": "language_model", "competitions/toy/blend": "stacked"},
+            "competitions.toy.blend: 'stacked' does not suit the task 'language_model'; it suits regression, "
+            "classification",
         ),
     ],
 )

@@ -1,5 +1,7 @@
 """Sums, differences and ratios of columns."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -47,3 +49,44 @@ def test_bad_combinations_are_refused():
         combined(x={"divide_by": ["b"]})
     with pytest.raises(Faults, match="unknown key"):
         combined(x={"plus": ["b"]})
+
+
+def told(count: int = 400, classes: bool = False, **made) -> tuple[pd.DataFrame, Schema]:
+    """Rows whose target is the ratio of two columns among six."""
+    random = np.random.default_rng(0)
+    rows = pd.DataFrame({name: random.uniform(1, 2, count) for name in "abcdef"})
+    rows.loc[random.random(count) < 0.05, "f"] = np.nan
+    ratio = rows["b"] / rows["e"]
+    rows["y"] = (ratio > 1).map({True: "yes", False: "no"}).astype("str") if classes else ratio
+    columns = tuple(Column(name, "number") for name in "abcdef")
+    kind = {"classes": ("no", "yes"), "target_kind": "class"} if classes else {}
+    return rows, Schema(None, "y", columns, **kind)
+
+
+@pytest.mark.parametrize("classes", [False, True])
+def test_the_combination_that_tells_most_is_chosen(classes):
+    rows, schema = told(classes=classes)
+    feature_set = features.build({"name": "tabular", "scale": "none", "missing": "keep", "chosen": 2}, "x")
+    encoder = feature_set.fit(rows, schema, seed=0)
+    names = encoder.spec.names["numbers"]
+    assert names[:6] == list("abcdef") and names[6] in ("b / e", "e / b", "b - e") and len(names) <= 8
+    again = feature_set.restore(json.loads(json.dumps(encoder.state(), sort_keys=True)), schema)
+    unseen = rows.drop(columns="y").iloc[:50]
+    np.testing.assert_array_equal(again.encode(unseen)["numbers"], encoder.encode(unseen)["numbers"])
+    parts = {"/": np.divide, "-": np.subtract}
+    one, sign, two = names[6].split()
+    wanted = parts[sign](unseen[one], unseen[two])
+    np.testing.assert_allclose(encoder.encode(unseen)["numbers"][:, 6], wanted, rtol=1e-6)
+
+
+def test_nothing_is_chosen_where_nothing_is_told():
+    rows, schema = told()
+    noise = rows.assign(y=1.0)
+    encoder = features.build({"name": "tabular", "chosen": 5}, "x").fit(noise, schema, seed=0)
+    assert encoder.spec.names["numbers"] == list("abcdef")
+    few = features.build({"name": "tabular", "chosen": 5}, "x").fit(rows.round(), schema, seed=0)
+    assert few.spec.names["numbers"] == list("abcdef")
+    with pytest.raises(Faults, match="statistics: training"):
+        features.build({"name": "tabular", "chosen": 5, "statistics": "train_and_test"}, "x")
+    with pytest.raises(UserError, match="chosen needs rows with a number or a class as target"):
+        features.build({"name": "tabular", "chosen": 5}, "x").fit(rows.drop(columns="y"), schema, seed=0)

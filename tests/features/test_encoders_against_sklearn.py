@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import skew
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.linear_model import Ridge
@@ -70,6 +71,38 @@ def test_numbers(scale, transform, missing):
     fill = [] if missing == "keep" else [SimpleImputer(strategy=missing)]
     steps = [*TRANSFORMS[transform], *SCALERS[scale], *fill] or ["passthrough"]
     agree({"scale": scale, "transform": transform, "missing": missing, "categories": "none"}, numbers_only(*steps))
+
+
+def test_only_skewed_columns_are_transformed():
+    skewed = [name for name in NUMBERS if abs(skew(TRAIN[name], nan_policy="omit")) > 0.75]
+    assert skewed == ["b"]
+    power = make_pipeline(PowerTransformer(standardize=False), StandardScaler(), SimpleImputer())
+    plain = make_pipeline(StandardScaler(), SimpleImputer())
+    steps = [("a", plain, ["a"]), ("b", power, ["b"]), ("e", plain, ["e"])]
+    agree({"transform": "yeo_johnson", "skew_above": 0.75, "categories": "none"}, ColumnTransformer(steps))
+
+
+def robust_smooth_clip(x: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """As the authors of RealMLP publish it, for one column."""
+    spread = np.quantile(train, 0.75) - np.quantile(train, 0.25)
+    if spread == 0.0:
+        spread = 0.5 * (train.max() - train.min())
+    factor = 0.0 if spread == 0.0 else 1.0 / (spread + 1e-30)
+    scaled = factor * (x - np.median(train))
+    return scaled / np.sqrt(1 + (scaled / 3) ** 2)
+
+
+def test_robust_scale_with_smooth_clip():
+    random = np.random.default_rng(0)
+    train = pd.DataFrame({"a": random.normal(5, 2, 200), "b": (random.random(200) < 0.1) * 4.0, "e": 7.0})
+    other = pd.DataFrame({"a": random.normal(5, 60, 50), "b": random.normal(size=50), "e": 9.0})
+    options = {"name": "tabular", "scale": "robust_clipped", "categories": "none", "precision": "double"}
+    schema = Schema(None, None, tuple(Column(name, "number") for name in NUMBERS))
+    encoder = features.build(options, "x").fit(train, schema, seed=0)
+    for rows in (train, other):
+        wanted = np.column_stack([robust_smooth_clip(rows[name].to_numpy(), train[name].to_numpy()) for name in rows])
+        np.testing.assert_allclose(encoder.encode(rows)["numbers"], wanted, atol=1e-12)
+    assert np.abs(encoder.encode(other)["numbers"]).max() < 3
 
 
 def test_most_frequent_zero_and_flags():

@@ -45,6 +45,8 @@ SETTINGS = [
     {"scale": "none", "missing": "keep", "categories": "native", "precision": "double"},
     {"categories": "target", "combine": {"sum": {"add": ["b", "a"]}, "ratio": {"add": ["a"], "divide_by": ["b"]}}},
     {"categories": "none", "statistics": "train_and_test"},
+    {"scale": "robust_clipped", "many": {"above": 2, "how": ["native", "target", "count"]}, "missing": "median"},
+    {"transform": "yeo_johnson", "skew_above": 0.5, "bins": {"count": 3}, "groups": {"m": {"by": "c", "of": "a"}}},
 ]
 
 

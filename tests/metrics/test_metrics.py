@@ -98,6 +98,7 @@ def test_classification_agrees_with_scikit_learn(classes):
         "accuracy": sk.accuracy_score(target, guess),
         "balanced_accuracy": sk.balanced_accuracy_score(target, guess),
         "matthews": sk.matthews_corrcoef(target, guess),
+        "kappa": sk.cohen_kappa_score(target, guess),
         "quadratic_weighted_kappa": sk.cohen_kappa_score(codes, guessed, weights="quadratic"),
         "log_loss": sk.log_loss(codes, probabilities, labels=range(len(classes))),
         "roc_auc": sk.roc_auc_score(codes, probabilities[:, 1])
@@ -131,6 +132,7 @@ def test_classes_that_some_rows_lack():
         expected = {
             "balanced_accuracy": sk.balanced_accuracy_score(target, guess),
             "matthews": sk.matthews_corrcoef(target, guess),
+            "kappa": sk.cohen_kappa_score(target, guess),
             "quadratic_weighted_kappa": sk.cohen_kappa_score(target, guess, labels=range(4), weights="quadratic"),
             "log_loss": sk.log_loss(target, probabilities, labels=range(4)),
         }
@@ -145,6 +147,7 @@ def test_classes_that_some_rows_lack():
 def test_undefined_values_are_scikit_learns():
     frame = pd.DataFrame({"a": [0.9, 0.8], "b": [0.1, 0.2]})
     assert build("matthews").score(pd.Series(["a", "b"]), frame) == 0.0
+    assert build("kappa").score(pd.Series(["a", "b"]), frame) == 0.0
     assert build("f1").score(pd.Series(["a", "a"]), frame) == 0.0
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import xgboost
 
+from pipeline.core.errors import UserError
 from pipeline.core.types import Spec
 from pipeline.models import models
 from pipeline.models.estimators.base import Plan, threads
@@ -38,7 +39,8 @@ def rows(count, seed=0, classes=1):
 
 def build(name, classes=1, seed=3, **settings):
     task = tasks.build("regression" if classes == 1 else "classification", "task")
-    spec = Spec(shapes=SPEC.shapes, names=SPEC.names, sizes=SPEC.sizes, outputs=classes)
+    levels = tuple("abcd"[:classes]) if classes > 1 else ()
+    spec = Spec(shapes=SPEC.shapes, names=SPEC.names, sizes=SPEC.sizes, outputs=classes, classes=levels)
     return models.build({"name": name, **settings}, "model").build(spec, task, seed)
 
 
@@ -172,6 +174,76 @@ def test_a_class_absent_from_training_is_improbable(name):
     assert raw.shape == (100, 4)
     assert np.exp(raw[:, 1]).max() < 0.05
     np.testing.assert_allclose(np.exp(raw).sum(axis=1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", BOOSTERS)
+@pytest.mark.parametrize("classes", [2, 3])
+def test_balanced_classes_are_row_weights_in_direct_use(name, classes):
+    """In the validation loss too, by the training rows' counts."""
+    train, valid = rows(300, classes=classes), rows(150, seed=1, classes=classes)
+    for part in (train, valid):
+        part["categories"] = part["categories"][:, :0]
+    counts = np.bincount(train["target"])
+    weigh = 300 / classes / counts
+    given, target, weights = train["numbers"], train["target"], weigh[train["target"]]
+    against, truth, valid_weights = valid["numbers"], valid["target"], weigh[valid["target"]]
+    if name == "lightgbm":
+        model = lightgbm.LGBMClassifier(
+            n_estimators=500, random_state=3, deterministic=True, force_row_wise=True, verbosity=-1, n_jobs=1
+        )
+        evaluation = {"eval_X": against, "eval_y": truth, "eval_sample_weight": [valid_weights]}
+        model.fit(given, target, sample_weight=weights, **evaluation, callbacks=[lightgbm.early_stopping(10)])
+        best = model.best_iteration_
+    elif name == "catboost":
+        model = catboost.CatBoostClassifier(
+            iterations=500, learning_rate=0.1, random_seed=3, thread_count=1, max_ctr_complexity=1, verbose=False,
+            bootstrap_type="MVS", subsample=0.8, allow_writing_files=False,
+        )  # fmt: skip
+        pools = catboost.Pool(given, target, weight=weights), catboost.Pool(against, truth, weight=valid_weights)
+        model.fit(pools[0], eval_set=pools[1], early_stopping_rounds=10)
+        best = model.tree_count_
+    else:
+        model = xgboost.XGBClassifier(
+            n_estimators=500, learning_rate=0.1, random_state=3, n_jobs=1, early_stopping_rounds=10, tree_method="hist"
+        )
+        evaluation = {"eval_set": [(against, truth)], "sample_weight_eval_set": [valid_weights]}
+        model.fit(given, target, sample_weight=weights, **evaluation, verbose=False)
+        best = model.best_iteration + 1
+    plan = Plan(iterations=500, early_stopping=10)
+    own = fitted(name, train, valid, plan, classes, learning_rate=0.1, class_weights="balanced")
+    assert own.rounds == best < 500
+    np.testing.assert_allclose(np.exp(own.raw(valid)), model.predict_proba(against), atol=1e-5)
+    plain = fitted(name, train, valid, plan, classes, learning_rate=0.1)
+    rare = int(np.argmin(counts))
+    assert np.exp(own.raw(valid)[:, rare]).mean() > np.exp(plain.raw(valid)[:, rare]).mean() + 0.02
+
+
+def test_linear_trees_are_lightgbms_and_come_back_from_text(tmp_path):
+    train, valid = rows(400), rows(200, seed=1)
+    settings = {"linear_tree": True, "linear_lambda": 0.5, "path_smooth": 1.0, "num_leaves": 4, "learning_rate": 0.1}
+    model = fitted("lightgbm", train, valid, Plan(iterations=300, early_stopping=20), **settings)
+    frames = [table(part).astype({"street": "category", "roof": "category"}) for part in (train, valid)]
+    theirs = lightgbm.LGBMRegressor(
+        n_estimators=300, random_state=3, deterministic=True, force_row_wise=True, verbosity=-1, n_jobs=1, **settings
+    )
+    stop = [lightgbm.early_stopping(20)]
+    theirs.fit(frames[0], train["target"].ravel(), eval_X=frames[1], eval_y=valid["target"].ravel(), callbacks=stop)
+    assert model.rounds == theirs.best_iteration_
+    np.testing.assert_allclose(model.raw(valid)[:, 0], theirs.predict(frames[1]), rtol=1e-5, atol=1e-6)
+    plain = fitted(
+        "lightgbm", train, valid, Plan(iterations=300, early_stopping=20), **settings | {"linear_tree": False}
+    )
+
+    def error(one):
+        return np.mean((one.raw(valid) - valid["target"]) ** 2)
+
+    assert error(model) < error(plain)
+    model.save(tmp_path)
+    again = build("lightgbm", **settings)
+    again.load(tmp_path)
+    np.testing.assert_array_equal(again.raw(valid), model.raw(valid))
+    with pytest.raises(UserError, match="linear_tree cannot aim at the absolute loss"):
+        fitted("lightgbm", train, valid, Plan(loss="absolute"), **settings)
 
 
 def test_curves_are_thinned_and_keep_the_last_iteration():

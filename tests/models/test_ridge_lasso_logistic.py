@@ -49,12 +49,14 @@ def test_regression_agrees_with_scikit_learn(name, settings, theirs):
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-@pytest.mark.parametrize("settings", [{"C": 0.5}, {"C": 0.1, "l1_ratio": 1.0}, {"class_weight": "balanced"}])
+@pytest.mark.parametrize("settings", [{"C": 0.5}, {"C": 0.1, "l1_ratio": 1.0}, {"class_weights": "balanced"}])
 def test_logistic_regression_agrees_with_scikit_learn(classes, settings):
     numbers, signal = rows(200)
     target = np.digitize(signal, np.quantile(signal, [0.3, 0.8][: classes - 1]))
     solver = "saga" if settings.get("l1_ratio") else "lbfgs"
-    theirs = reference.LogisticRegression(max_iter=1000, solver=solver, random_state=0, **settings)
+    known = {name: value for name, value in settings.items() if name != "class_weights"}
+    balanced = settings.get("class_weights")
+    theirs = reference.LogisticRegression(max_iter=1000, solver=solver, random_state=0, class_weight=balanced, **known)
     expected = theirs.fit(numbers, target).predict_proba(numbers)
     raw = fit("logistic_regression", numbers, target, outputs=classes, **settings).raw({"numbers": numbers})
     np.testing.assert_allclose(np.exp(raw), expected, rtol=0, atol=1e-6)

@@ -197,8 +197,9 @@ def test_text_is_classified_by_its_words():
     train, test, sample = tables(y=["a", "b"] * (ROWS // 2))
     train, test = (frame.drop(columns="size").assign(said=texts("it")) for frame in (train, test))
     found, made = described(train, test, sample)
-    assert made["portfolio"] == "text_classification" and made["columns"] == {"words": {"column": "said"}}
-    assert found.columns["types"] == {"said": "text"} and "not used: colour" in found.why["features"]
+    assert made["portfolio"] == "text_classification" and made["columns"]["words"] == {"column": "said"}
+    assert made["columns"]["tfidf"] == {"columns": ["said"], "characters": [3, 5]}
+    assert found.columns["types"] == {"said": "text"} and "and colour" in found.why["features"]
     with pytest.raises(UserError, match="only the text 'said' tells the number 'y'"):
         described(train.assign(y=AMOUNT), test, sample)
 
@@ -206,7 +207,8 @@ def test_text_is_classified_by_its_words():
 def test_text_beside_numbers_is_a_table():
     train, test, sample = tables(y=TWO)
     found, made = described(train.assign(name=texts("Mr")), test.assign(name=texts("Mrs")), sample)
-    assert made["portfolio"] == "classification" and "not used: name" in found.why["features"]
+    assert made["portfolio"] == "classification" and "terms of the text in name" in found.why["features"]
+    assert made["text"] and made["columns"]["tfidf"] == {"columns": ["name"], "characters": [2, 4]}
 
 
 def test_one_text_for_another_is_a_translation():

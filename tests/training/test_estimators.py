@@ -17,6 +17,7 @@ OWN = [name for name in models if models.get(name).learner in ("estimator", "boo
 CASES = [(name, kind) for name in OWN for kind in ("regression", "binary", "multiclass")]
 CASES = [(name, kind) for name, kind in CASES if (kind == "regression") == ("regression" in models.get(name).tasks[:1])]
 CASES += [(name, kind) for name in OWN for kind in ("binary", "multiclass") if len(models.get(name).tasks) == 2]
+SMALLER = {name: {"n_estimators": 20} for name in ("extra_trees", "random_forest")}
 CLASSES = {"regression": 1, "binary": 2, "multiclass": 4}
 
 
@@ -33,7 +34,7 @@ def rows(count, classes, seed=0, categories=False):
 
 
 def job_and_learner(name, kind="regression", seed=5, fit=None, **more):
-    model = models.build(name, "model")
+    model = models.build({"name": name, **SMALLER.get(name, {})}, "model")
     boosted = model.learner == "boosting"
     shapes = {"numbers": (3,)} | ({"categories": (1,)} if boosted else {})
     names = {"numbers": ["a", "b", "c"]} | ({"categories": ["d"]} if boosted else {})
@@ -141,6 +142,10 @@ def test_faults_in_the_settings_are_told_with_their_key():
         build_settings(learners.get("boosting"), {"loss": "cubed"}, "fit")
     with pytest.raises(Faults, match=r"fit\.loss.*label smoothing"):
         build_settings(learners.get("boosting"), {"loss": {"name": "cross_entropy", "label_smoothing": 0.1}}, "fit")
+    with pytest.raises(Faults, match=r"fit\.loss.*class_weights.*under model"):
+        build_settings(
+            learners.get("boosting"), {"loss": {"name": "cross_entropy", "class_weights": "balanced"}}, "fit"
+        )
     with pytest.raises(Faults, match=r"fit\.epochs: unknown key"):
         build_settings(learners.get("estimator"), {"epochs": 3}, "fit")
 

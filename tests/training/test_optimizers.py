@@ -9,7 +9,7 @@ from pipeline.core.types import FitJob, Spec
 from pipeline.models import models
 from pipeline.tasks import tasks
 from pipeline.training import learners
-from pipeline.training.optimizers import parameter_groups
+from pipeline.training.optimizers import parameter_groups, trainable
 
 ROWS, INPUTS = 40, 3
 RNG = np.random.default_rng(0)
@@ -76,7 +76,7 @@ def test_one_step_of_weight_decay_added_to_the_gradient_or_taken_off_the_weights
         network = torch.nn.Linear(1, 1)
         torch.nn.init.constant_(network.weight, weight)
         optimizer = build_settings(learners.get("neural"), {"optimizer": name}, "fit").optimizer
-        steps = optimizer.build(network, rate, decay)
+        steps = optimizer.build(parameter_groups(trainable(network), network, rate, decay))
         (network.weight.sum() * 0 + network.bias.sum() * 0).backward()
         steps.step()
         assert network.weight.item() == pytest.approx(expected, abs=1e-5), name
@@ -84,7 +84,7 @@ def test_one_step_of_weight_decay_added_to_the_gradient_or_taken_off_the_weights
 
 def test_only_matrices_decay():
     network = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.LayerNorm(3), torch.nn.Linear(3, 2))
-    decaying, still = parameter_groups(network, 0.1)
+    decaying, still = parameter_groups(trainable(network), network, 0.01, 0.1)
     assert [tuple(p.shape) for p in decaying["params"]] == [(3, 4), (2, 3)]
     assert decaying["weight_decay"] == 0.1
     assert still["weight_decay"] == 0.0

@@ -1,5 +1,7 @@
 """Learning rates against torch.optim.lr_scheduler's own."""
 
+import math
+
 import pytest
 import torch
 from torch.optim import lr_scheduler
@@ -61,10 +63,28 @@ def test_warm_up_then_cosine():
     assert rates({"name": "cosine", "warm_up": 0.2}) == pytest.approx(torch_rates(make), abs=1e-9)
 
 
-@pytest.mark.parametrize("name", ["constant", "step", "cosine", "one_cycle"])
+@pytest.mark.parametrize("name", ["constant", "step", "cosine", "flat_cosine", "one_cycle"])
 @pytest.mark.parametrize("warm_up", [0.01, 0.5, 0.99])
 @pytest.mark.parametrize("steps", [1, 2, 3])
 def test_shortest_fits_have_a_positive_rate_at_most_the_base_rate(name, warm_up, steps):
     schedule = schedules.build({"name": name, "warm_up": warm_up}, "schedule")
     for step in range(steps):
         assert 0 < schedule.factor(step, steps, 1) <= 1
+
+
+def test_coslog4_is_the_papers_formula():
+    # RealMLP (Holzmüller et al. 2024), whose first of many steps is at rate 0.
+    schedule = schedules.build("coslog4", "schedule")
+    for step in range(0, 100_000, 997):
+        expected = 0.5 * (1 - math.cos(2 * math.pi * math.log2(1 + 15 * step / 100_000)))
+        assert schedule.factor(step, 100_000, 100) == pytest.approx(expected, abs=2e-3)
+    assert schedule.factor(0, 1000, 100) > 0
+
+
+def test_flat_cosine_is_constant_then_cosine():
+    flat = round(0.5 * (STEPS - 1))
+    expected = torch_rates(lambda o: lr_scheduler.CosineAnnealingLR(o, T_max=STEPS - flat))[: STEPS - flat]
+    found = rates({"name": "flat_cosine", "flat": flat / STEPS})
+    assert found[:flat] == [1.0] * flat
+    assert found[flat:] == pytest.approx(expected, abs=1e-9)
+    assert rates({"name": "flat_cosine", "flat": 0.0}) == pytest.approx(rates("cosine"))

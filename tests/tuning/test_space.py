@@ -35,7 +35,9 @@ class Fit:
 def build(raw):
     model = MODELS.build(raw["model"], "models.a.model")
     fit = build_settings(Fit, raw.get("fit"), "models.a.fit")
-    return ModelConfig("a", "c", raw.get("features", "book"), model, fit, None, Retrain(), raw.get("seed", 0), raw)
+    return ModelConfig(
+        "a", "c", raw.get("features", "book"), model, fit, None, Retrain(), None, raw.get("seed", 0), raw
+    )
 
 
 def faults(space: dict[str, Any], raw=None, folds=5, **tune) -> list[str]:

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from pipeline.core.class_weights import ClassWeights, class_weights
 from pipeline.core.errors import UserError
 from pipeline.core.types import Encoded, Spec, Task
 
@@ -46,12 +48,15 @@ class Estimator(ABC):
     rounds: int = 1
     """Iterations in the model; 1 where the library has none to choose."""
 
-    def __init__(self, name: str, spec: Spec, task: Task, seed: int) -> None:
+    def __init__(self, name: str, spec: Spec, task: Task, seed: int, class_weights: ClassWeights = "none") -> None:
         self.name = name
         self.spec = spec
         self.classes = spec.outputs if task.name == "classification" else None
         self.seed = seed
+        self.class_weights = class_weights
         self.curves: dict[str, list[float]] = {}
+        if self.classes is None and class_weights != "none":
+            raise UserError(f"model '{name}': class_weights needs classes, and the task is {task.name}; take it out")
 
     @abstractmethod
     def fit(self, train: Encoded, valid: Encoded | None, plan: Plan) -> None: ...
@@ -82,6 +87,14 @@ class Estimator(ABC):
             )
         return target.astype(np.int64)
 
+    def row_weights(self, target: np.ndarray, training: np.ndarray | None = None) -> np.ndarray | None:
+        """How much each row weighs by its class, float64 [rows]; None where all weigh the same.
+
+        training: the training rows' classes, from which the weights come; ``target`` itself if not given.
+        """
+        weights = class_weights(self.class_weights, target if training is None else training, self.spec)
+        return None if weights is None else weights[target]  # [classes] -> [rows]
+
     def finite_numbers(self, inputs: Encoded) -> np.ndarray:
         """float64 [rows, p]; a missing or infinite one is a UserError naming the feature."""
         numbers = inputs["numbers"].astype(np.float64)
@@ -95,6 +108,24 @@ class Estimator(ABC):
                 "ones; fill them in its feature set (missing: mean)"
             )
         return numbers
+
+
+def matrix(inputs: Encoded, dtype: Any = None) -> np.ndarray:
+    """Numbers, then category codes: [rows, p + k] of ``dtype``, or of that of the numbers (float32 or
+    float64). A copy only where there are categories; codes stay exact in float32 up to 2**24."""
+    numbers, categories = inputs["numbers"], inputs.get("categories")
+    if categories is None or not categories.shape[1]:
+        return numbers if dtype is None else numbers.astype(dtype, copy=False)
+    return np.concatenate([numbers, categories], axis=1, dtype=dtype or numbers.dtype, casting="unsafe")
+
+
+def some_rows(inputs: Encoded, part: slice) -> Encoded:
+    return {name: array[part] for name, array in inputs.items()}
+
+
+def matrix_names(spec: Spec) -> list[str]:
+    """Names of the columns of ``matrix``."""
+    return [*spec.names.get("numbers", ()), *spec.names.get("categories", ())]
 
 
 def numbers_only(name: str, spec: Spec) -> None:

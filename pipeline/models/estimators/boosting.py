@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 
 from pipeline.core.types import Encoded, Spec, Task
-from pipeline.models.estimators.base import FLOOR, Estimator, Plan, log_binary, log_softmax
+from pipeline.models.estimators.base import FLOOR, Estimator, Plan, log_binary, log_softmax, matrix_names, some_rows
 
 CURVE_POINTS = 200
+
+STEP_ROWS = 1 << 16
+"""Rows answered at a time."""
 
 
 class BoostingEstimator(Estimator):
@@ -19,13 +22,13 @@ class BoostingEstimator(Estimator):
     library's own: codes from 0, where 0 is a missing or unseen level."""
 
     def __init__(self, settings: Any, spec: Spec, task: Task, seed: int) -> None:
-        super().__init__(settings.name, spec, task, seed)
+        super().__init__(settings.name, spec, task, seed, settings.class_weights)
         self.settings = settings
 
     @property
     def features(self) -> list[str]:
         """Names of the columns of ``matrix``."""
-        return [*self.spec.names.get("numbers", ()), *self.spec.names.get("categories", ())]
+        return matrix_names(self.spec)
 
     @property
     def kind(self) -> str:
@@ -36,13 +39,17 @@ class BoostingEstimator(Estimator):
         """The library's own name for the loss: of ``names``, by loss or by kind of classes."""
         return names[plan.loss or "squared"] if self.classes is None else names[self.kind]
 
-    def matrix(self, inputs: Encoded) -> np.ndarray:
-        """Numbers, then category codes: float32 or float64 [rows, p + k]."""
-        categories = inputs.get("categories")
-        if categories is None:
-            return inputs["numbers"]
-        # Codes stay exact in float32 up to 2**24.
-        return np.concatenate([inputs["numbers"], categories.astype(inputs["numbers"].dtype)], axis=1)
+    def labels(self, train: Encoded, valid: Encoded | None) -> list[tuple[Encoded, np.ndarray, np.ndarray | None]]:
+        """Training rows and, where there are any, validation rows, each with its target and row weights.
+
+        Validation rows weigh by the training rows' classes too, so that stopping aims at what is trained for.
+        """
+        target = self.targets(train)
+        parts = [(train, target, self.row_weights(target))]
+        if valid is not None:
+            against = valid["target"].reshape(-1)  # [rows, 1] or [rows] -> [rows]
+            parts.append((valid, against, self.row_weights(against, training=target)))
+        return parts
 
     def categorical(self, inputs: Encoded) -> list[int]:
         """Which columns of ``matrix`` are categories."""
@@ -54,7 +61,9 @@ class BoostingEstimator(Estimator):
         """Sum of the trees: [rows] or, with more than two classes, [rows, classes]."""
 
     def raw(self, inputs: Encoded) -> np.ndarray:
-        margin = self.margin(inputs).astype(np.float64)
+        starts = range(0, max(1, len(inputs["numbers"])), STEP_ROWS)  # never a copy of a large table whole
+        margins = [self.margin(some_rows(inputs, slice(start, start + STEP_ROWS))) for start in starts]
+        margin = np.concatenate(margins).astype(np.float64)
         if self.classes is None:
             return margin.reshape(-1, 1)  # [rows] -> [rows, 1]
         known = log_binary(margin) if margin.ndim == 1 else log_softmax(margin)

@@ -45,11 +45,8 @@ class CatBoostEstimator(BoostingEstimator):
                 **({"od_type": "Iter", "od_wait": stop} if stop is not None else {}),
             }
         )
-        fitted.fit(
-            self._pool(train, self.targets(train)),
-            eval_set=None if valid is None else self._pool(valid, valid["target"].reshape(-1)),
-            callbacks=[_Report(plan)],
-        )
+        pools = [self._pool(*part) for part in self.labels(train, valid)]
+        fitted.fit(pools[0], eval_set=pools[1] if valid is not None else None, callbacks=[_Report(plan)])
         curves = fitted.get_evals_result()
         self.curves = thinned(curves["learn"][loss], curves.get("validation", {}).get(loss))
         # Nothing of the time or the run stays in the file.
@@ -58,16 +55,18 @@ class CatBoostEstimator(BoostingEstimator):
         self.booster = fitted
         self.rounds = fitted.tree_count_
 
-    def _pool(self, encoded: Encoded, target: np.ndarray | None = None) -> catboost.Pool:
+    def _pool(
+        self, encoded: Encoded, target: np.ndarray | None = None, weights: np.ndarray | None = None
+    ) -> catboost.Pool:
         codes = self.categorical(encoded)
         if not codes:
-            return catboost.Pool(self.matrix(encoded), target, thread_count=threads())
+            return catboost.Pool(encoded["numbers"], target, weight=weights, thread_count=threads())
         # The only form that takes numbers and categories apart without a copy as text objects.
         import pandas as pd
 
         frames = [pd.DataFrame(encoded[name]) for name in ("numbers", "categories")]
         table = pd.concat(frames, axis=1, ignore_index=True)
-        return catboost.Pool(table, target, cat_features=codes, thread_count=threads())
+        return catboost.Pool(table, target, weight=weights, cat_features=codes, thread_count=threads())
 
     def _parameters(self) -> dict[str, Any]:
         own = self.settings

@@ -8,8 +8,9 @@ from typing import Any
 import lightgbm
 import numpy as np
 
+from pipeline.core.errors import UserError
 from pipeline.core.types import Encoded
-from pipeline.models.estimators.base import Plan, threads
+from pipeline.models.estimators.base import Plan, matrix, some_rows, threads
 from pipeline.models.estimators.boosting import BoostingEstimator, now_and_then, thinned
 
 OBJECTIVES = {
@@ -21,12 +22,36 @@ OBJECTIVES = {
 }
 
 
+class _Rows(lightgbm.Sequence):
+    """Numbers and category codes side by side, some rows at a time: LightGBM bins a table as it reads
+    it, and the whole need never be copied into one matrix."""
+
+    batch_size = 1 << 14
+
+    def __init__(self, encoded: Encoded) -> None:
+        self.inputs = {name: encoded[name] for name in ("numbers", "categories")}
+        self.start, self.block = 0, np.empty((0, 0))
+
+    def __len__(self) -> int:
+        return len(self.inputs["numbers"])
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        if isinstance(index, slice):
+            return matrix(some_rows(self.inputs, index))
+        if not self.start <= index < self.start + len(self.block):  # rows are asked for in ascending order
+            self.start = int(index)
+            self.block = self[self.start : self.start + self.batch_size].astype(np.float64, copy=False)
+        return self.block[index - self.start]
+
+
 class LightGBMEstimator(BoostingEstimator):
     def fit(self, train: Encoded, valid: Encoded | None, plan: Plan) -> None:
         objective, metric = self.objective(plan, OBJECTIVES)
-        sets = [self._dataset(train)]
-        if valid is not None:
-            sets.append(self._dataset(valid, sets[0]))
+        if self.settings.linear_tree and objective == "regression_l1":
+            raise UserError("model 'lightgbm': linear_tree cannot aim at the absolute loss; use squared or huber")
+        sets: list[lightgbm.Dataset] = []
+        for encoded, target, weights in self.labels(train, valid):
+            sets.append(self._dataset(encoded, target, weights, reference=sets[0] if sets else None))
         curves: dict[str, dict[str, list[float]]] = {}
         report = now_and_then(plan)
         callbacks: list[Any] = [
@@ -42,16 +67,22 @@ class LightGBMEstimator(BoostingEstimator):
             valid_sets=sets,
             valid_names=["train", "valid"][: len(sets)],
             callbacks=callbacks,
+            keep_training_booster=True,  # else it is written out and read back once more
         )
         self.curves = thinned(curves["train"][metric], curves.get("valid", {}).get(metric))
         best = fitted.best_iteration if fitted.best_iteration > 0 else fitted.current_iteration()
         # Read back from text at once: what answers now is, to the bit, what will be loaded.
         self._read(fitted.model_to_string(num_iteration=best))
 
-    def _dataset(self, encoded: Encoded, reference: lightgbm.Dataset | None = None) -> lightgbm.Dataset:
-        target = self.targets(encoded) if reference is None else encoded["target"].reshape(-1)
+    def _dataset(
+        self, encoded: Encoded, target: np.ndarray, weights: np.ndarray | None, reference: lightgbm.Dataset | None
+    ) -> lightgbm.Dataset:
         return lightgbm.Dataset(
-            self.matrix(encoded), target, reference=reference, categorical_feature=self.categorical(encoded)
+            _Rows(encoded) if self.categorical(encoded) else encoded["numbers"],
+            target,
+            weight=weights,
+            reference=reference,
+            categorical_feature=self.categorical(encoded),
         )
 
     def _parameters(self) -> dict[str, Any]:
@@ -67,6 +98,9 @@ class LightGBMEstimator(BoostingEstimator):
             "lambda_l1": own.reg_alpha,
             "lambda_l2": own.reg_lambda,
             "extra_trees": own.extra_trees,
+            "path_smooth": own.path_smooth,
+            "linear_tree": own.linear_tree,
+            "linear_lambda": own.linear_lambda,
             "max_bin": own.max_bin,
             "cat_smooth": own.cat_smooth,
             "cat_l2": own.cat_l2,
@@ -81,7 +115,7 @@ class LightGBMEstimator(BoostingEstimator):
         }
 
     def margin(self, inputs: Encoded) -> np.ndarray:
-        return np.asarray(self.booster.predict(self.matrix(inputs), raw_score=True, num_threads=threads()))
+        return np.asarray(self.booster.predict(matrix(inputs), raw_score=True, num_threads=threads()))
 
     def importance(self) -> dict[str, float] | None:
         """Share of the gain of all splits."""

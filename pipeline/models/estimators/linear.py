@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.core.class_weights import ClassWeights
 from pipeline.core.types import Encoded, Spec, Task
 from pipeline.models.estimators.base import (
     Estimator,
@@ -18,30 +19,56 @@ from pipeline.models.estimators.base import (
     spread_classes,
 )
 
+if TYPE_CHECKING:
+    import scipy.sparse
+
 ARRAYS = ("coefficients", "intercept", "deviations", "seen")
+MOST_TERMS = 200
+"""Terms whose importance is told; a vocabulary has tens of thousands."""
 
 
 class LinearEstimator(Estimator):
-    """Any scikit-learn model with ``coef_`` and ``intercept_``.
+    """Any scikit-learn model with ``coef_`` and ``intercept_``, on ``numbers``, or on the sparse
+    matrix that ``tokens`` and ``weights`` [rows, length] are, or on both side by side.
 
     solver: makes the unfitted scikit-learn model; called in ``fit`` only.
     """
 
-    def __init__(self, name: str, spec: Spec, task: Task, seed: int, solver: Callable[[int], Any]) -> None:
+    def __init__(
+        self,
+        name: str,
+        spec: Spec,
+        task: Task,
+        seed: int,
+        solver: Callable[[int], Any],
+        class_weights: ClassWeights = "none",
+    ) -> None:
         numbers_only(name, spec)
-        super().__init__(name, spec, task, seed)
+        super().__init__(name, spec, task, seed, class_weights)
         self.solver = solver
 
     def fit(self, train: Encoded, valid: Encoded | None, plan: Plan) -> None:
-        numbers, target = self.finite_numbers(train), self.targets(train)
-        fitted = self.solver(self.seed).fit(numbers, target)
+        matrix, target = self.matrix(train), self.targets(train)
+        weights = self.row_weights(target)
+        fitted = self.solver(self.seed).fit(matrix, target, **({} if weights is None else {"sample_weight": weights}))
         self.coefficients = np.atleast_2d(fitted.coef_).T.copy()  # [outputs, p] -> [p, outputs]
         self.intercept = np.atleast_1d(fitted.intercept_).astype(np.float64)  # [outputs]
-        self.deviations = numbers.std(axis=0)  # [p]
+        self.deviations = _deviations(matrix)  # [p]
         self.seen = np.unique(target) if self.classes else np.zeros(0, np.int64)  # [seen classes]
 
+    def matrix(self, inputs: Encoded) -> np.ndarray | scipy.sparse.csr_matrix:
+        """float64 [rows, p]: numbers, then terms."""
+        if "tokens" not in inputs:
+            return self.finite_numbers(inputs)
+        terms = _sparse(inputs["tokens"], inputs["weights"], self.spec.sizes["tokens"])
+        if "numbers" not in inputs:
+            return terms
+        from scipy.sparse import csr_matrix, hstack
+
+        return hstack([csr_matrix(self.finite_numbers(inputs)), terms], format="csr")
+
     def raw(self, inputs: Encoded) -> np.ndarray:
-        scores = self.finite_numbers(inputs) @ self.coefficients + self.intercept  # [rows, p] -> [rows, outputs]
+        scores = self.matrix(inputs) @ self.coefficients + self.intercept  # [rows, p] -> [rows, outputs]
         if self.classes is None:
             return scores
         # Of two classes scikit-learn keeps the second one's log-odds alone.
@@ -50,10 +77,14 @@ class LinearEstimator(Estimator):
 
     def importance(self) -> dict[str, float] | None:
         """How far one standard deviation of a feature moves the raw output; with several
-        outputs the mean of the distances."""
+        outputs the mean of the distances. Of terms only the ``MOST_TERMS`` that move it most."""
         moves = self.coefficients * self.deviations[:, None]  # [p, outputs]
         moves = moves[:, 0] if moves.shape[1] == 1 else np.abs(moves).mean(axis=1)  # [p, outputs] -> [p]
-        return dict(zip(self.spec.names.get("numbers", ()), moves.tolist()))
+        numbers = self.spec.names.get("numbers", [])
+        terms = self.spec.vocabularies.get("tokens", [])[1:]
+        most = len(numbers) + np.sort(np.argsort(-np.abs(moves[len(numbers) :]), kind="stable")[:MOST_TERMS])
+        names = [*numbers, *terms]
+        return {names[j]: float(moves[j]) for j in [*range(len(numbers)), *most.tolist()]} if names else {}
 
     def save(self, folder: Path) -> None:
         from safetensors.numpy import save_file
@@ -67,3 +98,22 @@ class LinearEstimator(Estimator):
         arrays = load_file(folder / "linear.safetensors")
         for name in ARRAYS:
             setattr(self, name, arrays[name])
+
+
+def _sparse(tokens: np.ndarray, weights: np.ndarray, size: int) -> scipy.sparse.csr_matrix:
+    """[rows, length] each -> float64 [rows, size - 1]: token 0 is padding, token 1 the first column."""
+    from scipy.sparse import csr_matrix
+
+    present = tokens > 0
+    starts = np.concatenate([[0], np.cumsum(present.sum(axis=1))])  # [rows + 1]
+    columns = tokens[present] - 1  # row by row
+    return csr_matrix((weights[present].astype(np.float64), columns, starts), shape=(len(tokens), size - 1))
+
+
+def _deviations(matrix: np.ndarray | scipy.sparse.csr_matrix) -> np.ndarray:
+    """Standard deviation of each column: [rows, p] -> [p]."""
+    if isinstance(matrix, np.ndarray):
+        return matrix.std(axis=0)
+    mean = np.asarray(matrix.mean(axis=0)).ravel()
+    of_squares = np.asarray(matrix.multiply(matrix).mean(axis=0)).ravel()
+    return np.sqrt(np.maximum(of_squares - mean**2, 0))

@@ -36,7 +36,7 @@ class SupportVectorEstimator(Estimator):
 
     def __init__(self, settings: SupportVectors, spec: Spec, task: Task, seed: int) -> None:
         numbers_only(settings.name, spec)
-        super().__init__(settings.name, spec, task, seed)
+        super().__init__(settings.name, spec, task, seed, settings.class_weights)
         self.settings = settings
 
     def fit(self, train: Encoded, valid: Encoded | None, plan: Plan) -> None:
@@ -73,23 +73,25 @@ class SupportVectorEstimator(Estimator):
             raise UserError(f"model '{self.name}': needs two classes with at least two training rows each")
         fine = np.isin(target, seen)
         numbers, target = numbers[fine], target[fine]
+        weights = self.row_weights(target)
         # Two classes: one machine, for the second. More: one a class, against the rest.
-        fitted = [self._calibrated(numbers, target == one) for one in (seen[1:] if len(seen) == 2 else seen)]
+        fitted = [self._calibrated(numbers, target == one, weights) for one in (seen[1:] if len(seen) == 2 else seen)]
         self._keep(numbers, [machine for machine, _ in fitted])
         # The calibrator's probability is 1 / (1 + exp(a f + b)): its log-odds are -(a f + b).
         self.scale = np.array([-calibrator.a_ for _, calibrator in fitted], np.float64)
         self.shift = np.array([-calibrator.b_ for _, calibrator in fitted], np.float64)
         self.seen = seen
 
-    def _calibrated(self, numbers: np.ndarray, target: np.ndarray) -> tuple[Any, Any]:
+    def _calibrated(self, numbers: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> tuple[Any, Any]:
         from sklearn.calibration import CalibratedClassifierCV
         from sklearn.model_selection import StratifiedKFold
         from sklearn.svm import SVC
 
         folds = min(5, int(min(target.sum(), (~target).sum())))
-        machine = SVC(class_weight=self.settings.class_weight, **self._shared())
+        machine = SVC(**self._shared())
         split = StratifiedKFold(folds, shuffle=True, random_state=self.seed)
-        whole = CalibratedClassifierCV(machine, ensemble=False, cv=split).fit(numbers, target.astype(np.int64))
+        whole = CalibratedClassifierCV(machine, ensemble=False, cv=split)
+        whole.fit(numbers, target.astype(np.int64), sample_weight=weights)
         both = whole.calibrated_classifiers_[0]
         return both.estimator, both.calibrators[0]
 

@@ -9,7 +9,7 @@ import numpy as np
 import xgboost
 
 from pipeline.core.types import Encoded
-from pipeline.models.estimators.base import Plan, threads
+from pipeline.models.estimators.base import Plan, matrix, threads
 from pipeline.models.estimators.boosting import BoostingEstimator, now_and_then, thinned
 
 OBJECTIVES = {
@@ -31,12 +31,27 @@ class _Report(xgboost.callback.TrainingCallback):
         return False
 
 
+class _Binned(xgboost.QuantileDMatrix):
+    """Tells Python nothing of its columns' types, which XGBoost itself knows: it would fetch and compare
+    them several times an iteration, a third of the time on small tables."""
+
+    feature_types = property(lambda self: None, xgboost.DMatrix.feature_types.fset)  # type: ignore[attr-defined]
+
+
 class XGBoostEstimator(BoostingEstimator):
     def fit(self, train: Encoded, valid: Encoded | None, plan: Plan) -> None:
         objective, metric = self.objective(plan, OBJECTIVES)
-        sets = [(self._matrix(train, self.targets(train)), "train")]
-        if valid is not None:
-            sets.append((self._matrix(valid, valid["target"].reshape(-1)), "valid"))
+        sets: list[tuple[xgboost.DMatrix, str]] = []
+        for encoded, target, weights in self.labels(train, valid):
+            # Binned at once, without a copy of the values in between; validation rows by the same bins.
+            binned = _Binned(
+                label=target,
+                weight=weights,
+                max_bin=self.settings.max_bin,
+                ref=sets[0][0] if sets else None,
+                **self._inputs(encoded),
+            )
+            sets.append((binned, "valid" if sets else "train"))
         stop = plan.early_stopping if valid is not None else None
         curves: dict[str, dict[str, list[float]]] = {}
         fitted = xgboost.train(
@@ -54,11 +69,10 @@ class XGBoostEstimator(BoostingEstimator):
         best.set_attr(best_iteration=None, best_score=None)
         self._read(bytes(best.save_raw("ubj")))
 
-    def _matrix(self, encoded: Encoded, target: np.ndarray | None = None) -> xgboost.DMatrix:
-        values = self.matrix(encoded)
-        first = encoded["numbers"].shape[1]
+    def _inputs(self, encoded: Encoded) -> dict[str, Any]:
+        values, first = matrix(encoded, np.float32), encoded["numbers"].shape[1]
         kinds = ["q" if k < first else "c" for k in range(values.shape[1])]
-        return xgboost.DMatrix(values, target, feature_types=kinds, enable_categorical=True, nthread=threads())
+        return {"data": values, "feature_types": kinds, "enable_categorical": True, "nthread": threads()}
 
     def _parameters(self) -> dict[str, Any]:
         own = self.settings
@@ -81,7 +95,7 @@ class XGBoostEstimator(BoostingEstimator):
         }
 
     def margin(self, inputs: Encoded) -> np.ndarray:
-        return self.booster.predict(self._matrix(inputs), output_margin=True)
+        return self.booster.predict(xgboost.DMatrix(**self._inputs(inputs)), output_margin=True)
 
     def importance(self) -> dict[str, float] | None:
         """Share of the gain of all splits."""

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor, nn
 
 from pipeline.core.types import Batch
+from pipeline.models.layers.members import BatchNorm, Dropout, LayerNorm, Linear
 
 ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "gelu": nn.GELU, "silu": nn.SiLU}
-NORMALIZATIONS = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
+NORMALIZATIONS = {"batch": BatchNorm, "layer": LayerNorm}
 
 
 class Affine(nn.Module):
@@ -17,7 +18,7 @@ class Affine(nn.Module):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.affine = nn.Linear(inputs, outputs)
+        self.affine = Linear(inputs, outputs)
 
     def forward(self, batch: Batch, state: None = None) -> tuple[Tensor, None]:
         return self.affine(batch["numbers"]), None  # [batch, inputs] -> [batch, outputs]
@@ -43,14 +44,14 @@ class MultilayerPerceptron(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         for width in hidden:
-            layers.append(nn.Linear(inputs, width))
+            # Batch normalisation takes the mean off again: a bias before it only drifts on rounding errors.
+            layers.append(Linear(inputs, width, bias=normalization != "batch"))
             if normalization is not None:
                 layers.append(NORMALIZATIONS[normalization](width))
             layers.append(ACTIVATIONS[activation]())
-            if dropout > 0:
-                layers.append(nn.Dropout(dropout))
+            layers.append(Dropout(dropout))
             inputs = width
-        self.layers = nn.Sequential(*layers, nn.Linear(inputs, outputs))
+        self.layers = nn.Sequential(*layers, Linear(inputs, outputs))
 
     def forward(self, batch: Batch, state: None = None) -> tuple[Tensor, None]:
         return self.layers(batch["numbers"]), None  # [batch, inputs] -> [batch, outputs]

@@ -1,0 +1,66 @@
+"""What blends are fitted to, and what they give."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pipeline.core.types import Metric, Spec, Target, Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Library:
+    """What a blend is fitted to: several models' out-of-fold predictions of the same rows.
+
+    frames: a model each, [rows, columns], paired with ``target`` [rows] by position.
+    metric: what weights are chosen by. target_codec: the task's fitted ``Target``.
+    """
+
+    frames: Sequence[pd.DataFrame]
+    target: pd.Series
+    task: Task
+    target_codec: Target
+    metric: Metric
+
+    def take(self, rows: np.ndarray) -> Library:
+        """The rows at these positions alone, numbered from 0."""
+        frames = [frame.iloc[rows].reset_index(drop=True) for frame in self.frames]
+        return replace(self, frames=frames, target=self.target.iloc[rows].reset_index(drop=True))
+
+    def average(self, frames: Sequence[pd.DataFrame], weights: Sequence[float]) -> pd.DataFrame:
+        return self.task.average(frames, weights, self.target_codec)
+
+    def loss(self, frame: pd.DataFrame) -> float:
+        """The metric so turned that lower is better."""
+        score = self.metric.score(self.target, frame)
+        return -score if self.metric.higher_is_better else score
+
+
+@dataclass(frozen=True)
+class Combination:
+    """A fitted blend: several models' predictions to one. Plain data.
+
+    weights: one a model. intercept: None for an average, whose weights are not negative and sum
+    to 1. Else of a level-two model in the space of raw answers (``Task.raw``), one an output:
+    raw = intercept + sum of weight times the model's raw answer.
+    """
+
+    weights: Sequence[float]
+    intercept: Sequence[float] | None = None
+
+    def predict(self, frames: Sequence[pd.DataFrame], task: Task, target: Target) -> pd.DataFrame:
+        """frames: a model each; of those without a weight, anything. A lone one of weight 1 passes unchanged."""
+        kept = [i for i, weight in enumerate(self.weights) if weight != 0]
+        parts, weights = [frames[i] for i in kept], [self.weights[i] for i in kept]
+        if self.intercept is None:
+            return parts[0] if len(parts) == 1 else task.average(parts, weights, target)
+        import numpy as np
+
+        raws = np.stack([task.raw(part, target) for part in parts])  # [models, rows, outputs]
+        raw = np.tensordot(weights, raws, 1) + np.array(self.intercept)  # [rows, outputs]
+        return task.predictions(raw, target, Spec()).set_axis(parts[0].index)

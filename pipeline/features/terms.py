@@ -1,0 +1,142 @@
+"""Texts as weighted terms: TF-IDF of words and of characters, as scikit-learn's TfidfVectorizer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from pipeline.core.registry import settings
+from pipeline.features.packed import pack, unpack
+
+if TYPE_CHECKING:
+    import scipy.sparse
+
+Range = tuple[int, int]
+
+
+@settings
+class Terms:
+    """Which terms of a text count.
+
+    words: runs of this many words, from and to (words of two characters and more, in lower case).
+    characters: runs of this many characters inside words; they hold up to misspelling, and suit
+        languages written without spaces. Words and characters together are two bags side by side.
+    minimum_count: terms in fewer texts are left out.
+    vocabulary_size: at most so many terms, those in most texts; of words and of characters each.
+    sublinear: 1 + log(count) instead of the count of a term in a text.
+    """
+
+    words: Range | None = (1, 2)
+    characters: Range | None = None
+    minimum_count: int = Field(default=2, ge=1)
+    vocabulary_size: int = Field(default=20_000, ge=1)
+    sublinear: bool = True
+
+    def __post_init__(self) -> None:
+        if self.words is None and self.characters is None:
+            raise ValueError("needs words or characters")
+        for runs in (self.words, self.characters):
+            if runs is not None and not 1 <= runs[0] <= runs[1]:
+                raise ValueError("words and characters need two lengths from 1 up, such as [1, 2]")
+
+    def fit_terms(self, texts: Sequence[str]) -> tuple[WeightedTerms, scipy.sparse.csr_matrix]:
+        """The terms, and the weights of the texts they were fitted on."""
+        from scipy.sparse import csr_matrix, hstack
+
+        states, blocks = [], [csr_matrix((len(texts), 0))]
+        for kind, runs in (("words", self.words), ("characters", self.characters)):
+            if runs is not None:
+                state, counts = self._fit_bag(texts, kind, runs)
+                states.append(state)
+                blocks.append(_weigh(counts, state))
+        return WeightedTerms(states), hstack(blocks, format="csr")
+
+    def _fit_bag(self, texts: Sequence[str], kind: str, runs: Range) -> tuple[dict[str, Any], scipy.sparse.csr_matrix]:
+        """The state of one bag, and how often its terms stand in each text."""
+        terms, counts = _count(texts, kind, runs)
+        found = np.bincount(counts.indices, minlength=counts.shape[1])  # texts with each term
+        kept = np.flatnonzero(found >= self.minimum_count)
+        most = np.sort(kept[np.argsort(-found[kept], kind="stable")[: self.vocabulary_size]])
+        state = {
+            "kind": kind,
+            "runs": list(runs),
+            "sublinear": self.sublinear,
+            "terms": [terms[j] for j in most],
+            "idf": pack(np.log((1 + len(texts)) / (1 + found[most])) + 1),
+        }
+        return state, counts[:, most]
+
+
+class WeightedTerms:
+    """The fitted terms of one text column. ``state``: a bag of words, a bag of characters, or both."""
+
+    def __init__(self, state: Sequence[Mapping[str, Any]]) -> None:
+        self.state = list(state)
+
+    @property
+    def terms(self) -> list[str]:
+        return [term for one in self.state for term in one["terms"]]
+
+    def weights(self, texts: Sequence[str]) -> scipy.sparse.csr_matrix:
+        """float64 [texts, terms]; the weights of a text's words have norm 1, and so its characters'."""
+        from scipy.sparse import csr_matrix, hstack
+
+        blocks = [csr_matrix((len(texts), 0))]
+        blocks += [_weigh(_count(texts, one["kind"], one["runs"], one["terms"])[1], one) for one in self.state]
+        return hstack(blocks, format="csr")
+
+
+def _weigh(counts: scipy.sparse.csr_matrix, state: Mapping[str, Any]) -> scipy.sparse.csr_matrix:
+    """Counts [texts, terms] to TF-IDF, each text's of norm 1."""
+    from sklearn.feature_extraction.text import TfidfTransformer
+
+    if not counts.shape[1]:
+        return counts
+    weigher = TfidfTransformer(sublinear_tf=state["sublinear"])
+    weigher.idf_ = unpack(state["idf"])
+    return weigher.transform(counts)
+
+
+def _count(
+    texts: Sequence[str], kind: str, runs: Sequence[int], terms: Sequence[str] | None = None
+) -> tuple[Sequence[str], scipy.sparse.csr_matrix]:
+    """Terms in alphabetical order (or those given), and how often each stands in each text: [texts, terms]."""
+    if kind == "words":
+        return _vectorize(texts, "word", runs, terms)
+    # Runs of characters stay within words, so each distinct word is taken apart only once.
+    index: dict[str, int] = {}
+    words = [[index.setdefault(word, len(index)) for word in text.lower().split()] for text in texts]
+    found, counts = _vectorize(list(index), "char_wb", runs, terms)  # [distinct words, terms]
+
+    from scipy.sparse import csr_matrix
+
+    starts = np.cumsum([0, *map(len, words)])  # [texts + 1]
+    which = np.array([word for text in words for word in text], dtype=np.int64)
+    in_texts = csr_matrix((np.ones(len(which), np.int64), which, starts), shape=(len(texts), len(index)))
+    product = in_texts @ counts  # [texts, distinct words] @ [distinct words, terms] -> [texts, terms]
+    product.sort_indices()
+    return found, product
+
+
+def _vectorize(
+    texts: Sequence[str], analyzer: Literal["word", "char_wb"], runs: Sequence[int], terms: Sequence[str] | None
+) -> tuple[Sequence[str], scipy.sparse.csr_matrix]:
+    from scipy.sparse import csr_matrix
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    none: tuple[list[str], Any] = [], csr_matrix((len(texts), 0), dtype=np.int64)
+    if terms is not None:
+        if not terms:
+            return none
+        vocabulary = {term: i for i, term in enumerate(terms)}
+        counter = CountVectorizer(analyzer=analyzer, ngram_range=tuple(runs), vocabulary=vocabulary)
+        return terms, counter.transform(texts)
+    counter = CountVectorizer(analyzer=analyzer, ngram_range=tuple(runs))
+    try:
+        counts = counter.fit_transform(texts)
+    except ValueError:  # scikit-learn refuses texts without a single term
+        return none
+    return counter.get_feature_names_out().tolist(), counts

@@ -1,0 +1,91 @@
+"""Nearest neighbours: the training rows themselves, searched by scikit-learn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.core.types import Encoded, Spec, Task
+from pipeline.models.estimators.base import Estimator, Plan, numbers_only, spread_classes, threads
+
+if TYPE_CHECKING:
+    from pipeline.models.k_nearest_neighbors import KNearestNeighbors
+
+STEP_ROWS = 4096
+"""Rows answered at a time."""
+
+ARRAYS = ("numbers", "answers", "seen")
+
+
+class NeighborsEstimator(Estimator):
+    """Training rows ``numbers`` float32 [rows, p] and their ``answers`` [rows, outputs]: the target, or
+    a 1 in the column of the class, of those ``seen``.
+
+    To the shares of the classes among the neighbours one neighbour's worth of their shares among all
+    training rows is added, so that no class is impossible: (k p + share) / (k + 1).
+    """
+
+    def __init__(self, settings: KNearestNeighbors, spec: Spec, task: Task, seed: int) -> None:
+        numbers_only(settings.name, spec)
+        super().__init__(settings.name, spec, task, seed)
+        self.settings = settings
+
+    def fit(self, train: Encoded, valid: Encoded | None, plan: Plan) -> None:
+        self.numbers = self.finite_numbers(train).astype(np.float32)
+        target = self.targets(train)
+        if self.classes is None:
+            self.answers, self.seen = target[:, None], np.zeros(0, np.int64)  # [rows] -> [rows, 1]
+        else:
+            self.seen = np.unique(target)
+            self.answers = (target[:, None] == self.seen).astype(np.float64)  # [rows] -> [rows, seen]
+        self._search()
+
+    def _search(self) -> None:
+        from sklearn.neighbors import NearestNeighbors
+
+        self.count = min(self.settings.n_neighbors, len(self.numbers))
+        # Brute force is a matrix product, and faster than any tree beyond a dozen columns.
+        metric = "euclidean" if self.settings.p == 2 else "manhattan"
+        search = NearestNeighbors(n_neighbors=self.count, algorithm="brute", metric=metric, n_jobs=threads())
+        self.search = search.fit(self.numbers)
+
+    def raw(self, inputs: Encoded) -> np.ndarray:
+        numbers = self.finite_numbers(inputs).astype(np.float32)
+        mean = np.empty((len(numbers), self.answers.shape[1]))
+        for start in range(0, len(numbers), STEP_ROWS):
+            part = slice(start, start + STEP_ROWS)
+            distances, nearest = self.search.kneighbors(numbers[part])  # [step, p] -> [step, k]
+            weights = self._weights(distances)
+            answers = self.answers[nearest]  # [step, k] -> [step, k, outputs]
+            mean[part] = np.einsum("sk,sko->so", weights, answers) / weights.sum(axis=1, keepdims=True)
+        if self.classes is None:
+            return mean
+        mixed = (self.count * mean + self.answers.mean(axis=0)) / (self.count + 1)  # [rows, seen]
+        return spread_classes(np.log(mixed), self.seen, self.classes)
+
+    def _weights(self, distances: np.ndarray) -> np.ndarray:
+        """[step, k] -> [step, k]."""
+        if self.settings.weights == "uniform":
+            return np.ones_like(distances)
+        same = distances == 0
+        with np.errstate(divide="ignore"):
+            return np.where(same.any(axis=1, keepdims=True), same, 1 / distances)
+
+    def importance(self) -> dict[str, float] | None:
+        return None
+
+    def save(self, folder: Path) -> None:
+        from safetensors.numpy import save_file
+
+        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in ARRAYS}
+        save_file(arrays, folder / "neighbors.safetensors")
+
+    def load(self, folder: Path) -> None:
+        from safetensors.numpy import load_file
+
+        arrays = load_file(folder / "neighbors.safetensors")
+        for name in ARRAYS:
+            setattr(self, name, arrays[name])
+        self._search()

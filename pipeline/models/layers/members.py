@@ -1,0 +1,155 @@
+"""Layers that train many networks of one shape as one: *members* along a leading dimension.
+
+Written once for both: a layer whose parameters have a leading dimension of members takes inputs
+[members, batch, ...], and without it [batch, ...]. What a member computes does not depend on who
+shares the stack, bit for bit on the CPU, save for what padding of its inputs rounds otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class Linear(nn.Linear):
+    """x Wᵀ + b: [..., batch, inputs] -> [..., batch, outputs]."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.weight.ndim == 2:
+            return functional.linear(input, self.weight, self.bias)
+        if self.weight.shape[1] == 1:
+            # A matrix product of one column takes another way for one member than for several.
+            product = (input * self.weight).sum(dim=-1, keepdim=True)  # [members, batch, inputs] -> [.., .., 1]
+            return product if self.bias is None else product + self.bias.unsqueeze(1)
+        if self.bias is None:
+            return torch.bmm(input, self.weight.transpose(1, 2))
+        return torch.baddbmm(self.bias.unsqueeze(1), input, self.weight.transpose(1, 2))
+
+
+class LayerNorm(nn.LayerNorm):
+    """Over the last dimension."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.weight.ndim == 1:
+            return super().forward(input)
+        normal = functional.layer_norm(input, self.normalized_shape, eps=self.eps)
+        return normal * self.weight.unsqueeze(1) + self.bias.unsqueeze(1)  # [members, batch, features]
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """Over the batch, each member over its own."""
+
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+    momentum: float
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.weight.ndim == 1:
+            return super().forward(input)
+        if self.training:
+            variance, mean = torch.var_mean(input, dim=1, correction=0)  # [members, batch, features] -> [members, ..]
+            rows = input.shape[1]
+            with torch.no_grad():
+                # Running statistics hold the unbiased variance, as torch's own layer does.
+                self.running_mean.lerp_(mean, self.momentum)
+                self.running_var.lerp_(variance * (rows / (rows - 1)), self.momentum)
+                self.num_batches_tracked += 1
+        else:
+            mean, variance = self.running_mean, self.running_var
+        normal = (input - mean.unsqueeze(1)) * torch.rsqrt(variance + self.eps).unsqueeze(1)
+        return normal * self.weight.unsqueeze(1) + self.bias.unsqueeze(1)
+
+
+class Dropout(nn.Dropout):
+    """Each member its own rate and its own stream of random numbers, which ``stack`` hands it."""
+
+    rates: list[float]
+    generators: list[torch.Generator]
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.training or not hasattr(self, "rates"):
+            return super().forward(input)
+        if not any(self.rates):
+            return input
+        noise = torch.empty_like(input)
+        for member, (rate, generator) in enumerate(zip(self.rates, self.generators, strict=True)):
+            if rate > 0:
+                noise[member].bernoulli_(1 - rate, generator=generator).div_(1 - rate)
+            else:
+                noise[member] = 1.0
+        return input * noise
+
+
+class Stack:
+    """Networks of one shape as one network whose parameters have a leading dimension of members.
+
+    template: such a network, at least as wide as each of them in every parameter; it is taken over.
+    Narrower members are filled up with zeros, which stay zeros as long as the inputs they meet are.
+    """
+
+    def __init__(self, template: nn.Module, networks: Sequence[nn.Module]) -> None:
+        self.network = template
+        self.size = len(networks)
+        self.parameters = {name: nn.Parameter(self._stacked(name, tensor, networks)) for name, tensor in _own(template)}
+        buffers = {name: tensor for name, tensor in template.named_buffers() if name in template.state_dict()}
+        self.buffers = {name: self._stacked(name, tensor, networks) for name, tensor in buffers.items()}
+        for name, tensor in {**self.parameters, **self.buffers}.items():
+            _replace(template, name, tensor)
+        self._dropouts: list[tuple[Dropout, list[float]]] = [
+            (layer, [float(_module(network, name).p) for network in networks])  # type: ignore[arg-type]
+            for name, layer in template.named_modules()
+            if isinstance(layer, Dropout)
+        ]
+
+    def _stacked(self, name: str, widest: Tensor, networks: Sequence[nn.Module]) -> Tensor:
+        """[members, *widest.shape], what the members' own tensors do not fill being zero."""
+        stacked = torch.zeros((self.size, *widest.shape), dtype=widest.dtype, device=widest.device)
+        for place, network in zip(stacked, networks, strict=True):
+            own = _tensor(network, name)
+            place[tuple(slice(length) for length in own.shape)] = own
+        return stacked
+
+    def state(self, member: int, network: nn.Module) -> dict[str, Tensor]:
+        """The member's state dict, in the shapes of its own network (copies)."""
+        tensors = {**self.parameters, **self.buffers}
+        return {name: crop(tensors[name][member].detach(), like).clone() for name, like in network.state_dict().items()}
+
+    def randomness(self, generators: Sequence[torch.Generator]) -> None:
+        """Whose random numbers dropout takes; one generator a member."""
+        self.generators = list(generators)
+
+    def __call__(self, batch: dict[str, Tensor], begin: int, end: int) -> Tensor:
+        """Output of members ``begin`` to ``end`` for their batches: [members, batch, ...]."""
+        for layer, rates in self._dropouts:
+            layer.rates, layer.generators = rates[begin:end], self.generators[begin:end]
+        if (begin, end) == (0, self.size):
+            return self.network(batch)[0]
+        some = {name: tensor[begin:end] for name, tensor in {**self.parameters, **self.buffers}.items()}
+        return torch.func.functional_call(self.network, some, (batch,))[0]
+
+
+def crop(tensor: Tensor, like: Tensor) -> Tensor:
+    """The part that a narrower tensor of as many dimensions fills."""
+    return tensor[tuple(slice(length) for length in like.shape)]
+
+
+def _own(network: nn.Module) -> list[tuple[str, Tensor]]:
+    return [(name, parameter.detach()) for name, parameter in network.named_parameters()]
+
+
+def _module(network: nn.Module, name: str) -> nn.Module:
+    return network.get_submodule(name)
+
+
+def _tensor(network: nn.Module, name: str) -> Tensor:
+    owner, _, leaf = name.rpartition(".")
+    return getattr(_module(network, owner), leaf).detach()
+
+
+def _replace(network: nn.Module, name: str, tensor: Tensor) -> None:
+    owner, _, leaf = name.rpartition(".")
+    setattr(_module(network, owner), leaf, tensor)

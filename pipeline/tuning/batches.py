@@ -1,0 +1,64 @@
+"""Trials asked several at once, to be trained as one, and told in order.
+
+What a batch asks follows from the finished trials before it alone, each suggestion seeded from its
+number and knowing of those asked before it in the batch that they run. So a study that was broken
+off in the middle of a batch asks for the very same trials again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial
+
+from pipeline.core.seeds import derive_seed
+
+
+def batch_of(number: int, size: int, total: int | None) -> range:
+    """Numbers of the batch that a trial belongs to; trial 0, the declared settings, is none's."""
+    start = 1 + (number - 1) // size * size
+    return range(start, start + size if total is None else min(start + size, total))
+
+
+def suggest(
+    finished: Sequence[FrozenTrial],
+    distributions: Mapping[str, BaseDistribution],
+    direction: Any,
+    seed: int,
+    numbers: Sequence[int],
+) -> list[dict[str, Any]]:
+    """Parameters for each of the numbers.
+
+    finished: the trials before the batch, in the order of their numbers.
+    """
+    memory = optuna.create_study(direction=direction)
+    memory.add_trials(finished)
+    asked = []
+    for number in numbers:
+        memory.sampler = optuna.samplers.TPESampler(seed=derive_seed("trial", seed, number))
+        asked.append(memory.ask(dict(distributions)).params)
+    return asked
+
+
+class Given(BaseSampler):
+    """Answers with parameters that are known already."""
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        self._params = dict(params)
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return {}
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return {}
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        return self._params[param_name]

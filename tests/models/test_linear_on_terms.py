@@ -1,0 +1,135 @@
+"""Linear models on a sparse bag of terms, against scikit-learn on its own sparse matrix."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.sparse import csr_matrix, hstack, random_array
+from sklearn.linear_model import LogisticRegression, Ridge
+
+from pipeline.core.pairing import reads
+from pipeline.core.types import Spec
+from pipeline.features import features
+from pipeline.metrics import metrics
+from pipeline.models import models
+from pipeline.models.estimators.base import Plan
+from pipeline.tasks import tasks
+
+DATA = Path(__file__).parents[2].parent / "shared" / "data" / "disaster_tweets"
+ROWS, TERMS = 80, 30
+GENERATOR = np.random.default_rng(0)
+MATRIX = csr_matrix(random_array((ROWS, TERMS), density=0.2, rng=GENERATOR))
+NUMBERS = GENERATOR.normal(size=(ROWS, 3))
+VOCABULARY = ["<pad>", *(f"term{i}" for i in range(TERMS))]
+
+
+def bag(matrix: csr_matrix) -> dict[str, np.ndarray]:
+    """A sparse matrix as ``tokens`` and ``weights``, padded, the padding anywhere."""
+    tokens, weights = np.zeros((matrix.shape[0], 20), np.int64), np.zeros((matrix.shape[0], 20))
+    for i in range(matrix.shape[0]):
+        row = matrix[[i]]
+        at = np.sort(GENERATOR.permutation(20)[: row.nnz])
+        tokens[i, at], weights[i, at] = row.indices + 1, row.data
+    return {"tokens": tokens, "weights": weights}
+
+
+def spec(outputs: int, numbers: bool) -> Spec:
+    names = {"numbers": ["a", "b", "c"]} if numbers else {}
+    return Spec(
+        shapes={"tokens": (20,), "weights": (20,)},
+        names=names,
+        sizes={"tokens": TERMS + 1},
+        vocabularies={"tokens": VOCABULARY},
+        outputs=outputs,
+    )
+
+
+@pytest.mark.parametrize("numbers", [False, True])
+@pytest.mark.parametrize(
+    ("name", "task", "expected"),
+    [
+        ("ridge", "regression", Ridge(alpha=1.0)),
+        ("logistic_regression", "classification", LogisticRegression(max_iter=1000)),
+    ],
+)
+def test_they_agree_with_scikit_learn_and_survive_saving(name, task, expected, numbers, tmp_path):
+    score = np.asarray(MATRIX.sum(axis=1)).ravel() + NUMBERS[:, 0]
+    target = score if task == "regression" else (score > np.median(score)).astype(np.int64)
+    inputs = bag(MATRIX) | ({"numbers": NUMBERS} if numbers else {})
+    matrix = hstack([csr_matrix(NUMBERS), MATRIX], format="csr") if numbers else MATRIX
+    expected.fit(matrix, target)
+    described = spec(1 if task == "regression" else 2, numbers)
+    made = models.build(name, "m").build(described, tasks.build(task, "t"), 0)
+    made.fit({**inputs, "target": target}, None, Plan())
+    raw = made.raw(inputs)
+    if task == "regression":
+        np.testing.assert_allclose(raw[:, 0], expected.predict(matrix), atol=1e-6)
+    else:
+        np.testing.assert_allclose(np.exp(raw), expected.predict_proba(matrix), atol=1e-5)
+    importance = made.importance()
+    assert list(importance) == [*described.names.get("numbers", []), *VOCABULARY[1:]]
+    moves = np.ravel(expected.coef_) * matrix.toarray().std(axis=0)
+    np.testing.assert_allclose(list(importance.values()), moves, atol=1e-4)
+    made.save(tmp_path)
+    again = models.build(name, "m").build(described, tasks.build(task, "t"), 0)
+    again.load(tmp_path)
+    np.testing.assert_array_equal(again.raw(inputs), raw)
+
+
+def test_importance_tells_the_terms_that_matter_most():
+    many = csr_matrix(random_array((ROWS, 500), density=0.05, rng=GENERATOR))
+    tokens = np.zeros((ROWS, 60), np.int64)
+    weights = np.zeros((ROWS, 60))
+    for i in range(ROWS):
+        row = many[[i]]
+        tokens[i, : row.nnz], weights[i, : row.nnz] = row.indices + 1, row.data
+    described = replace(
+        spec(1, False), sizes={"tokens": 501}, vocabularies={"tokens": ["<pad>", *map(str, range(500))]}
+    )
+    made = models.build("ridge", "m").build(described, tasks.build("regression", "t"), 0)
+    made.fit({"tokens": tokens, "weights": weights, "target": GENERATOR.normal(size=ROWS)}, None, Plan())
+    told = made.importance()
+    moves = np.abs(made.coefficients[:, 0] * made.deviations)
+    assert len(told) == 200 and set(map(int, told)) == set(np.argsort(-moves)[:200].tolist())
+
+
+def test_which_feature_sets_linear_models_read():
+    sets = {
+        "tfidf": features.build("tfidf", "x"),
+        "both": features.build({"name": "tfidf", "numbers": {}}, "x"),
+        "tabular": features.build("tabular", "x"),
+        "words": features.build({"name": "words", "column": "t"}, "x"),
+        "categorical": features.build("categorical", "x"),
+    }
+    for name in ("ridge", "logistic_regression"):
+        model = models.build(name, "m")
+        assert {key for key, one in sets.items() if reads(model, one)} == {"tfidf", "both", "tabular"}
+    assert not reads(models.build("mlp", "m"), sets["tfidf"])
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="needs ../shared/data")
+def test_tfidf_and_logistic_regression_on_tweets():
+    """Trained on the first half of the tweets, against scikit-learn's own pipeline."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.pipeline import make_pipeline
+
+    from pipeline.features.schema import apply, settle
+
+    raw = pd.read_csv(DATA / "train.csv", keep_default_na=False, dtype=str)
+    schema = settle(raw, None, id="id", target="target", task_is_class=True)
+    rows = apply(schema, raw, training=True, where="train")
+    train, valid = rows.iloc[::2].reset_index(drop=True), rows.iloc[1::2].reset_index(drop=True)
+    settings = {"name": "tfidf", "columns": ["text"], "words": [1, 1], "categories": False}
+    encoder = features.build(settings, "x").fit(train, schema, seed=0)
+    task = tasks.build("classification", "t")
+    target = task.fit_target(train["target"], schema)
+    described = replace(encoder.spec, outputs=2)
+    made = models.build("logistic_regression", "m").build(described, task, 0)
+    made.fit({**encoder.encode(train, training=True), "target": target.encode(train["target"])}, None, Plan())
+    predictions = task.predictions(made.raw(encoder.encode(valid)), target, described)
+    expected = make_pipeline(TfidfVectorizer(min_df=2, sublinear_tf=True), LogisticRegression(max_iter=1000))
+    wanted = expected.fit(train["text"], train["target"]).predict_proba(valid["text"])
+    np.testing.assert_allclose(predictions, wanted, atol=1e-4)
+    assert metrics.build("f1", "x").score(valid["target"], predictions) > 0.72

@@ -1,0 +1,175 @@
+"""From out-of-fold predictions to answers: blend.json, submissions, raw rows, the leaderboard."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from projects import Project
+from sklearn.metrics import f1_score
+
+from pipeline.core.errors import UserError
+from pipeline.core.files import read_json
+from pipeline.core.paths import CompetitionPaths, ModelPaths
+from pipeline.core.types import Schema
+from pipeline.training.ensembles import Ensemble
+from pipeline.training.predictor import load_answering
+
+
+def write_rows(folder, classes):
+    """Rows with two informative numbers; the last class is rare, or grades follow one another."""
+    random = np.random.default_rng(0)
+    rows = pd.DataFrame({"id": range(2000), "a": random.normal(size=2000), "b": random.normal(size=2000)})
+    quality = rows["a"] + 0.5 * rows["b"] + random.normal(0, 0.8, 2000)
+    cuts = np.quantile(quality, [0.85] if len(classes) == 2 else [0.5, 0.8, 0.92])
+    rows["kind"] = np.array(classes)[np.searchsorted(cuts, quality)]
+    folder.mkdir()
+    rows[:500].to_csv(folder / "train.csv", index=False)
+    rows[500:].drop(columns="kind").to_csv(folder / "test.csv", index=False)
+    rows[500:][["id", "kind"]].to_csv(folder / "solution.csv", index=False)
+    rows[500:][["id", "kind"]].assign(kind=classes[0]).to_csv(folder / "sample_submission.csv", index=False)
+
+
+def params(folder, metric, blend, submission="classes"):
+    competition = {
+        "source": {"name": "files", "path": str(folder)},
+        "columns": {"id": "id", "target": "kind"},
+        "task": "classification",
+        "metric": metric,
+        "split": {"name": "stratified", "folds": 4, "seed": 0},
+        "features": {"numbers": {"name": "tabular"}},
+        "blend": blend,
+        "submission": submission,
+    }
+    models = {
+        "kinds-logistic": {"name": "logistic_regression", "C": 1.0},
+        "kinds-shrunk": {"name": "logistic_regression", "C": 0.001},
+    }
+    bodies = {name: {"competition": "kinds", "features": "numbers", "model": model} for name, model in models.items()}
+    return {"competitions": {"kinds": competition}, "models": bodies, "execution": {"executor": "serial"}}
+
+
+@pytest.fixture
+def through(tmp_path, monkeypatch):
+    """Run all stages in this process; gives the configuration."""
+    from pipeline.stages import blend, fetch, preprocess, retrain, submit, train, tune
+    from pipeline.stages.project import load_project
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PODIUM_TRACKING", "off")
+
+    def run(classes, *settings):
+        write_rows(tmp_path / "files", classes)
+        Project(tmp_path).params(params(tmp_path / "files", *settings))
+        config = load_project()
+        for stage in (fetch, preprocess, train, tune, retrain, blend, submit):
+            for name in config.models if stage in (train, tune, retrain) else config.competitions:
+                stage.run(config, name)
+        return config
+
+    return run
+
+
+def own_answers(config, folder):
+    """Each final model with its own decided answer, beside what ``retrain`` wrote."""
+    from pipeline.stages.submit import write_own_answer
+
+    competition, paths = config.competition("kinds"), CompetitionPaths("kinds")
+    schema = Schema.from_json(read_json(paths.schema))
+    for name in config.models:
+        final = ModelPaths("kinds", name).final
+        predictions = pd.read_parquet(final / "predictions.parquet")
+        shutil.copytree(final, folder / name)
+        write_own_answer(competition, schema, name, predictions, folder / name)
+    return competition, schema
+
+
+def test_thresholds_reach_every_answer(through, tmp_path, capsys):
+    from pipeline.stages import leaderboard, predict, submit
+
+    config = through(["no", "yes"], "f1", "greedy")
+    blend = read_json(CompetitionPaths("kinds").blend)
+    threshold = blend["decision"]["thresholds"]["yes"]
+    assert 0.1 < threshold < 0.45
+    assert blend["steps"]["decided"] == pytest.approx(blend["valid"])
+    submission = pd.read_csv(CompetitionPaths("kinds").submission)
+
+    # As by hand: the weighted mean of the models' probabilities, above the threshold.
+    frames = {name: pd.read_parquet(ModelPaths("kinds", name).final / "predictions.parquet") for name in config.models}
+    mean = sum(blend["weights"][name] * frame["yes"] for name, frame in frames.items())
+    assert (submission["kind"] == np.where(mean > threshold, "yes", "no")).all()
+    truth = pd.read_csv(tmp_path / "files/solution.csv")["kind"]
+    plain = f1_score(truth, np.where(mean > 0.5, "yes", "no"), pos_label="yes")
+    assert f1_score(truth, submission["kind"], pos_label="yes") > plain
+
+    predict.run("kinds", tmp_path / "data/kinds/raw/test.csv", tmp_path / "again.csv")
+    assert (tmp_path / "again.csv").read_bytes() == CompetitionPaths("kinds").submission.read_bytes()
+
+    competition, schema = own_answers(config, tmp_path / "champion")
+    answers = submit.answer(competition, schema, {name: name for name in config.models}, Ensemble.from_json(blend))
+    (tmp_path / "champion/answer.json").write_text(json.dumps(answers))
+    raw = pd.read_csv(tmp_path / "files/test.csv", dtype=str, keep_default_na=False)
+    champion = load_answering(tmp_path / "champion").answer(raw)
+    assert champion["kind"].tolist() == submission["kind"].tolist()
+
+    for name, frame in frames.items():
+        answer = read_json(tmp_path / "champion" / name / "answer.json")
+        own = answer["decision"]["thresholds"]["yes"]
+        submitted = pd.read_csv(tmp_path / "champion" / name / "submission.csv")["kind"]
+        assert (submitted == np.where(frame["yes"] > own, "yes", "no")).all()
+        assert load_answering(tmp_path / "champion" / name).answer(raw)["kind"].tolist() == submitted.tolist()
+        shutil.copyfile(tmp_path / "champion" / name / "answer.json", ModelPaths("kinds", name).final / "answer.json")
+        assert answer["scores"]["valid"] > read_json(ModelPaths("kinds", name).tuned / "scores.json")["valid"]
+
+    capsys.readouterr()
+    leaderboard.run("kinds")
+    told = capsys.readouterr().out
+    assert f"blend: thresholds yes: {threshold:.3f}; validation {blend['steps']['blended']:.5f} without" in told
+    rows = leaderboard.leaderboard_rows(config, competition)
+    own = read_json(ModelPaths("kinds", "kinds-logistic").final / "answer.json")["scores"]
+    assert next(row for row in rows if row["model"] == "kinds-logistic")["folds"] == own["folds"]
+
+
+def test_ordered_classes_and_a_level_two_model_reach_raw_rows(through, tmp_path):
+    from pipeline.stages import predict
+
+    through([1, 2, 3, 4], "quadratic_weighted_kappa", {"name": "stacked", "non_negative": True})
+    blend = read_json(CompetitionPaths("kinds").blend)
+    assert len(blend["intercept"]) == 4
+    assert len(blend["decision"]["cuts"]) == 3
+    assert blend["valid"] > blend["steps"]["blended"]
+    predict.run("kinds", tmp_path / "data/kinds/raw/test.csv", tmp_path / "again.csv")
+    assert (tmp_path / "again.csv").read_bytes() == CompetitionPaths("kinds").submission.read_bytes()
+
+
+def test_calibrated_probabilities_are_what_is_submitted(through, tmp_path):
+    from pipeline.stages import predict
+
+    config = through(["no", "yes"], "log_loss", {"name": "equal", "calibration": "sigmoid"}, "probabilities")
+    blend = read_json(CompetitionPaths("kinds").blend)
+    frames = [pd.read_parquet(ModelPaths("kinds", name).final / "predictions.parquet") for name in config.models]
+    mean = sum(frame["yes"] for frame in frames) / 2
+    first, second = blend["calibration"]["biases"]
+    scores = blend["calibration"]["power"] * np.log(mean / (1 - mean)) + second - first
+    submission = pd.read_csv(CompetitionPaths("kinds").submission)["kind"]
+    np.testing.assert_allclose(submission, 1 / (1 + np.exp(-scores)), rtol=1e-9)
+    assert blend["decision"] is None
+    predict.run("kinds", tmp_path / "data/kinds/raw/test.csv", tmp_path / "again.csv")
+    assert (tmp_path / "again.csv").read_bytes() == CompetitionPaths("kinds").submission.read_bytes()
+
+
+def test_a_leak_stops_the_blend(through):
+    from pipeline.stages import blend
+
+    config = through(["no", "yes"], "f1", "stacked")
+    before = CompetitionPaths("kinds").blend.read_bytes()
+    blend.run(config, "kinds")
+    assert CompetitionPaths("kinds").blend.read_bytes() == before  # the same bytes again
+    place = ModelPaths("kinds", "kinds-shrunk").tuned / "predictions.parquet"
+    table = pd.read_parquet(place)
+    table.loc[10, "fold"] = (table.loc[10, "fold"] + 1) % 4
+    table.to_parquet(place, index=False)
+    with pytest.raises(UserError, match=r"kinds-shrunk: .*fold that did not train on its row, got row 10"):
+        blend.run(config, "kinds")
+    assert CompetitionPaths("kinds").blend.read_bytes() == before

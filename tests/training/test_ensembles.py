@@ -1,0 +1,217 @@
+"""Blending, calibrating and deciding: honest scores, kept steps, and the same answers from JSON."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.blends import blends
+from pipeline.core.types import Schema
+from pipeline.metrics import metrics
+from pipeline.tasks import tasks
+from pipeline.training.ensembles import Ensemble, fit_decision_of, fit_ensemble
+
+NUMERIC = [name for name in blends if blends.get(name).numeric]
+REGRESSION = tasks.build("regression", "task")
+CLASSES = tasks.build("classification", "task")
+
+
+def numbers(models=3, rows=90, seed=0, noise=1.0):
+    random = np.random.default_rng(seed)
+    truth = pd.Series(random.normal(10, 3, rows))
+    return truth, {
+        f"m{i}": pd.DataFrame({"prediction": truth + random.normal(0, noise + i / 2, rows)}) for i in range(models)
+    }
+
+
+def classes(rows=600, count=2, share=0.2, sharpness=1.0, models=3, seed=0):
+    """Probabilities of models that each see part of the truth; ``sharpness`` above 1 is too sure."""
+    random = np.random.default_rng(seed)
+    bias = np.log([1 - share, *[share / (count - 1)] * (count - 1)])
+    logits = random.normal(bias, 1.2, (rows, count))
+    truth = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    codes = (random.random(rows)[:, None] > truth.cumsum(axis=1)).sum(axis=1).clip(0, count - 1)
+    frames = {}
+    for i in range(models):
+        told = np.exp((logits + random.normal(0, 0.3, logits.shape)) * sharpness)
+        frames[f"m{i}"] = pd.DataFrame(told / told.sum(axis=1, keepdims=True), columns=[str(k) for k in range(count)])
+    return pd.Series(codes), frames
+
+
+def fit(target, frames, fold, blend="greedy", metric="rmse", task=REGRESSION, **settings):
+    built = metrics.build(metric, "metric")
+    levels = tuple(range(next(iter(frames.values())).shape[1])) if task is CLASSES else ()
+    codec = task.fit_target(target, Schema(id=None, target="y", columns=(), classes=levels))
+    return fit_ensemble(
+        frames,
+        target,
+        fold,
+        blend=blends.build({"name": blend, **settings}, "blend"),
+        task=task,
+        target_codec=codec,
+        metric=built,
+    ), codec
+
+
+def folds(rows, count=5, seed=1):
+    return np.random.default_rng(seed).permutation(np.arange(rows) % count)
+
+
+@pytest.mark.parametrize("name", NUMERIC)
+def test_a_folds_answers_come_from_the_other_folds_alone(name):
+    """Its own targets do not reach it: change them, and only its scores change, not its predictions."""
+    target, frames = numbers()
+    fold = folds(90, 3)
+    watched = []
+
+    class Watching:
+        higher_is_better = False
+
+        def score(self, truth, predictions):
+            watched.append((truth.to_numpy().copy(), predictions["prediction"].to_numpy().copy()))
+            return float(np.abs(truth.to_numpy() - predictions["prediction"].to_numpy()).mean())
+
+    def honest_of_fold_2(values):
+        watched.clear()
+        codec = REGRESSION.fit_target(target, Schema(id=None, target="y", columns=()))
+        blend = blends.build({"name": name, **({"bags": 2} if name == "greedy" else {})}, "blend")
+        options = {"blend": blend, "task": REGRESSION, "target_codec": codec, "metric": Watching()}
+        found = fit_ensemble(frames, values, fold, **options)
+        (answers,) = [p for t, p in watched[-3:] if np.array_equal(t, values.to_numpy()[fold == 2])]
+        return answers, found
+
+    first, _ = honest_of_fold_2(target)
+    second, found = honest_of_fold_2(target.where(pd.Series(fold) != 2, -1e3))
+    np.testing.assert_array_equal(first, second)
+    assert found.folds[2] > 900
+
+
+def test_the_honest_score_is_not_flattered_by_many_useless_models():
+    """Twelve models of pure noise: weights look good on the rows they were chosen on, and only there."""
+    random = np.random.default_rng(0)
+    target = pd.Series(random.normal(size=100))
+    frames = {f"m{i}": pd.DataFrame({"prediction": random.normal(size=100)}) for i in range(12)}
+    found, codec = fit(target, frames, folds(100), bags=1)
+    flattered = metrics.build("rmse", "m").score(target, found.ensemble.predict(frames, REGRESSION, codec))
+    assert flattered < target.std() < np.mean(found.folds)
+    assert found.steps == {"blended": pytest.approx(np.mean(found.folds))}
+
+
+@pytest.mark.parametrize("metric", ["f1", "balanced_accuracy"])
+def test_thresholds_are_kept_where_they_help_and_score_as_on_new_rows(metric):
+    target, frames = classes(share=0.1, rows=1500)
+    found, codec = fit(target, frames, folds(1500), metric=metric, task=CLASSES)
+    assert found.ensemble.decision is not None
+    assert found.steps["decided"] > found.steps["blended"] + 0.05
+    assert found.steps["decided"] == pytest.approx(np.mean(found.folds))
+    unseen, new_frames = classes(share=0.1, rows=20_000, seed=9)
+    score = metrics.build(metric, "m").score
+    reached = score(unseen, found.ensemble.predict(new_frames, CLASSES, codec))
+    assert reached == pytest.approx(np.mean(found.folds), abs=0.04)
+    plain = Ensemble(found.ensemble.weights).predict(new_frames, CLASSES, codec)
+    assert reached > score(unseen, plain) + 0.05
+
+
+def test_thresholds_stay_out_where_folds_do_not_find_them_better():
+    kept = 0
+    for seed in range(6):
+        target, frames = classes(rows=150, share=0.5, seed=seed)
+        found, _ = fit(target, frames, folds(150), metric="accuracy", task=CLASSES, bags=1)
+        kept += found.ensemble.decision is not None
+        if found.ensemble.decision is None:
+            assert list(found.steps) == ["blended"]
+    assert kept <= 2
+
+
+def test_decision_none_leaves_the_most_probable_class():
+    target, frames = classes(share=0.1)
+    found, _ = fit(target, frames, folds(600), metric="f1", task=CLASSES, decision="none")
+    assert found.ensemble.decision is None
+
+
+def test_weights_under_a_metric_of_classes_are_those_of_log_loss():
+    target, frames = classes(share=0.3)
+    by_f1, _ = fit(target, frames, folds(600), metric="f1", task=CLASSES)
+    by_log_loss, _ = fit(target, frames, folds(600), metric="log_loss", task=CLASSES)
+    assert by_f1.ensemble.weights == by_log_loss.ensemble.weights
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_probabilities_that_are_too_sure_are_calibrated_for_log_loss(count):
+    target, frames = classes(rows=1000, count=count, share=0.4, sharpness=4.0)
+    found, codec = fit(target, frames, folds(1000), metric="log_loss", task=CLASSES)
+    assert found.ensemble.calibration is not None
+    assert found.steps["calibrated"] < found.steps["blended"] - 0.05
+    unseen, new_frames = classes(rows=5000, count=count, share=0.4, sharpness=4.0, seed=9)
+    loss = metrics.build("log_loss", "m").score(unseen, found.ensemble.predict(new_frames, CLASSES, codec))
+    assert loss == pytest.approx(np.mean(found.folds), abs=0.06)
+
+
+def test_probabilities_that_are_right_are_left_alone_or_hardly_touched():
+    target, frames = classes(rows=600, models=1)
+    found, _ = fit(target, frames, folds(600), metric="log_loss", task=CLASSES)
+    if found.ensemble.calibration is not None:
+        assert found.steps["blended"] - found.steps["calibrated"] < 0.02
+
+
+@pytest.mark.parametrize("kind", ["temperature", "sigmoid", "isotonic"])
+def test_a_calibration_that_is_named_is_taken_without_asking(kind):
+    target, frames = classes(rows=200, models=1)
+    found, _ = fit(target, frames, folds(200), metric="roc_auc", task=CLASSES, calibration=kind)
+    state = found.ensemble.calibration.state()
+    assert state["kind"] == ("isotonic" if kind == "isotonic" else "scaling")
+    assert any(state.get("biases", [])) == (kind == "sigmoid")
+    named, _ = fit(target, frames, folds(200), metric="log_loss", task=CLASSES, calibration="none")
+    assert named.ensemble.calibration is None
+
+
+@pytest.mark.parametrize("blend", NUMERIC)
+@pytest.mark.parametrize("metric", ["log_loss", "f1"])
+def test_an_ensemble_answers_the_same_from_json(blend, metric):
+    target, frames = classes(share=0.15, sharpness=3.0)
+    found, codec = fit(target, frames, folds(600), blend=blend, metric=metric, task=CLASSES)
+    state = json.loads(json.dumps(found.ensemble.to_json(), allow_nan=False))
+    again = Ensemble.from_json({**state, "models": {}, "submission": {}})
+    unseen = classes(seed=5)[1]
+    answers = found.ensemble.predict(unseen, CLASSES, codec)
+    pd.testing.assert_frame_equal(again.predict(unseen, CLASSES, codec), answers, check_exact=True)
+    repeated, _ = fit(target, frames, folds(600), blend=blend, metric=metric, task=CLASSES)
+    assert json.dumps(repeated.ensemble.to_json()) == json.dumps(found.ensemble.to_json())
+
+
+def test_models_without_weight_need_not_predict():
+    target, frames = numbers(3)
+    frames["m2"] = pd.DataFrame({"prediction": -target})
+    found, codec = fit(target, frames, folds(90))
+    assert "m2" not in found.ensemble.models
+    used = {name: frames[name] for name in found.ensemble.models}
+    assert len(found.ensemble.predict(used, REGRESSION, codec)) == 90
+
+
+def test_a_single_hold_out_is_scored_as_one_fold():
+    target, frames = numbers(3, rows=23)
+    found, _ = fit(target, frames, np.zeros(23, dtype=int))
+    assert len(found.folds) == 1
+
+
+def test_texts_pass_through_the_best_model():
+    task = tasks.build("translation", "task")
+    target = pd.Series(["a b c d", "e f g h"] * 4)
+    frames = {"bad": pd.DataFrame({"prediction": ["x"] * 8}), "good": pd.DataFrame({"prediction": list(target)})}
+    blend, metric = blends.build("best", "blend"), metrics.build("bleu", "metric")
+    found = fit_ensemble(frames, target, np.arange(8) % 2, blend=blend, task=task, target_codec=None, metric=metric)
+    assert found.ensemble.models == ["good"]
+    assert found.ensemble.predict(frames, task, None)["prediction"].tolist() == target.tolist()
+
+
+def test_a_lone_models_decision_is_measured_on_folds_that_did_not_choose_it():
+    target, frames = classes(share=0.1, rows=1500, models=1)
+    metric, fold = metrics.build("f1", "m"), folds(1500)
+    decision, scores = fit_decision_of(frames["m0"], target, fold, metric)
+    flattered = metric.score(target, decision.apply(frames["m0"]))
+    assert len(scores) == 5
+    assert metric.score(target, frames["m0"]) < np.mean(scores) < flattered + 0.02
+    nothing, plain = fit_decision_of(frames["m0"], target, fold, metrics.build("log_loss", "m"))
+    assert nothing is None
+    assert len(plain) == 5

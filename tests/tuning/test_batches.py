@@ -1,0 +1,139 @@
+"""Trials asked several at once: reproducible, broken off and gone on with, halved between epochs."""
+
+import math
+from pathlib import Path
+
+import pytest
+from projects import Project, small_competition
+
+from pipeline.core.errors import Diverged
+from pipeline.core.files import read_json
+from pipeline.stages import fetch, preprocess, train, tune
+from pipeline.stages.project import load_project
+from pipeline.training import cross_validation, stacked_loop
+from pipeline.tuning.batches import batch_of
+from pipeline.tuning.study import Study
+
+SPACE = {"x": {"float": [-4.0, 4.0]}, "y": {"float": [-4.0, 4.0]}}
+
+
+class Bowl:
+    """(x - 1)² + (y + 2)², several at once; breaks off before the batch that asks for ``until``."""
+
+    def __init__(self, until: int | None = None) -> None:
+        self.until, self.batches = until, []
+
+    def together(self, asked):
+        numbers = [report.number for _, report in asked]
+        self.batches.append(numbers)
+        if self.until in numbers:
+            raise KeyboardInterrupt
+        outcomes = []
+        for overrides, report in asked:
+            value = (overrides["x"] - 1) ** 2 + (overrides["y"] + 2) ** 2
+            if overrides["x"] > 3:
+                outcomes.append(Diverged("too far"))
+                continue
+            report(0, value)
+            outcomes.append(value)
+        return outcomes
+
+
+def study(path: Path, **changes) -> Study:
+    settings = {"trials": 20, "batch": 6, "seed": 3, **changes}
+    declared = {"x": 0.0, "y": 0.0}
+    return Study("bowl", path / "bowl.journal", SPACE, declared, 5.0, [5.0], False, **settings)
+
+
+def test_numbers_are_dealt_into_batches():
+    assert list(batch_of(1, 6, None)) == [1, 2, 3, 4, 5, 6]
+    assert list(batch_of(6, 6, None)) == [1, 2, 3, 4, 5, 6]
+    assert list(batch_of(7, 6, 9)) == [7, 8]
+
+
+def test_a_study_asks_for_batches_and_finds_the_bottom(tmp_path):
+    bowl = Bowl()
+    result = study(tmp_path, trials=60).run(bowl)
+    assert bowl.batches[:3] == [[1, 2, 3, 4, 5, 6], [7, 8, 9, 10, 11, 12], [13, 14, 15, 16, 17, 18]]
+    assert result.best.value < 0.5
+    assert len(result.trials) == 60
+    asked = [(trial.overrides["x"], trial.overrides["y"]) for trial in result.trials]
+    assert len(set(asked)) == 60  # no two of a batch ask for the same
+
+
+@pytest.mark.parametrize("broken", [2, 8, 19])
+def test_a_study_broken_off_in_a_batch_goes_on_as_if_undisturbed(tmp_path, broken):
+    undisturbed = study(tmp_path / "one").run(Bowl())
+    with pytest.raises(KeyboardInterrupt):
+        study(tmp_path / "two").run(Bowl(until=broken))
+    assert study(tmp_path / "two").run(Bowl()).to_json() == undisturbed.to_json()
+
+
+def test_a_batch_told_in_part_asks_for_the_rest(tmp_path, monkeypatch):
+    undisturbed = study(tmp_path / "one").run(Bowl())
+    tell, told = Study._tell, []
+
+    def dies(self, *arguments):
+        if len(told) == 8:  # in the second batch, after two of its trials
+            raise KeyboardInterrupt
+        told.append(tell(self, *arguments))
+        return told[-1]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Study, "_tell", dies)
+        with pytest.raises(KeyboardInterrupt):
+            study(tmp_path / "two").run(Bowl())
+    rest = Bowl()
+    assert study(tmp_path / "two").run(rest).to_json() == undisturbed.to_json()
+    assert rest.batches[0] == [9, 10, 11, 12]
+
+
+def params(**tune) -> dict:
+    model = {"name": "mlp", "hidden": [8]}
+    fit = {"optimizer": "adam", "learning_rate": 1e-3, "epochs": 12}
+    space = {"fit.learning_rate": {"log_float": [1e-4, 1e-1]}, "model.dropout": {"float": [0.0, 0.5]}}
+    body = {"competition": "lines", "features": "numbers", "model": model, "fit": fit}
+    return {
+        "competitions": {"lines": small_competition(rows=120, test_rows=30)},
+        "models": {"lines-mlp": {**body, "tune": {"trials": 9, "space": space, **tune}}},
+        "execution": {"executor": "serial"},
+    }
+
+
+def search(root: Path, monkeypatch: pytest.MonkeyPatch, **tune_settings) -> tuple[dict, int]:
+    """The table of trials of a real search, and how many epochs of members it trained."""
+    root.mkdir()
+    monkeypatch.chdir(root)
+    project = Project(root)
+    project.params(params(**tune_settings))
+    config = load_project()
+    for stage, name in ((fetch, "lines"), (preprocess, "lines"), (train, "lines-mlp")):
+        stage.run(config, name)
+    trained, epoch = [], stacked_loop.Run.epoch
+    with monkeypatch.context() as patch:
+        patch.setattr(cross_validation, "KEEP_SECONDS", 0.0)  # else the best trial is fitted again
+        patch.setattr(stacked_loop.Run, "epoch", lambda run: (trained.extend(run.members), epoch(run)))
+        tune.run(config, "lines-mlp")
+    return read_json(project.data("lines", "models", "lines-mlp", "tuned", "trials.json")), len(trained)
+
+
+def test_a_search_of_stacks_is_the_same_each_time(tmp_path, monkeypatch):
+    stacked, epochs = search(tmp_path / "stacked", monkeypatch, batch=4)
+    again, _ = search(tmp_path / "again", monkeypatch, batch=4)
+    assert stacked == again
+    assert epochs == 8 * 3 * 12
+    assert stacked["count"] == 9
+    assert all(len(trial["scores"]) == 3 for trial in stacked["trials"])
+    best = min(trial["value"] for trial in stacked["trials"])
+    assert stacked["trials"][stacked["best"]]["value"] == best
+
+
+def test_halving_drops_the_worse_half_twice(tmp_path, monkeypatch):
+    halved, epochs = search(tmp_path / "halved", monkeypatch, batch=8, pruner="halving")
+    # Of 8 trials in 3 folds all train 3 epochs, four 6, and two to the end.
+    assert epochs == 3 * (8 * 3 + 4 * 3 + 2 * 6)
+    states = [trial["state"] for trial in halved["trials"]]
+    assert (states.count("complete"), states.count("pruned")) == (3, 6)
+    for trial in halved["trials"]:
+        assert all(map(math.isfinite, trial["scores"]))
+    assert halved["trials"][halved["best"]]["state"] == "complete"
