@@ -36,8 +36,7 @@ def train(settings: Neural, job: FitJob) -> FittedNetwork:
 
 
 def _train(settings: Neural, job: FitJob, device: torch.device) -> FittedNetwork:
-    torch.manual_seed(derive_seed(job.seed, "initialization"))
-    network = job.model.build(job.spec, job.task, job.seed).to(device)
+    network = begin_network(job, device)
     fitted = FittedNetwork(network, settings, job.task, job.spec, device)
     groups = parameter_groups(trainable(network), network, settings.learning_rate, settings.weight_decay)
     optimizer = settings.optimizer.build(groups)
@@ -70,6 +69,16 @@ def _train(settings: Neural, job: FitJob, device: torch.device) -> FittedNetwork
     fitted.curves = progress.curves
     network.eval()
     return fitted
+
+
+def begin_network(job: FitJob, device: torch.device) -> nn.Module:
+    """The network with the weights it begins with. One that fits its beginning to the rows it is to
+    learn from has a method ``prepare``, which is given all of them."""
+    torch.manual_seed(derive_seed(job.seed, "initialization"))
+    network = job.model.build(job.spec, job.task, job.seed).to(device)
+    if prepare := getattr(network, "prepare", None):
+        prepare(Examples(job.train, device).inputs)
+    return network
 
 
 def train_epoch(

@@ -7,17 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from pipeline.core.errors import Diverged, UserError
 from pipeline.core.files import read_json, whole_folder, write_json
-from pipeline.core.seeds import derive_seed
 from pipeline.core.types import FitJob
 from pipeline.training.checkpoints import SECONDS, Progress, identity
 from pipeline.training.device import find_device, reproducible
+from pipeline.training.loop import begin_network
 from pipeline.training.network import FittedNetwork
 
 if TYPE_CHECKING:
@@ -47,8 +46,7 @@ class Member:
         """The member as ``loop.py`` would begin it, or where a killed run of it was."""
         device = find_device(settings.device)
         with reproducible(device):
-            torch.manual_seed(derive_seed(job.seed, "initialization"))
-            network = job.model.build(job.spec, job.task, job.seed).to(device)
+            network = begin_network(job, device)
         member = cls(settings, job, network)
         member._restore()
         return member

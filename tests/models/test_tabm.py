@@ -117,7 +117,7 @@ def test_missing_numbers_are_taken_for_the_middle():
 
 
 def test_only_shared_weights_and_embeddings_decay():
-    network = build()
+    network = build(embedding="piecewise_linear")
     decayed = {name for name, _ in network.named_parameters()} - network.undecayed()
     assert {name.rpartition(".")[2] for name in decayed} == {"weight", "slope"}
 

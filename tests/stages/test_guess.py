@@ -208,7 +208,7 @@ def test_text_beside_numbers_is_a_table():
     train, test, sample = tables(y=TWO)
     found, made = described(train.assign(name=texts("Mr")), test.assign(name=texts("Mrs")), sample)
     assert made["portfolio"] == "classification" and "terms of the text in name" in found.why["features"]
-    assert made["text"] and made["columns"]["tfidf"] == {"columns": ["name"], "characters": [2, 4]}
+    assert made["text"] and made["columns"]["tfidf"] == {"columns": ["name"], "characters": [3, 5]}
 
 
 def test_one_text_for_another_is_a_translation():
