@@ -11,7 +11,7 @@ where that is absent), batch 64, Adam; trials differ in learning rate, weight de
 (a) and (b) run in one process with all cores, as one writes them, and (b) also with a process a
 core, which costs it nothing but memory. All give the same validation scores: (b) and (c) to 1e-4 of
 each other, fold by fold, (a), whose batches are drawn otherwise, on average.
-``--grid`` times (b) and (c) for 1 to 512 members instead.
+``--grid`` times (b) and (c) for 1 to 512 members, and wider networks, instead.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 HOUSES = ROOT.parent / "shared" / "data" / "house_prices"
 MODELS = {"linear": {"name": "linear"}, "mlp": {"name": "mlp", "hidden": [128, 128], "activation": "relu"}}
+GRID = (1, 2, 5, 10, 20, 40, 80, 160, 320, 512)
+WIDTHS = (64, 128, 512, 1024)
 CORES = len(os.sched_getaffinity(0))
 
 
@@ -95,7 +97,7 @@ def as_the_book(data: Any, configs: list[Any]) -> list[float]:
             optimizer = torch.optim.AdamW(network.parameters(), fit.learning_rate, weight_decay=fit.weight_decay)
             loader = DataLoader(train, fit.batch_size, shuffle=True)
             steps = fit.epochs * len(loader)
-            schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, fit.learning_rate, total_steps=steps)
+            schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, fit.learning_rate, total_steps=steps, cycle_momentum=False)
             criterion = nn.MSELoss()
             for _ in range(fit.epochs):
                 network.train()
@@ -193,13 +195,12 @@ def work(chosen: argparse.Namespace) -> None:
     data = TrainingData(competition, "numbers")
     data.preload()
     print(f"{CORES} cores, Python {platform.python_version()}, torch {torch.__version__}")
+    if chosen.grid:
+        grid(data, competition, chosen)
+        return
     for model in MODELS if chosen.model == "both" else [chosen.model]:
-        configs = [
-            rebuild_model(competition, "bench-ridge", settings(model, t, chosen.epochs)) for t in range(chosen.trials)
-        ]
-        if chosen.grid:
-            grid(data, model, configs)
-            continue
+        bodies = [settings(model, trial, chosen.epochs) for trial in range(chosen.trials)]
+        configs = [rebuild_model(competition, "bench-ridge", body) for body in bodies]
         ways = {"(a) DataLoader": as_the_book, "(b) a model at a time": one_by_one}
         ways |= {"(b) a process a core": in_processes, "(c) the stack": stacked}
         if chosen.skip_book:
@@ -220,9 +221,33 @@ def work(chosen: argparse.Namespace) -> None:
         print(f"{model}: (b) and (c) differ by {max(abs(x - y) for x, y in pairs):.1e} at most\n")
 
 
-def grid(data: Any, model: str, configs: list[Any]) -> None:
-    """Seconds a member for stacks of 1 to 512 members."""
-    print("not yet", data, model, configs)
+def grid(data: Any, competition: Any, chosen: argparse.Namespace) -> None:
+    """Milliseconds a member and epoch, alone and in stacks of 1 to 512 members, by the width of the network."""
+    from pipeline.stages.project import rebuild_model
+    from pipeline.training.cross_validation import FoldJob, run_together
+    from pipeline.training.executors import Processes
+    from pipeline.training.stacking import stack_size
+
+    print("| network | alone | " + " | ".join(str(members) for members in GRID) + " | in one part |")
+    print("|---|" + "---:|" * (len(GRID) + 2))
+    for name, body in [
+        ("linear", MODELS["linear"]),
+        *((f"{w}-{w}", {"name": "mlp", "hidden": [w, w]}) for w in WIDTHS),
+    ]:
+        epochs = max(chosen.epochs // (20 if body["name"] == "mlp" and body["hidden"][0] > 500 else 5), 2)
+        raws = [{**settings("linear", trial, epochs), "model": body} for trial in range(-(-GRID[-1] // 5))]
+        configs = [rebuild_model(competition, "bench-ridge", raw) for raw in raws]
+        began = time.perf_counter()
+        in_processes(data, configs[:1])
+        cells = [1000 * (time.perf_counter() - began) / len(data.folds) / epochs]
+        for members in GRID:
+            jobs = [FoldJob(config, k) for config in configs for k in data.folds][:members]
+            jobs.sort(key=lambda job: job.fold)
+            began = time.perf_counter()
+            list(run_together(data, jobs, Processes(CORES, 1), _stack))
+            cells.append(1000 * (time.perf_counter() - began) / members / epochs)
+        size = stack_size(configs[0].fit, configs[0].model, data.widest, competition.task)
+        print(f"| {name} | " + " | ".join(f"{cell:.1f}" for cell in cells) + f" | {size} |", flush=True)
 
 
 if __name__ == "__main__":

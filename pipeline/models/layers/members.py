@@ -8,10 +8,29 @@ shares the stack, bit for bit on the CPU, save for what padding of its inputs ro
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+
+class _Product(torch.autograd.Function):
+    """x Wᵀ of each member. Torch's own backward gives the gradient of Wᵀ, whose copy into W's layout
+    takes longer than the product itself."""
+
+    @staticmethod
+    def forward(ctx: Any, input: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(input, weight)
+        return torch.bmm(input, weight.transpose(1, 2))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        input, weight = ctx.saved_tensors
+        (gradient,) = gradients
+        by_input = torch.bmm(gradient, weight) if ctx.needs_input_grad[0] else None
+        by_weight = torch.bmm(gradient.transpose(1, 2), input) if ctx.needs_input_grad[1] else None
+        return by_input, by_weight
 
 
 class Linear(nn.Linear):
@@ -24,9 +43,8 @@ class Linear(nn.Linear):
             # A matrix product of one column takes another way for one member than for several.
             product = (input * self.weight).sum(dim=-1, keepdim=True)  # [members, batch, inputs] -> [.., .., 1]
             return product if self.bias is None else product + self.bias.unsqueeze(1)
-        if self.bias is None:
-            return torch.bmm(input, self.weight.transpose(1, 2))
-        return torch.baddbmm(self.bias.unsqueeze(1), input, self.weight.transpose(1, 2))
+        product = _Product.apply(input, self.weight)  # [members, batch, inputs] -> [members, batch, outputs]
+        return product if self.bias is None else product + self.bias.unsqueeze(1)
 
 
 class LayerNorm(nn.LayerNorm):
