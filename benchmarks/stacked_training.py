@@ -84,6 +84,7 @@ def as_the_book(data: Any, configs: list[Any]) -> list[float]:
     """(a): the last epoch's validation score of each fold of each trial."""
     import torch
     from torch import nn
+    from torch.optim.lr_scheduler import OneCycleLR
     from torch.utils.data import DataLoader, TensorDataset
 
     scores = []
@@ -97,7 +98,9 @@ def as_the_book(data: Any, configs: list[Any]) -> list[float]:
             optimizer = torch.optim.AdamW(network.parameters(), fit.learning_rate, weight_decay=fit.weight_decay)
             loader = DataLoader(train, fit.batch_size, shuffle=True)
             steps = fit.epochs * len(loader)
-            schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, fit.learning_rate, total_steps=steps, cycle_momentum=False)
+            schedule = OneCycleLR(
+                optimizer, fit.learning_rate, total_steps=steps, cycle_momentum=False
+            )
             criterion = nn.MSELoss()
             for _ in range(fit.epochs):
                 network.train()
