@@ -98,9 +98,7 @@ def as_the_book(data: Any, configs: list[Any]) -> list[float]:
             optimizer = torch.optim.AdamW(network.parameters(), fit.learning_rate, weight_decay=fit.weight_decay)
             loader = DataLoader(train, fit.batch_size, shuffle=True)
             steps = fit.epochs * len(loader)
-            schedule = OneCycleLR(
-                optimizer, fit.learning_rate, total_steps=steps, cycle_momentum=False
-            )
+            schedule = OneCycleLR(optimizer, fit.learning_rate, total_steps=steps, cycle_momentum=False)
             criterion = nn.MSELoss()
             for _ in range(fit.epochs):
                 network.train()
