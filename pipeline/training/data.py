@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.config import CompetitionConfig
@@ -133,5 +134,6 @@ def widest(specs: Sequence[Spec]) -> Spec:
 
 def _largest(values: list[Any]) -> Any:
     if isinstance(values[0], (list, tuple)):
-        return [_largest(list(column)) for column in zip(*values, strict=True)]
+        # A column may have few levels, and stand among the indicators, in one fold and many in another.
+        return [_largest(list(column)) for column in zip_longest(*values, fillvalue=0)]
     return max(values) if isinstance(values[0], (int, float)) else values[0]

@@ -94,6 +94,7 @@ def stack_size(learner: Neural, model: Model, widest: Spec, task: Task) -> int:
     shapes = [tuple(parameter.shape) for parameter in network.parameters()]
     weights = sum(parameter.numel() for parameter in network.parameters())
     activations = learner.batch_size * sum(shape[0] for shape in shapes if len(shape) == 2)
+    activations *= getattr(model, "submodels", 1)
     budget = BUDGET if find_device(learner.device).type == "cpu" else BUDGET_ON_A_GPU
     # Weights, gradients and two moments; activations, their gradients and what autograd keeps.
     return max(1, budget // (4 * (4 * weights + 3 * activations)))

@@ -51,10 +51,14 @@ def test_mlp_without_hidden_layers_is_linear():
 
 
 def test_normalization_and_dropout_stand_around_the_activation():
-    kinds = [type(layer) for layer in build(name="mlp", hidden=[5], dropout=0.5, normalization="batch").layers]
-    assert kinds == [nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.Dropout, nn.Linear]
-    kinds = [type(layer) for layer in build(name="mlp", hidden=[5], normalization="layer").layers]
-    assert kinds == [nn.Linear, nn.LayerNorm, nn.ReLU, nn.Linear]
+    layers = build(name="mlp", hidden=[5], dropout=0.5, normalization="batch").layers
+    kinds = [nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.Dropout, nn.Linear]
+    assert all(map(isinstance, layers, kinds)) and len(layers) == len(kinds)
+    assert layers[0].bias is None  # which batch normalisation would take off again
+    layers = build(name="mlp", hidden=[5], normalization="layer").layers
+    kinds = [nn.Linear, nn.LayerNorm, nn.ReLU, nn.Dropout, nn.Linear]
+    assert all(map(isinstance, layers, kinds)) and len(layers) == len(kinds)
+    assert layers[3].p == 0
 
 
 @pytest.mark.parametrize(

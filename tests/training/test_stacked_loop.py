@@ -14,6 +14,7 @@ from pipeline.training.data import widest
 from pipeline.training.stacking import fit_together, split, stack_key, train_until
 
 STACKING = [name for name in models if getattr(models.get(name), "stacks", False)]
+SMALL = {"tabm": {"hidden": [16], "submodels": 4}, "realmlp": {"hidden": [16, 16]}}
 FITS = {
     "adam": {"optimizer": "adam", "learning_rate": 3e-3, "schedule": "one_cycle", "epochs": 6},
     "sgd": {"optimizer": "sgd", "learning_rate": 1e-2, "weight_decay": 1e-2, "gradient_clip": 0.5, "epochs": 6},
@@ -77,7 +78,7 @@ def answers(fits, jobs) -> list[np.ndarray]:
 @pytest.mark.parametrize("name", STACKING)
 def test_every_model_that_stacks_learns_in_the_stack_what_it_learns_alone(name, optimizer):
     for task_name in models.get(name).tasks:
-        task, model = tasks.build(task_name, "task"), models.build(name, "model")
+        task, model = tasks.build(task_name, "task"), models.build({"name": name, **SMALL.get(name, {})}, "model")
         trials, jobs = folds(model, task, fit(**FITS[optimizer]))
         together = fit_together(trials, jobs, widest([job.spec for job in jobs]))
         alone = [learner.fit(job) for learner, job in zip(trials, jobs, strict=True)]
@@ -211,3 +212,13 @@ def test_on_a_gpu_the_stack_learns_what_the_cpu_does():
     here = fit_together([with_changes(one, {"device": "cpu"}) for one in trials], jobs, wide)
     for mine, theirs in zip(answers(there, jobs), answers(here, jobs), strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-3)
+
+
+def test_the_widest_spec_is_as_wide_as_each_fold_s_even_where_one_has_more_columns_of_levels():
+    folds = [
+        Spec(shapes={"numbers": (7,), "categories": (1,)}, sizes={"categories": [9], "continuous": 3}),
+        Spec(shapes={"numbers": (5,), "categories": (2,)}, sizes={"categories": [8, 12], "continuous": 3}),
+    ]
+    wide = widest(folds)
+    assert wide.shapes == {"numbers": (7,), "categories": (2,)}
+    assert wide.sizes == {"categories": [9, 12], "continuous": 3}
