@@ -9,8 +9,9 @@ where that is absent), batch 64, Adam; trials differ in learning rate, weight de
 (b) is Podium's own ``loop.py``, a network at a time: rows are gathered by index, optimisers fused.
 (c) is the stack: all members as one program, split over the cores in parts that fit their caches.
 (a) and (b) run in one process with all cores, as one writes them, and (b) also with a process a
-core, which costs it nothing but memory. All give the same validation scores: (b) and (c) to 1e-4 of
-each other, fold by fold, (a), whose batches are drawn otherwise, on average.
+core, which costs it nothing but memory. All give the same validation scores: (b) and (c) fold by fold
+but for rounding, which grows over the steps of a network with kinks, (a), whose batches are drawn
+otherwise, on average.
 ``--grid`` times (b) and (c) for 1 to 512 members, and wider networks, instead.
 """
 
