@@ -240,6 +240,8 @@ def _typed_columns(schema: Schema, raw: pd.DataFrame, where: str) -> Iterator[tu
 def _refuse(bad: np.ndarray, series: pd.Series, where: str, rule: str, or_else: str = "") -> None:
     if bad.any():
         row = int(np.argmax(bad))
+        if "finite" in rule and values.too_large(series.iloc[row]):
+            rule = rule.replace("finite number", f"number of at most {values.LARGEST:g}")
         values.raise_at(where, series, row, f"needs {rule}, got {values.got(series, row)}; mend the file{or_else}")
 
 

@@ -76,8 +76,21 @@ def level_name(value: Any) -> str:
     return str(int(name.partition(".")[0])) if _WHOLE.fullmatch(name) else name
 
 
+LARGEST = 1e150
+"""Size of a number above which its square, and so a deviation, is infinite."""
+
+
+def too_large(value: object) -> bool:
+    """Whether a value is a finite number above ``LARGEST``."""
+    try:
+        return LARGEST < abs(float(str(value))) < np.inf
+    except ValueError:
+        return False
+
+
 def numbers(series: pd.Series, missing: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """float64 [rows] with NaN where missing, and bool [rows]: present and not a finite number.
+    """float64 [rows] with NaN where missing, and bool [rows]: present and not a finite number, or one
+    whose square would not be.
 
     Text may hold spaces, thousands separators ('1,234'), a currency sign or a per cent sign.
     """
@@ -86,7 +99,7 @@ def numbers(series: pd.Series, missing: Sequence[str]) -> tuple[np.ndarray, np.n
 
     if types.is_numeric_dtype(series.dtype) or types.is_bool_dtype(series.dtype):
         values = series.to_numpy(dtype="float64", na_value=np.nan)
-        return values, np.isinf(values)
+        return values, np.abs(values) > LARGEST
     words = text(series, missing)
     present = words.notna().to_numpy()
     # A copy: what pandas gives may share the column's memory and refuse to be written.
@@ -96,7 +109,7 @@ def numbers(series: pd.Series, missing: Sequence[str]) -> tuple[np.ndarray, np.n
         written = words[odd].str.strip()
         plain = written.where(written.str.fullmatch(_NUMBER)).str.replace(_ORNAMENT, "", regex=True)
         values[odd] = pd.to_numeric(plain, errors="coerce")
-    return values, present & ~np.isfinite(values)
+    return values, present & ~(np.abs(values) <= LARGEST)
 
 
 def are_numbers(words: pd.Series) -> bool:

@@ -207,6 +207,8 @@ def test_apply_refuses_missing_extra_and_ill_typed_columns():
     assert "column 'a' is missing" in refusal(schema, raw.drop(columns=["a"]))
     assert "column 'new' is not in the training file" in refusal(schema, raw.assign(new=1))
     assert "column 'a', row 3: needs a finite number, got 'many'" in refusal(schema, raw.assign(a=["1", "many"]))
+    large = refusal(schema, raw.assign(a=[1e308, 1]))  # its square, and so a deviation, would be infinite
+    assert "column 'a', row 2: needs a number of at most 1e+150, got 1e+308" in large
     assert "column 'a', row 2: needs a finite number, got inf" in refusal(schema, raw.assign(a=[np.inf, 1]))
     assert "column 'b', row 3: needs true or false, got 'perhaps'" in refusal(schema, raw.assign(b=["yes", "perhaps"]))
     assert "column 'c', row 2: needs a date" in refusal(schema, raw.assign(c=["soon", "2020-01-01"]))
