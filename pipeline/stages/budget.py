@@ -10,6 +10,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import ceil
+from pathlib import Path
 from types import FrameType
 
 from pipeline.core.config import Config, ModelConfig
@@ -28,17 +29,17 @@ class OutOfTime(Exception):
     """The budget is used up."""
 
 
-def left_out(paths: ModelPaths) -> str | None:
-    """Why a model was left out, None where it was not."""
-    for folder in (paths.tuned, paths.cv):
-        if (folder / LEFT_OUT).exists():
-            return str(read_json(folder / LEFT_OUT)["why"])
-    return None
+def left_out(folder: Path) -> str | None:
+    """Why a stage's output says that the model was left out, None where it was not."""
+    file = folder / LEFT_OUT
+    return str(read_json(file)["why"]) if file.exists() else None
 
 
 def kept_models(config: Config, competition: str) -> list[ModelConfig]:
     """The competition's models that were not left out."""
-    return [model for model in config.models_of(competition) if left_out(ModelPaths(competition, model.name)) is None]
+    return [
+        model for model in config.models_of(competition) if left_out(ModelPaths(competition, model.name).cv) is None
+    ]
 
 
 def seconds_left(config: Config, model: ModelConfig, again: tuple[str, ...]) -> float:

@@ -67,7 +67,7 @@ def notes(config: Config, competition: CompetitionConfig, facts: dict[str, Any])
         if value == "train_and_test"
     ]
     for model in config.models_of(competition.name):
-        if (why := left_out(ModelPaths(competition.name, model.name))) is not None:
+        if (why := left_out(ModelPaths(competition.name, model.name).cv)) is not None:
             found.append(f"{model.name} was left out: {why}.")
     models = kept_models(config, competition.name)
     if stopped := [model.name for model in models if getattr(model.fit, "early_stopping", None)]:

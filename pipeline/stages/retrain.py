@@ -72,7 +72,7 @@ def run(config: Config, name: str) -> None:
     declared = config.model(name)
     competition = config.competition(declared.competition)
     paths = ModelPaths(competition.name, name)
-    if (why := left_out(paths)) is not None:
+    if (why := left_out(paths.tuned)) is not None:
         with whole_folder(paths.final) as folder:
             write_json(folder / LEFT_OUT, {"why": why})
         return

@@ -34,7 +34,7 @@ def run(config: Config, name: str) -> None:
     paths = ModelPaths(competition.name, name)
     minutes = searching_minutes(config, model)
     with whole_folder(paths.tuned) as folder:
-        if left_out(paths) or model.tune is None or (minutes is not None and minutes <= 0):
+        if left_out(paths.cv) or model.tune is None or (minutes is not None and minutes <= 0):
             _pass_on(paths.cv, folder)
             write_json(folder / "settings.json", model.raw)
         else:

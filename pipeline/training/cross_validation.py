@@ -82,11 +82,9 @@ def fit_folds(data: TrainingData, jobs: Sequence[FoldJob]) -> list[FoldResult | 
         todo = [fold_fit_job(data, jobs[i], folds[jobs[i].fold]) for i in waiting]
         fits = fit_together([jobs[i].config.fit for i in waiting], todo, data.widest)
         share = (time.perf_counter() - began) / len(waiting)
-        for i, fit_job, fitted in zip(waiting, todo, fits, strict=True):
+        for i, fitted in zip(waiting, fits, strict=True):
             fold = folds[jobs[i].fold]
-            results[i] = (
-                fitted if isinstance(fitted, Diverged) else _conclude(data, jobs[i], fold, fit_job, fitted, share)
-            )
+            results[i] = fitted if isinstance(fitted, Diverged) else _conclude(data, jobs[i], fold, fitted, share)
     return [results[i] for i in range(len(jobs))]
 
 
@@ -114,9 +112,7 @@ def fold_fit_job(data: TrainingData, job: FoldJob, fold: FoldData) -> FitJob:
     )
 
 
-def _conclude(
-    data: TrainingData, job: FoldJob, fold: FoldData, fit_job: FitJob, fitted: Fitted, fitting: float
-) -> FoldResult:
+def _conclude(data: TrainingData, job: FoldJob, fold: FoldData, fitted: Fitted, fitting: float) -> FoldResult:
     """Score a fitted fold, and keep it where it was worth the time. fitting: seconds."""
     if fold.valid is None or fold.valid_index is None or fold.valid_target is None:
         raise ValueError("cross-validation needs validation rows")

@@ -25,7 +25,7 @@ from pipeline.training.cross_validation import (
 from pipeline.training.data import TrainingData
 from pipeline.training.identity import identity
 from pipeline.training.stacking import stack_key, train_until
-from pipeline.tuning.pruners import rungs
+from pipeline.tuning.pruners import RUNGS
 from pipeline.tuning.space import apply
 from pipeline.tuning.trial import Report, Trial
 
@@ -113,9 +113,10 @@ class Objective:
         self, results: list[FoldResult | Diverged] | None, dropped: list[float] | None, report: Report
     ) -> float | Diverged | None:
         if results is None:
-            for fold, score in enumerate(dropped or []):
+            finite = {fold: score for fold, score in enumerate(dropped or []) if isfinite(score)}
+            for fold, score in finite.items():
                 report(fold, score)
-            return None if dropped else Diverged("it diverged before it was dropped")
+            return None if finite else Diverged("it diverged before it was dropped")
         for result in results:
             if isinstance(result, Diverged):
                 return result
@@ -133,7 +134,7 @@ class Objective:
         """Train up to each rung and keep the better half: those that stay, and the others' fold scores."""
         sign = -1 if self.competition.metric.higher_is_better else 1
         gone: dict[int, list[float]] = {}
-        for rung in range(len(rungs(4))):
+        for rung in RUNGS:
             if len(members) < 2:
                 break
             jobs = [RungJob(configs[i], k, place(i), rung) for k in data.folds for i in members]
@@ -141,7 +142,7 @@ class Objective:
             scores = {i: flat[at :: len(members)] for at, i in enumerate(members)}
             means = {i: fmean(values) if all(map(isfinite, values)) else inf * sign for i, values in scores.items()}
             ranked = sorted(members, key=lambda i: (sign * means[i], i))
-            gone |= {i: [v for v in scores[i] if isfinite(v)] for i in ranked[(len(ranked) + 1) // 2 :]}
+            gone |= {i: scores[i] for i in ranked[(len(ranked) + 1) // 2 :]}
             members = sorted(ranked[: (len(ranked) + 1) // 2])
         for i in gone:
             shutil.rmtree(place(i), ignore_errors=True)
@@ -164,18 +165,18 @@ class Objective:
 
 @dataclass(frozen=True)
 class RungJob:
-    """A fold to train up to a rung of successive halving."""
+    """A fold to train up to a rung of successive halving, a part of its epochs."""
 
     config: ModelConfig
     fold: int
     checkpoint: Path
-    rung: int
+    rung: float
 
 
 def train_to_rung(data: TrainingData, jobs: Sequence[RungJob]) -> list[float]:
     """Validation scores at the rung; infinite where it diverged. The fits stay at their checkpoints."""
     todo = [fold_fit_job(data, FoldJob(job.config, job.fold, job.checkpoint), data.fold(job.fold)) for job in jobs]
-    epochs = [rungs(job.config.fit.epochs)[job.rung] for job in jobs]  # type: ignore[attr-defined]
+    epochs = [max(1, int(job.config.fit.epochs * job.rung)) for job in jobs]  # type: ignore[attr-defined]
     scores = train_until([job.config.fit for job in jobs], todo, data.widest, epochs)
     return [inf if isinstance(score, Diverged) else score for score in scores]
 

@@ -39,7 +39,7 @@ class MedianOverFolds(BasePruner):
 
 def build_pruner(name: str) -> BasePruner:
     """``none``, ``median``, or ``wilcoxon``: the signed-rank test against the best trial, fold by fold.
-    ``halving`` is between epochs, and the stack's own affair: see ``rungs``."""
+    ``halving`` is between epochs, and the stack's own affair: see ``RUNGS``."""
     if name == "median":
         return MedianOverFolds()
     if name == "wilcoxon":
@@ -47,6 +47,5 @@ def build_pruner(name: str) -> BasePruner:
     return NopPruner()
 
 
-def rungs(epochs: int) -> list[int]:
-    """Epochs after which successive halving (Jamieson, Talwalkar 2016) drops the worse half of a batch."""
-    return sorted({epoch for epoch in (epochs // 4, epochs // 2) if epoch > 0})
+RUNGS = (1 / 4, 1 / 2)
+"""Parts of the epochs after which successive halving (Jamieson, Talwalkar 2016) drops the worse half of a batch."""

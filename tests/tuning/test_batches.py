@@ -88,9 +88,14 @@ def test_a_batch_told_in_part_asks_for_the_rest(tmp_path, monkeypatch):
     assert rest.batches[0] == [9, 10, 11, 12]
 
 
-def params(**tune) -> dict:
+def test_halving_goes_with_fits_of_a_single_epoch(tmp_path, monkeypatch):
+    halved, _ = search(tmp_path / "halved", monkeypatch, epochs=1, batch=8, pruner="halving")
+    assert len(halved["trials"]) == 9
+
+
+def params(epochs: int = 12, **tune) -> dict:
     model = {"name": "mlp", "hidden": [8]}
-    fit = {"optimizer": "adam", "learning_rate": 1e-3, "epochs": 12}
+    fit = {"optimizer": "adam", "learning_rate": 1e-3, "epochs": epochs}
     space = {"fit.learning_rate": {"log_float": [1e-4, 1e-1]}, "model.dropout": {"float": [0.0, 0.5]}}
     body = {"competition": "lines", "features": "numbers", "model": model, "fit": fit}
     return {
