@@ -228,7 +228,6 @@ def grid(data: Any, competition: Any, chosen: argparse.Namespace) -> None:
     from pipeline.stages.project import rebuild_model
     from pipeline.training.cross_validation import FoldJob, run_together
     from pipeline.training.executors import Processes
-    from pipeline.training.stacking import stack_size
 
     print("| network | alone | " + " | ".join(str(members) for members in GRID) + " | in one part |")
     print("|---|" + "---:|" * (len(GRID) + 2))
@@ -248,7 +247,7 @@ def grid(data: Any, competition: Any, chosen: argparse.Namespace) -> None:
             began = time.perf_counter()
             list(run_together(data, jobs, Processes(CORES, 1), _stack))
             cells.append(1000 * (time.perf_counter() - began) / members / epochs)
-        size = stack_size(configs[0].fit, configs[0].model, data.widest, competition.task)
+        size = configs[0].fit.stack_size(configs[0].model, data.widest, competition.task)
         print(f"| {name} | " + " | ".join(f"{cell:.1f}" for cell in cells) + f" | {size} |", flush=True)
 
 

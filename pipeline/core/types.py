@@ -262,6 +262,14 @@ class Learner(Protocol):
 
     name: ClassVar[str]
 
+    def stack_key(self, model: Model, task: Task) -> str | None:
+        """Jobs with equal keys may be trained as one program; None: each is fitted alone."""
+        ...
+
+    def stack_size(self, model: Model, widest: Spec, task: Task) -> int:
+        """Jobs that one such program may hold."""
+        ...
+
     def fit(self, job: FitJob) -> Fitted: ...
 
     def load(self, folder: Path, model: Model, task: Task, spec: Spec) -> Fitted: ...

@@ -17,7 +17,6 @@ from pipeline.stages.project import rebuild_model
 from pipeline.stages.records import fold_record, model_record, out_of_fold_figures, trial_record
 from pipeline.training.data import TrainingData
 from pipeline.training.executors import make_executor
-from pipeline.training.stacking import stack_key
 
 if TYPE_CHECKING:
     from pipeline.tuning.trial import Trial
@@ -126,7 +125,7 @@ def _search(
 
 def batch_size(tune: Tune, model: ModelConfig, competition: CompetitionConfig) -> int:
     """Trials at once: ``tune.batch``, by default 16 of a model that trains in stacks."""
-    if tune.workers > 1 or stack_key(model.fit, model.model, competition.task) is None:
+    if tune.workers > 1 or model.fit.stack_key(model.model, competition.task) is None:
         return tune.batch or 1
     return tune.batch or BATCH
 

@@ -20,7 +20,7 @@ from pipeline.core.types import Executor, FitJob, Fitted
 from pipeline.training.data import FoldData, TrainingData
 from pipeline.training.executors import tell
 from pipeline.training.predictor import Predictor
-from pipeline.training.stacking import fit_together, split, stack_key, stack_size
+from pipeline.training.stacking import fit_together, split
 
 if TYPE_CHECKING:
     import numpy as np
@@ -234,9 +234,9 @@ def run_together(
 
 def _stacks(data: TrainingData, jobs: Sequence[J], workers: int) -> list[list[J]]:
     config, task = jobs[0].config, data.competition.task
-    if stack_key(config.fit, config.model, task) is None:
+    if config.fit.stack_key(config.model, task) is None:
         return [[job] for job in jobs]
-    return split(jobs, stack_size(config.fit, config.model, data.widest, task), workers)  # type: ignore[arg-type]
+    return split(jobs, config.fit.stack_size(config.model, data.widest, task), workers)
 
 
 def load_libraries(data: TrainingData, config: ModelConfig) -> None:

@@ -27,6 +27,12 @@ def _load(folder: Path, model: Model, task: Task, spec: Spec) -> Estimator:
 class SolvedEstimator:
     """Fits a model whose library solves it outright; everything there is to set is the model's."""
 
+    def stack_key(self, model: Model, task: Task) -> None:
+        """Each fit is a library's own."""
+
+    def stack_size(self, model: Model, widest: Spec, task: Task) -> int:
+        return 1
+
     def fit(self, job: FitJob) -> Estimator:
         from pipeline.models.estimators.base import Plan
 
@@ -63,6 +69,12 @@ class Boosting:
     iterations: int = Field(default=2000, ge=1)
     early_stopping: int | None = Field(default=100, ge=1)
     loss: Annotated[Any, PartOf(losses), AfterValidator(_for_boosting)] | None = None
+
+    def stack_key(self, model: Model, task: Task) -> None:
+        """Each fit is a library's own."""
+
+    def stack_size(self, model: Model, widest: Spec, task: Task) -> int:
+        return 1
 
     def fit(self, job: FitJob) -> Estimator:
         from pipeline.models.estimators.base import Plan

@@ -29,12 +29,14 @@ taken off). It is None at the start and whenever all lanes are fresh.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from pipeline.core.registry import PartOf, settings
+from pipeline.core.files import digest
+from pipeline.core.registry import PartOf, settings, settings_dict
 from pipeline.core.types import FitJob, Model, Spec, Task
 from pipeline.tasks.losses import losses, weights_of_classes
 from pipeline.training import learners
@@ -57,6 +59,13 @@ class EarlyStopping:
 
     patience: int = Field(default=10, ge=1)
     monitor: Literal["score", "loss"] = "score"
+
+
+APART = frozenset({"learning_rate", "weight_decay", "epochs", "schedule", "early_stopping", "gradient_clip", "loss"})
+"""Settings of the loop in which the members of a stack may differ."""
+BUDGET = {"cpu": 16 << 20, "cuda": 4 << 30}
+"""Bytes of weights, gradients, optimiser state and activations that a stack may have: on the CPU what its
+caches hold, since a larger one is slower than two."""
 
 
 @learners.register("neural")
@@ -93,6 +102,26 @@ class Neural:
         weights = weights_of_classes(loss, job.train, job.spec)
         return loss.criterion() if weights is None else loss.criterion(weights.to(device))
 
+    def stack_key(self, model: Model, task: Task) -> str | None:
+        """What must be equal in all members of a stack; None where the model or the sampler takes none."""
+        if not getattr(model, "stacks", False) or self.sampling.name != "shuffled":
+            return None
+        loss = self.loss.name if self.loss else task.losses[0]
+        shape = _without(settings_dict(model), getattr(model, "apart", frozenset()))
+        return digest(shape, _without(settings_dict(self), APART), loss)
+
+    def stack_size(self, model: Model, widest: Spec, task: Task) -> int:
+        """Members that a stack may have within its budget, one at least."""
+        from pipeline.training.device import find_device
+
+        network = model.build(widest, task, seed=0)
+        shapes = [tuple(parameter.shape) for parameter in network.parameters()]
+        weights = sum(parameter.numel() for parameter in network.parameters())
+        activations = self.batch_size * sum(shape[0] for shape in shapes if len(shape) == 2)
+        activations *= getattr(model, "submodels", 1)
+        # Weights, gradients and two moments; activations, their gradients and what autograd keeps.
+        return max(1, BUDGET[find_device(self.device).type] // (4 * (4 * weights + 3 * activations)))
+
     def fit(self, job: FitJob) -> FittedNetwork:
         """Train a network. Raises Diverged when the loss stops being a finite number."""
         from pipeline.training.loop import train
@@ -104,3 +133,7 @@ class Neural:
         from pipeline.training.network import FittedNetwork
 
         return FittedNetwork.load(folder, self, model, task, spec)
+
+
+def _without(body: Mapping[str, Any], keys: frozenset[str]) -> dict[str, Any]:
+    return {key: value for key, value in body.items() if key not in keys}

@@ -24,7 +24,7 @@ from pipeline.training.cross_validation import (
 )
 from pipeline.training.data import TrainingData
 from pipeline.training.identity import identity
-from pipeline.training.stacking import stack_key, train_until
+from pipeline.training.stacking import train_until
 from pipeline.tuning.pruners import RUNGS
 from pipeline.tuning.space import apply
 from pipeline.tuning.trial import Report, Trial
@@ -82,7 +82,7 @@ class Objective:
         configs = [self.build(apply(self.model.raw, overrides)) for overrides, _ in asked]
         groups: dict[Any, list[int]] = {}
         for i, config in enumerate(configs):
-            key = stack_key(config.fit, config.model, self.competition.task)
+            key = config.fit.stack_key(config.model, self.competition.task)
             groups.setdefault((config.features, key), []).append(i)
         found: dict[int, list[FoldResult | Diverged]] = {}
         dropped: dict[int, list[float]] = {}

@@ -11,7 +11,7 @@ from pipeline.models import models
 from pipeline.tasks import tasks
 from pipeline.training import learners, member
 from pipeline.training.data import widest
-from pipeline.training.stacking import fit_together, split, stack_key, train_until
+from pipeline.training.stacking import fit_together, split, train_until
 
 STACKING = [name for name in models if getattr(models.get(name), "stacks", False)]
 SMALL = {"tabm": {"hidden": [16], "submodels": 4}, "realmlp": {"hidden": [16, 16]}}
@@ -150,7 +150,7 @@ def test_members_have_their_own_label_smoothing():
     task, model = tasks.build("classification", "task"), models.build("softmax", "model")
     smoothings = [0.0, 0.2, 0.4]
     trials = [fit(loss={"name": "cross_entropy", "label_smoothing": smoothing}, epochs=5) for smoothing in smoothings]
-    assert len({stack_key(learner, model, task) for learner in trials}) == 1
+    assert len({learner.stack_key(model, task) for learner in trials}) == 1
     jobs = [job(1, model, task) for _ in smoothings]
     for mine, learner, one in zip(fit_together(trials, jobs, jobs[0].spec), trials, jobs, strict=True):
         np.testing.assert_allclose(mine.raw(one.valid), learner.fit(one).raw(one.valid), rtol=1e-5, atol=1e-5)
@@ -159,13 +159,13 @@ def test_members_have_their_own_label_smoothing():
 def test_what_cannot_share_a_program_has_another_key():
     task = tasks.build("regression", "task")
     narrow, wide = (models.build({"name": "mlp", "hidden": [width]}, "model") for width in (8, 16))
-    assert stack_key(fit(), narrow, task) != stack_key(fit(), wide, task)
-    assert stack_key(fit(batch_size=64), narrow, task) != stack_key(fit(batch_size=32), narrow, task)
-    assert stack_key(fit(optimizer="adam"), narrow, task) != stack_key(fit(optimizer="sgd"), narrow, task)
-    assert stack_key(fit(learning_rate=0.1), narrow, task) == stack_key(fit(learning_rate=0.2, epochs=3), narrow, task)
-    assert stack_key(fit(sampling="bucketed"), narrow, task) is None
+    assert fit().stack_key(narrow, task) != fit().stack_key(wide, task)
+    assert fit(batch_size=64).stack_key(narrow, task) != fit(batch_size=32).stack_key(narrow, task)
+    assert fit(optimizer="adam").stack_key(narrow, task) != fit(optimizer="sgd").stack_key(narrow, task)
+    assert fit(learning_rate=0.1).stack_key(narrow, task) == fit(learning_rate=0.2, epochs=3).stack_key(narrow, task)
+    assert fit(sampling="bucketed").stack_key(narrow, task) is None
     ridge = models.build("ridge", "model")
-    assert stack_key(build_settings(learners.get("estimator"), {}, "fit"), ridge, task) is None
+    assert build_settings(learners.get("estimator"), {}, "fit").stack_key(ridge, task) is None
 
 
 def test_a_stack_goes_on_from_its_checkpoints_to_the_same_bits(tmp_path, monkeypatch):
