@@ -8,7 +8,7 @@ from pipeline.models import (  # noqa: E402
     bag_of_embeddings,  # noqa: F401
     catboost,  # noqa: F401
     elastic_net,  # noqa: F401
-    extra_trees,  # noqa: F401
+    forests,  # noqa: F401
     gru_language_model,  # noqa: F401
     k_nearest_neighbors,  # noqa: F401
     lasso,  # noqa: F401
@@ -17,7 +17,6 @@ from pipeline.models import (  # noqa: E402
     linear,  # noqa: F401
     logistic_regression,  # noqa: F401
     mlp,  # noqa: F401
-    random_forest,  # noqa: F401
     realmlp,  # noqa: F401
     ridge,  # noqa: F401
     seq2seq,  # noqa: F401

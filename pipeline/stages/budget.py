@@ -112,9 +112,9 @@ def training_seconds(config: Config, model: ModelConfig) -> float:
     return left
 
 
-def searching_minutes(config: Config, model: ModelConfig) -> float | None:
-    """Minutes for a model's search: its part of what is left, less one trial, which may overrun.
-    None without a budget; 0 or less where nothing is left."""
+def searching_minutes(config: Config, model: ModelConfig, at_once: int) -> float | None:
+    """Minutes for a model's search: its part of what is left, less the trials tried at once, which may
+    overrun. None without a budget; 0 or less where nothing is left."""
     if model.budget is None:
         return None
     ledger = Ledger.read(model.competition)
@@ -126,7 +126,7 @@ def searching_minutes(config: Config, model: ModelConfig) -> float | None:
     left = seconds_left(config, model, ("tune", "retrain")) - 2 * ledger.gap - ANOTHER_STAGE
     trial = ledger.trained(model.name) or 0.0
     left -= refitting(config, model) * trial
-    return (left / max(len(waiting), 1) - trial) / 60
+    return (left / max(len(waiting), 1) - at_once * trial) / 60
 
 
 @contextmanager

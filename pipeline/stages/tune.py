@@ -31,7 +31,8 @@ def run(config: Config, name: str) -> None:
     model = config.model(name)
     competition = config.competition(model.competition)
     paths = ModelPaths(competition.name, name)
-    minutes = searching_minutes(config, model)
+    at_once = batch_size(model.tune, model, competition) if model.tune else 1
+    minutes = searching_minutes(config, model, at_once)
     with whole_folder(paths.tuned) as folder:
         if left_out(paths.cv) or model.tune is None or (minutes is not None and minutes <= 0):
             _pass_on(paths.cv, folder)

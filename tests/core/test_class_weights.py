@@ -8,7 +8,7 @@ from pipeline.core.class_weights import class_weights
 from pipeline.core.errors import Faults, UserError
 from pipeline.core.registry import build_settings, settings_dict
 from pipeline.core.types import Spec
-from pipeline.models.extra_trees import ExtraTrees
+from pipeline.models.forests import ExtraTrees
 
 TARGET = np.array([0, 0, 0, 2, 2, 0, 0, 2, 3, 0])
 SPEC = Spec(outputs=4, classes=("no", "never", "yes", "True"))

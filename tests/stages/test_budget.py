@@ -122,9 +122,9 @@ def test_a_search_gets_its_part_of_what_is_left(project):
     project.params(settings)
     config = load_project()
     clock.Ledger({"train@lines-ridge": 60.0, "train@lines-lasso": 60.0}).write("lines")
-    first = budget.searching_minutes(config, config.model("lines-ridge"))
+    first = budget.searching_minutes(config, config.model("lines-ridge"), 1)
     assert 1.5 < first < 4  # half of the seven minutes left, less a trial and the two fits on all rows
-    assert budget.searching_minutes(config, config.model("lines-mlp")) is not None
+    assert budget.searching_minutes(config, config.model("lines-mlp"), 16) is not None
     assert tune.within(config.model("lines-ridge"), first).tune.minutes == first
 
 

@@ -12,8 +12,7 @@ from pipeline.core.types import Encoded, Spec, Task
 from pipeline.models.estimators.base import Estimator, Plan, matrix, matrix_names, some_rows, spread_classes, threads
 
 if TYPE_CHECKING:
-    from pipeline.models.extra_trees import ExtraTrees
-    from pipeline.models.random_forest import RandomForest
+    from pipeline.models.forests import Forest
 
 ARRAYS = ("roots", "feature", "threshold", "right", "missing_left", "values", "prior", "seen", "gains")
 
@@ -33,7 +32,7 @@ class ForestEstimator(Estimator):
     in, so that no class is impossible where every tree is sure: (rows p + share) / (rows + 1).
     """
 
-    def __init__(self, settings: ExtraTrees | RandomForest, spec: Spec, task: Task, seed: int) -> None:
+    def __init__(self, settings: Forest, spec: Spec, task: Task, seed: int) -> None:
         super().__init__(settings.name, spec, task, seed, settings.class_weights)
         self.settings = settings
 

@@ -1,4 +1,4 @@
-"""A random forest."""
+"""Forests of trees grown each for itself: extremely randomised trees and the random forest."""
 
 from __future__ import annotations
 
@@ -15,11 +15,9 @@ if TYPE_CHECKING:
     from pipeline.models.estimators.forest import ForestEstimator
 
 
-@models.register("random_forest")
 @settings
-class RandomForest:
-    """scikit-learn's RandomForest (Breiman 2001): each tree on rows drawn with replacement, each split
-    the best of some features.
+class Forest:
+    """What both forests have.
 
     Categories are read as the codes they come with; ``tabular`` with ``categories: ordinal`` or
     ``target`` also goes. Numbers are read as float32, missing ones as they are. A forest grows
@@ -49,14 +47,38 @@ class RandomForest:
 
     def forest(self, classes: bool, threads: int, seed: int) -> Any:
         """The unfitted scikit-learn forest."""
+        raise NotImplementedError
+
+    def _settings(self, threads: int, seed: int) -> dict[str, Any]:
+        names = ("n_estimators", "max_depth", "max_features", "min_samples_leaf")
+        return {**{name: getattr(self, name) for name in names}, "n_jobs": threads, "random_state": seed}
+
+
+@models.register("extra_trees")
+@settings
+class ExtraTrees(Forest):
+    """scikit-learn's ExtraTrees (Geurts, Ernst and Wehenkel 2006): each split the best of as many
+    thresholds drawn at random as there are features tried.
+
+    bootstrap: each tree gets as many rows drawn with replacement, rather than all.
+    """
+
+    bootstrap: bool = False
+
+    def forest(self, classes: bool, threads: int, seed: int) -> Any:
+        from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+
+        kind = ExtraTreesClassifier if classes else ExtraTreesRegressor
+        return kind(**self._settings(threads, seed), bootstrap=self.bootstrap)
+
+
+@models.register("random_forest")
+@settings
+class RandomForest(Forest):
+    """scikit-learn's RandomForest (Breiman 2001): each tree on rows drawn with replacement, each split
+    the best of some features."""
+
+    def forest(self, classes: bool, threads: int, seed: int) -> Any:
         from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
-        return (RandomForestClassifier if classes else RandomForestRegressor)(
-            n_estimators=self.n_estimators,
-            max_depth=self.max_depth,
-            max_features=self.max_features,
-            min_samples_leaf=self.min_samples_leaf,
-            bootstrap=True,
-            n_jobs=threads,
-            random_state=seed,
-        )
+        return (RandomForestClassifier if classes else RandomForestRegressor)(**self._settings(threads, seed))
