@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -108,6 +108,28 @@ class Estimator(ABC):
                 "ones; fill them in its feature set (missing: mean)"
             )
         return numbers
+
+
+class ArrayEstimator(Estimator):
+    """An estimator that is its arrays, kept in one safetensors file.
+
+    file: its name. arrays: the attributes that hold them.
+    """
+
+    file: ClassVar[str]
+    arrays: ClassVar[tuple[str, ...]]
+
+    def save(self, folder: Path) -> None:
+        from safetensors.numpy import save_file
+
+        save_file({name: np.ascontiguousarray(getattr(self, name)) for name in self.arrays}, folder / self.file)
+
+    def load(self, folder: Path) -> None:
+        from safetensors.numpy import load_file
+
+        kept = load_file(folder / self.file)
+        for name in self.arrays:
+            setattr(self, name, kept[name])
 
 
 def matrix(inputs: Encoded, dtype: Any = None) -> np.ndarray:

@@ -9,12 +9,19 @@ import numpy as np
 
 from pipeline.core.errors import UserError
 from pipeline.core.types import Encoded, Spec, Task
-from pipeline.models.estimators.base import Estimator, Plan, matrix, matrix_names, some_rows, spread_classes, threads
+from pipeline.models.estimators.base import (
+    ArrayEstimator,
+    Plan,
+    matrix,
+    matrix_names,
+    some_rows,
+    spread_classes,
+    threads,
+)
 
 if TYPE_CHECKING:
     from pipeline.models.forests import Forest
 
-ARRAYS = ("roots", "feature", "threshold", "right", "missing_left", "values", "prior", "seen", "gains")
 
 STEP_ROWS = 4096
 """Rows answered at a time, and ..."""
@@ -22,7 +29,7 @@ STEP_WALKS = 1 << 16
 """... walks (a row down a tree) taken side by side: what a step touches stays in the processor's cache."""
 
 
-class ForestEstimator(Estimator):
+class ForestEstimator(ArrayEstimator):
     """Extra trees or a random forest on numbers (float32, missing ones as NaN) and category codes.
 
     A node's left child is the next node, its right child ``right``. A leaf has the ``feature`` -1,
@@ -31,6 +38,9 @@ class ForestEstimator(Estimator):
     Probabilities are the trees' mean, with one training row's worth of the classes' shares mixed
     in, so that no class is impossible where every tree is sure: (rows p + share) / (rows + 1).
     """
+
+    file = "forest.safetensors"
+    arrays = ("roots", "feature", "threshold", "right", "missing_left", "values", "prior", "seen", "gains")
 
     def __init__(self, settings: Forest, spec: Spec, task: Task, seed: int) -> None:
         super().__init__(settings.name, spec, task, seed, settings.class_weights)
@@ -112,18 +122,8 @@ class ForestEstimator(Estimator):
         """Share of what all splits take off the impurity."""
         return dict(zip(matrix_names(self.spec), self.gains.tolist()))
 
-    def save(self, folder: Path) -> None:
-        from safetensors.numpy import save_file
-
-        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in ARRAYS}
-        save_file(arrays, folder / "forest.safetensors")
-
     def load(self, folder: Path) -> None:
-        from safetensors.numpy import load_file
-
-        arrays = load_file(folder / "forest.safetensors")
-        for name in ARRAYS:
-            setattr(self, name, arrays[name])
+        super().load(folder)
         self._check()
 
     def _check(self) -> None:

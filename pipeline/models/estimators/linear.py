@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from pipeline.core.class_weights import ClassWeights
 from pipeline.core.types import Encoded, Spec, Task
 from pipeline.models.estimators.base import (
-    Estimator,
+    ArrayEstimator,
     Plan,
     log_binary,
     log_softmax,
@@ -22,17 +21,19 @@ from pipeline.models.estimators.base import (
 if TYPE_CHECKING:
     import scipy.sparse
 
-ARRAYS = ("coefficients", "intercept", "deviations", "seen")
 MOST_TERMS = 200
 """Terms whose importance is told; a vocabulary has tens of thousands."""
 
 
-class LinearEstimator(Estimator):
+class LinearEstimator(ArrayEstimator):
     """Any scikit-learn model with ``coef_`` and ``intercept_``, on ``numbers``, or on the sparse
     matrix that ``tokens`` and ``weights`` [rows, length] are, or on both side by side.
 
     solver: makes the unfitted scikit-learn model; called in ``fit`` only.
     """
+
+    file = "linear.safetensors"
+    arrays = ("coefficients", "intercept", "deviations", "seen")
 
     def __init__(
         self,
@@ -85,19 +86,6 @@ class LinearEstimator(Estimator):
         most = len(numbers) + np.sort(np.argsort(-np.abs(moves[len(numbers) :]), kind="stable")[:MOST_TERMS])
         names = [*numbers, *terms]
         return {names[j]: float(moves[j]) for j in [*range(len(numbers)), *most.tolist()]} if names else {}
-
-    def save(self, folder: Path) -> None:
-        from safetensors.numpy import save_file
-
-        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in ARRAYS}
-        save_file(arrays, folder / "linear.safetensors")
-
-    def load(self, folder: Path) -> None:
-        from safetensors.numpy import load_file
-
-        arrays = load_file(folder / "linear.safetensors")
-        for name in ARRAYS:
-            setattr(self, name, arrays[name])
 
 
 def _sparse(tokens: np.ndarray, weights: np.ndarray, size: int) -> scipy.sparse.csr_matrix:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.core.types import Encoded, Spec, Task
-from pipeline.models.estimators.base import Estimator, Plan, numbers_only, spread_classes, threads
+from pipeline.models.estimators.base import ArrayEstimator, Plan, numbers_only, spread_classes, threads
 
 if TYPE_CHECKING:
     from pipeline.models.k_nearest_neighbors import KNearestNeighbors
@@ -16,16 +16,17 @@ if TYPE_CHECKING:
 STEP_ROWS = 4096
 """Rows answered at a time."""
 
-ARRAYS = ("numbers", "answers", "seen")
 
-
-class NeighborsEstimator(Estimator):
+class NeighborsEstimator(ArrayEstimator):
     """Training rows ``numbers`` float32 [rows, p] and their ``answers`` [rows, outputs]: the target, or
     a 1 in the column of the class, of those ``seen``.
 
     To the shares of the classes among the neighbours one neighbour's worth of their shares among all
     training rows is added, so that no class is impossible: (k p + share) / (k + 1).
     """
+
+    file = "neighbors.safetensors"
+    arrays = ("numbers", "answers", "seen")
 
     def __init__(self, settings: KNearestNeighbors, spec: Spec, task: Task, seed: int) -> None:
         numbers_only(settings.name, spec)
@@ -76,16 +77,6 @@ class NeighborsEstimator(Estimator):
     def importance(self) -> dict[str, float] | None:
         return None
 
-    def save(self, folder: Path) -> None:
-        from safetensors.numpy import save_file
-
-        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in ARRAYS}
-        save_file(arrays, folder / "neighbors.safetensors")
-
     def load(self, folder: Path) -> None:
-        from safetensors.numpy import load_file
-
-        arrays = load_file(folder / "neighbors.safetensors")
-        for name in ARRAYS:
-            setattr(self, name, arrays[name])
+        super().load(folder)
         self._search()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from pipeline.core.errors import UserError
 from pipeline.core.types import Encoded, Spec, Task
 from pipeline.models.estimators.base import (
-    Estimator,
+    ArrayEstimator,
     Plan,
     log_binary,
     log_sigmoid,
@@ -24,15 +23,16 @@ if TYPE_CHECKING:
 KERNEL_ENTRIES = 1 << 22
 """Entries of the kernel matrix computed at once (32 MiB)."""
 
-ARRAYS = ("vectors", "coefficients", "intercept", "scale", "shift", "gamma", "seen")
 
-
-class SupportVectorEstimator(Estimator):
+class SupportVectorEstimator(ArrayEstimator):
     """A sum of kernels over the support vectors: k(x, vectors) @ coefficients + intercept.
 
     ``scale`` and ``shift`` [outputs] take it to the target's units (regression) or to the
     log-odds of each class (classification, Platt 1999).
     """
+
+    file = "support_vectors.safetensors"
+    arrays = ("vectors", "coefficients", "intercept", "scale", "shift", "gamma", "seen")
 
     def __init__(self, settings: SupportVectors, spec: Spec, task: Task, seed: int) -> None:
         numbers_only(settings.name, spec)
@@ -138,16 +138,3 @@ class SupportVectorEstimator(Estimator):
 
     def importance(self) -> dict[str, float] | None:
         return None
-
-    def save(self, folder: Path) -> None:
-        from safetensors.numpy import save_file
-
-        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in ARRAYS}
-        save_file(arrays, folder / "support_vectors.safetensors")
-
-    def load(self, folder: Path) -> None:
-        from safetensors.numpy import load_file
-
-        arrays = load_file(folder / "support_vectors.safetensors")
-        for name in ARRAYS:
-            setattr(self, name, arrays[name])
