@@ -95,15 +95,6 @@ def test_every_gallery_entry_checks_without_fault(project, name):
     assert config.models_of(name)
 
 
-@pytest.mark.parametrize("portfolio", sorted(path.stem for path in (gallery.FOLDER / "portfolios").glob("*.yaml")))
-def test_a_portfolio_holds_nothing_unknown(portfolio):
-    parts = gallery._read(gallery.FOLDER / "portfolios" / f"{portfolio}.yaml")
-    assert set(parts) == {"features", "models"}
-    for body in parts["models"].values():
-        assert set(body) <= {"features", "model", "fit", "tune", "retrain", "seed", *gallery.PORTFOLIO_KEYS}
-        assert body["features"] in parts["features"] and body["seconds"] > 0
-
-
 @pytest.mark.parametrize(
     ("dataset", "portfolio"),
     [
@@ -198,48 +189,6 @@ def test_a_fault_that_was_there_before_is_told(project):
     assert (project / "params.yaml").read_text() == text
 
 
-# The budget
-
-
-def budget(minutes: float, rows: int = 1000):
-    described = {**gallery.entry("ames"), "rows": rows}
-    return gallery.compose("ames", described, minutes)[1:]
-
-
-def test_a_budget_stands_in_every_model_and_the_hopeless_are_left_out():
-    every, _ = gallery.compose("ames", {**gallery.entry("ames"), "rows": 1000}, None)[1:]
-    assert all("budget" not in body for body in every.values())
-    models, left_out = budget(5.0)
-    assert list(models) == list(every)
-    assert {body["budget"]["minutes"] for body in models.values()} == {5.0}
-    assert all(body["budget"]["seconds"] > 0 and "seconds" not in body for body in models.values())
-    # Ten times the rows are expected to take ten times as long; the first model stays in any case.
-    wider, _ = budget(5.0, rows=10_000)
-    for name in wider:
-        ratio = wider[name]["budget"]["seconds"] / max(models[name]["budget"]["seconds"], 1.0)
-        assert ratio > 3 or models[name]["budget"]["seconds"] == 1.0
-    models, left_out = budget(0.1, rows=15_000)
-    assert next(iter(models)) == next(iter(every))
-    assert set(left_out.values()) == {"not within 0.1 minutes"}
-    assert {f"ames-{key}" for key in left_out} == set(every) - set(models)
-
-
-def test_models_whose_library_is_not_there_are_left_out(tmp_path, monkeypatch):
-    (tmp_path / "portfolios").mkdir()
-    body = {"features": "numbers", "model": {"name": "ridge"}, "seconds": 1}
-    parts = {
-        "features": {"numbers": {"name": "tabular"}, "unused": {"name": "categorical"}},
-        "models": {"a": body, "b": {**body, "needs": "no_such_library"}, "c": {**body, "rows_at_most": 10}},
-    }
-    (tmp_path / "portfolios" / "regression.yaml").write_text(yaml.safe_dump(parts))
-    entry = gallery.entry("ames")
-    monkeypatch.setattr(gallery, "FOLDER", tmp_path)
-    competition, models, left_out = gallery.compose("ames", {**entry, "rows": 11}, None)
-    assert models == {"ames-a": {"competition": "ames", "features": "numbers", "model": {"name": "ridge"}}}
-    assert competition["features"] == {"numbers": {"name": "tabular"}}
-    assert left_out == {"b": "needs the library no_such_library; pip install it", "c": "slow on more than 10 rows"}
-
-
 # The text of params.yaml
 
 MINE = """\
@@ -285,41 +234,6 @@ def test_comments_order_and_line_ends_survive(project, newline):
         < lines.index("    toy-lightgbm:")
         < lines.index("execution:   {executor: serial}")
     )
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "# only a comment\n",
-        "competitions:\nmodels:\n",
-        "competitions: {}\nmodels: {}\n",
-        "models:\n# none yet\ncompetitions: ~\n",
-        "competitions: {a: {x: 1}}  # one\nmodels: {b: 1}\n",
-        "{competitions: {a: 1}, models: {b: 1}}",
-        "competitions:\n  a: 1",
-        "competitions:\n- a\n",
-        "---\ncompetitions:\n  a: |\n    text\n    more\n\n\nmodels:\n  b:\n  - 1\n  -\n",
-        "x: &x {y: 1}\ncompetitions:\n  a:\n    <<: *x\n    z: [1,\n      2]\n  # last\nmodels:\n  b: *x\n...\n",
-        '"competitions":\n  \'a\': "one\n    two"\nmodels:\n   b: one\n    two\n',
-    ],
-)
-def test_whatever_form_the_file_has(text):
-    entry = {
-        "source": {"path": "a: b # c", "on": "yes"},
-        "columns": {"id": "x{y}", "drop": ["1e-3", "null", "é\n", "- a"]},
-    }
-    try:
-        added = insert(text, {"competitions": {"toy": entry}, "models": {"toy-a": {"k": "'\"%@`"}, "toy-b": {"l": []}}})
-    except UserError as error:
-        assert "- a" in text and "needs a mapping of names" in str(error)
-        return
-    read, before = parse_params(added), parse_params(text) if yaml.safe_load(text) else {}
-    assert read["competitions"] == {**(before.get("competitions") or {}), "toy": entry}
-    assert read["models"] == {**(before.get("models") or {}), "toy-a": {"k": "'\"%@`"}, "toy-b": {"l": []}}
-    assert added.endswith("\n")
-    for line in text.splitlines():
-        assert "#" not in line or line[line.index("#") :] in added
 
 
 def test_killed_at_any_moment_the_file_is_whole(project):

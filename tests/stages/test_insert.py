@@ -1,0 +1,45 @@
+"""New entries put into the text of params.yaml, whatever its form."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from pipeline.core.errors import UserError
+from pipeline.core.params import parse_params
+from pipeline.stages.insert import insert
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "# only a comment\n",
+        "competitions:\nmodels:\n",
+        "competitions: {}\nmodels: {}\n",
+        "models:\n# none yet\ncompetitions: ~\n",
+        "competitions: {a: {x: 1}}  # one\nmodels: {b: 1}\n",
+        "{competitions: {a: 1}, models: {b: 1}}",
+        "competitions:\n  a: 1",
+        "competitions:\n- a\n",
+        "---\ncompetitions:\n  a: |\n    text\n    more\n\n\nmodels:\n  b:\n  - 1\n  -\n",
+        "x: &x {y: 1}\ncompetitions:\n  a:\n    <<: *x\n    z: [1,\n      2]\n  # last\nmodels:\n  b: *x\n...\n",
+        '"competitions":\n  \'a\': "one\n    two"\nmodels:\n   b: one\n    two\n',
+    ],
+)
+def test_whatever_form_the_file_has(text):
+    entry = {
+        "source": {"path": "a: b # c", "on": "yes"},
+        "columns": {"id": "x{y}", "drop": ["1e-3", "null", "é\n", "- a"]},
+    }
+    try:
+        added = insert(text, {"competitions": {"toy": entry}, "models": {"toy-a": {"k": "'\"%@`"}, "toy-b": {"l": []}}})
+    except UserError as error:
+        assert "- a" in text and "needs a mapping of names" in str(error)
+        return
+    read, before = parse_params(added), parse_params(text) if yaml.safe_load(text) else {}
+    assert read["competitions"] == {**(before.get("competitions") or {}), "toy": entry}
+    assert read["models"] == {**(before.get("models") or {}), "toy-a": {"k": "'\"%@`"}, "toy-b": {"l": []}}
+    assert added.endswith("\n")
+    for line in text.splitlines():
+        assert "#" not in line or line[line.index("#") :] in added

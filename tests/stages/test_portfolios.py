@@ -1,0 +1,56 @@
+"""Portfolios: what they hold, what stays of them within a budget, and without a library."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from pipeline.stages import gallery
+
+
+@pytest.mark.parametrize("portfolio", sorted(path.stem for path in (gallery.FOLDER / "portfolios").glob("*.yaml")))
+def test_a_portfolio_holds_nothing_unknown(portfolio):
+    parts = gallery._read(gallery.FOLDER / "portfolios" / f"{portfolio}.yaml")
+    assert set(parts) == {"features", "models"}
+    for body in parts["models"].values():
+        assert set(body) <= {"features", "model", "fit", "tune", "retrain", "seed", *gallery.PORTFOLIO_KEYS}
+        assert body["features"] in parts["features"] and body["seconds"] > 0
+
+
+def budget(minutes: float, rows: int = 1000):
+    described = {**gallery.entry("ames"), "rows": rows}
+    return gallery.compose("ames", described, minutes)[1:]
+
+
+def test_a_budget_stands_in_every_model_and_the_hopeless_are_left_out():
+    every, _ = gallery.compose("ames", {**gallery.entry("ames"), "rows": 1000}, None)[1:]
+    assert all("budget" not in body for body in every.values())
+    models, left_out = budget(5.0)
+    assert list(models) == list(every)
+    assert {body["budget"]["minutes"] for body in models.values()} == {5.0}
+    assert all(body["budget"]["seconds"] > 0 and "seconds" not in body for body in models.values())
+    # Ten times the rows are expected to take ten times as long; the first model stays in any case.
+    wider, _ = budget(5.0, rows=10_000)
+    for name in wider:
+        ratio = wider[name]["budget"]["seconds"] / max(models[name]["budget"]["seconds"], 1.0)
+        assert ratio > 3 or models[name]["budget"]["seconds"] == 1.0
+    models, left_out = budget(0.1, rows=15_000)
+    assert next(iter(models)) == next(iter(every))
+    assert set(left_out.values()) == {"not within 0.1 minutes"}
+    assert {f"ames-{key}" for key in left_out} == set(every) - set(models)
+
+
+def test_models_whose_library_is_not_there_are_left_out(tmp_path, monkeypatch):
+    (tmp_path / "portfolios").mkdir()
+    body = {"features": "numbers", "model": {"name": "ridge"}, "seconds": 1}
+    parts = {
+        "features": {"numbers": {"name": "tabular"}, "unused": {"name": "categorical"}},
+        "models": {"a": body, "b": {**body, "needs": "no_such_library"}, "c": {**body, "rows_at_most": 10}},
+    }
+    (tmp_path / "portfolios" / "regression.yaml").write_text(yaml.safe_dump(parts))
+    entry = gallery.entry("ames")
+    monkeypatch.setattr(gallery, "FOLDER", tmp_path)
+    competition, models, left_out = gallery.compose("ames", {**entry, "rows": 11}, None)
+    assert models == {"ames-a": {"competition": "ames", "features": "numbers", "model": {"name": "ridge"}}}
+    assert competition["features"] == {"numbers": {"name": "tabular"}}
+    assert left_out == {"b": "needs the library no_such_library; pip install it", "c": "slow on more than 10 rows"}
