@@ -9,7 +9,7 @@ from pipeline.core.files import read_json, whole_folder
 from pipeline.core.paths import CompetitionPaths, ModelPaths
 from pipeline.core.types import Schema
 from pipeline.stages.budget import kept_models, left_out
-from pipeline.stages.leaderboard import leaderboard_rows, metric_label
+from pipeline.stages.leaderboard import answered, leaderboard_rows, metric_label
 
 
 def run(config: Config, name: str) -> None:
@@ -37,7 +37,7 @@ def run(config: Config, name: str) -> None:
             }
         )
     blend = read_json(paths.blend)
-    page_notes = notes(config, competition, facts)
+    page_notes = [*notes(config, competition, facts), *(f"Blend: {line}." for line in answered(blend))]
     unread = {
         column: "free text, which no feature set reads"
         for column in schema.names("text")

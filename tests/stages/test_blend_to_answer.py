@@ -86,7 +86,7 @@ def own_answers(config, folder):
 
 
 def test_thresholds_reach_every_answer(through, tmp_path, capsys):
-    from pipeline.stages import leaderboard, predict, submit
+    from pipeline.stages import leaderboard, predict, report, submit
 
     config = through(["no", "yes"], "f1", "greedy")
     blend = read_json(CompetitionPaths("kinds").blend)
@@ -126,6 +126,9 @@ def test_thresholds_reach_every_answer(through, tmp_path, capsys):
     leaderboard.run("kinds")
     told = capsys.readouterr().out
     assert f"blend: thresholds yes: {threshold:.3f}; validation {blend['steps']['blended']:.5f} without" in told
+    report.run(config, "kinds")
+    page = (CompetitionPaths("kinds").report / "index.html").read_text(encoding="utf-8")
+    assert f"Blend: thresholds yes: {threshold:.3f}" in page
     rows = leaderboard.leaderboard_rows(config, competition)
     own = read_json(ModelPaths("kinds", "kinds-logistic").final / "answer.json")["scores"]
     assert next(row for row in rows if row["model"] == "kinds-logistic")["folds"] == own["folds"]
