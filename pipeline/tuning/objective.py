@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import inf, isfinite
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, TypeAlias
 
 from pipeline.core.config import CompetitionConfig, ModelConfig
 from pipeline.core.errors import Diverged
@@ -28,6 +28,9 @@ from pipeline.training.stacking import train_until
 from pipeline.tuning.pruners import RUNGS
 from pipeline.tuning.space import apply
 from pipeline.tuning.trial import Report, Trial
+
+Outcome: TypeAlias = "float | Diverged | None"
+"""A trial's mean score; None where it was dropped."""
 
 
 class Objective:
@@ -76,77 +79,53 @@ class Objective:
                 return None
         return CrossValidation(results).score
 
-    def together(self, asked: Sequence[tuple[Mapping[str, Any], Report]]) -> list[float | Diverged | None]:
+    def together(self, asked: Sequence[tuple[Mapping[str, Any], Report]]) -> list[Outcome]:
         """Several trials at once, in stacks of those that may share one: each one's score, None where
         halving dropped it."""
-        configs = [self.build(apply(self.model.raw, overrides)) for overrides, _ in asked]
-        groups: dict[Any, list[int]] = {}
-        for i, config in enumerate(configs):
-            key = config.fit.stack_key(config.model, self.competition.task)
-            groups.setdefault((config.features, key), []).append(i)
-        found: dict[int, list[FoldResult | Diverged]] = {}
-        dropped: dict[int, list[float]] = {}
-        done = 0
-        for (features, key), members in groups.items():
-            data, before = self.data(features), done
+        trials = [Asked(self.build(apply(self.model.raw, overrides)), report) for overrides, report in asked]
+        groups: dict[Any, list[Asked]] = {}
+        for trial in trials:
+            key = trial.config.fit.stack_key(trial.config.model, self.competition.task)
+            groups.setdefault((trial.config.features, key), []).append(trial)
+        outcomes: dict[int, Outcome] = {}
+        for (_, key), group in groups.items():
+            halving = key is not None and self.model.tune is not None and self.model.tune.pruner == "halving"
+            outcomes |= self._try(group, halving, trials[0].number + len(outcomes))
+        return [outcomes[trial.number] for trial in trials]
 
-            def place(i: int, data: TrainingData = data) -> Path:
-                return self.trials / f"{asked[i][1].number}-{identity(data, configs[i], self.threads)}"
+    def _try(self, group: list[Asked], halving: bool, done: int) -> dict[int, Outcome]:
+        """Trials of one feature set and stack key. done: trials before them."""
+        data = self.data(group[0].config.features)
+        outcomes: dict[int, Outcome] = {}
+        if halving:
+            group, outcomes = self._halve(data, group)
+        jobs = [FoldJob(trial.config, k, self._place(data, trial)) for k in data.folds for trial in group]
 
-            staying = members
-            if key is not None and self.model.tune is not None and self.model.tune.pruner == "halving":
-                staying, gone = self._halve(data, configs, members, place)
-                dropped |= gone
-            jobs = [FoldJob(configs[i], k, place(i)) for k in data.folds for i in staying]
-            first = asked[0][1].number + before
+        def heard(folds: float) -> None:
+            self.progress(done + folds / len(data.folds))
 
-            def heard(folds: float, data: TrainingData = data, first: int = first) -> None:
-                self.progress(first + folds / len(data.folds))
+        results = list(run_together(data, jobs, self.executor, fit_folds, heard))
+        return outcomes | {trial.number: trial.told(results[i :: len(group)]) for i, trial in enumerate(group)}
 
-            results = list(run_together(data, jobs, self.executor, fit_folds, heard))
-            for place_in, i in enumerate(staying):
-                found[i] = results[place_in :: len(staying)]
-            done += len(members)
-        return [self._outcome(found.get(i), dropped.get(i), report) for i, (_, report) in enumerate(asked)]
-
-    def _outcome(
-        self, results: list[FoldResult | Diverged] | None, dropped: list[float] | None, report: Report
-    ) -> float | Diverged | None:
-        if results is None:
-            finite = {fold: score for fold, score in enumerate(dropped or []) if isfinite(score)}
-            for fold, score in finite.items():
-                report(fold, score)
-            return None if finite else Diverged("it diverged before it was dropped")
-        for result in results:
-            if isinstance(result, Diverged):
-                return result
-        folds = [result for result in results if not isinstance(result, Diverged)]
-        try:
-            for result in folds:
-                report(result.fold, result.valid)
-        except Diverged as fault:
-            return fault
-        return CrossValidation(folds).score
-
-    def _halve(
-        self, data: TrainingData, configs: Sequence[ModelConfig], members: list[int], place: Callable[[int], Path]
-    ) -> tuple[list[int], dict[int, list[float]]]:
-        """Train up to each rung and keep the better half: those that stay, and the others' fold scores."""
+    def _halve(self, data: TrainingData, group: list[Asked]) -> tuple[list[Asked], dict[int, Outcome]]:
+        """Train up to each rung and keep the better half: those that stay, and what is told of the others."""
         sign = -1 if self.competition.metric.higher_is_better else 1
-        gone: dict[int, list[float]] = {}
+        outcomes: dict[int, Outcome] = {}
         for rung in RUNGS:
-            if len(members) < 2:
+            if len(group) < 2:
                 break
-            jobs = [RungJob(configs[i], k, place(i), rung) for k in data.folds for i in members]
+            jobs = [RungJob(trial.config, k, self._place(data, trial), rung) for k in data.folds for trial in group]
             flat = list(run_together(data, jobs, self.executor, train_to_rung))
-            scores = {i: flat[at :: len(members)] for at, i in enumerate(members)}
-            means = {i: fmean(values) if all(map(isfinite, values)) else inf * sign for i, values in scores.items()}
-            ranked = sorted(members, key=lambda i: (sign * means[i], i))
-            gone |= {i: scores[i] for i in ranked[(len(ranked) + 1) // 2 :]}
-            members = sorted(ranked[: (len(ranked) + 1) // 2])
-        for i in gone:
-            shutil.rmtree(place(i), ignore_errors=True)
-        return members, gone
+            scores = {trial.number: flat[i :: len(group)] for i, trial in enumerate(group)}
+            # An infinite score, of a fold that diverged, is the worst whichever way the metric points.
+            losses = {number: fmean(sign * v if isfinite(v) else inf for v in vs) for number, vs in scores.items()}
+            ranked = sorted(group, key=lambda trial: (losses[trial.number], trial.number))
+            half = (len(group) + 1) // 2
+            for trial in ranked[half:]:
+                outcomes[trial.number] = trial.dropped(scores[trial.number])
+                shutil.rmtree(self._place(data, trial), ignore_errors=True)
+            group = sorted(ranked[:half], key=lambda trial: trial.number)
+        return group, outcomes
 
     def again(
         self, config: ModelConfig, number: int, folder: Path, progress: Callable[[float], None]
@@ -159,8 +138,48 @@ class Objective:
         self, config: ModelConfig, number: int, predictors: Path | None, progress: Callable[[float], None]
     ) -> Generator[FoldResult]:
         data = self.data(config.features)
-        place = self.trials / f"{number}-{identity(data, config, self.threads)}"
+        place = self._folder(data, config, number)
         return cross_validate(data, config, self.executor, checkpoint=place, predictors=predictors, progress=progress)
+
+    def _place(self, data: TrainingData, trial: Asked) -> Path:
+        return self._folder(data, trial.config, trial.number)
+
+    def _folder(self, data: TrainingData, config: ModelConfig, number: int) -> Path:
+        """Where a trial's finished folds are kept."""
+        return self.trials / f"{number}-{identity(data, config, self.threads)}"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A trial to try with others."""
+
+    config: ModelConfig
+    report: Report
+
+    @property
+    def number(self) -> int:
+        return self.report.number
+
+    def told(self, results: Sequence[FoldResult | Diverged]) -> Outcome:
+        """Report every fold; the mean score."""
+        folds = []
+        for result in results:
+            if isinstance(result, Diverged):
+                return result
+            folds.append(result)
+        try:
+            for result in folds:
+                self.report(result.fold, result.valid)
+        except Diverged as fault:
+            return fault
+        return CrossValidation(folds).score
+
+    def dropped(self, scores: Sequence[float]) -> Outcome:
+        """Report the folds' scores where it was dropped."""
+        finite = {fold: score for fold, score in enumerate(scores) if isfinite(score)}
+        for fold, score in finite.items():
+            self.report(fold, score)
+        return None if finite else Diverged("it diverged before it was dropped")
 
 
 @dataclass(frozen=True)
