@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,9 +71,10 @@ def _read_text(data: bytes, name: str, delimiter: str, missing: Sequence[str], e
         raise UserError(nul_byte(data, name))
     columns = header_of(data, name, delimiter)
     try:
-        # Threads change the order in which faults turn up, never the values.
+        # Threads change the order in which faults turn up, never the values. They read a buffer of Arrow's
+        # own: one still at a Python file when the interpreter ends takes the process down with it.
         table = pa.csv.read_csv(
-            io.BytesIO(data),
+            pa.BufferReader(data),
             read_options=pa.csv.ReadOptions(block_size=BLOCK),
             parse_options=pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
             convert_options=pa.csv.ConvertOptions(
