@@ -72,7 +72,7 @@ def _read_text(data: bytes, name: str, delimiter: str, missing: Sequence[str], e
     columns = header_of(data, name, delimiter)
     try:
         # Threads change the order in which faults turn up, never the values. They read a buffer of Arrow's
-        # own: one still at a Python file when the interpreter ends takes the process down with it.
+        # own: one still at a Python file when the interpreter ends may take the process down.
         table = pa.csv.read_csv(
             pa.BufferReader(data),
             read_options=pa.csv.ReadOptions(block_size=BLOCK),
