@@ -185,12 +185,24 @@ def main() -> None:
         for line in str(error).splitlines():
             sys.stderr.write(f"error: {line}\n")
         sys.exit(2)
+    except (MemoryError, RuntimeError) as error:
+        if not _no_memory(error):
+            raise
+        what = str(error).strip().splitlines()[0] if str(error).strip() else "the system gave no more"
+        sys.stderr.write(f"error: not enough memory ({what}); take a smaller model or batch, or fewer workers\n")
+        sys.exit(2)
     except OSError as error:
         if not _users_to_mend(error):
             raise
         where = f"{Path(error.filename).name}: " if error.filename else ""
         sys.stderr.write(f"error: {where}{error.strerror}; nothing was written, make room or give access, run again\n")
         sys.exit(2)
+
+
+def _no_memory(error: Exception) -> bool:
+    """Torch raises RuntimeError for it, with words of its own on the processor and on a GPU."""
+    told = str(error)
+    return isinstance(error, MemoryError) or "can't allocate memory" in told or "out of memory" in told
 
 
 def _users_to_mend(error: OSError) -> bool:

@@ -213,6 +213,10 @@ IN_PARAMS = {
         ["competitions.toy.metric", "'accuracy'", "'regression'", "suits"],
     ),
     "value out of range": ({"split": {"name": "shuffled", "folds": 1}}, ["competitions.toy.split.folds", "2", "got 1"]),
+    "true for a number": (
+        {"split": {"name": "shuffled", "seed": True}},
+        ["competitions.toy.split.seed", "number", "got True"],
+    ),
 }
 
 
@@ -253,6 +257,21 @@ def test_an_unknown_model_and_a_model_of_another_task_are_refused(bench):
     params["models"]["toy-ridge"]["model"] = {"name": "softmax"}
     (bench.root / "params.yaml").write_text(yaml.safe_dump(params))
     bench.fails("train", ["models.toy-ridge.model", "'softmax'", "'regression'"], set())
+
+
+def test_class_weights_without_classes_are_refused(bench):
+    bench.model["model"] = {"name": "extra_trees", "class_weights": "balanced"}
+    bench.write()
+    bench.fails("fetch", ["models.toy-ridge.model.class_weights", "'regression'", "take it out"], set())
+
+
+def test_a_network_too_large_for_the_memory_is_told_in_a_line(bench):
+    bench.model |= {"model": {"name": "mlp", "hidden": [10**13]}, "fit": {"epochs": 1}}
+    bench.write()
+    assert [bench.run(stage, "toy") for stage in ("fetch", "preprocess")] == [(0, [])] * 2
+    code, lines = bench.run("train", "toy-ridge")
+    assert code == 2 and len(lines) == 1 and "not enough memory" in lines[0] and "smaller model" in lines[0], lines
+    assert not (bench.root / "data" / "toy" / "models" / "toy-ridge" / "cv").exists()
 
 
 def zipped(name: str) -> bytes:

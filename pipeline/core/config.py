@@ -87,8 +87,8 @@ class Execution:
     follows the number of cores: results would follow it too."""
 
     executor: Literal["serial", "processes"] = "processes"
-    workers: int = Field(default=0, ge=0)
-    threads: int = Field(default=1, ge=1)
+    workers: int = Field(default=0, ge=0, le=1024)
+    threads: int = Field(default=1, ge=1, le=1024)
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,13 @@ def model_faults(where: str, feature_set: Any, model: Any, fit: Any, competition
     loss = getattr(getattr(fit, "loss", None), "name", None)
     if loss is not None and loss not in task.losses:
         faults.append(f"{where}.fit.loss: '{loss}' does not suit the task '{task.name}'; use {', '.join(task.losses)}")
+    if task.target_kind != "class":
+        weighed = {"model": model, "fit.loss": getattr(fit, "loss", None)}
+        faults += [
+            f"{where}.{key}.class_weights: needs a task with classes, and '{task.name}' has none; take it out"
+            for key, part in weighed.items()
+            if getattr(part, "class_weights", "none") != "none"
+        ]
     if feature_set is not None and feature_set not in list(competition.features):
         hint = did_you_mean(str(feature_set), competition.features)
         faults.append(

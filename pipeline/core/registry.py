@@ -82,9 +82,20 @@ def build_settings(cls: type, raw: Any, where: str) -> Any:
     if not isinstance(raw, Mapping):
         raise Faults([f"{where}: needs a mapping of settings, got {quoted(raw)}"])
     try:
-        return TypeAdapter(cls).validate_python(dict(raw))
+        built = TypeAdapter(cls).validate_python(dict(raw))
     except ValidationError as error:
         raise Faults([_fault(cls, detail, where) for detail in error.errors()]) from None
+    # pydantic takes true for 1, which nobody means who writes it where a number stands.
+    mixed = [key for key, value in raw.items() if _number_from_bool(value, getattr(built, key, None))]
+    if mixed:
+        raise Faults([f"{where}.{key}: needs a number, got {quoted(raw[key])}" for key in mixed])
+    return built
+
+
+def _number_from_bool(given: Any, built: Any) -> bool:
+    if isinstance(given, list | tuple) and isinstance(built, list | tuple) and len(given) == len(built):
+        return any(map(_number_from_bool, given, built))
+    return isinstance(given, bool) and isinstance(built, int | float) and not isinstance(built, bool)
 
 
 def _fault(cls: type, detail: Any, where: str) -> str:

@@ -59,7 +59,7 @@ def submission_layout(
 
 
 def spelled(classes: Sequence[Any], column: pd.Series) -> dict[str, Any]:
-    """Class (as text) to the value that stands for it in a column: ``1``, ``1.0``, ``TRUE``, ...
+    """Class (as text) to the value that stands for it in a column: ``1``, ``1.0``, ``TRUE``, `` yes``, ...
 
     Where the column's values are none of the classes in any spelling (a placeholder), the
     classes stay as they are.
@@ -88,6 +88,11 @@ def _spellings(classes: Sequence[Any], column: pd.Series) -> list[list[Any]]:
         return [[int(number) for number in numbers] if whole else numbers]
     words = [str(truth) for truth in truths] if truths else []
     spellings = [[str(level) for level in classes], words, [w.lower() for w in words], [w.upper() for w in words]]
+    # Classes have lost the spaces around them, which a file written as "a, b" has before each value.
+    edges = {(value[: len(value) - len(value.lstrip())], value[len(value.rstrip()) :]) for value in column.map(str)}
+    if len(edges) == 1 and edges != {("", "")}:
+        before, after = edges.pop()
+        spellings = [[f"{before}{name}{after}" for name in spelling] for spelling in spellings]
     return [spelling for spelling in spellings if spelling]
 
 

@@ -54,6 +54,7 @@ def test_without_a_sample_there_are_id_and_target():
         ([0, 1], [0.0, 1.0, 0.0], [0.0, 1.0, 0.0]),
         ([0, 1], ["False"] * 3, ["False", "True", "False"]),
         (["no", "yes"], ["no", "yes", "no"], ["no", "yes", "no"]),
+        (["no", "yes"], [" no", " no", " no"], [" no", " yes", " no"]),  # as a file written "id, y" has it
         (["no", "yes"], [0, 0, 0], ["no", "yes", "no"]),  # a placeholder says nothing
         (["False", "True"], ["TRUE", "FALSE", "TRUE"], ["FALSE", "TRUE", "FALSE"]),
         (["False", "True"], ["false"] * 3, ["false", "true", "false"]),
