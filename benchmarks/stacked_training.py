@@ -154,9 +154,8 @@ def stacked(data: Any, configs: list[Any]) -> list[float]:
     from pipeline.training.cross_validation import FoldJob, run_together
     from pipeline.training.executors import Processes
 
-    jobs = [FoldJob(config, k) for k in data.folds for config in configs]
-    scores = list(run_together(data, jobs, Processes(CORES, 1), _stack))
-    return [scores[k * len(configs) + i] for i in range(len(configs)) for k in data.folds]
+    jobs = [FoldJob(config, k) for config in configs for k in data.folds]
+    return list(run_together(data, jobs, Processes(CORES, 1), _stack))
 
 
 def _stack(data: Any, jobs: Any) -> list[float]:
@@ -243,7 +242,6 @@ def grid(data: Any, competition: Any, chosen: argparse.Namespace) -> None:
         cells = [1000 * (time.perf_counter() - began) / len(data.folds) / epochs]
         for members in GRID:
             jobs = [FoldJob(config, k) for config in configs for k in data.folds][:members]
-            jobs.sort(key=lambda job: job.fold)
             began = time.perf_counter()
             list(run_together(data, jobs, Processes(CORES, 1), _stack))
             cells.append(1000 * (time.perf_counter() - began) / members / epochs)

@@ -7,6 +7,7 @@ budget keeps them. In a portfolio a model's body may also hold
     seconds: what all five folds of 1000 rows take on one core, without tuning
     needs: an optional library it is left out without
     rows_at_most: training rows above which it is left out
+    batch_sizes: largest number of rows to ``fit.batch_size``, ascending; the last one for more rows
     needs_text: whether it is left out of tables without free text
 """
 
@@ -27,11 +28,13 @@ if TYPE_CHECKING:
     from pipeline.stages.guess import Guess
 
 FOLDER = Path(__file__).parents[1] / "gallery"
-PORTFOLIO_KEYS = ("seconds", "needs", "rows_at_most", "needs_text")
+PORTFOLIO_KEYS = ("seconds", "needs", "rows_at_most", "needs_text", "batch_sizes")
 PORTFOLIO_FOLDS = 5
 """Folds that a portfolio's ``seconds`` are for."""
 HOPELESS = 1.0
 """Part of a budget that a model may be expected to take by itself and still be tried."""
+TRIALS_A_SETTING = 10
+"""Trials that a search within a budget may use for each setting it searches, where there is time."""
 LEAST_SIDE = 8
 """Pixels in a row below which numbered columns are no image."""
 PIXEL_SCALES = (1.0, 16.0, 255.0)
@@ -106,8 +109,16 @@ def _usable(models: Mapping[str, Any], rows: int) -> tuple[dict[str, Any], dict[
         elif rows > body.get("rows_at_most", rows):
             left_out[key] = f"slow on more than {body['rows_at_most']} rows"
         else:
-            kept[key] = body
+            kept[key] = _sized(body, rows)
     return kept, left_out
+
+
+def _sized(body: dict[str, Any], rows: int) -> dict[str, Any]:
+    """The model with the batch size for so many rows."""
+    if sizes := body.get("batch_sizes"):
+        fitting = next((size for most, size in sizes.items() if rows <= int(most)), list(sizes.values())[-1])
+        body = {**body, "fit": {**body["fit"], "batch_size": fitting}}
+    return body
 
 
 def _budgeted(models: Mapping[str, Any], minutes: float, thousand_rows: float, folds: int) -> dict[str, Any]:
@@ -121,6 +132,10 @@ def _budgeted(models: Mapping[str, Any], minutes: float, thousand_rows: float, f
         seconds = max(body.get("seconds", 1.0) / PORTFOLIO_FOLDS * thousand_rows * rounds, 1.0)
         if not kept or seconds < HOPELESS * 60 * minutes:
             kept[key] = {**body, "budget": {"minutes": minutes, "seconds": round(seconds, 1)}}
+            if tune := body.get("tune"):
+                # The budget ends searches by the clock.
+                trials = max(tune["trials"], TRIALS_A_SETTING * len(tune["space"]))
+                kept[key]["tune"] = {**tune, "trials": trials}
     return kept
 
 

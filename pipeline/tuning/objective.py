@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import inf, isfinite
 from pathlib import Path
 from statistics import fmean
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from pipeline.core.config import CompetitionConfig, ModelConfig
 from pipeline.core.errors import Diverged
@@ -29,6 +29,7 @@ from pipeline.tuning.pruners import RUNGS
 from pipeline.tuning.space import apply
 from pipeline.tuning.trial import Report, Trial
 
+T = TypeVar("T")
 Outcome: TypeAlias = "float | Diverged | None"
 """A trial's mean score; None where it was dropped."""
 
@@ -99,13 +100,14 @@ class Objective:
         outcomes: dict[int, Outcome] = {}
         if halving:
             group, outcomes = self._halve(data, group)
-        jobs = [FoldJob(trial.config, k, self._place(data, trial)) for k in data.folds for trial in group]
+        # A trial's folds side by side: an optimiser works by groups of one rate.
+        jobs = [FoldJob(trial.config, k, self._place(data, trial)) for trial in group for k in data.folds]
 
         def heard(folds: float) -> None:
             self.progress(done + folds / len(data.folds))
 
         results = list(run_together(data, jobs, self.executor, fit_folds, heard))
-        return outcomes | {trial.number: trial.told(results[i :: len(group)]) for i, trial in enumerate(group)}
+        return outcomes | {trial.number: trial.told(own) for trial, own in zip(group, _each(results, group), strict=True)}
 
     def _halve(self, data: TrainingData, group: list[Asked]) -> tuple[list[Asked], dict[int, Outcome]]:
         """Train up to each rung and keep the better half: those that stay, and what is told of the others."""
@@ -114,9 +116,9 @@ class Objective:
         for rung in RUNGS:
             if len(group) < 2:
                 break
-            jobs = [RungJob(trial.config, k, self._place(data, trial), rung) for k in data.folds for trial in group]
+            jobs = [RungJob(trial.config, k, self._place(data, trial), rung) for trial in group for k in data.folds]
             flat = list(run_together(data, jobs, self.executor, train_to_rung))
-            scores = {trial.number: flat[i :: len(group)] for i, trial in enumerate(group)}
+            scores = {trial.number: own for trial, own in zip(group, _each(flat, group), strict=True)}
             # An infinite score, of a fold that diverged, is the worst whichever way the metric points.
             losses = {number: fmean(sign * v if isfinite(v) else inf for v in vs) for number, vs in scores.items()}
             ranked = sorted(group, key=lambda trial: (losses[trial.number], trial.number))
@@ -198,6 +200,12 @@ def train_to_rung(data: TrainingData, jobs: Sequence[RungJob]) -> list[float]:
     epochs = [max(1, int(job.config.fit.epochs * job.rung)) for job in jobs]  # type: ignore[attr-defined]
     scores = train_until([job.config.fit for job in jobs], todo, data.widest, epochs)
     return [inf if isinstance(score, Diverged) else score for score in scores]
+
+
+def _each(results: Sequence[T], group: Sequence[Asked]) -> list[Sequence[T]]:
+    """The results of each trial's folds."""
+    folds = len(results) // len(group)
+    return [results[i * folds : (i + 1) * folds] for i in range(len(group))]
 
 
 def _unheard(done: float) -> None:

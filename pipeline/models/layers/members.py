@@ -83,23 +83,35 @@ class BatchNorm(nn.BatchNorm1d):
 
 
 class Dropout(nn.Dropout):
-    """Each member its own rate and its own stream of random numbers, which ``stack`` hands it."""
+    """Each member its own rate and its own stream of random numbers, which ``stack`` hands it.
+
+    A mask takes 16 random bits an element, a quarter of what torch's own draws, whose generator
+    takes longer than the arithmetic of a small network; so a rate is one of 65,536.
+    """
 
     rates: list[float]
     generators: list[torch.Generator]
 
     def forward(self, input: Tensor) -> Tensor:
-        if not self.training or not hasattr(self, "rates"):
-            return super().forward(input)
-        if not any(self.rates):
+        if not self.training:
             return input
-        noise = torch.empty_like(input)
-        for member, (rate, generator) in enumerate(zip(self.rates, self.generators, strict=True)):
-            if rate > 0:
-                noise[member].bernoulli_(1 - rate, generator=generator).div_(1 - rate)
-            else:
-                noise[member] = 1.0
-        return input * noise
+        if not hasattr(self, "rates"):
+            return input * _mask(input.unsqueeze(0), [self.p], [None]).squeeze(0) if self.p else input
+        return input * _mask(input, self.rates, self.generators) if any(self.rates) else input
+
+
+def _mask(like: Tensor, rates: Sequence[float], generators: Sequence[torch.Generator | None]) -> Tensor:
+    """0 where an element is dropped, 1 / (1 - rate) elsewhere: [members, ...] as ``like``."""
+    count = like[0].numel()
+    bits = torch.zeros((len(rates), -(-count // 4)), dtype=torch.int64, device=like.device)  # [members, 4 elements]
+    for row, rate, generator in zip(bits, rates, generators, strict=True):
+        if rate > 0:
+            row.random_(-(2**63), None, generator=generator)
+    dropped = [min(round(65536 * rate), 65535) for rate in rates]
+    shape = (len(rates), *[1] * (like.ndim - 1))
+    least = torch.tensor([part - 32768 for part in dropped], device=like.device).to(torch.int16).view(shape)
+    scale = torch.tensor([65536 / (65536 - part) for part in dropped], device=like.device, dtype=like.dtype)
+    return (bits.view(torch.int16)[:, :count].view(like.shape) >= least) * scale.view(shape)
 
 
 class Stack:
