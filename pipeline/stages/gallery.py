@@ -170,10 +170,6 @@ def describe(train: pd.DataFrame, test: pd.DataFrame, found: Guess, **facts: Any
         sides = {"source": richest, "target": columns["target"]}
         return {**described, "portfolio": "translation", "columns": {"pairs": sides}}
     if richest is not None and not numbers and len(schema.names("category")) <= FEW_CATEGORIES:
-        if task != "classification":
-            raise UserError(
-                f"add: only the text '{richest}' tells the number '{columns['target']}', which no model does"
-            )
         columns["types"] = {richest: "text"}
         read = [name for name in texts if words[name] >= SENTENCE or name == richest]
         kinds = [column.name for column in schema.columns if column.kind == "category"]
@@ -185,7 +181,7 @@ def describe(train: pd.DataFrame, test: pd.DataFrame, found: Guess, **facts: Any
             "tfidf": {"columns": read, "characters": [3, 5]},
             "categorical": {"texts": {"columns": read, "components": 32, "characters": [3, 5]}},
         }
-        return {**described, "portfolio": "text_classification", "columns": settings}
+        return {**described, "portfolio": f"text_{task}", "columns": settings}
     as_is = [column.name for column in schema.columns if column.kind == "number" and column.source == "as_is"]
     if named := named_kinds(found, {name: train[name] for name in as_is}):
         columns["types"] = named

@@ -200,8 +200,8 @@ def test_text_is_classified_by_its_words():
     assert made["portfolio"] == "text_classification" and made["columns"]["words"] == {"column": "said"}
     assert made["columns"]["tfidf"] == {"columns": ["said"], "characters": [3, 5]}
     assert found.columns["types"] == {"said": "text"} and "and colour" in found.why["features"]
-    with pytest.raises(UserError, match="only the text 'said' tells the number 'y'"):
-        described(train.assign(y=AMOUNT), test, sample)
+    _, made = described(train.assign(y=AMOUNT), test, sample)
+    assert made["portfolio"] == "text_regression" and made["columns"]["tfidf"]["columns"] == ["said"]
 
 
 def test_text_beside_numbers_is_a_table():

@@ -22,6 +22,26 @@ def budget(minutes: float, rows: int = 1000):
     return gallery.compose("ames", described, minutes)[1:]
 
 
+def test_more_rows_have_larger_minibatches():
+    def batches(rows: int) -> dict[str, int]:
+        models, _ = gallery.compose("ames", {**gallery.entry("ames"), "rows": rows}, None)[1:]
+        return {name: body["fit"]["batch_size"] for name, body in models.items() if "batch_size" in body.get("fit", {})}
+
+    few, many = batches(1000), batches(12_000)
+    assert (few["ames-tabm"], many["ames-tabm"]) == (32, 256)  # the package's own rule
+    assert all(many[name] >= few[name] for name in few)
+
+
+def test_a_search_within_a_budget_may_go_on_for_longer():
+    every, _ = gallery.compose("ames", {**gallery.entry("ames"), "rows": 1000}, None)[1:]
+    within, _ = budget(5.0)
+    searched = [name for name, body in every.items() if "tune" in body]
+    assert searched
+    for name in searched:
+        tune = within[name]["tune"]
+        assert tune["trials"] >= max(every[name]["tune"]["trials"], 10 * len(tune["space"]))
+
+
 def test_a_budget_stands_in_every_model_and_the_hopeless_are_left_out():
     every, _ = gallery.compose("ames", {**gallery.entry("ames"), "rows": 1000}, None)[1:]
     assert all("budget" not in body for body in every.values())
