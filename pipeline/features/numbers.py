@@ -20,7 +20,13 @@ NOTHING = 1e30
 """Divisor that takes a column constant in fitting to 0, whatever its new values."""
 
 Scale = Literal["none", "standard", "robust", "robust_clipped"]
-Transform = Literal["none", "yeo_johnson", "quantile"]
+BEYOND = 1e-6, 2e-7
+"""How far the ends of ``middle_quantile`` lie outside the values seen: as a part of their range, and at
+least (scikit-learn takes what is within 1e-7 of an end for the end)."""
+ROWS_A_QUANTILE = 30
+"""Rows for each of the quantiles of ``middle_quantile``: as many as its authors take."""
+
+Transform = Literal["none", "yeo_johnson", "quantile", "middle_quantile"]
 Missing = Literal["mean", "median", "most_frequent", "zero", "keep"]
 
 
@@ -103,8 +109,18 @@ def fit_transformer(
     from sklearn.preprocessing import QuantileTransformer
 
     count = min(1000, len(matrix))
+    if transform == "middle_quantile":
+        count = max(10, min(1000, len(matrix) // ROWS_A_QUANTILE))
     quantile = QuantileTransformer(n_quantiles=count, output_distribution="normal", random_state=seed).fit(matrix)
-    return {"kind": transform, "which": which, "quantiles": quantile.quantiles_.tolist()}
+    knots = quantile.quantiles_  # [quantiles, varying columns], ascending
+    if transform == "middle_quantile":
+        # scikit-learn takes equal values to the middle of their quantiles, but for the least and the
+        # greatest, which it takes 5 deviations out, however many there are. Gorishniy et al. 2021 add
+        # noise to the rows instead.
+        beyond = np.maximum(BEYOND[0] * (knots[-1] - knots[0]), BEYOND[1])
+        knots[0] -= beyond
+        knots[-1] += beyond
+    return {"kind": "quantile", "which": which, "quantiles": knots.tolist()}
 
 
 def skewness(column: np.ndarray) -> float:

@@ -35,7 +35,8 @@ class Tabular:
     scale: ``standard`` (mean 0, deviation 1), ``robust`` (median 0, interquartile range 1), or
         ``robust_clipped`` (the same, then smoothly clipped to between -3 and 3, as RealMLP has it);
         of the values present. Ordinal, count and target columns are scaled too, indicators not.
-    transform: before scaling, ``yeo_johnson`` or ``quantile`` (to a normal distribution).
+    transform: before scaling, ``yeo_johnson`` or ``quantile`` (to a normal distribution);
+        ``middle_quantile`` also where many values are the least or the greatest, for networks.
     skew_above: transform only columns whose skewness is beyond this, either way.
     missing: what fills a missing number: mean, median or most frequent of its (transformed)
         column, ``zero`` in its own units, or ``keep`` it NaN.

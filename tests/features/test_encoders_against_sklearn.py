@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import skew
+from scipy.stats import norm, rankdata, skew
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.linear_model import Ridge
@@ -21,6 +21,7 @@ from sklearn.preprocessing import (
 
 from pipeline.core.types import Column, Schema
 from pipeline.features import features
+from pipeline.features.numbers import Transformer, fit_transformer
 
 NUMBERS, CATEGORIES = ["a", "b", "e"], ["c", "d"]
 COLUMNS = tuple(Column(name, "number") for name in NUMBERS) + tuple(Column(name, "category") for name in CATEGORIES)
@@ -80,6 +81,21 @@ def test_only_skewed_columns_are_transformed():
     plain = make_pipeline(StandardScaler(), SimpleImputer())
     steps = [("a", plain, ["a"]), ("b", power, ["b"]), ("e", plain, ["e"])]
     agree({"transform": "yeo_johnson", "skew_above": 0.75, "categories": "none"}, ColumnTransformer(steps))
+
+
+@pytest.mark.parametrize("end", [0.0, 9.0])
+def test_middle_quantiles_are_normal_scores_of_mean_ranks(end):
+    random = np.random.default_rng(0)
+    values = np.where(random.random(3000) < 0.4, end, random.uniform(1.0, 8.0, 3000))  # many at one end
+    state = fit_transformer([values], "middle_quantile", seed=0)
+    block = values[:, None].copy()
+    Transformer(state)(block)
+    expected = norm.ppf((rankdata(values) - 0.5) / len(values))  # equal values: their mean rank
+    inside = abs(expected) < 2.0  # 100 quantiles are coarse further out
+    np.testing.assert_allclose(block[inside, 0], expected[inside], atol=0.05)
+    plain = values[:, None].copy()
+    Transformer(fit_transformer([values], "quantile", seed=0))(plain)
+    assert abs(plain[values == end]).min() > 5 > 1 > abs(block[values == end]).max()
 
 
 def robust_smooth_clip(x: np.ndarray, train: np.ndarray) -> np.ndarray:

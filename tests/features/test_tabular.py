@@ -130,7 +130,7 @@ def test_rare_levels_are_folded_into_one():
 
 
 @pytest.mark.parametrize("scale", ["standard", "robust"])
-@pytest.mark.parametrize("transform", ["none", "yeo_johnson", "quantile"])
+@pytest.mark.parametrize("transform", ["none", "yeo_johnson", "quantile", "middle_quantile"])
 @pytest.mark.parametrize("missing", ["mean", "median", "most_frequent", "zero", "keep"])
 def test_columns_that_are_empty_or_constant_in_a_fold(scale, transform, missing):
     rows = make_rows(40).assign(a=np.nan, b=7.1, c=pd.Series([None] * 40, dtype="str"))
