@@ -187,7 +187,7 @@ def measure(folder: Path, rows: int, iterations: int) -> None:
     total, peak = sum(took.values()), max(peaks.values())
     cells = [f"{rows:,}", *(f"{took[stage]:.1f}" for stage in STAGES), f"{total:.1f}", f"{1e6 * total / rows:.0f}"]
     cells += [f"{peak / 2**20:.0f} ({max(peaks, key=peaks.__getitem__)})", f"{raw / 2**20:.0f}", f"{peak / raw:.2f}"]
-    cells += [f"{other:.1f}", f"{other_peak / raw:.2f}", f"{board["valid"]:.5f}", (tables / "by_hand.txt").read_text()]
+    cells += [f"{other:.1f}", f"{other_peak / raw:.2f}", f"{board['valid']:.5f}", (tables / "by_hand.txt").read_text()]
     print("| " + " | ".join(cells) + " |", flush=True)
 
 

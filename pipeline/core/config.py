@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from pipeline.core.errors import Faults, UserError, did_you_mean, quoted
-from pipeline.core.pairing import column_faults, model_faults, task_faults
+from pipeline.core.pairing import column_faults, metric_faults, model_faults, task_faults
 from pipeline.core.params import read_params
 from pipeline.core.paths import check_name, project_root
 from pipeline.core.registry import Registry, build_settings, settings
@@ -42,6 +42,8 @@ class Submission:
 class Tune:
     """A study. ``trials`` is a total, the declared settings being trial 0.
 
+    metric: what trials are compared by, where not by the competition's: log_loss tells trials apart on
+        a few hundred rows, where the accuracy of the best of forty is luck.
     pruner: ``median`` and ``wilcoxon`` stop a trial after some folds; ``halving`` drops the worse half
         of a batch after a quarter and after half of the epochs.
     batch: trials trained at once, of models that train in stacks (16 unless given; others one by one).
@@ -50,6 +52,7 @@ class Tune:
     trials: int | None = Field(default=None, ge=1)
     minutes: float | None = Field(default=None, gt=0)
     space: Mapping[str, Mapping[str, Any]]
+    metric: str | None = None
     pruner: Literal["none", "median", "wilcoxon", "halving"] = "none"
     workers: int = Field(default=1, ge=1)
     batch: int | None = Field(default=None, ge=1)
@@ -305,6 +308,9 @@ def _model(
     tune = check(build_settings, Tune, raw["tune"], f"{where}.tune") if raw.get("tune") is not None else None
     if tune is not None and tune.trials is None and tune.minutes is None:
         check.faults.append(f"{where}.tune: needs trials or minutes, got neither")
+    searched = None
+    if tune is not None and tune.metric is not None:
+        searched = check(shelves.metrics.build, tune.metric, f"{where}.tune.metric")
     retrain = check(build_settings, Retrain, raw.get("retrain"), f"{where}.retrain")
     budget = check(build_settings, Budget, raw["budget"], f"{where}.budget") if raw.get("budget") is not None else None
     seed = raw.get("seed", 0)
@@ -317,6 +323,8 @@ def _model(
     competition = competitions.get(competition_name) if isinstance(competition_name, str) else None
     if competition is not None and model is not None:
         check.faults.extend(model_faults(where, raw.get("features"), model, fit, competition))
+        if searched is not None:
+            check.faults.extend(metric_faults(f"{where}.tune", competition.task, searched))
     if len(check.faults) > before or competition is None or model is None or fit is None:
         return None
     built = ModelConfig(name, competition.name, raw["features"], model, fit, tune, retrain, budget, seed, dict(raw))

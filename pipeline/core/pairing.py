@@ -21,11 +21,7 @@ def task_faults(
     where: str, task: Task, metric: Metric | None, blend: Blend | None, submission: Submission | None
 ) -> list[str]:
     """A task with what scores, averages and submits its predictions; None where that is at fault itself."""
-    faults = []
-    if metric and task.name not in metric.tasks:
-        faults.append(
-            f"{where}.metric: '{metric.name}' does not suit the task '{task.name}'; it suits {', '.join(metric.tasks)}"
-        )
+    faults = metric_faults(where, task, metric) if metric else []
     if blend and blend.numeric and not task.numeric:
         faults.append(f"{where}.blend: '{blend.name}' averages numbers, and '{task.name}' gives none; use best")
     suits = getattr(blend, "tasks", (task.name,))
@@ -44,6 +40,13 @@ def task_faults(
             f"and '{task.name}' has none; use values"
         )
     return faults
+
+
+def metric_faults(where: str, task: Task, metric: Metric) -> list[str]:
+    """A metric of another task."""
+    if task.name in metric.tasks:
+        return []
+    return [f"{where}.metric: '{metric.name}' does not suit the task '{task.name}'; it suits {', '.join(metric.tasks)}"]
 
 
 def column_faults(where: str, columns: Columns, split: Split | None, splits: Registry) -> list[str]:

@@ -82,7 +82,7 @@ def build_settings(cls: type, raw: Any, where: str) -> Any:
     if not isinstance(raw, Mapping):
         raise Faults([f"{where}: needs a mapping of settings, got {quoted(raw)}"])
     try:
-        built = TypeAdapter(cls).validate_python(dict(raw))
+        built: Any = TypeAdapter(cls).validate_python(dict(raw))
     except ValidationError as error:
         raise Faults([_fault(cls, detail, where) for detail in error.errors()]) from None
     # pydantic takes true for 1, which nobody means who writes it where a number stands.

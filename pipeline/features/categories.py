@@ -38,7 +38,8 @@ class Levels:
 
     @classmethod
     def fit(cls, name: str, column: pd.Series, rare: int) -> Levels:
-        """column: ``str`` [rows]. Levels seen fewer than ``rare`` times are folded into one."""
+        """column: ``str``, or a categorical of these, [rows]. Levels seen fewer than ``rare`` times are
+        folded into one."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -58,12 +59,17 @@ class Levels:
         return [f"{self.name}={level}" for level in names] + tail
 
     def codes(self, column: pd.Series) -> np.ndarray:
-        """``str`` [rows] -> int32 [rows]; -1 for levels (or missing values) never seen."""
+        """``str``, or a categorical of these, [rows] -> int32 [rows]; -1 for levels (or missing values)
+        never seen."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        words = pa.array(column, from_pandas=True).cast(pa.large_string())
-        found = pc.index_in(words, self._lookup)
+        words = pa.array(column, from_pandas=True)
+        if isinstance(words, pa.DictionaryArray):
+            places = pc.index_in(words.dictionary.cast(pa.large_string()), self._lookup)
+            found = pc.take(places, words.indices)  # [levels of the column] -> [rows]
+        else:
+            found = pc.index_in(words.cast(pa.large_string()), self._lookup)
         codes = found.fill_null(UNSEEN).to_numpy(zero_copy_only=False)
         if self.has_rare:
             codes = np.minimum(codes, len(self.levels), dtype="int32")

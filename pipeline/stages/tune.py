@@ -6,11 +6,14 @@ import shutil
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from pipeline.core.config import CompetitionConfig, Config, ModelConfig, Tune
 from pipeline.core.files import digest, read_json, whole_folder, write_json
 from pipeline.core.paths import ModelPaths
+from pipeline.core.types import Metric
+from pipeline.metrics import metrics
 from pipeline.stages.budget import LEFT_OUT, left_out, searching_minutes
 from pipeline.stages.progress import progress_callback
 from pipeline.stages.project import rebuild_model
@@ -75,22 +78,22 @@ def _search(
     where = f"models.{model.name}.tune.space"
 
     build = partial(rebuild_model, competition, model.name)
-    scores = read_json(paths.cv / "scores.json")
     executor = make_executor(config.execution, beside=tune.workers)
-    trials = TrialFolders(_trials(paths), scores["valid"], competition.metric.higher_is_better)
-    objective = Objective(competition, model, build, executor, config.execution.threads, trials.root)
+    metric = competition.metric if tune.metric is None else metrics.build(tune.metric, f"models.{model.name}.tune")
+    objective = Objective(competition, model, build, executor, config.execution.threads, _trials(paths), metric)
     # Several workers encode the folds for themselves, and this process none.
     data = objective.data(model.features) if tune.workers == 1 else TrainingData(competition, model.features)
     start = declared(parse_space(tune.space, where), model, build, where)
-    fold_scores = [fold["valid"] for fold in scores["folds"]]
+    fold_scores = _scores(paths.cv, data, metric)
+    trials = TrialFolders(_trials(paths), fmean(fold_scores), metric.higher_is_better)
     study = Study(
         name=f"{model.name}-{digest(data.facts['digest'], {k: v for k, v in model.raw.items() if k != 'tune'})}",
         path=paths.study,
         space=tune.space,
         declared=start,
-        score=scores["valid"],
+        score=fmean(fold_scores),
         scores=fold_scores,
-        higher_is_better=competition.metric.higher_is_better,
+        higher_is_better=metric.higher_is_better,
         trials=tune.trials,
         minutes=tune.minutes,
         pruner=tune.pruner,
@@ -106,7 +109,7 @@ def _search(
             trials.told(trial)
             trial_record(record, trial.number, trial.overrides, trial.value, trial.scores)
 
-        trial_record(record, 0, start, scores["valid"], fold_scores)
+        trial_record(record, 0, start, fmean(fold_scores), fold_scores)
         with advance:
             result = study.run(objective, on_trial)
         settings = apply(model.raw, result.best.overrides)
@@ -121,7 +124,21 @@ def _search(
             for fold in done.folds:
                 fold_record(record, fold)
             out_of_fold_figures(record, data, done)
-        record.metrics({"valid": result.best.value, "trials": len(result.trials), "best_trial": result.best.number})
+        valid = read_json(folder / "scores.json")["valid"]
+        record.metrics({"valid": valid, "trials": len(result.trials), "best_trial": result.best.number})
+
+
+def _scores(cv: Path, data: TrainingData, metric: Metric) -> list[float]:
+    """Of the folds of trial 0, what was cross-validated."""
+    if metric == data.competition.metric:
+        return [fold["valid"] for fold in read_json(cv / "scores.json")["folds"]]
+    import pandas as pd
+
+    from pipeline.tuning.objective import fold_score
+
+    table = pd.read_parquet(cv / "predictions.parquet")
+    parts = [part for _, part in table.groupby("fold", sort=True)]
+    return [fold_score(metric, data, part["row"].to_numpy(), part.drop(columns=["row", "fold"])) for part in parts]
 
 
 def batch_size(tune: Tune, model: ModelConfig, competition: CompetitionConfig) -> int:

@@ -51,7 +51,9 @@ class TrainingData:
         self.paths = CompetitionPaths(competition.name)
         self.facts = read_json(self.paths.rows / "facts.json")
         self.schema = Schema.from_json(read_json(self.paths.schema))
-        self.rows = pd.read_parquet(self.paths.train_rows)
+        # As categoricals, since the words of a million rows take more memory than all their numbers.
+        categories = self.schema.names("category")
+        self.rows = pd.read_parquet(self.paths.train_rows, read_dictionary=categories)
         self.fold_of_row = self.rows[FOLD].to_numpy()
         self._folds: dict[int | None, FoldData] = {}
 
@@ -93,35 +95,33 @@ class TrainingData:
         return self._folds.get(k) or self.encode_fold(k)
 
     def encode_fold(self, k: int | None) -> FoldData:
-        encoder = self._encoder(k)
-        if k is None:
-            train_rows, valid_rows, valid_index = self.rows, None, None
-        else:
-            train_rows = self.rows[self.competition.split.training_rows(self.fold_of_row, k)]
-            valid_index = (self.fold_of_row == k).nonzero()[0]
-            valid_rows = self.rows.iloc[valid_index]
-        task, column = self.competition.task, self.schema.target
-        # Indexed from 0 as predictions are, so that a metric of one's own may align them.
-        train_target = train_rows[column].reset_index(drop=True)
-        valid_target = None if valid_rows is None else valid_rows[column].reset_index(drop=True)
-        target = task.fit_target(train_target, self.schema)
+        encoder, split = self._encoder(k), self.competition.split
+        column = self.schema.target
+
+        def taken(index: np.ndarray | None) -> pd.DataFrame:
+            # Indexed from 0 as predictions are, so that a metric of one's own may align them.
+            return self.rows if index is None else self.rows.iloc[index].reset_index(drop=True)
 
         def encode(rows: pd.DataFrame, training: bool) -> Encoded:
             encoded = encoder.encode(rows, training=training)
             values = target.encode(rows[column])
             return encoded if values is None else {**encoded, "target": values}
 
-        valid = None if valid_rows is None else encode(valid_rows, False)
-        return FoldData(
-            encode(train_rows, True),
-            valid,
-            train_target,
-            valid_target,
-            valid_index,
-            self._spec(encoder),
-            encoder,
-            target,
-        )
+        valid: Encoded | None = None
+        valid_target: pd.Series | None = None
+        train_index = valid_index = None
+        if k is not None:
+            train_index = split.training_rows(self.fold_of_row, k).nonzero()[0]
+            valid_index = (self.fold_of_row == k).nonzero()[0]
+        rows = taken(train_index)
+        train_target = rows[column].copy()  # a view would keep all of the rows
+        target = self.competition.task.fit_target(train_target, self.schema)
+        train = encode(rows, True)
+        if valid_index is not None:
+            rows = taken(valid_index)  # the copy of the training rows is let go first
+            valid_target, valid = rows[column].copy(), encode(rows, False)
+        spec = self._spec(encoder)
+        return FoldData(train, valid, train_target, valid_target, valid_index, spec, encoder, target)
 
 
 def widest(specs: Sequence[Spec]) -> Spec:

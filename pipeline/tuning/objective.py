@@ -5,14 +5,15 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import inf, isfinite
 from pathlib import Path
 from statistics import fmean
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from pipeline.core.config import CompetitionConfig, ModelConfig
 from pipeline.core.errors import Diverged
-from pipeline.core.types import Executor
+from pipeline.core.types import Executor, Metric
 from pipeline.training.cross_validation import (
     CrossValidation,
     FoldJob,
@@ -29,6 +30,10 @@ from pipeline.tuning.pruners import RUNGS
 from pipeline.tuning.space import apply
 from pipeline.tuning.trial import Report, Trial
 
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
 T = TypeVar("T")
 Outcome: TypeAlias = "float | Diverged | None"
 """A trial's mean score; None where it was dropped."""
@@ -38,6 +43,7 @@ class Objective:
     """A trial's overrides to its mean fold score, told fold by fold.
 
     build: a model's whole raw settings to its configuration.
+    metric: what scores a trial.
     trials: folder with a folder for each trial's finished folds. A study broken off in a trial
     goes on with them; the best trial's are read back at the end.
     progress: hears of trials done, with fractions; not carried to other processes.
@@ -51,8 +57,10 @@ class Objective:
         executor: Executor,
         threads: int,
         trials: Path,
+        metric: Metric,
     ):
         self.competition, self.model, self.build = competition, model, build
+        self.metric = metric
         self.executor, self.threads = executor, threads
         self.trials = trials
         self.progress: Callable[[float], None] = _unheard
@@ -70,15 +78,22 @@ class Objective:
 
     def __call__(self, overrides: Mapping[str, Any], report: Report) -> float | None:
         config = self.build(apply(self.model.raw, overrides))
-        results = []
-        count = len(self.data(config.features).folds)
+        data = self.data(config.features)
+        scores: list[float] = []
+        count = len(data.folds)
         folds = self._folds(config, report.number, None, lambda done: self.progress(report.number + done / count))
         for result in folds:
-            results.append(result)
-            if report(result.fold, result.valid) and len(results) < count:
+            scores.append(self.score(data, result))
+            if report(result.fold, scores[-1]) and len(scores) < count:
                 folds.close()
                 return None
-        return CrossValidation(results).score
+        return fmean(scores)
+
+    def score(self, data: TrainingData, result: FoldResult) -> float:
+        """A fold's, by the metric that the study compares trials by."""
+        if self.metric == self.competition.metric:
+            return result.valid
+        return fold_score(self.metric, data, result.index, result.predictions)
 
     def together(self, asked: Sequence[tuple[Mapping[str, Any], Report]]) -> list[Outcome]:
         """Several trials at once, in stacks of those that may share one: each one's score, None where
@@ -107,7 +122,10 @@ class Objective:
             self.progress(done + folds / len(data.folds))
 
         results = list(run_together(data, jobs, self.executor, fit_folds, heard))
-        return outcomes | {trial.number: trial.told(own) for trial, own in zip(group, _each(results, group), strict=True)}
+        return outcomes | {
+            trial.number: trial.told(own, partial(self.score, data))
+            for trial, own in zip(group, _each(results, group), strict=True)
+        }
 
     def _halve(self, data: TrainingData, group: list[Asked]) -> tuple[list[Asked], dict[int, Outcome]]:
         """Train up to each rung and keep the better half: those that stay, and what is told of the others."""
@@ -162,19 +180,20 @@ class Asked:
     def number(self) -> int:
         return self.report.number
 
-    def told(self, results: Sequence[FoldResult | Diverged]) -> Outcome:
+    def told(self, results: Sequence[FoldResult | Diverged], score: Callable[[FoldResult], float]) -> Outcome:
         """Report every fold; the mean score."""
         folds = []
         for result in results:
             if isinstance(result, Diverged):
                 return result
             folds.append(result)
+        scores = [score(result) for result in folds]
         try:
-            for result in folds:
-                self.report(result.fold, result.valid)
+            for result, value in zip(folds, scores, strict=True):
+                self.report(result.fold, value)
         except Diverged as fault:
             return fault
-        return CrossValidation(folds).score
+        return fmean(scores)
 
     def dropped(self, scores: Sequence[float]) -> Outcome:
         """Report the folds' scores where it was dropped."""
@@ -206,6 +225,11 @@ def _each(results: Sequence[T], group: Sequence[Asked]) -> list[Sequence[T]]:
     """The results of each trial's folds."""
     folds = len(results) // len(group)
     return [results[i * folds : (i + 1) * folds] for i in range(len(group))]
+
+
+def fold_score(metric: Metric, data: TrainingData, index: np.ndarray, predictions: pd.DataFrame) -> float:
+    """A metric of the predictions for the training rows at these positions."""
+    return metric.score(data.target.iloc[index].reset_index(drop=True), predictions.reset_index(drop=True))
 
 
 def _unheard(done: float) -> None:

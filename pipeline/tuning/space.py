@@ -221,6 +221,11 @@ def check_tune(where: str, tune: Tune, config: ModelConfig, build: Build, folds:
     stacks = getattr(config.model, "stacks", False)
     if not stacks and tune.pruner == "halving":
         faults.append(f"{where}.tune.pruner: halving needs a model that trains in stacks; use median or none")
+    if tune.metric is not None and tune.pruner == "halving":
+        faults.append(
+            f"{where}.tune.metric: halving compares trials by the competition's metric; "
+            f"leave out metric, got {tune.metric!r}, or halving"
+        )
     if tune.batch not in (None, 1) and tune.workers > 1:
         faults.append(f"{where}.tune.batch: batches use all cores already; leave out workers ({tune.workers}) or batch")
     inside = f"{where}.tune.space"

@@ -144,7 +144,7 @@ def test_workers_of_a_study_share_the_cores_and_encode_for_themselves(begun, mon
     config = load_project()
     competition, model = config.competition("lines"), config.model("lines-mlp")
     build = partial(rebuild_model, competition, model.name)
-    objective = Objective(competition, model, build, Processes(1), 1, project.root / "trials")
+    objective = Objective(competition, model, build, Processes(1), 1, project.root / "trials", competition.metric)
     before = len(pickle.dumps(objective))
     objective.data("numbers")
     assert len(pickle.dumps(objective)) == before

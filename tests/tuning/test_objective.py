@@ -1,0 +1,89 @@
+"""What a trial is scored by."""
+
+from __future__ import annotations
+
+from statistics import fmean
+
+import pandas as pd
+import pytest
+from sklearn.metrics import mean_absolute_error, root_mean_squared_error
+
+from pipeline.core.errors import Faults
+from pipeline.core.files import read_json
+from pipeline.stages import fetch, preprocess, train, tune
+from pipeline.stages.project import load_project
+from tests.projects import Project, small_competition
+
+MODELS = {
+    "ridge": ({"name": "ridge"}, {}, {"model.alpha": {"log_float": [1e-2, 1e3]}}),
+    "mlp": ({"name": "mlp", "hidden": [4]}, {"epochs": 4}, {"fit.learning_rate": {"log_float": [1e-3, 1e-1]}}),
+}
+
+
+@pytest.fixture
+def searched(tmp_path, monkeypatch):
+    """A project whose model is to be tuned by a metric of its own."""
+    monkeypatch.chdir(tmp_path)
+
+    def make(model: str, **settings) -> Project:
+        body, fit, space = MODELS[model]
+        project = Project(tmp_path)
+        tuning = {"trials": 5, "space": space, **settings}
+        project.params(
+            {
+                "competitions": {"lines": small_competition(rows=120, test_rows=30)},
+                "models": {
+                    "lines-a": {
+                        "competition": "lines",
+                        "features": "numbers",
+                        "model": body,
+                        "fit": fit,
+                        "tune": tuning,
+                    }
+                },
+                "execution": {"executor": "serial"},
+            }
+        )
+        return project
+
+    return make
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_trials_are_compared_by_the_metric_of_the_search(searched, model):
+    project = searched(model, metric="mae")
+    config = load_project()
+    for stage, name in ((fetch, "lines"), (preprocess, "lines"), (train, "lines-a"), (tune, "lines-a")):
+        stage.run(config, name)
+    place = ("lines", "models", "lines-a")
+    study = read_json(project.data(*place, "tuned", "trials.json"))
+    rows = pd.read_parquet(project.data("lines", "rows", "train.parquet"))
+
+    def told(folder: str, score) -> list[float]:
+        table = pd.read_parquet(project.data(*place, folder, "predictions.parquet"))
+        target = rows["y"].to_numpy()[table["row"]]
+        folds = sorted(set(table["fold"]))
+        return [score(target[table["fold"] == k], table.loc[table["fold"] == k, "prediction"]) for k in folds]
+
+    best = study["trials"][study["best"]]
+    assert study["trials"][0]["scores"] == pytest.approx(told("cv", mean_absolute_error))
+    assert best["scores"] == pytest.approx(told("tuned", mean_absolute_error))
+    assert best["value"] == min(trial["value"] for trial in study["trials"])
+    # The board goes on comparing models by the competition's metric.
+    scores = read_json(project.data(*place, "tuned", "scores.json"))
+    assert scores["valid"] == pytest.approx(fmean(told("tuned", root_mean_squared_error)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"metric": "mea"}, ["models.lines-a.tune.metric", "'mea'", "did you mean 'mae'"]),
+        ({"metric": "accuracy"}, ["models.lines-a.tune.metric", "'accuracy'", "'regression'"]),
+        ({"metric": "mae", "pruner": "halving"}, ["models.lines-a.tune.metric", "halving", "'mae'"]),
+    ],
+)
+def test_a_metric_that_cannot_compare_is_refused(searched, settings, words):
+    searched("mlp", **settings)
+    with pytest.raises(Faults) as refused:
+        load_project()
+    assert len(refused.value.faults) == 1 and all(word in refused.value.faults[0] for word in words), str(refused.value)
