@@ -61,8 +61,11 @@ def levels(series: pd.Series, missing: Sequence[str]) -> pd.Series:
     """
     import pandas as pd
 
-    codes, values = pd.factorize(series, use_na_sentinel=True)
     known = set(missing)
+    if pd.api.types.is_integer_dtype(series.dtype):  # as ids are, of which each is another
+        words = series.astype("str")
+        return words.mask(words.isin(list(known)))
+    codes, values = pd.factorize(series, use_na_sentinel=True)
     names = [level_name(value) for value in values]
     table = pd.array([None if name in known else name for name in names], dtype="str")
     return pd.Series(table.take(codes, allow_fill=True), index=series.index, name=series.name)

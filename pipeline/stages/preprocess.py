@@ -28,10 +28,12 @@ def run(config: Config, name: str) -> None:
             train, competition.columns, task_is_class=competition.task.target_kind == "class"
         )
     with whole_folder(paths.features) as features, whole_folder(paths.rows) as rows:
-        for set_name in competition.features:
-            _fit_encoders(competition, set_name, schema, train, test, features / set_name)
         train.to_parquet(rows / "train.parquet", index=False)
         test.to_parquet(rows / "test.parquet", index=False)
+        for column in schema.names("category"):
+            train[column] = train[column].astype("category")  # so that a fold's rows are a light copy
+        for set_name in competition.features:
+            _fit_encoders(competition, set_name, schema, train, test, features / set_name)
         parts = {set_name: settings_dict(part) for set_name, part in competition.features.items()}
         facts = {
             "digest": digest(
@@ -77,9 +79,18 @@ def _typed_rows(
     schema = settle(train_raw, test_raw, types=columns.types, **facts)
     train = apply(schema, train_raw, training=True, where=train_file)
     test = apply(schema, test_raw, training=False, where=test_file)
+    del train_raw, test_raw  # a large table need not be there twice
+    give_back()
     check(schema, train, train_file)
     check(schema, test, test_file)
     return schema, train, test, train_file
+
+
+def give_back() -> None:
+    """Memory that Arrow has let go and keeps for later, to the system."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
 
 
 @contextmanager
