@@ -202,7 +202,8 @@ def main() -> None:
 def _no_memory(error: Exception) -> bool:
     """Torch raises RuntimeError for it, with words of its own on the processor and on a GPU."""
     told = str(error)
-    return isinstance(error, MemoryError) or "can't allocate memory" in told or "out of memory" in told
+    known = ("can't allocate memory", "out of memory", "Storage size calculation overflowed")
+    return isinstance(error, MemoryError) or any(words in told for words in known)
 
 
 def _users_to_mend(error: OSError) -> bool:

@@ -266,7 +266,7 @@ def test_class_weights_without_classes_are_refused(bench):
 
 
 def test_a_network_too_large_for_the_memory_is_told_in_a_line(bench):
-    bench.model |= {"model": {"name": "mlp", "hidden": [10**13]}, "fit": {"epochs": 1}}
+    bench.model |= {"model": {"name": "mlp", "hidden": [10**15]}, "fit": {"epochs": 1}}
     bench.write()
     assert [bench.run(stage, "toy") for stage in ("fetch", "preprocess")] == [(0, [])] * 2
     code, lines = bench.run("train", "toy-ridge")

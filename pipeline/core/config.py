@@ -42,7 +42,8 @@ class Submission:
 class Tune:
     """A study. ``trials`` is a total, the declared settings being trial 0.
 
-    metric: what trials are compared by, where not by the competition's, such as log_loss for accuracy.
+    metric: what trials are compared by, where not by the competition's, such as log_loss for accuracy; early
+        stopping goes by the competition's all the same.
     pruner: ``median`` and ``wilcoxon`` stop a trial after some folds; ``halving`` drops the worse half
         of a batch after a quarter and after half of the epochs.
     batch: trials trained at once, of models that train in stacks (16 unless given; others one by one).

@@ -93,6 +93,8 @@ def build_settings(cls: type, raw: Any, where: str) -> Any:
 
 
 def _number_from_bool(given: Any, built: Any) -> bool:
+    if isinstance(given, Mapping) and isinstance(built, Mapping):
+        return any(_number_from_bool(value, built.get(key)) for key, value in given.items())
     if isinstance(given, list | tuple) and isinstance(built, list | tuple) and len(given) == len(built):
         return any(map(_number_from_bool, given, built))
     return isinstance(given, bool) and isinstance(built, int | float) and not isinstance(built, bool)

@@ -114,7 +114,11 @@ class Spec:
 
 
 class Encoder(Protocol):
-    """A fitted feature set: typed rows to ``Encoded``. Fitted on one fold's training rows."""
+    """A fitted feature set: typed rows to ``Encoded``. Fitted on one fold's training rows.
+
+    Typed rows hold numbers as float64 and texts as ``str``; categories are ``str`` too, or a
+    pandas categorical of these, as the rows of a large table are held in memory.
+    """
 
     spec: Spec
 

@@ -110,7 +110,7 @@ def fit_transformer(
 
     count = min(1000, len(matrix))
     if transform == "middle_quantile":
-        count = max(10, min(1000, len(matrix) // ROWS_A_QUANTILE))
+        count = min(len(matrix), max(10, min(1000, len(matrix) // ROWS_A_QUANTILE)))
     quantile = QuantileTransformer(n_quantiles=count, output_distribution="normal", random_state=seed).fit(matrix)
     knots = quantile.quantiles_  # [quantiles, varying columns], ascending
     if transform == "middle_quantile":

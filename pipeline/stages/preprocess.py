@@ -78,8 +78,9 @@ def _typed_rows(
     check_raw(train_raw, test_raw, test_where=test_file, **facts)
     schema = settle(train_raw, test_raw, types=columns.types, **facts)
     train = apply(schema, train_raw, training=True, where=train_file)
+    del train_raw  # a large table need not be there twice
     test = apply(schema, test_raw, training=False, where=test_file)
-    del train_raw, test_raw  # a large table need not be there twice
+    del test_raw
     give_back()
     check(schema, train, train_file)
     check(schema, test, test_file)

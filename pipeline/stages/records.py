@@ -46,12 +46,20 @@ def fold_record(record: Any, result: FoldResult) -> None:
 
 
 def trial_record(
-    record: Any, number: int, overrides: Mapping[str, Any], value: float | None, scores: Sequence[float]
+    record: Any,
+    number: int,
+    overrides: Mapping[str, Any],
+    value: float | None,
+    scores: Sequence[float],
+    name: str = "valid",
 ) -> None:
-    """A child run a trial: what it tried, its folds' scores and their mean (None: pruned or diverged)."""
+    """A child run a trial: what it tried, its folds' scores and their mean (None: pruned or diverged).
+
+    name: of the score, where the search has a metric of its own.
+    """
     with record.child(f"trial {number}", params=dict(overrides), tags={}) as child:
-        child.metrics({} if value is None else {"valid": value})
-        child.curves({"fold_valid": list(scores)})
+        child.metrics({} if value is None else {name: value})
+        child.curves({f"fold_{name}": list(scores)})
 
 
 def out_of_fold_figures(record: Any, data: TrainingData, done: CrossValidation) -> None:

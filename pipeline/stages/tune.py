@@ -107,9 +107,9 @@ def _search(
         def on_trial(trial: Trial) -> None:
             advance(trial.number + 1)
             trials.told(trial)
-            trial_record(record, trial.number, trial.overrides, trial.value, trial.scores)
+            trial_record(record, trial.number, trial.overrides, trial.value, trial.scores, tune.metric or "valid")
 
-        trial_record(record, 0, start, fmean(fold_scores), fold_scores)
+        trial_record(record, 0, start, fmean(fold_scores), fold_scores, tune.metric or "valid")
         with advance:
             result = study.run(objective, on_trial)
         settings = apply(model.raw, result.best.overrides)

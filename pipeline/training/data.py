@@ -90,6 +90,11 @@ class TrainingData:
                 return
             self._folds[k] = self.encode_fold(k)
 
+    @property
+    def loaded(self) -> bool:
+        """Whether every fold is kept encoded."""
+        return all(k in self._folds for k in self.folds)
+
     def fold(self, k: int | None) -> FoldData:
         """Fold ``k``, or all training rows for ``None``."""
         return self._folds.get(k) or self.encode_fold(k)
@@ -117,8 +122,9 @@ class TrainingData:
         train_target = rows[column].copy()  # a view would keep all of the rows
         target = self.competition.task.fit_target(train_target, self.schema)
         train = encode(rows, True)
+        del rows  # a copy of most of the table
         if valid_index is not None:
-            rows = taken(valid_index)  # the copy of the training rows is let go first
+            rows = taken(valid_index)
             valid_target, valid = rows[column].copy(), encode(rows, False)
         spec = self._spec(encoder)
         return FoldData(train, valid, train_target, valid_target, valid_index, spec, encoder, target)

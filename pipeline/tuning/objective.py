@@ -115,16 +115,15 @@ class Objective:
         outcomes: dict[int, Outcome] = {}
         if halving:
             group, outcomes = self._halve(data, group)
-        # A trial's folds side by side: an optimiser works by groups of one rate.
-        jobs = [FoldJob(trial.config, k, self._place(data, trial)) for trial in group for k in data.folds]
+        pairs = _side_by_side(data, group)
+        jobs = [FoldJob(trial.config, k, self._place(data, trial)) for trial, k in pairs]
 
         def heard(folds: float) -> None:
             self.progress(done + folds / len(data.folds))
 
         results = list(run_together(data, jobs, self.executor, fit_folds, heard))
         return outcomes | {
-            trial.number: trial.told(own, partial(self.score, data))
-            for trial, own in zip(group, _each(results, group), strict=True)
+            trial.number: trial.told(_of(trial, pairs, results), partial(self.score, data)) for trial in group
         }
 
     def _halve(self, data: TrainingData, group: list[Asked]) -> tuple[list[Asked], dict[int, Outcome]]:
@@ -134,9 +133,10 @@ class Objective:
         for rung in RUNGS:
             if len(group) < 2:
                 break
-            jobs = [RungJob(trial.config, k, self._place(data, trial), rung) for trial in group for k in data.folds]
+            pairs = _side_by_side(data, group)
+            jobs = [RungJob(trial.config, k, self._place(data, trial), rung) for trial, k in pairs]
             flat = list(run_together(data, jobs, self.executor, train_to_rung))
-            scores = {trial.number: own for trial, own in zip(group, _each(flat, group), strict=True)}
+            scores = {trial.number: _of(trial, pairs, flat) for trial in group}
             # An infinite score, of a fold that diverged, is the worst whichever way the metric points.
             losses = {number: fmean(sign * v if isfinite(v) else inf for v in vs) for number, vs in scores.items()}
             ranked = sorted(group, key=lambda trial: (losses[trial.number], trial.number))
@@ -215,16 +215,27 @@ class RungJob:
 
 def train_to_rung(data: TrainingData, jobs: Sequence[RungJob]) -> list[float]:
     """Validation scores at the rung; infinite where it diverged. The fits stay at their checkpoints."""
-    todo = [fold_fit_job(data, FoldJob(job.config, job.fold, job.checkpoint), data.fold(job.fold)) for job in jobs]
+    folds = {k: data.fold(k) for k in sorted({job.fold for job in jobs})}
+    todo = [fold_fit_job(data, FoldJob(job.config, job.fold, job.checkpoint), folds[job.fold]) for job in jobs]
     epochs = [max(1, int(job.config.fit.epochs * job.rung)) for job in jobs]  # type: ignore[attr-defined]
     scores = train_until([job.config.fit for job in jobs], todo, data.widest, epochs)
     return [inf if isinstance(score, Diverged) else score for score in scores]
 
 
-def _each(results: Sequence[T], group: Sequence[Asked]) -> list[Sequence[T]]:
-    """The results of each trial's folds."""
-    folds = len(results) // len(group)
-    return [results[i * folds : (i + 1) * folds] for i in range(len(group))]
+def _side_by_side(data: TrainingData, group: Sequence[Asked]) -> list[tuple[Asked, int]]:
+    """Every fold of every trial, in the order in which stacks are cut from them.
+
+    A trial's folds side by side, since an optimiser works by groups of one rate; but where the folds
+    do not stay in memory, the trials of a fold, so that a stack encodes few of them.
+    """
+    if data.loaded:
+        return [(trial, k) for trial in group for k in data.folds]
+    return [(trial, k) for k in data.folds for trial in group]
+
+
+def _of(trial: Asked, pairs: Sequence[tuple[Asked, int]], results: Sequence[T]) -> list[T]:
+    """A trial's own results, in its folds' order."""
+    return [result for (other, _), result in zip(pairs, results, strict=True) if other is trial]
 
 
 def fold_score(metric: Metric, data: TrainingData, index: np.ndarray, predictions: pd.DataFrame) -> float:

@@ -145,6 +145,17 @@ def test_columns_that_are_empty_or_constant_in_a_fold(scale, transform, missing)
     assert out["c is missing"].tolist()[:2] == [1, 1]
 
 
+@pytest.mark.parametrize("categories", ["one_hot", "ordinal", "native", "target", "count"])
+def test_categoricals_are_encoded_as_their_words_are(categories):
+    rows = make_rows().assign(d=pd.Series([None] * 200, dtype="str"))
+    held = rows.astype({name: "category" for name in SCHEMA.names("category")})
+    encoder = build(categories=categories, rare=3).fit(rows, SCHEMA, seed=0)
+    assert build(categories=categories, rare=3).fit(held, SCHEMA, seed=0).state() == encoder.state()
+    for some in (slice(None), slice(50), slice(0)):
+        expected, got = encoder.encode(rows[some]), encoder.encode(held[some])
+        assert all(np.array_equal(got[name], expected[name], equal_nan=True) for name in expected)
+
+
 def test_missing_flags_mark_columns_with_missing_values_in_fitting():
     rows = make_rows()
     encoder = build(missing_flags=True).fit(rows, SCHEMA, seed=0)

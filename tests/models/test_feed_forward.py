@@ -8,6 +8,7 @@ from torch import nn
 
 from pipeline.core.types import Spec
 from pipeline.models import models
+from pipeline.models.layers.members import Dropout
 from pipeline.tasks import tasks
 
 SPEC = Spec(shapes={"numbers": (400,)}, outputs=300)
@@ -17,6 +18,20 @@ TASK = tasks.build("classification", "task")
 def build(**settings):
     torch.manual_seed(0)
     return models.build(settings, "model").build(SPEC, TASK, 0)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.999, 1 - 1e-9])
+def test_dropout_drops_its_share_and_keeps_the_mean(rate):
+    ones = torch.ones(1001, 333)  # no multiple of four
+    torch.manual_seed(0)
+    out = Dropout(rate)(ones)
+    dropped = float((out == 0).float().mean())
+    assert dropped == pytest.approx(rate, abs=0.003)
+    assert out.max() <= 65536.0 and torch.isfinite(out).all()
+    if rate <= 0.5:
+        assert float(out.mean()) == pytest.approx(1.0, abs=0.005)
+        assert out.unique().tolist() == pytest.approx([0.0, 1 / (1 - rate)], rel=1e-4)
+    assert torch.equal(Dropout(rate).eval()(ones), ones) and torch.equal(Dropout(0.0)(ones), ones)
 
 
 @pytest.mark.parametrize("name", ["linear", "softmax"])

@@ -6,7 +6,8 @@ from statistics import fmean
 
 import pandas as pd
 import pytest
-from sklearn.metrics import mean_absolute_error, root_mean_squared_error
+import yaml
+from sklearn.metrics import log_loss, mean_absolute_error, root_mean_squared_error
 
 from pipeline.core.errors import Faults
 from pipeline.core.files import read_json
@@ -72,6 +73,33 @@ def test_trials_are_compared_by_the_metric_of_the_search(searched, model):
     # The board goes on comparing models by the competition's metric.
     scores = read_json(project.data(*place, "tuned", "scores.json"))
     assert scores["valid"] == pytest.approx(fmean(told("tuned", root_mean_squared_error)))
+
+
+def test_an_accuracy_is_searched_by_log_loss(searched):
+    project = searched("ridge", metric="log_loss")
+    settings = yaml.safe_load((project.root / "params.yaml").read_text())
+    source = {"name": "synthetic", "task": "classification", "rows": 90, "test_rows": 30, "features": 3, "classes": 3}
+    settings["competitions"]["lines"] |= {
+        "source": source,
+        "task": "classification",
+        "metric": "accuracy",
+        "submission": "classes",
+    }
+    tuning = settings["models"]["lines-a"]["tune"]
+    tuning["space"] = {"model.C": {"log_float": [1e-3, 1e2]}}
+    settings["models"]["lines-a"]["model"] = {"name": "logistic_regression", "C": 1e-3}
+    project.params(settings)
+    config = load_project()
+    for stage, name in ((fetch, "lines"), (preprocess, "lines"), (train, "lines-a"), (tune, "lines-a")):
+        stage.run(config, name)
+    study = read_json(project.data("lines", "models", "lines-a", "tuned", "trials.json"))
+    best = study["trials"][study["best"]]
+    assert best["value"] == min(trial["value"] for trial in study["trials"]) < study["trials"][0]["value"]
+    table = pd.read_parquet(project.data("lines", "models", "lines-a", "tuned", "predictions.parquet"))
+    target = pd.read_parquet(project.data("lines", "rows", "train.parquet"))["y"].to_numpy()[table["row"]]
+    probabilities = table.drop(columns=["row", "fold"])
+    losses = [log_loss(target[table["fold"] == k], probabilities[table["fold"] == k]) for k in range(3)]
+    assert best["scores"] == pytest.approx(losses)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ shares the stack, bit for bit on the CPU, save for what padding of its inputs ro
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -107,11 +108,21 @@ def _mask(like: Tensor, rates: Sequence[float], generators: Sequence[torch.Gener
     for row, rate, generator in zip(bits, rates, generators, strict=True):
         if rate > 0:
             row.random_(-(2**63), None, generator=generator)
+    least, scale = _bounds(tuple(rates), like.ndim, like.device, like.dtype)
+    return (bits.view(torch.int16)[:, :count].view(like.shape) >= least) * scale
+
+
+@lru_cache(maxsize=256)
+def _bounds(
+    rates: tuple[float, ...], dimensions: int, device: torch.device, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """The least 16 bits that keep an element, and what a kept one is multiplied by: [members, 1, ...].
+    Kept from step to step, since making them on a GPU waits for it."""
     dropped = [min(round(65536 * rate), 65535) for rate in rates]
-    shape = (len(rates), *[1] * (like.ndim - 1))
-    least = torch.tensor([part - 32768 for part in dropped], device=like.device).to(torch.int16).view(shape)
-    scale = torch.tensor([65536 / (65536 - part) for part in dropped], device=like.device, dtype=like.dtype)
-    return (bits.view(torch.int16)[:, :count].view(like.shape) >= least) * scale.view(shape)
+    shape = (len(rates), *[1] * (dimensions - 1))
+    least = torch.tensor([part - 32768 for part in dropped]).to(torch.int16)
+    scale = torch.tensor([65536 / (65536 - part) for part in dropped], dtype=dtype)
+    return least.view(shape).to(device), scale.view(shape).to(device)
 
 
 class Stack:
