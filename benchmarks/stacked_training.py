@@ -35,7 +35,7 @@ sys.path.insert(0, str(ROOT))
 HOUSES = ROOT.parent / "shared" / "data" / "house_prices"
 MODELS = {"linear": {"name": "linear"}, "mlp": {"name": "mlp", "hidden": [128, 128], "activation": "relu"}}
 GRID = (1, 2, 5, 10, 20, 40, 80, 160, 320, 512)
-WIDTHS = (64, 128, 512, 1024)
+WIDTHS = (64, 128, 512)
 CORES = len(os.sched_getaffinity(0))
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.core.config import CompetitionConfig, Config
 from pipeline.core.errors import UserError
 from pipeline.core.files import digest, digest_files, whole_folder, write_json
+from pipeline.core.memory import give_memory_back
 from pipeline.core.paths import CompetitionPaths
 from pipeline.core.registry import settings_dict
 from pipeline.core.seeds import derive_seed
@@ -81,17 +82,10 @@ def _typed_rows(
     del train_raw  # a large table need not be there twice
     test = apply(schema, test_raw, training=False, where=test_file)
     del test_raw
-    give_back()
+    give_memory_back()
     check(schema, train, train_file)
     check(schema, test, test_file)
     return schema, train, test, train_file
-
-
-def give_back() -> None:
-    """Memory that Arrow has let go and keeps for later, to the system."""
-    import pyarrow as pa
-
-    pa.default_memory_pool().release_unused()
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core.config import CompetitionConfig
 from pipeline.core.files import read_json
+from pipeline.core.memory import give_memory_back
 from pipeline.core.paths import CompetitionPaths
 from pipeline.core.types import FOLD, Encoded, Encoder, Schema, Spec, Target
 
@@ -54,6 +55,7 @@ class TrainingData:
         # As categoricals, since the words of a million rows take more memory than all their numbers.
         categories = self.schema.names("category")
         self.rows = pd.read_parquet(self.paths.train_rows, read_dictionary=categories)
+        give_memory_back()
         self.fold_of_row = self.rows[FOLD].to_numpy()
         self._folds: dict[int | None, FoldData] = {}
 
