@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from bench import Bench
 from projects import ROOT, Project, free_port, make_project, three_models
 
 
@@ -16,6 +17,12 @@ def quiet_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     for name in ("DVC_STAGE", "DVC_ROOT", "MLFLOW_TRACKING_URI", "PODIUM_OPTUNA_STORAGE"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def bench(tmp_path, capsys, monkeypatch) -> Bench:
+    monkeypatch.chdir(tmp_path)
+    return Bench(tmp_path, capsys, monkeypatch)
 
 
 SHARING = ("test_stages", "test_faults", "test_kills")

@@ -1,103 +1,13 @@
-"""Bad input at the command line: one line that names file, column, row and rule; nothing written."""
+"""Bad files: one line that names file, column, row and rule; nothing written."""
 
 from __future__ import annotations
 
 import io
-import re
-import subprocess
-import sys
 import tarfile
 import zipfile
-from pathlib import Path
 
 import pytest
-import yaml
-
-from pipeline.__main__ import main
-
-ROOT = Path(__file__).parents[1]
-TRAIN = "id,colour,size,y\n" + "".join(
-    f"{i},{'red' if i % 3 else 'blue'},{i * 7 % 11},{i * 5 % 13 + 1}\n" for i in range(30)
-)
-TEST = "id,colour,size\n" + "".join(f"{i},red,{i % 5}\n" for i in range(30, 40))
-SAMPLE = "id,y\n" + "".join(f"{i},1\n" for i in range(30, 40))
-
-
-class Bench:
-    """A project of one competition whose files lie in ``files/``."""
-
-    def __init__(self, root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
-        self.root, self.capsys, self.monkeypatch = root, capsys, monkeypatch
-        self.files = {"train.csv": TRAIN, "test.csv": TEST, "sample_submission.csv": SAMPLE}
-        self.competition = {
-            "source": {"name": "files", "path": "files"},
-            "columns": {"id": "id", "target": "y"},
-            "task": {"name": "regression"},
-            "metric": "rmse",
-            "split": {"name": "shuffled", "folds": 3},
-            "features": {"numbers": {"name": "tabular"}},
-            "blend": "greedy",
-            "submission": "values",
-        }
-        self.model = {"competition": "toy", "features": "numbers", "model": {"name": "ridge"}}
-
-    def write(self) -> None:
-        (self.root / "files").mkdir()
-        for name, content in self.files.items():
-            if content is not None:
-                data = content if isinstance(content, bytes) else content.encode()
-                (self.root / "files" / name).write_bytes(data)
-        params = {"competitions": {"toy": self.competition}, "models": {"toy-ridge": self.model}}
-        (self.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
-
-    def run(self, *arguments: str) -> tuple[int, list[str]]:
-        """Exit code, and the lines on stderr."""
-        self.monkeypatch.setattr(sys, "argv", ["pipeline", *arguments])
-        self.capsys.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as error:
-            code = error.code or 0
-        return code, self.capsys.readouterr().err.splitlines()
-
-    def written(self) -> set[str]:
-        """What lies under data/toy, hidden leftovers included."""
-        return {path.name for path in (self.root / "data" / "toy").glob("*")}
-
-    def fails(self, stage: str, words: list[str], before: set[str]) -> str:
-        """The stage's only line on stderr, an error with these words; data/toy is as before."""
-        code, lines = self.run(stage, "toy-ridge" if stage == "train" else "toy")
-        assert code == 2 and len(lines) == 1 and lines[0].startswith("error: "), lines
-        assert all(word in lines[0] for word in words), lines[0]
-        assert str(self.root) not in lines[0]
-        assert self.written() == before
-        return lines[0]
-
-
-@pytest.fixture
-def bench(tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return Bench(tmp_path, capsys, monkeypatch)
-
-
-def changed(row: int, column: int, value: str, table: str = TRAIN) -> str:
-    """The table with one value replaced; the header is row 1."""
-    lines = [line.split(",") for line in table.splitlines()]
-    lines[row - 1][column] = value
-    return "".join(",".join(line) + "\n" for line in lines)
-
-
-def with_column(table: str, value: str, name: str) -> str:
-    first, *rest = table.splitlines()
-    return "".join(f"{line}\n" for line in [f"{first},{name}", *(f"{line},{value}" for line in rest)])
-
-
-def without_column(table: str, column: int) -> str:
-    return "".join(
-        ",".join(value for i, value in enumerate(line.split(",")) if i != column) + "\n" for line in table.splitlines()
-    )
-
+from bench import TEST, TRAIN, changed, with_column, without_column
 
 AT_FETCH = {
     "missing file": ({"test.csv": None}, ["files", "no test file"]),
@@ -123,6 +33,7 @@ AT_FETCH = {
     "no table": ({"train.csv": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"}, ["train.csv"]),
     "damaged archive": ({"train.csv": None, "train.csv.zip": b"PK\x03\x04 and no more"}, ["train.csv.zip", "damaged"]),
 }
+
 
 AT_PREPROCESS = {
     "target not there": ({"train.csv": TRAIN.replace(",y\n", ",Y\n")}, {}, ["train.csv", "no column 'y'", "'Y'"]),
@@ -201,24 +112,6 @@ AT_PREPROCESS = {
     ),
 }
 
-IN_PARAMS = {
-    "unknown metric": ({"metric": "rsme"}, ["competitions.toy.metric.name", "'rsme'", "did you mean 'rmse'"]),
-    "unknown key": ({"spilt": {}}, ["competitions.toy.spilt", "unknown key", "did you mean 'split'"]),
-    "unknown setting": (
-        {"split": {"name": "shuffled", "fold": 3}},
-        ["competitions.toy.split.fold", "did you mean 'folds'"],
-    ),
-    "metric of another task": (
-        {"metric": "accuracy"},
-        ["competitions.toy.metric", "'accuracy'", "'regression'", "suits"],
-    ),
-    "value out of range": ({"split": {"name": "shuffled", "folds": 1}}, ["competitions.toy.split.folds", "2", "got 1"]),
-    "true for a number": (
-        {"split": {"name": "shuffled", "seed": True}},
-        ["competitions.toy.split.seed", "number", "got True"],
-    ),
-}
-
 
 @pytest.mark.parametrize("case", AT_FETCH)
 def test_fetch_refuses(bench, case):
@@ -238,40 +131,6 @@ def test_preprocess_refuses(bench, case):
     bench.write()
     assert bench.run("fetch", "toy") == (0, [])
     bench.fails("preprocess", words, {"raw"})
-
-
-@pytest.mark.parametrize("case", IN_PARAMS)
-def test_params_are_refused_before_any_stage_works(bench, case):
-    changes, words = IN_PARAMS[case]
-    bench.competition.update(changes)
-    bench.write()
-    for stage in ("fetch", "train"):
-        bench.fails(stage, words, set())
-
-
-def test_an_unknown_model_and_a_model_of_another_task_are_refused(bench):
-    bench.model["model"] = {"name": "rigde"}
-    bench.write()
-    bench.fails("fetch", ["models.toy-ridge.model.name", "'rigde'", "did you mean 'ridge'"], set())
-    params = yaml.safe_load((bench.root / "params.yaml").read_text())
-    params["models"]["toy-ridge"]["model"] = {"name": "softmax"}
-    (bench.root / "params.yaml").write_text(yaml.safe_dump(params))
-    bench.fails("train", ["models.toy-ridge.model", "'softmax'", "'regression'"], set())
-
-
-def test_class_weights_without_classes_are_refused(bench):
-    bench.model["model"] = {"name": "extra_trees", "class_weights": "balanced"}
-    bench.write()
-    bench.fails("fetch", ["models.toy-ridge.model.class_weights", "'regression'", "take it out"], set())
-
-
-def test_a_network_too_large_for_the_memory_is_told_in_a_line(bench):
-    bench.model |= {"model": {"name": "mlp", "hidden": [10**15]}, "fit": {"epochs": 1}}
-    bench.write()
-    assert [bench.run(stage, "toy") for stage in ("fetch", "preprocess")] == [(0, [])] * 2
-    code, lines = bench.run("train", "toy-ridge")
-    assert code == 2 and len(lines) == 1 and "not enough memory" in lines[0] and "smaller model" in lines[0], lines
-    assert not (bench.root / "data" / "toy" / "models" / "toy-ridge" / "cv").exists()
 
 
 def zipped(name: str) -> bytes:
@@ -334,82 +193,3 @@ def test_what_is_fine_goes_through(bench, files, source):
     assert list(rows.columns)[:3] == ["id", "colour", "size"] and len(rows) == 30
     if source:
         assert rows["colour"][3] == "vert-foncé"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["fetch", "../../etc"], ["lower-case letters", "'../../etc'"]),
-        (["fetch", "a; touch P"], ["lower-case letters", "'a; touch P'"]),
-        (["train", "$(touch P)"], ["lower-case letters"]),
-        (["fetch", "toi"], ["no competition 'toi'", "did you mean 'toy'"]),
-        (["train", "toy-rigde"], ["no model 'toy-rigde'", "did you mean 'toy-ridge'"]),
-        (["preprocess", "toy"], ["train"]),
-        (["train", "toy-ridge"], ["dvc repro"]),
-        (["blend", "toy"], ["dvc repro"]),
-        (["submit", "toy"], ["dvc repro"]),
-        (["report", "toy"], ["dvc repro"]),
-        (["score", "toy"], []),
-        (["leaderboard", "toy"], ["dvc repro"]),
-        (["predict", "toy", "--in", "files/test.csv", "--out", "p.csv"], ["dvc repro"]),
-        (["kaggle", "submit", "toy"], ["toy", "kaggle"]),
-    ],
-)
-def test_a_command_that_cannot_work_says_so_in_one_line(bench, arguments, words):
-    bench.write()
-    code, lines = bench.run(*arguments)
-    assert code == 2 and len(lines) == 1 and lines[0].startswith("error: "), lines
-    assert all(word in lines[0] for word in words), lines[0]
-    assert not bench.written() and not (bench.root / "P").exists() and not (bench.root / "p.csv").exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["predict", "toy"], ["--in"]),
-        (["score"], ["Missing argument", "NAME"]),
-        (["nosuch"], ["nosuch"]),
-        (["add", "x", "--minutes", "no"], ["--minutes", "number"]),
-    ],
-)
-def test_a_wrong_command_line_ends_with_2(bench, arguments, words):
-    bench.write()
-    code, lines = bench.run(*arguments)
-    assert code == 2 and all(word in "\n".join(lines) for word in words), lines
-    assert not any("Traceback" in line for line in lines)
-
-
-def test_every_fault_of_params_is_told_at_once_a_line_each(bench):
-    bench.competition |= {"metric": "rsme", "spilt": 3}
-    bench.model["model"] = {"name": "ridge", "alhpa": 1}
-    bench.write()
-    code, lines = bench.run("check")
-    assert code == 2 and len(lines) == 3 and all(line.startswith("error: ") for line in lines), lines
-
-
-@pytest.mark.parametrize(
-    ("files", "changes", "stage", "words"),
-    [
-        ({"test.csv": None}, {}, "fetch", ["no test file"]),
-        ({"train.csv": TRAIN.replace(",", ";")}, {}, "fetch", ["semicolons"]),
-        ({"train.csv": changed(7, 3, "dear")}, {}, "preprocess", ["train.csv", "row 7"]),
-    ],
-)
-def test_the_real_command_line(bench, files, changes, stage, words):
-    bench.files.update(files)
-    bench.competition.update(changes)
-    bench.write()
-    if stage != "fetch":
-        assert bench.run("fetch", "toy") == (0, [])
-    before = bench.written()
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline", stage, "toy"],
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
-        cwd=bench.root,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2 and done.stdout == ""
-    assert re.fullmatch(r"error: .*\n", done.stderr) and all(word in done.stderr for word in words), done.stderr
-    assert bench.written() == before

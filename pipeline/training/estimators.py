@@ -22,16 +22,20 @@ def _load(folder: Path, model: Model, task: Task, spec: Spec) -> Estimator:
     return estimator
 
 
-@learners.register("estimator")
-@settings
-class SolvedEstimator:
-    """Fits a model whose library solves it outright; everything there is to set is the model's."""
+class FitsAlone:
+    """A learner whose fits are a library's own, each by itself."""
 
     def stack_key(self, model: Model, task: Task) -> None:
-        """Each fit is a library's own."""
+        return None
 
     def stack_size(self, model: Model, widest: Spec, task: Task) -> int:
         return 1
+
+
+@learners.register("estimator")
+@settings
+class SolvedEstimator(FitsAlone):
+    """Fits a model whose library solves it outright; everything there is to set is the model's."""
 
     def fit(self, job: FitJob) -> Estimator:
         from pipeline.models.estimators.base import Plan
@@ -55,7 +59,7 @@ def _for_boosting(loss: Any) -> Any:
 
 @learners.register("boosting")
 @settings
-class Boosting:
+class Boosting(FitsAlone):
     """Fits gradient boosted trees.
 
     iterations: trees (for each class, with more than two) at most.
@@ -69,12 +73,6 @@ class Boosting:
     iterations: int = Field(default=2000, ge=1)
     early_stopping: int | None = Field(default=100, ge=1)
     loss: Annotated[Any, PartOf(losses), AfterValidator(_for_boosting)] | None = None
-
-    def stack_key(self, model: Model, task: Task) -> None:
-        """Each fit is a library's own."""
-
-    def stack_size(self, model: Model, widest: Spec, task: Task) -> int:
-        return 1
 
     def fit(self, job: FitJob) -> Estimator:
         from pipeline.models.estimators.base import Plan

@@ -7,13 +7,13 @@ from statistics import fmean
 import pandas as pd
 import pytest
 import yaml
+from projects import Project, small_competition
 from sklearn.metrics import log_loss, mean_absolute_error, root_mean_squared_error
 
 from pipeline.core.errors import Faults
 from pipeline.core.files import read_json
 from pipeline.stages import fetch, preprocess, train, tune
 from pipeline.stages.project import load_project
-from tests.projects import Project, small_competition
 
 MODELS = {
     "ridge": ({"name": "ridge"}, {}, {"model.alpha": {"log_float": [1e-2, 1e3]}}),

@@ -1,0 +1,142 @@
+"""Bad settings and command lines: a line for each fault, exit code 2; nothing written."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+from bench import ROOT, TRAIN, changed
+
+IN_PARAMS = {
+    "unknown metric": ({"metric": "rsme"}, ["competitions.toy.metric.name", "'rsme'", "did you mean 'rmse'"]),
+    "unknown key": ({"spilt": {}}, ["competitions.toy.spilt", "unknown key", "did you mean 'split'"]),
+    "unknown setting": (
+        {"split": {"name": "shuffled", "fold": 3}},
+        ["competitions.toy.split.fold", "did you mean 'folds'"],
+    ),
+    "metric of another task": (
+        {"metric": "accuracy"},
+        ["competitions.toy.metric", "'accuracy'", "'regression'", "suits"],
+    ),
+    "value out of range": ({"split": {"name": "shuffled", "folds": 1}}, ["competitions.toy.split.folds", "2", "got 1"]),
+    "true for a number": (
+        {"split": {"name": "shuffled", "seed": True}},
+        ["competitions.toy.split.seed", "number", "got True"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", IN_PARAMS)
+def test_params_are_refused_before_any_stage_works(bench, case):
+    changes, words = IN_PARAMS[case]
+    bench.competition.update(changes)
+    bench.write()
+    for stage in ("fetch", "train"):
+        bench.fails(stage, words, set())
+
+
+def test_an_unknown_model_and_a_model_of_another_task_are_refused(bench):
+    bench.model["model"] = {"name": "rigde"}
+    bench.write()
+    bench.fails("fetch", ["models.toy-ridge.model.name", "'rigde'", "did you mean 'ridge'"], set())
+    params = yaml.safe_load((bench.root / "params.yaml").read_text())
+    params["models"]["toy-ridge"]["model"] = {"name": "softmax"}
+    (bench.root / "params.yaml").write_text(yaml.safe_dump(params))
+    bench.fails("train", ["models.toy-ridge.model", "'softmax'", "'regression'"], set())
+
+
+def test_class_weights_without_classes_are_refused(bench):
+    bench.model["model"] = {"name": "extra_trees", "class_weights": "balanced"}
+    bench.write()
+    bench.fails("fetch", ["models.toy-ridge.model.class_weights", "'regression'", "take it out"], set())
+
+
+def test_a_network_too_large_for_the_memory_is_told_in_a_line(bench):
+    bench.model |= {"model": {"name": "mlp", "hidden": [10**15]}, "fit": {"epochs": 1}}
+    bench.write()
+    assert [bench.run(stage, "toy") for stage in ("fetch", "preprocess")] == [(0, [])] * 2
+    code, lines = bench.run("train", "toy-ridge")
+    assert code == 2 and len(lines) == 1 and "not enough memory" in lines[0] and "smaller model" in lines[0], lines
+    assert not (bench.root / "data" / "toy" / "models" / "toy-ridge" / "cv").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["fetch", "../../etc"], ["lower-case letters", "'../../etc'"]),
+        (["fetch", "a; touch P"], ["lower-case letters", "'a; touch P'"]),
+        (["train", "$(touch P)"], ["lower-case letters"]),
+        (["fetch", "toi"], ["no competition 'toi'", "did you mean 'toy'"]),
+        (["train", "toy-rigde"], ["no model 'toy-rigde'", "did you mean 'toy-ridge'"]),
+        (["preprocess", "toy"], ["train"]),
+        (["train", "toy-ridge"], ["dvc repro"]),
+        (["blend", "toy"], ["dvc repro"]),
+        (["submit", "toy"], ["dvc repro"]),
+        (["report", "toy"], ["dvc repro"]),
+        (["score", "toy"], []),
+        (["leaderboard", "toy"], ["dvc repro"]),
+        (["predict", "toy", "--in", "files/test.csv", "--out", "p.csv"], ["dvc repro"]),
+        (["kaggle", "submit", "toy"], ["toy", "kaggle"]),
+    ],
+)
+def test_a_command_that_cannot_work_says_so_in_one_line(bench, arguments, words):
+    bench.write()
+    code, lines = bench.run(*arguments)
+    assert code == 2 and len(lines) == 1 and lines[0].startswith("error: "), lines
+    assert all(word in lines[0] for word in words), lines[0]
+    assert not bench.written() and not (bench.root / "P").exists() and not (bench.root / "p.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["predict", "toy"], ["--in"]),
+        (["score"], ["Missing argument", "NAME"]),
+        (["nosuch"], ["nosuch"]),
+        (["add", "x", "--minutes", "no"], ["--minutes", "number"]),
+    ],
+)
+def test_a_wrong_command_line_ends_with_2(bench, arguments, words):
+    bench.write()
+    code, lines = bench.run(*arguments)
+    assert code == 2 and all(word in "\n".join(lines) for word in words), lines
+    assert not any("Traceback" in line for line in lines)
+
+
+def test_every_fault_of_params_is_told_at_once_a_line_each(bench):
+    bench.competition |= {"metric": "rsme", "spilt": 3}
+    bench.model["model"] = {"name": "ridge", "alhpa": 1}
+    bench.write()
+    code, lines = bench.run("check")
+    assert code == 2 and len(lines) == 3 and all(line.startswith("error: ") for line in lines), lines
+
+
+@pytest.mark.parametrize(
+    ("files", "changes", "stage", "words"),
+    [
+        ({"test.csv": None}, {}, "fetch", ["no test file"]),
+        ({"train.csv": TRAIN.replace(",", ";")}, {}, "fetch", ["semicolons"]),
+        ({"train.csv": changed(7, 3, "dear")}, {}, "preprocess", ["train.csv", "row 7"]),
+    ],
+)
+def test_the_real_command_line(bench, files, changes, stage, words):
+    bench.files.update(files)
+    bench.competition.update(changes)
+    bench.write()
+    if stage != "fetch":
+        assert bench.run("fetch", "toy") == (0, [])
+    before = bench.written()
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", stage, "toy"],
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        cwd=bench.root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2 and done.stdout == ""
+    assert re.fullmatch(r"error: .*\n", done.stderr) and all(word in done.stderr for word in words), done.stderr
+    assert bench.written() == before
