@@ -1,7 +1,7 @@
 """Full disks, read-only folders, broken files of DVC's, names meant for a shell: told plainly, nothing half written.
 
-Killed stages are in ``faults/test_kills.py``, params.yaml and data with faults in ``test_bad_input.py`` and ``test_bad_settings.py``,
-a tracking server lost midway in ``tracking/test_server.py``.
+Killed stages are in ``faults/test_kills.py``, data with faults in ``test_bad_input.py``, params.yaml with
+faults in ``test_bad_settings.py``, a tracking server lost midway in ``tracking/test_server.py``.
 """
 
 from __future__ import annotations
