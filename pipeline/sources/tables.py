@@ -55,26 +55,28 @@ def read_table(path: Path, *, missing: Sequence[str] = ("", "NA"), encoding: str
         raise UserError(f"{name}: no such file; check the source's path, or run `dvc repro` if it should be made")
     if path.suffix == ".parquet":
         return _read_parquet(path, name, missing)
-    inner, data = unpack(path) if path.suffix in (".gz", ".zip") else (path.name, path.read_bytes())
-    suffix = Path(inner).suffix
-    if suffix not in DELIMITERS:
-        raise UserError(f"{name}: '{inner}' is no table to read here; use .csv, .tsv (also in .gz, .zip) or .parquet")
-    return _read_text(data, name, DELIMITERS[suffix], missing, encoding)
+    return _read_text(path, name, missing, encoding)
 
 
-def _read_text(data: bytes, name: str, delimiter: str, missing: Sequence[str], encoding: str) -> pd.DataFrame:
+def _read_text(path: Path, name: str, missing: Sequence[str], encoding: str) -> pd.DataFrame:
     import pyarrow as pa
     import pyarrow.csv
 
+    inner, data = unpack(path) if path.suffix in (".gz", ".zip") else (path.name, path.read_bytes())
+    delimiter = DELIMITERS.get(Path(inner).suffix)
+    if delimiter is None:
+        raise UserError(f"{name}: '{inner}' is no table to read here; use .csv, .tsv (also in .gz, .zip) or .parquet")
     data = _to_utf8(data, name, encoding)
     if 0 in data:
         raise UserError(nul_byte(data, name))
     columns = header_of(data, name, delimiter)
+    lines, quotes = data.count(b"\n") + (not data.endswith(b"\n")), data.count(b'"')
+    buffer = arrow_buffer(data)
+    del data
     try:
-        # Threads change the order in which faults turn up, never the values. They read a buffer of Arrow's
-        # own: one still at a Python file when the interpreter ends may take the process down.
+        # Threads change the order in which faults turn up, never the values.
         table = pa.csv.read_csv(
-            pa.BufferReader(data),
+            pa.BufferReader(buffer),
             read_options=pa.csv.ReadOptions(block_size=BLOCK),
             parse_options=pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
             convert_options=pa.csv.ConvertOptions(
@@ -84,14 +86,28 @@ def _read_text(data: bytes, name: str, delimiter: str, missing: Sequence[str], e
             ),
         )
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-        explain(data, name, delimiter, columns, str(error))
+        explain(buffer.to_pybytes(), name, delimiter, columns, str(error))
     # A lost quote runs rows together, and then only the count of lines or of quotes can tell.
-    lines = data.count(b"\n") + (not data.endswith(b"\n"))
-    if data.count(b'"') % 2 or (lines != table.num_rows + 1 and b'"' in data):
-        scan(data, name, delimiter, columns)
+    if quotes % 2 or (quotes and lines != table.num_rows + 1):
+        scan(buffer.to_pybytes(), name, delimiter, columns)
+    del buffer
     if table.num_rows == 0:
         raise UserError(no_rows(name))
     return _to_pandas(table, columns.names, name, missing=())
+
+
+def arrow_buffer(data: bytes) -> pa.Buffer:
+    """A copy of ``data`` in memory of Arrow's own.
+
+    Arrow's reading threads may hold a buffer a moment after the read has returned. One of Python's
+    they can only let go with the interpreter's lock, and where the interpreter ends in that moment
+    the process aborts ("terminate called without an active exception").
+    """
+    import pyarrow as pa
+
+    buffer = pa.allocate_buffer(len(data))
+    memoryview(buffer).cast("B")[:] = data
+    return buffer
 
 
 def _to_utf8(data: bytes, name: str, encoding: str) -> bytes:

@@ -1,6 +1,7 @@
 """Tables: the typing rule, what is fine, and one line for everything that is not."""
 
 import gzip
+import sys
 import zipfile
 
 import numpy as np
@@ -8,7 +9,7 @@ import pandas as pd
 import pytest
 
 from pipeline.core.errors import UserError
-from pipeline.sources.tables import find_table, read_table, write_table
+from pipeline.sources.tables import arrow_buffer, find_table, read_table, write_table
 
 
 @pytest.fixture
@@ -210,3 +211,10 @@ def test_find_table(tmp_path):
     assert find_table(tmp_path, "train") == tmp_path / "train.csv.zip"
     (tmp_path / "train.csv").touch()
     assert find_table(tmp_path, "train") == tmp_path / "train.csv"
+
+
+def test_the_reading_threads_hold_nothing_of_the_interpreters():
+    data = b"".join(b"%d,%d\n" % (row, -row) for row in range(1000))
+    held = sys.getrefcount(data)
+    buffer = arrow_buffer(data)
+    assert sys.getrefcount(data) == held and buffer.to_pybytes() == data
