@@ -42,6 +42,7 @@ class Submission:
 class Tune:
     """A study. ``trials`` is a total, the declared settings being trial 0.
 
+    first: settings of the trials after trial 0, each a mapping of keys of the space; the others as declared.
     metric: what trials are compared by, where not by the competition's, such as log_loss for accuracy; early
         stopping goes by the competition's all the same.
     pruner: ``median`` and ``wilcoxon`` stop a trial after some folds; ``halving`` drops the worse half
@@ -52,6 +53,7 @@ class Tune:
     trials: int | None = Field(default=None, ge=1)
     minutes: float | None = Field(default=None, gt=0)
     space: Mapping[str, Mapping[str, Any]]
+    first: tuple[Mapping[str, Any], ...] = ()
     metric: str | None = None
     pruner: Literal["none", "median", "wilcoxon", "halving"] = "none"
     workers: int = Field(default=1, ge=1)

@@ -38,6 +38,8 @@ TRIALS_A_SETTING = 10
 LEAST_SIDE = 8
 """Pixels in a row below which numbered columns are no image."""
 PIXEL_SCALES = (1.0, 16.0, 255.0)
+PLAIN = "plain"
+"""The feature set ``trees`` without its text columns: names and codes help some tables and hinder others."""
 SENTENCE = 5.0
 """Words on average from which a text column is sentences; shorter ones are names, codes, places."""
 FEW_CATEGORIES = 2
@@ -71,6 +73,7 @@ def compose(
     models left out, each with the reason.
 
     described: ``competition``, and ``models`` or the name of a ``portfolio``; ``rows`` of training;
+    ``text``: whether there are columns of free text; ``names``: whether they are but names or codes;
     ``columns``: settings that name columns, by the feature sets' own name.
     minutes: budget for everything from fetch to submission.
     """
@@ -86,6 +89,8 @@ def compose(
     kept, left_out = _usable(models, rows)
     if not described.get("text"):
         kept = {key: body for key, body in kept.items() if not body.get("needs_text")}
+    if described.get("names"):
+        _search_without_text(kept, competition["features"])
     fit = kept
     if minutes is not None:
         kept = _budgeted(kept, minutes, rows / 1000, competition["split"].get("folds", 5))
@@ -93,6 +98,7 @@ def compose(
     if not kept:
         raise UserError(f"add: {name}: no model is left: {'; '.join(f'{k}: {why}' for k, why in left_out.items())}")
     used = {body["features"] for body in kept.values()}
+    used |= {PLAIN} if any("features" in body.get("tune", {}).get("space", {}) for body in kept.values()) else set()
     competition["features"] = {key: body for key, body in competition["features"].items() if key in used}
     named = {}
     for key, body in kept.items():
@@ -111,6 +117,17 @@ def _usable(models: Mapping[str, Any], rows: int) -> tuple[dict[str, Any], dict[
         else:
             kept[key] = _sized(body, rows)
     return kept, left_out
+
+
+def _search_without_text(models: dict[str, Any], features: dict[str, Any]) -> None:
+    """Let the searches of the models on ``trees`` try them without the text columns too."""
+    features[PLAIN] = {key: value for key, value in features["trees"].items() if key != "texts"}
+    for key, body in models.items():
+        if body["features"] == "trees" and (tune := body.get("tune")):
+            first = [{"features": PLAIN}, *tune.get("first", ())]
+            space = {"features": {"choice": ["trees", PLAIN]}, **tune["space"]}
+            rest = {name: value for name, value in tune.items() if name not in ("first", "space")}
+            models[key] = {**body, "tune": {**rest, "first": first, "space": space}}
 
 
 def _sized(body: dict[str, Any], rows: int) -> dict[str, Any]:
@@ -191,7 +208,8 @@ def describe(train: pd.DataFrame, test: pd.DataFrame, found: Guess, **facts: Any
         told = f"numbers and categories, and terms of the text in {', '.join(texts)}"
         found.why["features"] = told
         described["text"] = True
-        characters = [3, 5] if richest is not None and words[richest] >= SENTENCE else [2, 4]
+        described["names"] = max(words.values()) < SENTENCE
+        characters = [2, 4] if described["names"] else [3, 5]
         described["columns"] = {
             "tfidf": {"columns": texts, "characters": characters},
             "categorical": {"texts": {"columns": texts, "components": 16, "characters": characters}},

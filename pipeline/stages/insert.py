@@ -128,6 +128,7 @@ def _yaml() -> Any:
     yaml = YAML()
     yaml.width = WIDTH
     yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.brace_single_entry_mapping_in_flow_sequence = True
     return yaml
 
 

@@ -94,6 +94,7 @@ def _search(
         score=fmean(fold_scores),
         scores=fold_scores,
         higher_is_better=metric.higher_is_better,
+        first=tune.first,
         trials=tune.trials,
         minutes=tune.minutes,
         pruner=tune.pruner,

@@ -30,16 +30,19 @@ def suggest(
     direction: Any,
     seed: int,
     numbers: Sequence[int],
+    known: Mapping[int, Mapping[str, Any]] = {},
 ) -> list[dict[str, Any]]:
     """Parameters for each of the numbers.
 
     finished: the trials before the batch, in the order of their numbers.
+    known: parameters of numbers that no sampler is asked for.
     """
     memory = optuna.create_study(direction=direction)
     memory.add_trials(finished)
     asked = []
     for number in numbers:
-        memory.sampler = optuna.samplers.TPESampler(seed=derive_seed("trial", seed, number))
+        seeded = derive_seed("trial", seed, number)
+        memory.sampler = Given(known[number]) if number in known else optuna.samplers.TPESampler(seed=seeded)
         asked.append(memory.ask(dict(distributions)).params)
     return asked
 

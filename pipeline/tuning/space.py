@@ -247,8 +247,18 @@ def check_tune(where: str, tune: Tune, config: ModelConfig, build: Build, folds:
                 faults.append(f"{inside}.{key}: the model has no such setting")
         if len(faults) > before:
             del space[key]
+    start: dict[str, Any] = {}
     try:
-        declared(space, config, build, inside)
+        start = declared(space, config, build, inside)
     except Faults as error:
         faults.extend(error.faults)
+    for number, changes in enumerate(tune.first):
+        inside = f"{where}.tune.first[{number}]"
+        for key, value in changes.items():
+            if key not in tune.space:
+                faults.append(f"{inside}.{key}: no key of the space{did_you_mean(str(key), sorted(tune.space))}")
+            elif key in space and not space[key].holds(value):
+                faults.append(f"{inside}.{key}: must lie in the space, got {value!r}")
+        if all(key in start and start[key] == value for key, value in changes.items()):
+            faults.append(f"{inside}: must change a declared setting, got {dict(changes)!r}")
     return faults

@@ -32,6 +32,7 @@ class Study:
     name: of the study in its storage; holds a digest of the data, so that new data start anew.
     path: the journal; its locks lie beside it. PODIUM_OPTUNA_STORAGE puts the study in a database.
     space: ``tune.space`` as written. declared: trial 0, see ``space.declared``.
+    first: what the trials after it change of ``declared``.
     score, scores: what ``train`` found for trial 0, and of each fold.
     trials: total of finished trials, trial 0 and the pruned and diverged ones included.
     minutes: no trial begins after so much work, earlier runs included. One of the two at least.
@@ -50,6 +51,7 @@ class Study:
     score: float
     scores: Sequence[float]
     higher_is_better: bool
+    first: Sequence[Mapping[str, Any]] = ()
     trials: int | None = None
     minutes: float | None = None
     pruner: Literal["none", "median", "wilcoxon", "halving"] = "none"
@@ -91,7 +93,14 @@ class Study:
 
         # Whatever changes trial 0 or the meaning of a trial's number is another study.
         identity = digest(
-            self.space, self.declared, self.score, list(self.scores), self.higher_is_better, self.pruner, self.seed
+            self.space,
+            self.declared,
+            [dict(settings) for settings in self.first],
+            self.score,
+            list(self.scores),
+            self.higher_is_better,
+            self.pruner,
+            self.seed,
         )
         return optuna.create_study(
             storage=open_storage(self.path),
@@ -113,7 +122,7 @@ class Study:
                 create_trial(
                     state=TrialState.COMPLETE,
                     value=self.score,
-                    params={key: d.to_parameter(self.declared[key]) for key, d in dimensions.items()},
+                    params=self._parameters({}),
                     distributions={key: d.distribution() for key, d in dimensions.items()},
                     intermediate_values=dict(enumerate(self.scores)),
                     user_attrs={"number": 0},
@@ -147,7 +156,7 @@ class Study:
         distributions = {key: d.distribution() for key, d in self._dimensions.items()}
         trials = []
         for number, params in zip(
-            numbers, suggest(before, distributions, study.direction, self.seed, numbers), strict=True
+            numbers, suggest(before, distributions, study.direction, self.seed, numbers, self._known), strict=True
         ):
             if number in standing:
                 continue  # told before this study was broken off
@@ -183,6 +192,8 @@ class Study:
         """
         import optuna
 
+        from pipeline.tuning.batches import Given
+
         with lock(self.path.with_suffix(".claim"), wait=600, held=f"the next trial of the study {self.name}"):
             taken = {trial.user_attrs.get("number") for trial in _standing(study)}
             number = next(number for number in count() if number not in taken)
@@ -190,7 +201,10 @@ class Study:
                 return None
             if self.minutes is not None and study.user_attrs.get("spent", 0.0) >= 60 * self.minutes:
                 return None
-            study.sampler = optuna.samplers.TPESampler(seed=derive_seed("trial", self.seed, number))
+            if number in self._known:
+                study.sampler = Given(self._known[number])
+            else:
+                study.sampler = optuna.samplers.TPESampler(seed=derive_seed("trial", self.seed, number))
             trial = study.ask({key: d.distribution() for key, d in self._dimensions.items()})
             trial.set_user_attr("process", mark(self.path))
             trial.set_user_attr("number", number)
@@ -241,6 +255,15 @@ class Study:
 
     def _overrides(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         return {key: d.from_parameter(parameters[key]) for key, d in self._dimensions.items()}
+
+    def _parameters(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        values = {**self.declared, **changes}
+        return {key: dimension.to_parameter(values[key]) for key, dimension in self._dimensions.items()}
+
+    @cached_property
+    def _known(self) -> dict[int, dict[str, Any]]:
+        """Parameters of the trials that are not asked of a sampler, by number."""
+        return {number: self._parameters(changes) for number, changes in enumerate(self.first, start=1)}
 
     @cached_property
     def _dimensions(self) -> Space:

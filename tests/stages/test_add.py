@@ -12,6 +12,7 @@ import time
 import zipfile
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -112,7 +113,7 @@ def test_a_package_dataset_written_out_as_files(project, dataset, portfolio):
     config = add("own", dataset)
     known = parse_params((gallery.FOLDER / "portfolios" / f"{portfolio}.yaml").read_text())
     assert {model.name.removeprefix("own-") for model in config.models_of("own")} <= set(known["models"])
-    assert all(part in known["features"] for part in config.competition("own").features)
+    assert set(config.competition("own").features) <= {*known["features"], gallery.PLAIN}
     if portfolio == "translation":
         pairs = config.competition("own").features["pairs"]
         assert (pairs.source, pairs.target) == ("en", "fr")
@@ -129,6 +130,24 @@ def test_real_kaggle_files_under_a_name_of_the_gallery(project, name):
         "titanic": ("PassengerId", "Survived"),
     }[name]
     assert config.competition(name).source.name == "files"
+
+
+@pytest.mark.parametrize(("words", "tried"), [("{} Street", True), ("a house in {} Street by the river", False)])
+def test_trees_are_searched_without_columns_of_names(project, words, tried):
+    for name in ("train", "test"):
+        table = pd.read_csv(project / "files" / f"{name}.csv")
+        table["address"] = [words.format(f"{'abcdefghij'[i % 10]}{i}") for i in range(len(table))]
+        table.to_csv(project / "files" / f"{name}.csv", index=False)
+    config = add("toy", str(project / "files"))
+    models = [model for model in config.models_of("toy") if model.features in ("trees", "plain") and model.tune]
+    assert len(models) > 1
+    for model in models:
+        assert model.features == "trees"
+        assert model.tune.space.get("features") == ({"choice": ["trees", "plain"]} if tried else None)
+        assert ({"features": "plain"} in model.tune.first) == tried
+    trees, plain = (config.competition("toy").features.get(key) for key in ("trees", "plain"))
+    assert trees.texts.columns == ("address",)
+    assert (plain is not None) == tried and (plain is None or not plain.texts)
 
 
 # Refused, with params.yaml as it was

@@ -61,6 +61,15 @@ def test_a_study_asks_for_batches_and_finds_the_bottom(tmp_path):
     assert len(set(asked)) == 60  # no two of a batch ask for the same
 
 
+def test_the_first_batch_begins_with_the_trials_that_are_named(tmp_path):
+    first = ({"x": 1.0}, {"x": 2.0, "y": -1.0})
+    named = study(tmp_path / "one", first=first).run(Bowl())
+    assert [trial.overrides for trial in named.trials[1:3]] == [{"x": 1.0, "y": 0.0}, {"x": 2.0, "y": -1.0}]
+    with pytest.raises(KeyboardInterrupt):
+        study(tmp_path / "two", first=first).run(Bowl(until=2))
+    assert study(tmp_path / "two", first=first).run(Bowl()).to_json() == named.to_json()
+
+
 @pytest.mark.parametrize("broken", [2, 8, 19])
 def test_a_study_broken_off_in_a_batch_goes_on_as_if_undisturbed(tmp_path, broken):
     undisturbed = study(tmp_path / "one").run(Bowl())

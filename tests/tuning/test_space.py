@@ -149,6 +149,17 @@ def test_all_faults_are_told_together():
     assert faults({})[0].startswith("models.a.tune.space: needs at least one key")
 
 
+def test_the_trials_named_first_lie_in_the_space_and_change_something():
+    assert faults(GOOD, RAW, first=({"model.leaves": 50}, {"model.hidden": [16], "seed": 3})) == []
+    told = faults(GOOD, RAW, first=({"model.leaves": 65, "model.leafs": 1}, {}, {"model.dropout": 0.1}))
+    assert told == [
+        "models.a.tune.first[0].model.leaves: must lie in the space, got 65",
+        "models.a.tune.first[0].model.leafs: no key of the space; did you mean 'model.leaves'?",
+        "models.a.tune.first[1]: must change a declared setting, got {}",
+        "models.a.tune.first[2]: must change a declared setting, got {'model.dropout': 0.1}",
+    ]
+
+
 def test_apply_sets_dotted_keys_in_a_copy():
     raw = {"model": "net", "fit": {"schedule": "cosine", "learning_rate": 1}, "features": "book"}
     changed = apply(

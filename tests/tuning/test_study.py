@@ -74,6 +74,18 @@ def test_first_trial_is_the_declared_one_with_the_score_it_had(undisturbed):
     assert undisturbed.best.value == min(trial.value for trial in undisturbed.trials)
 
 
+FIRST = ({"model.leaves": 50}, {"model.hidden": [16], "model.dropout": 0.3})
+
+
+def test_the_trials_after_the_declared_one_may_be_named(tmp_path):
+    named = make(tmp_path / "one", first=FIRST).run(bowl)
+    assert [trial.overrides for trial in named.trials[1:3]] == [{**DECLARED, **changes} for changes in FIRST]
+    assert in_process(
+        tmp_path, "make(folder, first=FIRST).run(partial(bowl, killed_once=folder / 'once', at=2))"
+    ).wait()
+    assert make(tmp_path, first=FIRST).run(bowl).to_json() == named.to_json()
+
+
 def test_suggestions_stay_in_the_space(undisturbed):
     for trial in undisturbed.trials:
         assert trial.overrides["model.hidden"] in SPACE["model.hidden"]["choice"]
