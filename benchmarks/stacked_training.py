@@ -4,8 +4,9 @@
 
 Five folds x trials on House Prices (``../shared/data/house_prices``; synthetic rows of its size
 where that is absent), batch 64, Adam; trials differ in learning rate, weight decay and dropout.
-(a) is what the book and skorch write: an ``nn.Module``, a ``DataLoader`` over a ``TensorDataset``,
-``optimizer.zero_grad(); loss.backward(); optimizer.step()``, validation after every epoch.
+(a) is what the book writes: an ``nn.Module``, a ``DataLoader`` over a ``TensorDataset``,
+``optimizer.zero_grad(); loss.backward(); optimizer.step()``, validation after every epoch; and where
+the package is installed, the same fits by skorch's ``NeuralNetRegressor``.
 (b) is Podium's own ``loop.py``, a network at a time: rows are gathered by index, optimisers fused.
 (c) is the stack: all members as one program, split over the cores in parts that fit their caches.
 (a) and (b) run in one process with all cores, as one writes them, and (b) also with a process a
@@ -27,6 +28,7 @@ import sys
 import tempfile
 import time
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +119,56 @@ def as_the_book(data: Any, configs: list[Any]) -> list[float]:
     return scores
 
 
+def by_skorch(data: Any, configs: list[Any]) -> list[float]:
+    """(a) by the package: the last epoch's validation score of each fold of each trial."""
+    import numpy as np
+    import torch
+    from skorch import NeuralNetRegressor
+    from skorch.callbacks import LRScheduler
+    from skorch.dataset import Dataset
+    from skorch.helper import predefined_split
+    from torch import nn
+    from torch.optim.lr_scheduler import OneCycleLR
+
+    class Module(nn.Module):
+        def __init__(self, network: nn.Module) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, numbers: torch.Tensor) -> torch.Tensor:
+            found: torch.Tensor = self.network({"numbers": numbers})[0]
+            return found
+
+    scores = []
+    for config in configs:
+        for k in data.folds:
+            fold, fit = data.fold(k), config.fit
+            torch.manual_seed(0)
+            train, valid = (
+                Dataset(part["numbers"], part["target"].astype(np.float32)) for part in (fold.train, fold.valid)
+            )
+            steps = fit.epochs * -(-len(train) // fit.batch_size)
+            schedule = LRScheduler(
+                OneCycleLR, max_lr=fit.learning_rate, total_steps=steps, cycle_momentum=False, step_every="batch"
+            )
+            net = NeuralNetRegressor(
+                Module,
+                module__network=config.model.build(fold.spec, data.competition.task, 0),
+                optimizer=torch.optim.AdamW,
+                optimizer__weight_decay=fit.weight_decay,
+                lr=fit.learning_rate,
+                max_epochs=fit.epochs,
+                batch_size=fit.batch_size,
+                iterator_train__shuffle=True,
+                train_split=predefined_split(valid),
+                callbacks=[schedule],
+                verbose=0,
+            )
+            net.fit(train, None)
+            scores.append(score_of(data, fold, net.predict(valid)))
+    return scores
+
+
 def score_of(data: Any, fold: Any, raw: Any) -> float:
     task = data.competition.task
     return float(data.competition.metric.score(fold.valid_target, task.predictions(raw, fold.target, fold.spec)))
@@ -202,10 +254,10 @@ def work(chosen: argparse.Namespace) -> None:
     for model in MODELS if chosen.model == "both" else [chosen.model]:
         bodies = [settings(model, trial, chosen.epochs) for trial in range(chosen.trials)]
         configs = [rebuild_model(competition, "bench-ridge", body) for body in bodies]
-        ways = {"(a) DataLoader": as_the_book, "(b) a model at a time": one_by_one}
-        ways |= {"(b) a process a core": in_processes, "(c) the stack": stacked}
-        if chosen.skip_book:
-            ways.pop("(a) DataLoader")
+        ways = {"(b) a model at a time": one_by_one, "(b) a process a core": in_processes, "(c) the stack": stacked}
+        if not chosen.skip_book:
+            skorch = {"(a) skorch": by_skorch} if find_spec("skorch") else {}
+            ways = {"(a) DataLoader": as_the_book, **skorch, **ways}
         took, scores = {}, {}
         for name, way in ways.items():
             torch.set_num_threads(CORES)
@@ -217,7 +269,7 @@ def work(chosen: argparse.Namespace) -> None:
                 f"{model}: {name:22} {took[name]:8.1f} s  mean score {statistics.fmean(scores[name]):.5f}", flush=True
             )
         last = took["(c) the stack"]
-        print(f"{model}:", ", ".join(f"{name[:3]}/(c) {seconds / last:.1f}" for name, seconds in took.items()))
+        print(f"{model}:", ", ".join(f"{name}/(c) {seconds / last:.1f}" for name, seconds in took.items()))
         pairs = zip(scores["(b) a model at a time"], scores["(c) the stack"], strict=True)
         print(f"{model}: (b) and (c) differ by {max(abs(x - y) for x, y in pairs):.1e} at most\n")
 
