@@ -80,7 +80,7 @@ def leaderboard_rows(config: Config, competition: CompetitionConfig) -> list[dic
         rows.append(
             {
                 "model": model.name,
-                "features": model.features,
+                "features": read_json(place.tuned / "settings.json").get("features", model.features),
                 "train": scores["train"],
                 "valid": scores["valid"],
                 "spread": scores["spread"],

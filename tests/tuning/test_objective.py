@@ -1,18 +1,23 @@
-"""What a trial is scored by."""
+"""What a trial is scored by, and what becomes of the best."""
 
 from __future__ import annotations
 
 from statistics import fmean
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from projects import Project, small_competition
+from sklearn.linear_model import Ridge
 from sklearn.metrics import log_loss, mean_absolute_error, root_mean_squared_error
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from pipeline.core.errors import Faults
 from pipeline.core.files import read_json
-from pipeline.stages import fetch, preprocess, train, tune
+from pipeline.stages import fetch, preprocess, retrain, train, tune
+from pipeline.stages.leaderboard import leaderboard_rows
 from pipeline.stages.project import load_project
 
 MODELS = {
@@ -100,6 +105,31 @@ def test_an_accuracy_is_searched_by_log_loss(searched):
     probabilities = table.drop(columns=["row", "fold"])
     losses = [log_loss(target[table["fold"] == k], probabilities[table["fold"] == k]) for k in range(3)]
     assert best["scores"] == pytest.approx(losses)
+
+
+def test_the_feature_set_that_a_search_finds_is_the_one_that_answers(searched):
+    project = searched("ridge", trials=2, first=[{"features": "numbers"}])
+    settings = yaml.safe_load((project.root / "params.yaml").read_text())
+    settings["competitions"]["lines"]["features"]["bent"] = {"name": "tabular", "transform": "quantile"}
+    model = settings["models"]["lines-a"]
+    model["features"] = "bent"  # worse for lines
+    model["tune"]["space"] = {"features": {"choice": ["bent", "numbers"]}}
+    project.params(settings)
+    config = load_project()
+    for stage in (fetch, preprocess):
+        stage.run(config, "lines")
+    for stage in (train, tune, retrain):
+        stage.run(config, "lines-a")
+    place = ("lines", "models", "lines-a")
+    study = read_json(project.data(*place, "tuned", "trials.json"))
+    assert study["best"] == 1 and study["trials"][1]["value"] < study["trials"][0]["value"] / 2
+    [row] = leaderboard_rows(config, config.competition("lines"))
+    assert row["features"] == "numbers"
+    train_rows, test_rows = (pd.read_csv(project.data("lines", "raw", f"{part}.csv")) for part in ("train", "test"))
+    columns = [name for name in test_rows if name != "id"]
+    by_hand = make_pipeline(StandardScaler(), Ridge(1.0)).fit(train_rows[columns], train_rows["y"])
+    answer = pd.read_parquet(project.data(*place, "final", "predictions.parquet"))["prediction"]
+    np.testing.assert_allclose(answer, by_hand.predict(test_rows[columns]), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(
