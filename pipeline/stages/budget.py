@@ -114,19 +114,31 @@ def training_seconds(config: Config, model: ModelConfig) -> float:
 
 def searching_minutes(config: Config, model: ModelConfig, at_once: int) -> float | None:
     """Minutes for a model's search: its part of what is left, less the trials tried at once, which may
-    overrun. None without a budget; 0 or less where nothing is left."""
+    overrun. None without a budget; 0 or less where nothing is left.
+
+    The better a model is as declared, the larger its part: the second best gets half as much as the best.
+    """
     if model.budget is None:
         return None
     ledger = Ledger.read(model.competition)
-    waiting = [
-        other.name
-        for other in kept_models(config, model.competition)
-        if other.tune is not None and f"tune@{other.name}" not in ledger.stages
-    ]
+    parts = {name: 1 / rank for rank, name in enumerate(_searched(config, model.competition), start=1)}
+    waiting = sum(part for name, part in parts.items() if name == model.name or f"tune@{name}" not in ledger.stages)
+    part = parts[model.name] / waiting if model.name in parts else 0.0
     left = seconds_left(config, model, ("tune", "retrain")) - 2 * ledger.gap - ANOTHER_STAGE
     trial = ledger.trained(model.name) or 0.0
     left -= refitting(config, model) * trial
-    return (left / max(len(waiting), 1) - at_once * trial) / 60
+    return (part * left - at_once * trial) / 60
+
+
+def _searched(config: Config, competition: str) -> list[str]:
+    """Models with a search, from best to worst by their cross-validation as declared."""
+    sign = -1.0 if config.competition(competition).metric.higher_is_better else 1.0
+    found = {}
+    for model in kept_models(config, competition):
+        file = ModelPaths(competition, model.name).cv / "scores.json"
+        if model.tune is not None and file.exists():
+            found[model.name] = sign * read_json(file)["valid"]
+    return sorted(found, key=lambda name: found[name])
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import pytest
 from projects import Project, small_competition
 
 from pipeline.core.errors import UserError
-from pipeline.core.files import read_json
+from pipeline.core.files import read_json, write_json
 from pipeline.stages import blend, budget, clock, fetch, leaderboard, preprocess, report, retrain, submit, train, tune
 from pipeline.stages.project import load_project
 
@@ -122,8 +122,18 @@ def test_a_search_gets_its_part_of_what_is_left(project):
     project.params(settings)
     config = load_project()
     clock.Ledger({"train@lines-ridge": 60.0, "train@lines-lasso": 60.0}).write("lines")
-    first = budget.searching_minutes(config, config.model("lines-ridge"), 1)
-    assert 1.5 < first < 4  # half of the seven minutes left, less a trial and the two fits on all rows
+    for name, score in (("ridge", 1.0), ("lasso", 2.0)):
+        folder = project.data("lines", "models", f"lines-{name}", "cv")
+        folder.mkdir(parents=True)
+        write_json(folder / "scores.json", {"valid": score})
+    first, second = (budget.searching_minutes(config, config.model(f"lines-{name}"), 0) for name in ("ridge", "lasso"))
+    assert 3 < first < 5  # two thirds of the seven minutes left, less the two fits on all rows
+    assert second == pytest.approx(first / 2)  # half of the better one's part
+    assert budget.searching_minutes(config, config.model("lines-ridge"), 1) == pytest.approx(first - 1)  # less a trial
+    ledger = clock.Ledger.read("lines")
+    ledger.stages["tune@lines-ridge"] = 60.0
+    ledger.write("lines")
+    assert budget.searching_minutes(config, config.model("lines-lasso"), 0) > 2 * second  # all that is left
     assert budget.searching_minutes(config, config.model("lines-mlp"), 16) is not None
     assert tune.within(config.model("lines-ridge"), first).tune.minutes == first
 
