@@ -1,4 +1,4 @@
-"""The same fits three ways: a DataLoader loop, a tight loop a model, and Podium's stack.
+"""The same fits side by side: a DataLoader loop, skorch, a tight loop a model, and Podium's stack.
 
     python benchmarks/stacked_training.py [--trials 16] [--epochs 100] [--model mlp|linear|both] [--grid]
 
@@ -257,6 +257,8 @@ def work(chosen: argparse.Namespace) -> None:
         ways = {"(b) a model at a time": one_by_one, "(b) a process a core": in_processes, "(c) the stack": stacked}
         if not chosen.skip_book:
             skorch = {"(a) skorch": by_skorch} if find_spec("skorch") else {}
+            if not skorch:
+                print("skorch is not installed and left out")
             ways = {"(a) DataLoader": as_the_book, **skorch, **ways}
         took, scores = {}, {}
         for name, way in ways.items():

@@ -42,7 +42,7 @@ class Submission:
 class Tune:
     """A study. ``trials`` is a total, the declared settings being trial 0.
 
-    first: settings of the trials after trial 0, each a mapping of keys of the space; the others as declared.
+    first: settings of trials 1, 2 and on: each changes some keys of the space, the rest stays as declared.
     metric: what trials are compared by, where not by the competition's, such as log_loss for accuracy; early
         stopping goes by the competition's all the same.
     pruner: ``median`` and ``wilcoxon`` stop a trial after some folds; ``halving`` drops the worse half

@@ -88,9 +88,12 @@ def _read_text(path: Path, name: str, missing: Sequence[str], encoding: str) -> 
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:
         explain(buffer.to_pybytes(), name, delimiter, columns, str(error))
     # A lost quote runs rows together, and then only the count of lines or of quotes can tell.
-    if quotes % 2 or (quotes and lines != table.num_rows + 1):
-        scan(buffer.to_pybytes(), name, delimiter, columns)
+    doubtful = quotes % 2 or (quotes and lines != table.num_rows + 1)
+    data = buffer.to_pybytes() if doubtful else b""
     del buffer
+    if doubtful:
+        scan(data, name, delimiter, columns)
+        del data
     if table.num_rows == 0:
         raise UserError(no_rows(name))
     return _to_pandas(table, columns.names, name, missing=())
@@ -99,9 +102,9 @@ def _read_text(path: Path, name: str, missing: Sequence[str], encoding: str) -> 
 def arrow_buffer(data: bytes) -> pa.Buffer:
     """A copy of ``data`` in memory of Arrow's own.
 
-    Arrow's reading threads may hold a buffer a moment after the read has returned. One of Python's
-    they can only let go with the interpreter's lock, and where the interpreter ends in that moment
-    the process aborts ("terminate called without an active exception").
+    Arrow's reading threads may hold a buffer a moment after the read has returned. A buffer that Python
+    owns can be released only under the interpreter's lock, and where the interpreter ends in that
+    moment the process aborts ("terminate called without an active exception").
     """
     import pyarrow as pa
 

@@ -131,13 +131,13 @@ def searching_minutes(config: Config, model: ModelConfig, at_once: int) -> float
 
 
 def _searched(config: Config, competition: str) -> list[str]:
-    """Models with a search, from best to worst by their cross-validation as declared."""
+    """Models with a search, from best to worst by their cross-validation as declared; then those without one yet."""
     sign = -1.0 if config.competition(competition).metric.higher_is_better else 1.0
     found = {}
     for model in kept_models(config, competition):
-        file = ModelPaths(competition, model.name).cv / "scores.json"
-        if model.tune is not None and file.exists():
-            found[model.name] = sign * read_json(file)["valid"]
+        if model.tune is not None:
+            file = ModelPaths(competition, model.name).cv / "scores.json"
+            found[model.name] = sign * read_json(file)["valid"] if file.exists() else float("inf")
     return sorted(found, key=lambda name: found[name])
 
 

@@ -73,7 +73,7 @@ def compose(
     models left out, each with the reason.
 
     described: ``competition``, and ``models`` or the name of a ``portfolio``; ``rows`` of training;
-    ``text``: whether there are columns of free text; ``names``: whether they are but names or codes;
+    ``text``: whether there are columns of free text; ``names``: whether these are only names or codes;
     ``columns``: settings that name columns, by the feature sets' own name.
     minutes: budget for everything from fetch to submission.
     """
@@ -98,7 +98,8 @@ def compose(
     if not kept:
         raise UserError(f"add: {name}: no model is left: {'; '.join(f'{k}: {why}' for k, why in left_out.items())}")
     used = {body["features"] for body in kept.values()}
-    used |= {PLAIN} if any("features" in body.get("tune", {}).get("space", {}) for body in kept.values()) else set()
+    for body in kept.values():
+        used |= set((body.get("tune") or {}).get("space", {}).get("features", {}).get("choice", ()))
     competition["features"] = {key: body for key, body in competition["features"].items() if key in used}
     named = {}
     for key, body in kept.items():
@@ -120,13 +121,16 @@ def _usable(models: Mapping[str, Any], rows: int) -> tuple[dict[str, Any], dict[
 
 
 def _search_without_text(models: dict[str, Any], features: dict[str, Any]) -> None:
-    """Let the searches of the models on ``trees`` try them without the text columns too."""
+    """Let the searches of the models on ``trees`` try them without the text columns too, in a trial more."""
+    if "trees" not in features:
+        return
     features[PLAIN] = {key: value for key, value in features["trees"].items() if key != "texts"}
     for key, body in models.items():
         if body["features"] == "trees" and (tune := body.get("tune")):
             first = [{"features": PLAIN}, *tune.get("first", ())]
             space = {"features": {"choice": ["trees", PLAIN]}, **tune["space"]}
             rest = {name: value for name, value in tune.items() if name not in ("first", "space")}
+            rest["trials"] += 1
             models[key] = {**body, "tune": {**rest, "first": first, "space": space}}
 
 

@@ -253,7 +253,7 @@ def check_tune(where: str, tune: Tune, config: ModelConfig, build: Build, folds:
     except Faults as error:
         faults.extend(error.faults)
     for number, changes in enumerate(tune.first):
-        inside = f"{where}.tune.first[{number}]"
+        inside, before = f"{where}.tune.first[{number}]", len(faults)
         for key, value in changes.items():
             if key not in tune.space:
                 faults.append(f"{inside}.{key}: no key of the space{did_you_mean(str(key), sorted(tune.space))}")
@@ -261,4 +261,16 @@ def check_tune(where: str, tune: Tune, config: ModelConfig, build: Build, folds:
                 faults.append(f"{inside}.{key}: must lie in the space, got {value!r}")
         if all(key in start and start[key] == value for key, value in changes.items()):
             faults.append(f"{inside}: must change a declared setting, got {dict(changes)!r}")
+        if changes in tune.first[:number]:
+            faults.append(f"{inside}: stands there twice, {dict(changes)!r}")
+        if len(faults) == before:
+            try:
+                build(apply(config.raw, changes))
+            except Faults as error:
+                faults.extend(fault.replace(f"{where}.", f"{inside}.", 1) for fault in error.faults)
+    if tune.trials is not None and tune.first and tune.trials <= len(tune.first):
+        faults.append(
+            f"{where}.tune.trials: must count trial 0 and the {len(tune.first)} of first, got {tune.trials}; "
+            f"use at least {len(tune.first) + 1}"
+        )
     return faults

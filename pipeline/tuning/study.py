@@ -95,7 +95,7 @@ class Study:
         identity = digest(
             self.space,
             self.declared,
-            [dict(settings) for settings in self.first],
+            *([[dict(changes) for changes in self.first]] if self.first else []),
             self.score,
             list(self.scores),
             self.higher_is_better,

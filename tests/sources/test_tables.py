@@ -6,9 +6,11 @@ import zipfile
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from pipeline.core.errors import UserError
+from pipeline.sources import tables
 from pipeline.sources.tables import arrow_buffer, find_table, read_table, write_table
 
 
@@ -213,8 +215,13 @@ def test_find_table(tmp_path):
     assert find_table(tmp_path, "train") == tmp_path / "train.csv"
 
 
-def test_the_reading_threads_hold_nothing_of_the_interpreters():
+def test_the_reading_threads_hold_nothing_of_the_interpreters(read, monkeypatch):
     data = b"".join(b"%d,%d\n" % (row, -row) for row in range(1000))
     held = sys.getrefcount(data)
     buffer = arrow_buffer(data)
     assert sys.getrefcount(data) == held and buffer.to_pybytes() == data
+    made, given, reader = [], [], pa.BufferReader
+    monkeypatch.setattr(tables, "arrow_buffer", lambda content: made.append(arrow_buffer(content)) or made[-1])
+    monkeypatch.setattr(pa, "BufferReader", lambda source: given.append(source) or reader(source))
+    assert read(b"a,b\n1,2\n")["b"].tolist() == [2]
+    assert len(given) == 1 and given[0] is made[0]

@@ -132,19 +132,21 @@ def test_real_kaggle_files_under_a_name_of_the_gallery(project, name):
     assert config.competition(name).source.name == "files"
 
 
+@pytest.mark.parametrize("minutes", [None, 5])
 @pytest.mark.parametrize(("words", "tried"), [("{} Street", True), ("a house in {} Street by the river", False)])
-def test_trees_are_searched_without_columns_of_names(project, words, tried):
+def test_trees_are_searched_without_columns_of_names(project, words, tried, minutes):
     for name in ("train", "test"):
         table = pd.read_csv(project / "files" / f"{name}.csv")
         table["address"] = [words.format(f"{'abcdefghij'[i % 10]}{i}") for i in range(len(table))]
         table.to_csv(project / "files" / f"{name}.csv", index=False)
-    config = add("toy", str(project / "files"))
+    config = add("toy", str(project / "files"), minutes=minutes)
     models = [model for model in config.models_of("toy") if model.features in ("trees", "plain") and model.tune]
     assert len(models) > 1
     for model in models:
         assert model.features == "trees"
         assert model.tune.space.get("features") == ({"choice": ["trees", "plain"]} if tried else None)
         assert ({"features": "plain"} in model.tune.first) == tried
+        assert model.tune.trials > 1 + len(model.tune.first)
     trees, plain = (config.competition("toy").features.get(key) for key in ("trees", "plain"))
     assert trees.texts.columns == ("address",)
     assert (plain is not None) == tried and (plain is None or not plain.texts)

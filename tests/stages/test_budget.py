@@ -134,8 +134,26 @@ def test_a_search_gets_its_part_of_what_is_left(project):
     ledger.stages["tune@lines-ridge"] = 60.0
     ledger.write("lines")
     assert budget.searching_minutes(config, config.model("lines-lasso"), 0) > 2 * second  # all that is left
-    assert budget.searching_minutes(config, config.model("lines-mlp"), 16) is not None
     assert tune.within(config.model("lines-ridge"), first).tune.minutes == first
+
+
+def test_a_search_before_the_others_are_trained_leaves_them_their_part(project):
+    settings = params()
+    for name in ("lines-ridge", "lines-lasso"):
+        settings["models"][name]["tune"] = {"trials": 500, "space": {"model.alpha": {"log_float": [1e-3, 1e3]}}}
+    settings["competitions"]["lines"]["metric"] = "r2"  # higher is better
+    project.params(settings)
+    config = load_project()
+    clock.Ledger({"train@lines-ridge": 60.0}).write("lines")
+    scores = project.data("lines", "models", "lines-ridge", "cv", "scores.json")
+    scores.parent.mkdir(parents=True)
+    write_json(scores, {"valid": 0.5})
+    first = budget.searching_minutes(config, config.model("lines-ridge"), 0)
+    assert 4 < first < 6  # two thirds of eight minutes
+    better = project.data("lines", "models", "lines-lasso", "cv", "scores.json")
+    better.parent.mkdir(parents=True)
+    write_json(better, {"valid": 0.75})
+    assert budget.searching_minutes(config, config.model("lines-ridge"), 0) == pytest.approx(first / 2)
 
 
 def test_models_of_a_competition_have_one_budget(project):

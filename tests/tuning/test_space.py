@@ -42,7 +42,7 @@ def build(raw):
 
 def faults(space: dict[str, Any], raw=None, folds=5, **tune) -> list[str]:
     raw = raw or {"model": "net"}
-    return check_tune("models.a", Tune(trials=3, space=space, **tune), build(raw), build, folds)
+    return check_tune("models.a", Tune(**{"trials": 3, **tune}, space=space), build(raw), build, folds)
 
 
 GOOD = {
@@ -151,7 +151,13 @@ def test_all_faults_are_told_together():
 
 def test_the_trials_named_first_lie_in_the_space_and_change_something():
     assert faults(GOOD, RAW, first=({"model.leaves": 50}, {"model.hidden": [16], "seed": 3})) == []
-    told = faults(GOOD, RAW, first=({"model.leaves": 65, "model.leafs": 1}, {}, {"model.dropout": 0.1}))
+    twice = {"seed": 3}
+    assert faults(GOOD, RAW, first=(twice, twice))[0] == "models.a.tune.first[1]: stands there twice, {'seed': 3}"
+    several = ({"seed": 3}, {"seed": 4}, {"seed": 5})
+    assert faults(GOOD, RAW, first=several) == [
+        "models.a.tune.trials: must count trial 0 and the 3 of first, got 3; use at least 4"
+    ]
+    told = faults(GOOD, RAW, first=({"model.leaves": 65, "model.leafs": 1}, {}, {"model.dropout": 0.1}), trials=9)
     assert told == [
         "models.a.tune.first[0].model.leaves: must lie in the space, got 65",
         "models.a.tune.first[0].model.leafs: no key of the space; did you mean 'model.leaves'?",
