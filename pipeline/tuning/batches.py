@@ -30,7 +30,7 @@ def suggest(
     direction: Any,
     seed: int,
     numbers: Sequence[int],
-    known: Mapping[int, Mapping[str, Any]] = {},
+    known: Mapping[int, Mapping[str, Any]],
 ) -> list[dict[str, Any]]:
     """Parameters for each of the numbers.
 
@@ -41,10 +41,16 @@ def suggest(
     memory.add_trials(finished)
     asked = []
     for number in numbers:
-        seeded = derive_seed("trial", seed, number)
-        memory.sampler = Given(known[number]) if number in known else optuna.samplers.TPESampler(seed=seeded)
+        memory.sampler = sampler_of(number, seed, known)
         asked.append(memory.ask(dict(distributions)).params)
     return asked
+
+
+def sampler_of(number: int, seed: int, known: Mapping[int, Mapping[str, Any]]) -> BaseSampler:
+    """Made anew for each number, and seeded with it: what a trial asks depends on no trial that left no trace."""
+    if number in known:
+        return Given(known[number])
+    return optuna.samplers.TPESampler(seed=derive_seed("trial", seed, number))
 
 
 class Given(BaseSampler):

@@ -252,6 +252,14 @@ def check_tune(where: str, tune: Tune, config: ModelConfig, build: Build, folds:
         start = declared(space, config, build, inside)
     except Faults as error:
         faults.extend(error.faults)
+    return faults + _check_first(where, tune, config, build, space, start)
+
+
+def _check_first(
+    where: str, tune: Tune, config: ModelConfig, build: Build, space: Space, start: Mapping[str, Any]
+) -> list[str]:
+    """Faults of ``tune.first``. space: its sound dimensions; start: trial 0, empty where that is at fault."""
+    faults: list[str] = []
     for number, changes in enumerate(tune.first):
         inside, before = f"{where}.tune.first[{number}]", len(faults)
         for key, value in changes.items():

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.core.errors import Diverged, UserError
 from pipeline.core.files import digest, lock
-from pipeline.core.seeds import derive_seed
 from pipeline.tuning.running import fail_left_behind, fail_running, mark
 from pipeline.tuning.space import Space, parse_space
 from pipeline.tuning.storage import open_storage, quiet, told_plainly
@@ -122,7 +121,7 @@ class Study:
                 create_trial(
                     state=TrialState.COMPLETE,
                     value=self.score,
-                    params=self._parameters({}),
+                    params=self._known[0],
                     distributions={key: d.distribution() for key, d in dimensions.items()},
                     intermediate_values=dict(enumerate(self.scores)),
                     user_attrs={"number": 0},
@@ -190,9 +189,7 @@ class Study:
         The sampler is made anew for each number, seeded with it, and sees finished trials only
         (and those running in other workers), so that trials a kill broke off leave no trace.
         """
-        import optuna
-
-        from pipeline.tuning.batches import Given
+        from pipeline.tuning.batches import sampler_of
 
         with lock(self.path.with_suffix(".claim"), wait=600, held=f"the next trial of the study {self.name}"):
             taken = {trial.user_attrs.get("number") for trial in _standing(study)}
@@ -201,10 +198,7 @@ class Study:
                 return None
             if self.minutes is not None and study.user_attrs.get("spent", 0.0) >= 60 * self.minutes:
                 return None
-            if number in self._known:
-                study.sampler = Given(self._known[number])
-            else:
-                study.sampler = optuna.samplers.TPESampler(seed=derive_seed("trial", self.seed, number))
+            study.sampler = sampler_of(number, self.seed, self._known)
             trial = study.ask({key: d.distribution() for key, d in self._dimensions.items()})
             trial.set_user_attr("process", mark(self.path))
             trial.set_user_attr("number", number)
@@ -256,14 +250,14 @@ class Study:
     def _overrides(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         return {key: d.from_parameter(parameters[key]) for key, d in self._dimensions.items()}
 
-    def _parameters(self, changes: Mapping[str, Any]) -> dict[str, Any]:
-        values = {**self.declared, **changes}
-        return {key: dimension.to_parameter(values[key]) for key, dimension in self._dimensions.items()}
-
     @cached_property
     def _known(self) -> dict[int, dict[str, Any]]:
-        """Parameters of the trials that are not asked of a sampler, by number."""
-        return {number: self._parameters(changes) for number, changes in enumerate(self.first, start=1)}
+        """Parameters of the trials that no sampler is asked for, by number: the declared and the first."""
+        values = [{**self.declared, **changes} for changes in ({}, *self.first)]
+        return {
+            number: {key: dimension.to_parameter(values[number][key]) for key, dimension in self._dimensions.items()}
+            for number in range(len(values))
+        }
 
     @cached_property
     def _dimensions(self) -> Space:

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import zipfile
 from pathlib import Path
 
@@ -348,18 +347,3 @@ def test_from_kaggle(project, monkeypatch):
     (project / "params.yaml").unlink()
     add("toy", "files")
     assert {**written(project)["competitions"]["toy"], "source": None} == {**from_kaggle, "source": None}
-
-
-def test_help_is_quick_and_says_what_each_command_is_for(project):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-
-    def told(*arguments: str) -> tuple[str, float]:
-        began = time.monotonic()
-        command = [sys.executable, "-m", "pipeline", *arguments, "--help"]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-        return done.stdout, time.monotonic() - began
-
-    assert min(told()[1] for _ in range(3)) < 0.5
-    text, _ = told("add")
-    for word in ("--from", "--target", "--id", "--metric", "--minutes", "kaggle:SLUG"):
-        assert word in text
