@@ -18,7 +18,7 @@ from pipeline.core.files import read_json
 from pipeline.core.paths import ModelPaths
 from pipeline.stages.clock import Ledger
 
-LAST_STAGES = 12.0
+LAST_STAGES = 8.0
 """Seconds kept for blend, submit and report."""
 ANOTHER_STAGE = 2.0
 """Seconds kept for a model's tune and retrain stages each, besides what they fit."""
