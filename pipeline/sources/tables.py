@@ -88,6 +88,7 @@ def _read_text(path: Path, name: str, missing: Sequence[str], encoding: str) -> 
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:
         explain(buffer.to_pybytes(), name, delimiter, columns, str(error))
     # A lost quote runs rows together, and then only the count of lines or of quotes can tell.
+    # The scan has the whole text in Python once more, so Arrow's copy goes before it.
     doubtful = quotes % 2 or (quotes and lines != table.num_rows + 1)
     data = buffer.to_pybytes() if doubtful else b""
     del buffer
