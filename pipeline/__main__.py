@@ -100,7 +100,7 @@ def add(
     NAME is an entry of the gallery, or any name for files of your own. Of those it guesses what is
     not said (columns, task, metric, what the submission wants), tells it, and keeps it in the file.
     """
-    from pipeline.stages.add import run
+    from pipeline.commands.add import run
 
     run(name, source=source, target=target, id=id, metric=metric, minutes=minutes)
 
@@ -112,7 +112,7 @@ def score(
     submission: Annotated[Path | None, typer.Option(help="Submission file; default: the blend's.")] = None,
 ) -> None:
     """Compute the metric of a submission against a solution."""
-    from pipeline.stages.score import run
+    from pipeline.commands.score import run
 
     run(name, solution, submission)
 
@@ -124,7 +124,7 @@ def predict(
     out: Annotated[Path, typer.Option("--out", help="Where the predictions go (CSV).")],
 ) -> None:
     """Predict new rows with the blended final models."""
-    from pipeline.stages.predict import run
+    from pipeline.commands.predict import run
 
     run(name, rows, out)
 
@@ -134,7 +134,7 @@ def leaderboard(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="One competition; default: all.")] = None,
 ) -> None:
     """Print the table of models, and where the submission lies."""
-    from pipeline.stages.leaderboard import run
+    from pipeline.commands.leaderboard import run
 
     run(name)
 
@@ -153,7 +153,7 @@ def track(
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for a server that does not answer.")] = 30.0,
 ) -> None:
     """Send waiting records to MLflow."""
-    from pipeline.stages.track import run
+    from pipeline.commands.track import run
 
     run(wait=wait)
 

@@ -67,7 +67,7 @@ def test_a_whole_run_leaves_no_secret_anywhere(project, surroundings, monkeypatc
     assert nothing_secret(output, project.root) > 100
 
     # The server is away: the records stay, and the message does not say how to get in.
-    output = project.run(sys.executable, "-m", "pipeline.stages.track", "--wait", "1", code=2)
+    output = project.run(sys.executable, "-m", "pipeline.commands.track", "--wait", "1", code=2)
     assert NO_ONE in output
     nothing_secret(output, project.root)
     monkeypatch.delenv("MLFLOW_TRACKING_URI")

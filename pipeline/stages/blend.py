@@ -14,8 +14,8 @@ from pipeline.stages.budget import kept_models
 def run(config: Config, name: str) -> None:
     import pandas as pd
 
-    from pipeline.training.ensembles import fit_ensemble
-    from pipeline.training.out_of_fold import guarded
+    from pipeline.answering.ensembles import fit_ensemble
+    from pipeline.answering.out_of_fold import guarded
 
     competition, paths = config.competition(name), CompetitionPaths(name)
     schema = Schema.from_json(read_json(paths.schema))

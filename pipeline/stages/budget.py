@@ -10,9 +10,9 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import ceil
-from pathlib import Path
 from types import FrameType
 
+from pipeline.answering.left_out import LEFT_OUT, kept_models, left_out  # noqa: F401
 from pipeline.core.config import Config, ModelConfig
 from pipeline.core.files import read_json
 from pipeline.core.paths import ModelPaths
@@ -22,24 +22,10 @@ LAST_STAGES = 8.0
 """Seconds kept for blend, submit and report."""
 ANOTHER_STAGE = 2.0
 """Seconds kept for a model's tune and retrain stages each, besides what they fit."""
-LEFT_OUT = "left_out.json"
 
 
 class OutOfTime(Exception):
     """The budget is used up."""
-
-
-def left_out(folder: Path) -> str | None:
-    """Why a stage's output says that the model was left out, None where it was not."""
-    file = folder / LEFT_OUT
-    return str(read_json(file)["why"]) if file.exists() else None
-
-
-def kept_models(config: Config, competition: str) -> list[ModelConfig]:
-    """The competition's models that were not left out."""
-    return [
-        model for model in config.models_of(competition) if left_out(ModelPaths(competition, model.name).cv) is None
-    ]
 
 
 def seconds_left(config: Config, model: ModelConfig, again: tuple[str, ...]) -> float:

@@ -8,8 +8,8 @@ from pipeline.core.config import CompetitionConfig, Config
 from pipeline.core.files import read_json, whole_folder
 from pipeline.core.paths import CompetitionPaths, ModelPaths
 from pipeline.core.types import Schema
+from pipeline.reporting.leaderboard import answered, leaderboard_rows, metric_label
 from pipeline.stages.budget import kept_models, left_out
-from pipeline.stages.leaderboard import answered, leaderboard_rows, metric_label
 
 
 def run(config: Config, name: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.answering.final_models import FinalModel
 from pipeline.core.config import Config, ModelConfig
 from pipeline.core.errors import Diverged
 from pipeline.core.files import digest, read_json, whole_folder, write_json
@@ -21,7 +22,6 @@ from pipeline.training.cross_validation import make_fit_job, make_predictor, run
 from pipeline.training.data import TrainingData
 from pipeline.training.executors import Serial, make_executor
 from pipeline.training.identity import identity
-from pipeline.training.predictor import FinalModel
 from pipeline.training.stacking import fit_together
 
 

@@ -6,24 +6,25 @@ import sys
 import tempfile
 from pathlib import Path
 from statistics import fmean, pstdev
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pipeline.answering.submitting import answer, read_sample, submission_settings, test_ids, write_submission
 from pipeline.core.config import CompetitionConfig, Config
 from pipeline.core.errors import UserError
-from pipeline.core.files import read_json, whole_file, write_json
+from pipeline.core.files import read_json, write_json
 from pipeline.core.paths import CompetitionPaths, ModelPaths
 from pipeline.core.types import FOLD, Schema
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.training.ensembles import Ensemble
+    from pipeline.answering.ensembles import Ensemble
 
 
 def run(config: Config, name: str) -> None:
     import pandas as pd
 
-    from pipeline.training.ensembles import Ensemble
+    from pipeline.answering.ensembles import Ensemble
 
     competition, paths = config.competition(name), CompetitionPaths(name)
     schema = Schema.from_json(read_json(paths.schema))
@@ -33,44 +34,6 @@ def run(config: Config, name: str) -> None:
     target = competition.task.fit_target(pd.read_parquet(paths.train_rows)[schema.target], schema)
     write_submission(competition, schema, ensemble.predict(frames, competition.task, target), paths.submission)
     _register_champion(config, name, folders, ensemble)
-
-
-def write_submission(competition: CompetitionConfig, schema: Schema, predictions: pd.DataFrame, path: Path) -> None:
-    """Lay predictions of the test rows out as the sample submission is, check them, write them."""
-    from pipeline.training.submissions import check_submission, check_written, make_submission
-
-    ids, sample = test_ids(competition, schema), read_sample(competition)
-    layout = submission_settings(competition, schema)
-    submission = make_submission(predictions, ids, sample, **layout)
-    check_submission(submission, sample, ids, **layout)
-    with whole_file(path) as aside:
-        submission.to_csv(aside, index=False, lineterminator="\n")
-        check_written(aside, submission)
-
-
-def read_sample(competition: CompetitionConfig) -> pd.DataFrame | None:
-    from pipeline.sources.tables import find_table, read_table
-
-    path = find_table(CompetitionPaths(competition.name).raw, "sample_submission")
-    return None if path is None else read_table(path, missing=())
-
-
-def test_ids(competition: CompetitionConfig, schema: Schema) -> pd.Series | None:
-    import pandas as pd
-
-    if schema.id is None:
-        return None
-    return pd.read_parquet(CompetitionPaths(competition.name).test_rows, columns=[schema.id])[schema.id]
-
-
-def submission_settings(competition: CompetitionConfig, schema: Schema) -> dict[str, Any]:
-    """What the functions of ``training.submissions`` ask about a competition."""
-    return {
-        "id_column": schema.id,
-        "target_column": schema.target,
-        "submission_format": competition.submission.format,
-        "classes": schema.classes,
-    }
 
 
 def write_own_answer(
@@ -83,8 +46,8 @@ def write_own_answer(
     """
     import pandas as pd
 
-    from pipeline.training.ensembles import Ensemble, fit_decision_of
-    from pipeline.training.out_of_fold import guarded
+    from pipeline.answering.ensembles import Ensemble, fit_decision_of
+    from pipeline.answering.out_of_fold import guarded
 
     rows = pd.read_parquet(CompetitionPaths(competition.name).train_rows, columns=[schema.target, FOLD])
     table = pd.read_parquet(ModelPaths(competition.name, model).tuned / "predictions.parquet")
@@ -97,16 +60,6 @@ def write_own_answer(
         described["scores"] = {"folds": folds, "valid": fmean(folds), "spread": pstdev(folds)}
     write_submission(competition, schema, predictions, folder / "submission.csv")
     write_json(folder / "answer.json", described)
-
-
-def answer(
-    competition: CompetitionConfig, schema: Schema, models: dict[str, str], ensemble: Ensemble
-) -> dict[str, Any]:
-    """What ``answer.json`` holds: it makes a folder of final models answer raw rows."""
-    from pipeline.training.submission_layout import submission_layout
-
-    layout = submission_layout(read_sample(competition), **submission_settings(competition, schema))
-    return {"models": models, **ensemble.to_json(), "submission": layout}
 
 
 def _register_champion(config: Config, name: str, folders: dict[str, Path], ensemble: Ensemble) -> None:
@@ -134,10 +87,10 @@ def _register_champion(config: Config, name: str, folders: dict[str, Path], ense
 
 def send_to_kaggle(name: str, message: str) -> None:
     """Send ``submission.csv`` to the competition's page on Kaggle, once it is checked again."""
+    from pipeline.answering.submissions import check_submission
     from pipeline.sources.kaggle import submit_to_kaggle
     from pipeline.sources.tables import read_table
     from pipeline.stages.project import load_project
-    from pipeline.training.submissions import check_submission
 
     competition = load_project().competition(name)
     slug = getattr(competition.source, "competition", None)

@@ -48,7 +48,7 @@ def ensure_sender() -> None:
             return
         _started.append(
             subprocess.Popen(
-                [sys.executable, "-m", "pipeline.stages.track", "--background"],
+                [sys.executable, "-m", "pipeline.commands.track", "--background"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

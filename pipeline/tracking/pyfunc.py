@@ -19,7 +19,7 @@ class Answering(PythonModel):
     """Answers raw rows with the id and target columns of a submission."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        from pipeline.training.predictor import load_answering
+        from pipeline.answering.final_models import load_answering
 
         self.answering = load_answering(Path(context.artifacts["answering"]))
 

@@ -9,12 +9,12 @@ import pytest
 from projects import Project
 from sklearn.metrics import f1_score
 
+from pipeline.answering.ensembles import Ensemble
+from pipeline.answering.final_models import load_answering
 from pipeline.core.errors import UserError
 from pipeline.core.files import read_json
 from pipeline.core.paths import CompetitionPaths, ModelPaths
 from pipeline.core.types import Schema
-from pipeline.training.ensembles import Ensemble
-from pipeline.training.predictor import load_answering
 
 
 def write_rows(folder, classes):

@@ -28,6 +28,7 @@ def raw_rows(count: int, seed: int) -> pd.DataFrame:
 
 def save_final_model(folder: Path, train: pd.DataFrame) -> None:
     """What retraining leaves: one predictor, and how to answer with it."""
+    from pipeline.answering.submissions import submission_layout
     from pipeline.core.types import FitJob
     from pipeline.features import features
     from pipeline.features.schema import apply, settle
@@ -35,7 +36,6 @@ def save_final_model(folder: Path, train: pd.DataFrame) -> None:
     from pipeline.tasks import tasks
     from pipeline.training import learners
     from pipeline.training.predictor import Predictor
-    from pipeline.training.submissions import submission_layout
 
     schema = settle(train, None, id="Id", target="Price")
     rows = apply(schema, train, training=True, where="train")
@@ -86,7 +86,7 @@ def test_models_are_registered_with_the_blend_as_champion(logged):
 
 
 def test_the_champion_answers_raw_rows_in_a_process_without_podium(logged, tmp_path):
-    from pipeline.training.predictor import load_answering
+    from pipeline.answering.final_models import load_answering
 
     test = raw_rows(30, seed=1).drop(columns="Price")
     test.loc[3, "Area"] = ""  # a missing whole number

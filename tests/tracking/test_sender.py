@@ -176,7 +176,7 @@ def test_a_killed_stages_runs_end_as_killed_with_their_metrics(stored):
 def test_a_killed_senders_work_is_completed_without_doubles(stored):
     record_a_stage(folds=40)
     (path,) = stored.journals()
-    sender = stored.start("-m", "pipeline.stages.track")
+    sender = stored.start("-m", "pipeline.commands.track")
     with closing(sqlite3.connect(stored.root / "mlflow.db", timeout=60)) as store:
         while store.execute("SELECT count(*) FROM runs").fetchone()[0] < 10:  # it is in the middle of it
             assert sender.poll() is None
@@ -191,11 +191,11 @@ def test_a_killed_senders_work_is_completed_without_doubles(stored):
 
 def test_two_senders_at_once_are_one(stored):
     stored.outbox.mkdir(parents=True)
-    first = stored.start("-m", "pipeline.stages.track", "--background")
+    first = stored.start("-m", "pipeline.commands.track", "--background")
     while not (stored.outbox / "status.json").exists():
         time.sleep(0.05)
         assert first.poll() is None
-    stored.run("-m", "pipeline.stages.track", "--background")  # ends at once
+    stored.run("-m", "pipeline.commands.track", "--background")  # ends at once
     assert first.poll() is None
     first.kill()
     first.communicate()

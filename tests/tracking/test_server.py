@@ -138,12 +138,12 @@ def test_a_server_down_at_start_is_one_warning_and_the_records_are_sent_later(tr
     (line,) = done.stderr.splitlines()
     assert f"MLflow at http://[redacted]@127.0.0.1:{server.port} does not answer" in line
     assert "21 records are kept in .podium/outbox and will be sent by the next run" in line
-    refused = tracked.run("-m", "pipeline.stages.track", "--wait", "0", code=2, **surroundings)
+    refused = tracked.run("-m", "pipeline.commands.track", "--wait", "0", code=2, **surroundings)
     assert "does not answer" in refused.stderr
     assert CANARY not in done.stderr + refused.stderr
     assert contains_canary(tracked.outbox) == []
     server.start()
-    tracked.run("-m", "pipeline.stages.track", **surroundings)
+    tracked.run("-m", "pipeline.commands.track", **surroundings)
     check_all_arrived(tracked, server, "down")
     assert contains_canary(tracked.outbox, server.folder) == []
 
@@ -166,7 +166,7 @@ def test_a_server_lost_midway_gets_every_record_once(tracked, server):
     assert tracked.journals()
     server.start()
     # The sender that stayed beside the stage, or this one where it has lost patience.
-    tracked.run("-m", "pipeline.stages.track", "--wait", "100", MLFLOW_TRACKING_URI=server.uri)
+    tracked.run("-m", "pipeline.commands.track", "--wait", "100", MLFLOW_TRACKING_URI=server.uri)
     check_all_arrived(tracked, server, "lost")
 
 

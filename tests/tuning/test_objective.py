@@ -14,10 +14,10 @@ from sklearn.metrics import log_loss, mean_absolute_error, root_mean_squared_err
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from pipeline.commands.leaderboard import leaderboard_rows
 from pipeline.core.errors import Faults
 from pipeline.core.files import read_json
 from pipeline.stages import fetch, preprocess, retrain, train, tune
-from pipeline.stages.leaderboard import leaderboard_rows
 from pipeline.stages.project import load_project
 
 MODELS = {

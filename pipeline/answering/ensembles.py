@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
+from pipeline.answering.out_of_fold import fold_scores, parts_of
 from pipeline.core.combination import Combination, Library
 from pipeline.core.types import Blend, Metric, Target, Task
-from pipeline.training.out_of_fold import fold_scores, parts_of
 
 if TYPE_CHECKING:
     import numpy as np

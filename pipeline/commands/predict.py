@@ -20,9 +20,9 @@ def run(name: str, rows: Path, out: Path) -> None:
     competition = config.competition(name)
     blend = read_json(CompetitionPaths(name).blend)
 
+    from pipeline.answering.ensembles import Ensemble
+    from pipeline.answering.final_models import Answering, FinalModel
     from pipeline.sources.tables import read_table
-    from pipeline.training.ensembles import Ensemble
-    from pipeline.training.predictor import Answering, FinalModel
 
     source = competition.source
     raw = read_table(rows, missing=source.missing, encoding=getattr(source, "encoding", "utf-8"))

@@ -26,7 +26,7 @@ def run(*, wait: float = 30.0, background: bool = False) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """``python -m pipeline.stages.track``, which starts faster than the whole command line."""
+    """``python -m pipeline.commands.track``, which starts faster than the whole command line."""
     import argparse
 
     from pipeline.core.errors import UserError

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.answering.out_of_fold import fold_scores, guarded, parts_of
 from pipeline.core.errors import UserError
-from pipeline.training.out_of_fold import fold_scores, guarded, parts_of
 
 FOLD = np.array([0, 1, 2, -1, 0, 1, 2])
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import yaml
 
+from pipeline.commands.insert import insert
 from pipeline.core.errors import UserError
 from pipeline.core.params import parse_params
-from pipeline.stages.insert import insert
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.answering.submission_layout import SAMPLE, spelled, submission_layout
 from pipeline.core.errors import UserError, did_you_mean
 from pipeline.core.types import Metric
-from pipeline.training.submission_layout import SAMPLE, spelled, submission_layout
 
 if TYPE_CHECKING:
     import numpy as np

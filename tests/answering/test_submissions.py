@@ -5,16 +5,16 @@ import pandas as pd
 import pytest
 from sklearn import metrics as sk
 
-from pipeline.core.errors import UserError
-from pipeline.metrics import metrics
-from pipeline.training.submission_layout import submission_layout
-from pipeline.training.submissions import (
+from pipeline.answering.submission_layout import submission_layout
+from pipeline.answering.submissions import (
     check_submission,
     check_written,
     format_predictions,
     make_submission,
     score_submission,
 )
+from pipeline.core.errors import UserError
+from pipeline.metrics import metrics
 
 IDS = pd.Series([11, 12, 13], name="Id")
 PRICES = pd.DataFrame({"prediction": [1.5, 2.25, 1 / 3]})

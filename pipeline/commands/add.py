@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pipeline.commands import gallery
+from pipeline.commands.insert import insert, read
 from pipeline.core.config import build_config
 from pipeline.core.errors import UserError
 from pipeline.core.files import lock, write_text
 from pipeline.core.params import parse_params
 from pipeline.core.paths import check_name, project_root, state_folder
-from pipeline.stages import gallery
-from pipeline.stages.insert import insert, read
 from pipeline.stages.project import shelves
 
 TABLES = ("train", "test", "sample_submission")
@@ -98,10 +98,10 @@ def _described(
 
 def _own(name: str, origin: dict[str, Any], target: str | None, id: str | None, metric: str | None) -> dict[str, Any]:
     """Bring the files aside, guess, hold them against the same rules as ``preprocess`` does."""
+    from pipeline.commands.guess import guess, missing_marks
     from pipeline.features.raw_checks import check_raw
     from pipeline.sources import sources
     from pipeline.sources.tables import find_table, read_table
-    from pipeline.stages.guess import guess, missing_marks
 
     with tempfile.TemporaryDirectory() as aside:
         part = sources.build(origin, "--from")

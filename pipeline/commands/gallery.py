@@ -25,7 +25,7 @@ from pipeline.core.errors import UserError, did_you_mean
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.stages.guess import Guess
+    from pipeline.commands.guess import Guess
 
 FOLDER = Path(__file__).parents[1] / "gallery"
 PORTFOLIO_KEYS = ("seconds", "needs", "rows_at_most", "needs_text", "batch_sizes")
@@ -166,7 +166,7 @@ def describe(train: pd.DataFrame, test: pd.DataFrame, found: Guess, **facts: Any
     Adds to the guess what it found of the columns' types, and why.
     facts: what ``features.schema.settle`` takes besides (``where``, ``missing``).
     """
-    from pipeline.stages.guess import named_kinds
+    from pipeline.commands.guess import named_kinds
 
     task = found.task["name"]
     described: dict[str, Any] = {"portfolio": task, "rows": len(train)}

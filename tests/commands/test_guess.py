@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.commands.gallery import describe, square
+from pipeline.commands.guess import guess, missing_marks
 from pipeline.core.errors import UserError
-from pipeline.stages.gallery import describe, square
-from pipeline.stages.guess import guess, missing_marks
 
 ROWS = 120
 

@@ -1,62 +1,20 @@
-"""Fold scores, blend, solution -> the table of models a person reads at the end."""
+"""Fold scores, blend, solution -> the rows of the table of models."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
+from pipeline.answering.left_out import kept_models
+from pipeline.answering.submitting import solution_score
 from pipeline.core.config import CompetitionConfig, Config
-from pipeline.core.errors import UserError
 from pipeline.core.files import read_json
-from pipeline.core.paths import CompetitionPaths, ModelPaths, project_root
-from pipeline.stages.budget import kept_models
-from pipeline.stages.project import load_project
-from pipeline.stages.score import solution_score
-
-
-def run(name: str | None) -> None:
-    config = load_project()
-    for competition in [config.competition(name)] if name else config.competitions.values():
-        paths = CompetitionPaths(competition.name)
-        rows = leaderboard_rows(config, competition)
-        if not rows:
-            raise UserError(f"{competition.name}: no model has a score yet; run `dvc repro`")
-        better = "higher" if competition.metric.higher_is_better else "lower"
-        lines = ["", f"{competition.name}: {metric_label(competition)}, {better} is better", *_table(rows)]
-        if paths.blend.exists():
-            lines += [f"blend: {line}" for line in answered(read_json(paths.blend))]
-        kept = kept_models(config, competition.name)
-        if gone := [model.name for model in config.models_of(competition.name) if model not in kept]:
-            lines.append(f"left out: {', '.join(gone)}; the report says why")
-        if unfinished := pending(config, competition):
-            lines.append(f"not finished: {', '.join(unfinished)}; run `dvc repro`")
-        made = {"submission: ": paths.submission, "report:     ": paths.report / "index.html"}
-        lines += [f"{what}{place.relative_to(project_root())}" for what, place in made.items() if place.exists()]
-        sys.stdout.write("\n".join(lines) + "\n")
-    sys.stdout.write("every run, fold and trial: python -m pipeline ui\n")
+from pipeline.core.paths import CompetitionPaths, ModelPaths
 
 
 def metric_label(competition: CompetitionConfig) -> str:
     """A metric's name as people know it."""
     return getattr(competition.metric, "label", competition.metric.name)
-
-
-def _table(rows: list[dict[str, Any]]) -> list[str]:
-    """Aligned text, as wide as it needs; it goes to terminals, logs and pipes alike."""
-    heads = {"train": "train", "valid": "validation", "spread": "± folds", "weight": "weight", "test": "test"}
-    shown = [key for key in heads if any(row[key] is not None for row in rows)]
-    cells = [["model", "features", "trials", *(heads[key] for key in shown)]]
-    for row in rows:
-        numbers = ["" if row[key] is None else f"{row[key]:.5f}"[:9] for key in shown]
-        cells.append([row["model"], row["features"], "" if row["trials"] is None else str(row["trials"]), *numbers])
-    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-    lines = []
-    for line in cells:
-        text = [cell.ljust(width) if i < 2 else cell.rjust(width) for i, (cell, width) in enumerate(zip(line, widths))]
-        lines.append("  ".join(text).rstrip())
-    lines.insert(1, "-" * max(map(len, lines)))
-    return lines
 
 
 def pending(config: Config, competition: CompetitionConfig) -> list[str]:

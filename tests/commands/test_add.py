@@ -15,13 +15,13 @@ import pandas as pd
 import pytest
 import yaml
 
+from pipeline.commands import gallery
+from pipeline.commands.add import run
+from pipeline.commands.insert import insert
 from pipeline.core.config import load_config
 from pipeline.core.errors import UserError
 from pipeline.core.params import parse_params
 from pipeline.sources.datasets import datasets
-from pipeline.stages import gallery
-from pipeline.stages.add import run
-from pipeline.stages.insert import insert
 from pipeline.stages.project import shelves
 
 ROOT = Path(__file__).parents[2]
@@ -268,7 +268,7 @@ def test_killed_at_any_moment_the_file_is_whole(project):
         "    if 'params.yaml' in self.name and '.part' in self.name: os.kill(os.getpid(), signal.SIGKILL)\n"
         "    return at(self, *rest, **more)\n"
         "setattr(pathlib.Path, sys.argv[1], die)\n"
-        "from pipeline.stages.add import run\n"
+        "from pipeline.commands.add import run\n"
         "run('toy', source='files', target=None, id=None, metric=None, minutes=None)\n"
     )
     for moment in ("write_text", "replace"):

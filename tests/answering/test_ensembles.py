@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.answering.ensembles import Ensemble, fit_decision_of, fit_ensemble
 from pipeline.blends import blends
 from pipeline.core.types import Schema
 from pipeline.metrics import metrics
 from pipeline.tasks import tasks
-from pipeline.training.ensembles import Ensemble, fit_decision_of, fit_ensemble
 
 NUMERIC = [name for name in blends if blends.get(name).numeric]
 REGRESSION = tasks.build("regression", "task")

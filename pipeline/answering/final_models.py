@@ -1,0 +1,69 @@
+"""Final models and what makes one answer of them: raw rows to what a submission holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.answering.ensembles import Ensemble
+from pipeline.core.files import read_json
+from pipeline.training.predictor import Predictor
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class FinalModel:
+    """One or more predictors of one model (seeds or folds), averaged evenly."""
+
+    def __init__(self, members: list[Predictor]):
+        self.members = members
+
+    @classmethod
+    def load(cls, folder: Path) -> FinalModel:
+        facts = read_json(folder / "final.json")
+        return cls([Predictor.load(folder / "members" / str(i)) for i in range(facts["members"])])
+
+    def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
+        first = self.members[0]
+        frames = [member.predict(rows) for member in self.members]
+        if len(frames) == 1:
+            return frames[0]
+        return first.task.average(frames, [1 / len(frames)] * len(frames), first.target)
+
+
+@dataclass(frozen=True)
+class Answering:
+    """Final models and what makes one answer of them: raw rows to what the submission holds."""
+
+    models: Mapping[str, FinalModel]
+    ensemble: Ensemble
+    submission: Mapping[str, Any]
+    """How the submission is laid out, see ``submission_layout``."""
+
+    def predict(self, raw: pd.DataFrame, where: str = "rows") -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Typed rows and their blended predictions."""
+        from pipeline.features.schema import apply
+
+        first = next(iter(self.models.values())).members[0]
+        rows = apply(first.schema, raw, training=False, where=where)
+        frames = {name: self.models[name].predict(rows) for name in self.ensemble.models}
+        return rows, self.ensemble.predict(frames, first.task, first.target)
+
+    def answer(self, raw: pd.DataFrame, where: str = "rows") -> pd.DataFrame:
+        """Raw rows to the submission's columns, one row a row, in their order."""
+        from pipeline.answering.submissions import format_predictions
+
+        rows, predictions = self.predict(raw, where)
+        schema = next(iter(self.models.values())).members[0].schema
+        ids = rows[schema.id] if schema.id else None
+        return format_predictions(predictions, ids, self.submission, schema.classes)
+
+
+def load_answering(folder: Path) -> Answering:
+    """Load a folder with ``answer.json``: ensemble, submission format, a folder for each model."""
+    facts = read_json(Path(folder) / "answer.json")
+    models = {name: FinalModel.load(Path(folder) / place) for name, place in facts["models"].items()}
+    return Answering(models, Ensemble.from_json(facts), facts["submission"])

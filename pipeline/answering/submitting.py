@@ -1,0 +1,82 @@
+"""A competition's files and predictions -> its submission; a submission and a solution -> its score."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core.config import CompetitionConfig
+from pipeline.core.files import read_json, whole_file
+from pipeline.core.paths import CompetitionPaths
+from pipeline.core.types import Schema
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline.answering.ensembles import Ensemble
+
+
+def write_submission(competition: CompetitionConfig, schema: Schema, predictions: pd.DataFrame, path: Path) -> None:
+    """Lay predictions of the test rows out as the sample submission is, check them, write them."""
+    from pipeline.answering.submissions import check_submission, check_written, make_submission
+
+    ids, sample = test_ids(competition, schema), read_sample(competition)
+    layout = submission_settings(competition, schema)
+    submission = make_submission(predictions, ids, sample, **layout)
+    check_submission(submission, sample, ids, **layout)
+    with whole_file(path) as aside:
+        submission.to_csv(aside, index=False, lineterminator="\n")
+        check_written(aside, submission)
+
+
+def read_sample(competition: CompetitionConfig) -> pd.DataFrame | None:
+    from pipeline.sources.tables import find_table, read_table
+
+    path = find_table(CompetitionPaths(competition.name).raw, "sample_submission")
+    return None if path is None else read_table(path, missing=())
+
+
+def test_ids(competition: CompetitionConfig, schema: Schema) -> pd.Series | None:
+    import pandas as pd
+
+    if schema.id is None:
+        return None
+    return pd.read_parquet(CompetitionPaths(competition.name).test_rows, columns=[schema.id])[schema.id]
+
+
+def submission_settings(competition: CompetitionConfig, schema: Schema) -> dict[str, Any]:
+    """What the functions of ``training.submissions`` ask about a competition."""
+    return {
+        "id_column": schema.id,
+        "target_column": schema.target,
+        "submission_format": competition.submission.format,
+        "classes": schema.classes,
+    }
+
+
+def answer(
+    competition: CompetitionConfig, schema: Schema, models: dict[str, str], ensemble: Ensemble
+) -> dict[str, Any]:
+    """What ``answer.json`` holds: it makes a folder of final models answer raw rows."""
+    from pipeline.answering.submission_layout import submission_layout
+
+    layout = submission_layout(read_sample(competition), **submission_settings(competition, schema))
+    return {"models": models, **ensemble.to_json(), "submission": layout}
+
+
+def solution_score(competition: CompetitionConfig, submission: Path, solution: Path | None = None) -> float | None:
+    """The metric of a submission file; None where no solution is known."""
+    from pipeline.answering.submissions import score_submission
+    from pipeline.sources.tables import find_table
+
+    paths = CompetitionPaths(competition.name)
+    solution = solution or find_table(paths.raw, "solution")
+    if solution is None:
+        return None
+    schema = Schema.from_json(read_json(paths.schema))
+    return score_submission(
+        submission,
+        solution,
+        metric=competition.metric,
+        **submission_settings(competition, schema),
+    )
