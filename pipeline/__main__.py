@@ -25,15 +25,17 @@ CompetitionOfStage = Annotated[
     str | None,
     typer.Argument(metavar="NAME", help="A competition in params.yaml; under `dvc repro` the stage's own."),
 ]
-ModelOfStage = Annotated[
-    str | None, typer.Argument(metavar="NAME", help="A model in params.yaml; under `dvc repro` the stage's own.")
+CompetitionOrModel = Annotated[
+    str | None,
+    typer.Argument(metavar="NAME", help="A competition in params.yaml, or one of its models."),
 ]
+Again = Annotated[bool, typer.Option("--again", help="Fit anew what is kept.")]
 
 
-def _stage(stage: str, name: str | None) -> None:
+def _stage(stage: str, name: str | None, again: bool = False) -> None:
     from pipeline.stages.runner import run_stage
 
-    run_stage(stage, name)
+    run_stage(stage, name, again=again)
 
 
 @app.command(rich_help_panel="Stages")
@@ -49,27 +51,27 @@ def preprocess(name: CompetitionOfStage = None) -> None:
 
 
 @app.command()
-def train(name: ModelOfStage = None) -> None:
-    """Cross-validate a model."""
-    _stage("train", name)
+def train(name: CompetitionOrModel = None, again: Again = False) -> None:
+    """Cross-validate every model."""
+    _stage("train", name, again)
 
 
 @app.command()
-def tune(name: ModelOfStage = None) -> None:
-    """Search better settings, if the model declares a search."""
-    _stage("tune", name)
-
-
-@app.command()
-def retrain(name: ModelOfStage = None) -> None:
-    """Fit the tuned model on all rows, predict the test rows."""
-    _stage("retrain", name)
+def tune(name: CompetitionOrModel = None, again: Again = False) -> None:
+    """Search better settings for the models that declare a search."""
+    _stage("tune", name, again)
 
 
 @app.command()
 def blend(name: CompetitionOfStage = None) -> None:
     """Weigh the models by their out-of-fold predictions."""
     _stage("blend", name)
+
+
+@app.command()
+def retrain(name: CompetitionOrModel = None, again: Again = False) -> None:
+    """Fit the models with weight on all rows, predict the test rows."""
+    _stage("retrain", name, again)
 
 
 @app.command()
@@ -172,7 +174,7 @@ def kaggle_submit(
     message: Annotated[str, typer.Option("--message", "-m", help="Shown on Kaggle beside the score.")] = "Podium",
 ) -> None:
     """Send the competition's submission.csv to Kaggle."""
-    from pipeline.stages.submit import send_to_kaggle
+    from pipeline.commands.kaggle import send_to_kaggle
 
     send_to_kaggle(name, message)
 

@@ -63,10 +63,14 @@ class Tune:
 
 @settings
 class Retrain:
-    """``all_rows``: fit again on every training row; ``folds``: average the folds' models."""
+    """``all_rows``: fit again on every training row; ``folds``: average the folds' models.
+
+    seeds: fits that are averaged. always: also where the blend gives the model no weight.
+    """
 
     mode: Literal["all_rows", "folds"] = "all_rows"
     seeds: int = Field(default=1, ge=1)
+    always: bool = False
 
     def __post_init__(self) -> None:
         if self.mode == "folds" and self.seeds > 1:
@@ -130,6 +134,8 @@ class Config:
     competitions: Mapping[str, CompetitionConfig]
     models: Mapping[str, ModelConfig]
     execution: Execution = field(default_factory=Execution)
+    execution_raw: Mapping[str, Any] = field(default_factory=dict)
+    """As written."""
 
     def competition(self, name: str) -> CompetitionConfig:
         if name not in self.competitions:
@@ -222,7 +228,7 @@ def build_config(raw: Mapping[str, Any], shelves: Shelves) -> Config:
     execution = check(build_settings, Execution, raw.get("execution"), "execution")
     if check.faults:
         raise Faults(check.faults)
-    return Config(competitions, models, execution)
+    return Config(competitions, models, execution, raw.get("execution") or {})
 
 
 def _mapping(raw: Mapping[str, Any], key: str, check: _Collector, within: str = "") -> Mapping[str, Any]:
@@ -253,7 +259,7 @@ def _competition(name: str, raw: Any, shelves: Shelves, check: _Collector) -> Co
     columns = check(build_settings, Columns, raw.get("columns"), f"{where}.columns")
     if raw.get("columns") is not None and columns is not None and columns.target is None:
         check.faults.append(f"{where}.columns.target: is needed and missing")
-    submission = check(_submission, raw.get("submission"), f"{where}.submission")
+    submission = check(build_submission, raw.get("submission"), f"{where}.submission")
     features: dict[str, FeatureSet] = {}
     raw_features = _mapping(raw, "features", check, f"{where}.") if raw.get("features") is not None else {}
     for set_name, body in raw_features.items():
@@ -269,7 +275,7 @@ def _competition(name: str, raw: Any, shelves: Shelves, check: _Collector) -> Co
     return CompetitionConfig(name, source, columns, task, metric, split, features, blend, submission, dict(raw))
 
 
-def _submission(raw: Any, where: str) -> Submission:
+def build_submission(raw: Any, where: str) -> Submission:
     """``submission: classes`` or ``submission: {format: classes}``."""
     return build_settings(Submission, {"format": raw} if isinstance(raw, str) else raw, where)
 

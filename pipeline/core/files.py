@@ -71,24 +71,31 @@ def _raise_as_os_error(error: BaseException) -> None:
 
 
 @contextmanager
-def whole_folder(path: str | Path) -> Iterator[Path]:
+def whole_folder(path: str | Path, *, beside: str | Path | None = None, sync: bool = True) -> Iterator[Path]:
     """Yield a temporary folder beside ``path``; on success it replaces ``path`` in one rename.
 
     Every file in it is synced first. A reader sees the old folder, none, or the new one whole.
+    beside: the place beside which it is made, on the same file system, where ``path``'s own folder is watched.
+    sync: False for what may be lost with the power.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    for stale in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        shutil.rmtree(stale, ignore_errors=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    name = path.name if beside is None else f"{Path(beside).name}.{path.name}"
+    place = Path(beside or path).parent
+    for stale in place.glob(f".{glob.escape(name)}.*.part"):
+        if stale.suffixes[-2:-1] == [".old"] or not _alive(stale.suffixes[-2]):
+            shutil.rmtree(stale, ignore_errors=True)
+    aside = place / f".{name}.{os.getpid()}.part"
+    shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()
     try:
         yield aside
-        for item in sorted(aside.rglob("*"), reverse=True):
-            _fsync(item)
-        _fsync(aside)
+        if sync:
+            for item in sorted(aside.rglob("*"), reverse=True):
+                _fsync(item)
+            _fsync(aside)
         if path.exists():
-            old = path.with_name(f".{path.name}.old.part")
+            old = place / f".{name}.old.part"
             path.replace(old)
             try:
                 aside.replace(path)
@@ -98,7 +105,8 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
             shutil.rmtree(old, ignore_errors=True)
         else:
             aside.replace(path)
-        _fsync(path.parent)
+        if sync:
+            _fsync(path.parent)
     except BaseException as error:
         shutil.rmtree(aside, ignore_errors=True)
         _raise_as_os_error(error)

@@ -52,6 +52,20 @@ def _ancestors_to_watch() -> list[tuple[int, str | None]]:
     return watched if "DVC_STAGE" in os.environ else []
 
 
+def starter() -> tuple[str, float] | None:
+    """The `dvc repro` that this stage runs in: a name of its own, and when it began in seconds since 1970. None
+    by hand, and where the system does not say."""
+    if "DVC_STAGE" not in os.environ or not (watched := _ancestors_to_watch()):
+        return None
+    pid, began = watched[-1]
+    try:
+        up = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
+        age = up - float(began or 0) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError):
+        return None
+    return f"{pid}-{began}", time.time() - age
+
+
 def _orphaned() -> bool:
     """Whether DVC died before its stage could ask to die with it: then the first process, which
     takes orphans in and is neither DVC nor the Python that runs it, is the parent."""

@@ -6,7 +6,7 @@ Between stages go data frames and named files. Inside training goes ``Encoded``,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
@@ -31,6 +31,9 @@ Batch: TypeAlias = "dict[str, torch.Tensor]"
 
 FOLD = "__fold__"
 """Column of ``rows/train.parquet`` with each row's validation fold (-1: none); no competition's own."""
+
+ROW = "__row__"
+"""Column of out-of-fold predictions with the row's position in the training table; beside it stands ``FOLD``."""
 
 ColumnKind = Literal["number", "category", "text"]
 
@@ -331,20 +334,11 @@ class Source(Protocol):
     missing: tuple[str, ...]
     """Texts that mean a missing value in its files."""
 
+    def origin(self) -> dict[str, Path]:
+        """Files that a person may change in place, by name; their digests decide whether to fetch again."""
+        ...
+
     def fetch(self, folder: Path, competition: str) -> None:
         """Write ``train.*``, ``test.*``, ``sample_submission.*`` and, where it is known,
         ``solution.*`` into ``folder``."""
         ...
-
-
-class Executor(Protocol):
-    """Runs jobs; results come in the jobs' order. ``progress`` hears of jobs done, with fractions."""
-
-    @property
-    def workers(self) -> int:
-        """Jobs that run side by side."""
-        ...
-
-    def map(
-        self, function: Callable[[Any], Any], jobs: Iterable[Any], progress: Callable[[float], None] | None = None
-    ) -> Iterator[Any]: ...

@@ -55,6 +55,10 @@ class Kaggle:
     missing: Missing = ("", "NA")
     encoding: str = "utf-8"
 
+    def origin(self) -> dict[str, Path]:
+        """Nothing here that a person may change in place."""
+        return {}
+
     def fetch(self, folder: Path, competition: str) -> None:
         """Download, unpack safely, then bring the tables as source ``files`` does.
 

@@ -33,6 +33,10 @@ class Package:
             raise ValueError(f"no dataset of that name{did_you_mean(value, datasets)}")
         return value
 
+    def origin(self) -> dict[str, Path]:
+        """Nothing here that a person may change in place."""
+        return {}
+
     def fetch(self, folder: Path, competition: str) -> None:
         """Write train, test, sample_submission and solution as CSV; raises UserError where the package is not there."""
         tables = datasets.get(self.dataset)().build()

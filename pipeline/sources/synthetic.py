@@ -61,6 +61,10 @@ class Synthetic:
             )
         return self
 
+    def origin(self) -> dict[str, Path]:
+        """Nothing here that a person may change in place."""
+        return {}
+
     def fetch(self, folder: Path, competition: str) -> None:
         """Write train, test, sample_submission, solution (CSV) and truth.json."""
         import numpy as np

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.core.code import code_digest, code_files
 from pipeline.core.config import CompetitionConfig, Config
 from pipeline.core.errors import UserError
 from pipeline.core.files import digest, digest_files, whole_folder, write_json
@@ -35,11 +36,17 @@ def run(config: Config, name: str) -> None:
             train[column] = train[column].astype("category")  # so that a fold's rows are a light copy
         for set_name in competition.features:
             _fit_encoders(competition, set_name, schema, train, test, features / set_name)
-        parts = {set_name: settings_dict(part) for set_name, part in competition.features.items()}
+        rows_digest = digest(
+            digest_files(paths.raw), schema.to_json(), settings_dict(competition.split), train[FOLD].tolist()
+        )
         facts = {
-            "digest": digest(
-                digest_files(paths.raw), schema.to_json(), parts, settings_dict(competition.split), train[FOLD].tolist()
-            ),
+            "digest": rows_digest,
+            "digests": {
+                key: digest(
+                    rows_digest, settings_dict(part), digest_files(features / key), code_digest(code_files((), [part]))
+                )
+                for key, part in competition.features.items()
+            },
             "train_rows": len(train),
             "test_rows": len(test),
             "folds": int(train[FOLD].max()) + 1,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipeline.answering.left_out import kept_models, left_out
 from pipeline.core.config import CompetitionConfig, Config
 from pipeline.core.files import read_json, whole_folder
 from pipeline.core.paths import CompetitionPaths, ModelPaths
-from pipeline.core.types import Schema
+from pipeline.core.types import FOLD, ROW, Schema
 from pipeline.reporting.leaderboard import answered, leaderboard_rows, metric_label
-from pipeline.stages.budget import kept_models, left_out
 
 
 def run(config: Config, name: str) -> None:
@@ -25,8 +25,8 @@ def run(config: Config, name: str) -> None:
     for model in kept_models(config, name):
         tuned = ModelPaths(name, model.name).tuned
         table = pd.read_parquet(tuned / "predictions.parquet")
-        predictions = table.drop(columns=["row", "fold"])
-        diagnostic = competition.task.diagnostic(target.iloc[table["row"]], predictions)
+        predictions = table.drop(columns=[ROW, FOLD])
+        diagnostic = competition.task.diagnostic(target.iloc[table[ROW]], predictions)
         curves = read_json(tuned / "curves.json")
         models.append(
             {
