@@ -188,10 +188,11 @@ def main() -> None:
             sys.stderr.write(f"error: {line}\n")
         sys.exit(2)
     except (MemoryError, RuntimeError) as error:
-        if not _no_memory(error):
+        from pipeline.core.memory import no_memory
+
+        if (told := no_memory(error)) is None:
             raise
-        what = str(error).strip().splitlines()[0] if str(error).strip() else "the system gave no more"
-        sys.stderr.write(f"error: not enough memory ({what}); take a smaller model or batch, or fewer workers\n")
+        sys.stderr.write(f"error: {told}\n")
         sys.exit(2)
     except OSError as error:
         if not _users_to_mend(error):
@@ -199,13 +200,6 @@ def main() -> None:
         where = f"{Path(error.filename).name}: " if error.filename else ""
         sys.stderr.write(f"error: {where}{error.strerror}; nothing was written, make room or give access, run again\n")
         sys.exit(2)
-
-
-def _no_memory(error: Exception) -> bool:
-    """Torch raises RuntimeError for it, with words of its own on the processor and on a GPU."""
-    told = str(error)
-    known = ("can't allocate memory", "out of memory", "Storage size calculation overflowed")
-    return isinstance(error, MemoryError) or any(words in told for words in known)
 
 
 def _users_to_mend(error: OSError) -> bool:

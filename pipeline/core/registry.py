@@ -22,7 +22,7 @@ T = TypeVar("T", bound=type)
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def settings(cls: T) -> T:
     """Make a class a frozen, keyword-only settings dataclass that refuses unknown keys."""
-    config = ConfigDict(extra="forbid", allow_inf_nan=False, validate_default=True)
+    config = ConfigDict(extra="forbid", allow_inf_nan=False, validate_default=True, defer_build=True)
     made: Any = pydantic_dataclass(frozen=True, kw_only=True, config=config)(cls)
     return made
 

@@ -21,9 +21,15 @@ from pipeline.stages.snapshot import STAGES, contents
 def run() -> Config:
     """Raises Faults with every fault of every key. By hand, without DVC, it writes nothing."""
     config = load_project()
-    if "DVC_STAGE" not in os.environ:
+    if "DVC_STAGE" in os.environ:
+        write(config)
+    else:
         check_dvc_files(project_root())
-        return config
+    return config
+
+
+def write(config: Config) -> None:
+    """The files of all stages, each only where it says something else than before."""
     for competition in config.competitions:
         for stage in STAGES:
             text = json.dumps(contents(config, competition, stage), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
@@ -33,7 +39,6 @@ def run() -> Config:
     for folder in checked_folder().iterdir():
         if folder.name not in config.competitions:
             shutil.rmtree(folder)
-    return config
 
 
 def check_dvc_files(root: Path) -> None:

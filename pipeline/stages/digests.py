@@ -22,13 +22,14 @@ def source_digests(competition: CompetitionConfig) -> dict[str, str]:
         files = competition.source.origin()
         return {name: _digest(path) for name, path in sorted(files.items())}
     except (OSError, UserError) as error:
-        before = CompetitionPaths(competition.name).checked("fetch")
-        if not before.exists():
+        file = CompetitionPaths(competition.name).checked("fetch")
+        before = read_json(file)["files"] if file.exists() else {}
+        if not before:
             return {}  # ``fetch`` itself says best what is wrong
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         told = f"{competition.name}: its files cannot be looked at ({reason}); taken to be unchanged"
         print(f"warning: {told}", file=sys.stderr)  # noqa: T201
-        return dict(read_json(before)["files"])
+        return dict(before)
 
 
 def _digest(path: Path) -> str:

@@ -30,7 +30,6 @@ class KeptModels:
 
     def __init__(self, root: Path, *, again: bool = False) -> None:
         self.root, self.again = root, again
-        root.mkdir(parents=True, exist_ok=True)
 
     def has(self, model: str, identity: str) -> bool:
         """Whether the model's folder is there and is what came of ``identity``; brought out of the store where
@@ -61,6 +60,7 @@ class KeptModels:
     def tidy(self, models: Iterable[str]) -> None:
         """Remove the folders of models that are no more, and the oldest of the store over its bound."""
         kept = set(models)
+        self.root.mkdir(parents=True, exist_ok=True)
         for folder in self.root.iterdir():
             if folder.name not in kept:
                 shutil.rmtree(folder)

@@ -12,6 +12,7 @@ from pipeline.answering.left_out import LEFT_OUT
 from pipeline.core.config import Config, ModelConfig
 from pipeline.core.errors import UserError
 from pipeline.core.files import write_json
+from pipeline.core.memory import no_memory
 from pipeline.core.paths import CompetitionPaths, ModelPaths
 from pipeline.stages.budget import Budget
 from pipeline.stages.kept import KeptModels
@@ -34,10 +35,10 @@ def run(config: Config, name: str, *, model: str | None = None, again: bool = Fa
     stage = _Stage(config, name, again)
     chosen = [one for one in config.models_of(name) if model in (None, one.name)]
     stage.run(chosen)
+    stage.tell_left_out()
     if model is None:
         stage.kept.tidy(one.name for one in config.models_of(name))
     encoded.tidy()
-    tell_left_out(name, stage.left_out, len(config.models_of(name)))
 
 
 class _Stage:
@@ -106,8 +107,10 @@ class _Stage:
         except OSError:
             raise  # a full disk is nobody's fault among the models
         except Exception as fault:
-            traceback.print_exc()
-            self._leave_out(model, f"{type(fault).__name__}: {fault}", line)
+            why = no_memory(fault)
+            if why is None:
+                traceback.print_exc()
+            self._leave_out(model, why or f"{type(fault).__name__}: {fault}", line)
             return
         self.budget.trained(model.name, sum(fold.seconds for fold in done.folds))
         line.state, line.done, line.score = "done", len(done.folds), done.score
@@ -124,17 +127,16 @@ class _Stage:
         done.write(folder)
 
     def _leave_out(self, model: ModelConfig, why: str, line: Line) -> None:
-        with self.kept.replace(model.name, None) as folder:
-            write_json(folder / LEFT_OUT, {"why": why})
         line.state = "left out"
         self.left_out[model.name] = why
-        self.view.tell(model.name, f"left out: {why}")
 
-
-def tell_left_out(name: str, left_out: dict[str, str], models: int) -> None:
-    """A line for each model that is left out, at the stage's end. Raises UserError where no model is left."""
-    if left_out and len(left_out) == models:
-        told = "; ".join(f"{model}: {why}" for model, why in left_out.items())
-        raise UserError(f"{name}: no model is left: {told}")
-    for model, why in left_out.items():
-        print(f"warning: {model} is left out: {why}", file=sys.stderr)  # noqa: T201
+    def tell_left_out(self) -> None:
+        """A note in place of the folds of each model that is left out, and a line. Raises UserError, with nothing
+        noted, where no model is left."""
+        if self.left_out and len(self.left_out) == len(self.config.models_of(self.name)):
+            told = "; ".join(f"{model}: {why}" for model, why in self.left_out.items())
+            raise UserError(f"{self.name}: no model is left: {told}")
+        for model, why in self.left_out.items():
+            with self.kept.replace(model, None) as folder:
+                write_json(folder / LEFT_OUT, {"why": why})
+            print(f"warning: {model} is left out: {why}", file=sys.stderr)  # noqa: T201
