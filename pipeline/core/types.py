@@ -15,19 +15,20 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     import torch
-    from torch import nn
 
     from pipeline.core.combination import Combination, Library
 
 Encoded: TypeAlias = "dict[str, np.ndarray]"
-"""Arrays by name, first dimension examples (float32, int64 or bool). One example a row, unless
-``row`` [examples] int64 says which row each example belongs to (windows of a document, say).
-``first`` [examples] bool marks those that begin a document, ``length`` [examples] int64 counts
-their tokens; both are for samplers.
-``target`` is the encoded target, where the rows have one."""
+"""Arrays by name, first dimension examples (float32, int64 or bool). One example a row, unless ``row`` [examples]
+int64 says which row each example belongs to (windows of a document, say). ``first`` [examples] bool marks those
+that begin a document, ``length`` [examples] int64 counts their tokens; both are for samplers. ``target`` is the
+encoded target, where the rows have one."""
 
 Batch: TypeAlias = "dict[str, torch.Tensor]"
 """The same as tensors, for one minibatch."""
+
+Loss: TypeAlias = "tuple[torch.Tensor, torch.Tensor | int]"
+"""A sum of losses and how many it is over (rows, tokens; 0: nothing counts), so that sums and weights add up."""
 
 FOLD = "__fold__"
 """Column of ``rows/train.parquet`` with each row's validation fold (-1: none); no competition's own."""
@@ -44,9 +45,8 @@ class Column:
 
     kind: ``number`` (float64, dates already taken apart), ``category`` (discrete levels as
     strings) or ``text`` (free text as strings). Missing values stay missing in all three.
-    source: how raw text becomes the typed column: ``as_is``, ``numeric_text``, ``boolean``,
-    or ``date.<part>`` for a part of the raw date column ``origin``.
-    format: how that date is written (``ISO8601`` or a strptime format).
+    source: how raw text becomes the typed column: ``as_is``, ``numeric_text``, ``boolean``, or ``date.<part>``
+    for a part of the raw date column ``origin``, written in ``format`` (``ISO8601`` or strptime's).
     """
 
     name: str
@@ -119,8 +119,7 @@ class Spec:
 class Encoder(Protocol):
     """A fitted feature set: typed rows to ``Encoded``. Fitted on one fold's training rows.
 
-    Typed rows hold numbers as float64 and texts as ``str``; categories are ``str`` too, or a
-    pandas categorical of these, as the rows of a large table are held in memory.
+    Typed rows hold numbers as float64, texts and categories as ``str`` (pandas categoricals in a large table).
     """
 
     spec: Spec
@@ -174,6 +173,8 @@ class Task(Protocol):
     """Whether predictions are numbers and may be averaged."""
     target_kind: ClassVar[Literal["number", "class", "text"]]
     """What the target column holds."""
+    decodes: ClassVar[bool]
+    """Whether raw answers are what the network's ``decode`` finds in many passes, not ``answer`` of its output."""
 
     def fit_target(self, target: pd.Series | None, schema: Schema) -> Target: ...
 
@@ -183,12 +184,12 @@ class Task(Protocol):
         """Width of the raw output a model must have."""
         ...
 
-    def loss(self, output: torch.Tensor, batch: Batch, criterion: Callable[..., torch.Tensor]) -> torch.Tensor:
-        """Mean loss of a minibatch (scalar), masked where the batch says so."""
+    def loss(self, output: torch.Tensor, batch: Batch, criterion: Callable[..., torch.Tensor]) -> Loss:
+        """Of a minibatch, masked where the batch says so; the loop goes down the gradient of its mean."""
         ...
 
-    def answer(self, network: nn.Module, batch: Batch, state: Any) -> tuple[torch.Tensor, Any]:
-        """One row of raw answer an example: [batch, ...], and the network's next state."""
+    def answer(self, output: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """The network's output to a row of raw answer an example: [batch, ...]."""
         ...
 
     def predictions(self, raw: np.ndarray, target: Target, spec: Spec) -> pd.DataFrame:
@@ -215,8 +216,7 @@ class Model(Protocol):
     name: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]]
     needs: ClassVar[frozenset[str]]
-    """Inputs it reads from ``Encoded``. A ``may_read`` beside it names those it reads where they are
-    given, an ``or_needs`` those that do in place of ``needs``, or beside them."""
+    """Inputs it reads. A ``may_read`` beside it names those read where given, an ``or_needs`` those that do instead."""
     learner: ClassVar[str]
     """Who fits it (shelf ``learners``); its settings are the model's ``fit``."""
 
@@ -339,6 +339,5 @@ class Source(Protocol):
         ...
 
     def fetch(self, folder: Path, competition: str) -> None:
-        """Write ``train.*``, ``test.*``, ``sample_submission.*`` and, where it is known,
-        ``solution.*`` into ``folder``."""
+        """Write ``train.*``, ``test.*``, ``sample_submission.*`` and, where known, ``solution.*`` into ``folder``."""
         ...

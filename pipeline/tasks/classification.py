@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pipeline.core.registry import settings
-from pipeline.core.types import Batch, Schema, Spec
+from pipeline.core.types import Batch, Loss, Schema, Spec
 from pipeline.tasks import tasks
+from pipeline.tasks.base import TaskBase
 from pipeline.tasks.targets import ClassTarget, weighted_mean
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     import torch
-    from torch import nn
 
 
 LEAST_PROBABILITY = 1e-6
@@ -22,7 +22,7 @@ LEAST_PROBABILITY = 1e-6
 
 @tasks.register("classification")
 @settings
-class Classification:
+class Classification(TaskBase):
     """Raw answers are one logit a class, two for two classes; predictions are their softmax."""
 
     losses: ClassVar[tuple[str, ...]] = ("cross_entropy",)
@@ -38,16 +38,12 @@ class Classification:
     def outputs(self, schema: Schema, spec: Spec) -> int:
         return len(schema.classes)
 
-    def loss(self, output: torch.Tensor, batch: Batch, criterion: Callable[..., torch.Tensor]) -> torch.Tensor:
-        """Output [batch, classes], or [batch, submodels, classes], the loss then being the mean of theirs."""
+    def loss(self, output: torch.Tensor, batch: Batch, criterion: Callable[..., torch.Tensor]) -> Loss:
+        """Summed over rows. Output [batch, classes], or [batch, submodels, classes]: a row counts for each submodel."""
         target = batch["target"]  # [batch]
         if output.ndim > target.ndim + 1:
             target = target.unsqueeze(-1).expand(output.shape[:-1])  # [batch, submodels]
-        return criterion(output, target).mean()
-
-    def answer(self, network: nn.Module, batch: Batch, state: Any) -> tuple[torch.Tensor, Any]:
-        """Logits [batch, classes]."""
-        return network(batch, state)
+        return criterion(output, target).sum(), target.numel()
 
     def predictions(self, raw: np.ndarray, target: ClassTarget, spec: Spec) -> pd.DataFrame:
         """Logits [rows, classes] -> a probability column a class, in the schema's order, float64."""

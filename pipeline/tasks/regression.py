@@ -6,20 +6,20 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pipeline.core.registry import settings
-from pipeline.core.types import Batch, Schema, Spec
+from pipeline.core.types import Batch, Loss, Schema, Spec
 from pipeline.tasks import tasks
+from pipeline.tasks.base import TaskBase
 from pipeline.tasks.targets import NumberTarget, Transform, fit_number_target, number_target, weighted_mean
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     import torch
-    from torch import nn
 
 
 @tasks.register("regression")
 @settings
-class Regression:
+class Regression(TaskBase):
     """target: how the number goes into training: none, log, log1p or standardise. Predictions
     come back in its own units, and are averaged where the loss lives: the mean of logarithms."""
 
@@ -40,16 +40,12 @@ class Regression:
     def outputs(self, schema: Schema, spec: Spec) -> int:
         return 1
 
-    def loss(self, output: torch.Tensor, batch: Batch, criterion: Callable[..., torch.Tensor]) -> torch.Tensor:
-        """Output [batch, 1], or [batch, submodels, 1], the loss then being the mean of theirs."""
+    def loss(self, output: torch.Tensor, batch: Batch, criterion: Callable[..., torch.Tensor]) -> Loss:
+        """Summed over rows. Output [batch, 1], or [batch, submodels, 1]: a row counts for each submodel."""
         target = batch["target"]  # [batch, 1]
         if output.ndim > target.ndim:
             target = target.unsqueeze(-2).expand(output.shape)  # [batch, submodels, 1]
-        return criterion(output, target).mean()
-
-    def answer(self, network: nn.Module, batch: Batch, state: Any) -> tuple[torch.Tensor, Any]:
-        """[batch, 1], in the units of the loss."""
-        return network(batch, state)
+        return criterion(output, target).sum(), target.numel()
 
     def predictions(self, raw: np.ndarray, target: NumberTarget, spec: Spec) -> pd.DataFrame:
         """[rows, 1] or [rows] -> column ``prediction``, float64, in the target's own units."""
