@@ -128,13 +128,14 @@ def read_progress(journal: Path) -> dict[str, Any]:
         return {}
 
 
-def count_waiting(folder: Path) -> int:
-    """Records not delivered yet."""
+def count_waiting(folder: Path, address: str) -> int:
+    """Records not delivered to ``address`` yet; those delivered to another one wait too."""
     total = 0
     for journal in journals(folder):
         try:
             with journal.open("rb") as stream:
-                stream.seek(read_progress(journal).get("position", 0))
+                progress = read_progress(journal)
+                stream.seek(progress.get("position", 0) if progress.get("address") == address else 0)
                 total += sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))
         except FileNotFoundError:
             continue  # delivered and deleted meanwhile
