@@ -2,6 +2,7 @@
 
 Everyone who writes to it holds a shared lock on it, which the kernel drops when the process
 dies. Whoever gets the exclusive lock knows that no writer is left and the file is final.
+A forked child has no part in its parent's writers; it joins with one of its own.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.paths import state_folder
+from pipeline.core.process import close_in_children
 
 SUFFIX = ".jsonl"
 
@@ -42,6 +44,7 @@ class Writer:
         """Join an existing journal (OSError when it is gone)."""
         self.path = path
         self._descriptor: int | None = os.open(path, os.O_WRONLY | os.O_APPEND)
+        close_in_children(self)
         fcntl.flock(self._descriptor, fcntl.LOCK_SH)
 
     @classmethod
