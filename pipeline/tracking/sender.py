@@ -210,7 +210,9 @@ def deliver_waiting(draw: Draw | None = None, *, wait: float = 30.0) -> Sender:
             status = read_status()
             if status.get("state") == "unreachable" and sends_here(status):
                 raise UserError(unreachable_message(status))
-            raise UserError(f"another sender is at work still; {count_waiting(outbox_folder(), shown_uri())} records wait")
+            raise UserError(
+                f"another sender is at work still; {count_waiting(outbox_folder(), shown_uri())} records wait"
+            )
         time.sleep(min(POLL, max(0.1, deadline - time.monotonic())))
     return sender
 
