@@ -128,6 +128,7 @@ def test_the_real_command_line(bench, files, changes, stage, words):
     bench.write()
     if stage != "fetch":
         assert bench.run("fetch", "toy") == (0, [])
+    check.write(load_project())
     before = bench.written()
     done = subprocess.run(
         [sys.executable, "-m", "pipeline", stage, "toy"],

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import UserError
+from pipeline.core.process import close_in_children
 
 
 def _fsync(path: Path) -> None:
@@ -160,6 +161,7 @@ def digest_files(*paths: str | Path) -> str:
 @contextmanager
 def lock(path: str | Path, *, wait: float, held: str) -> Iterator[None]:
     """Hold an exclusive lock; the kernel frees it when the process dies, however it dies.
+    A child forked meanwhile has no part in it.
 
     wait: seconds to wait for another holder before a UserError.
     held: what is being guarded, for the message.
@@ -167,6 +169,7 @@ def lock(path: str | Path, *, wait: float, held: str) -> Iterator[None]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as stream:
+        close_in_children(stream)
         deadline = time.monotonic() + wait
         while True:
             try:

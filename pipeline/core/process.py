@@ -1,4 +1,4 @@
-"""A stage dies with whoever started it, and never runs beside another of its kind."""
+"""A stage dies with whoever started it; what it holds open, its forked children do not."""
 
 from __future__ import annotations
 
@@ -7,10 +7,41 @@ import signal
 import sys
 import threading
 import time
+import weakref
+from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 PR_SET_PDEATHSIG = 1
 SHELLS = ("sh", "ash", "bash", "dash", "fish", "ksh", "zsh")
+
+
+class Closable(Protocol):
+    """An open file or what holds one; closing it twice does no harm."""
+
+    def close(self) -> None: ...
+
+
+_own: weakref.WeakSet[Closable] = weakref.WeakSet()
+
+
+def close_in_children(held: Closable) -> None:
+    """Close ``held`` in every process forked off this one, at its start.
+
+    A forked child shares its parent's open files, and the kernel keeps a lock as long as any of
+    them is open: a child that lives on would hold what its parent let go, or died with.
+    """
+    _own.add(held)
+
+
+def _close_the_parents() -> None:
+    for held in list(_own):
+        with suppress(OSError):
+            held.close()
+    _own.clear()
+
+
+os.register_at_fork(after_in_child=_close_the_parents)
 
 
 def die_with_parent() -> None:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.core.errors import UserError
+from pipeline.core.errors import UserError, did_you_mean
 from pipeline.core.files import lock
 from pipeline.core.paths import check_name, state_folder
 
@@ -48,11 +48,15 @@ def _by_hand(stage: str, name: str) -> tuple[str, str | None]:
     """The competition, and the model where the name is one. Raises UserError where what ``check`` wrote is not
     what params.yaml and the code say now."""
     from pipeline.stages.project import load_project
-    from pipeline.stages.snapshot import contents, read
+    from pipeline.stages.snapshot import STAGES, contents, read
 
     config = load_project()
-    model = name if name in config.models and name not in config.competitions else None
-    competition = config.models[name].competition if model else config.competition(name).name
+    # A model's name does where the stage works on models.
+    model = name if STAGES[stage].runs and name not in config.competitions else None
+    if model is not None and model not in config.models:
+        known = (*config.competitions, *config.models)
+        raise UserError(f"params.yaml: no competition and no model '{name}'{did_you_mean(name, known)}")
+    competition = config.competition(name).name if model is None else config.models[model].competition
     if read(competition, stage)[1] != contents(config, competition, stage):
         raise UserError(
             f"{stage} {name}: params.yaml or code was edited since it was checked; run `dvc repro check` first"

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.core.code import code_digest, code_files, heavy_of, load_code, read_again
-from pipeline.core.config import Columns as ColumnSettings
-from pipeline.core.config import CompetitionConfig, Config, Execution, ModelConfig, Tune, build_model, build_submission
+from pipeline.core.config import CompetitionConfig, Config, ModelConfig, build_model, build_submission
 from pipeline.core.errors import UserError
 from pipeline.core.files import read_json, shown
 from pipeline.core.paths import CompetitionPaths
 from pipeline.core.registry import build_settings
+from pipeline.core.sections import Columns, Execution, Tune
 from pipeline.stages.project import shelves
 
 
@@ -34,6 +34,7 @@ class Needs:
 
 
 FITTED = ("metric", "task", "split", "features")
+NAMED = ("competition", "features", "model")
 MODEL = ("competition", "features", "model", "fit", "seed", "retrain", "budget")
 WHOLE = ("source", "columns", "task", "metric", "split", "features", "blend", "submission", "guessed")
 
@@ -42,7 +43,7 @@ STAGES: Mapping[str, Needs] = {
     "preprocess": Needs(("source", "columns", "task", "split", "features"), ("core",)),
     "train": Needs(FITTED, ("core", "training"), MODEL, runs=True),
     "tune": Needs(FITTED, ("core", "training", "tuning"), (*MODEL, "tune"), runs=True),
-    "blend": Needs(("blend", "features", "metric", "task"), ("core", "answering"), ("competition", "features", "model")),
+    "blend": Needs(("blend", "features", "metric", "task"), ("core", "answering"), NAMED),
     "retrain": Needs((*FITTED, "submission"), ("core", "training", "answering"), (*MODEL, "tune"), runs=True),
     "submit": Needs(("blend", "metric", "task", "submission"), ("core", "training", "answering")),
     "report": Needs(WHOLE, ("core", "answering", "reporting"), (*MODEL, "tune")),
@@ -117,7 +118,7 @@ def _built(name: str, body: Mapping[str, Any]) -> Config:
     competition = CompetitionConfig(
         name,
         source=part(on.sources, "source"),
-        columns=build_settings(ColumnSettings, raw.get("columns"), f"{where}.columns"),
+        columns=build_settings(Columns, raw.get("columns"), f"{where}.columns"),
         task=part(on.tasks, "task"),
         metric=part(on.metrics, "metric"),
         split=part(on.splits, "split"),

@@ -45,7 +45,7 @@ def _train(settings: Neural, job: FitJob, device: torch.device) -> FittedNetwork
     valid = None if job.valid is None else Examples(job.valid, device)
     stopping = settings.early_stopping if valid is not None and job.rounds is None else None
     epochs = job.rounds or settings.epochs
-    # Decoding costs many passes, and the trained network is scored anyhow: every epoch is only where one is chosen by it.
+    # Decoding costs many passes, and the trained network is scored anyhow: an epoch is where one is chosen by it.
     watched = stopping is not None and stopping.monitor == "score"
     scored = job.score is not None and (watched or not job.task.decodes)
     checkpoints = Checkpoints(settings, job, network, optimizer)
