@@ -10,6 +10,9 @@ import pytest
 import yaml
 from bench import ROOT, TRAIN, changed
 
+from pipeline.stages import check
+from pipeline.stages.project import load_project
+
 IN_PARAMS = {
     "unknown metric": ({"metric": "rsme"}, ["competitions.toy.metric.name", "'rsme'", "did you mean 'rmse'"]),
     "unknown key": ({"spilt": {}}, ["competitions.toy.spilt", "unknown key", "did you mean 'split'"]),
