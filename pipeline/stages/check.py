@@ -15,7 +15,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.files import write_text
 from pipeline.core.paths import CompetitionPaths, checked_folder, project_root
 from pipeline.stages.project import load_project
-from pipeline.stages.snapshot import STAGES, contents
+from pipeline.stages.snapshot import STAGES, snapshot
 
 
 def run() -> Config:
@@ -32,7 +32,7 @@ def write(config: Config) -> None:
     """The files of all stages, each only where it says something else than before."""
     for competition in config.competitions:
         for stage in STAGES:
-            text = json.dumps(contents(config, competition, stage), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+            text = snapshot(config, competition, stage)
             path = CompetitionPaths(competition).checked(stage)
             if not path.exists() or path.read_text(encoding="utf-8") != text:
                 write_text(path, text)

@@ -53,9 +53,8 @@ class KeptModels:
             yield aside
             if identity is not None:
                 write_json(aside / IDENTITY, {"identity": identity, "files": _digests(aside)})
-        if identity is not None and not (_store() / identity).exists():
-            with whole_folder(_store() / identity, sync=False) as stored:
-                shutil.copytree(self.root / model, stored, copy_function=link_or_copy, dirs_exist_ok=True)
+            _keep(self.root / model)  # which may have come from DVC's cache
+        _keep(self.root / model)
 
     def tidy(self, models: Iterable[str]) -> None:
         """Remove the folders of models that are no more, and the oldest of the store over its bound."""
@@ -63,6 +62,7 @@ class KeptModels:
         self.root.mkdir(parents=True, exist_ok=True)
         for folder in self.root.iterdir():
             if folder.name not in kept:
+                _keep(folder)
                 shutil.rmtree(folder)
         folders = sorted(_store().glob("[!.]*"), key=lambda folder: folder.stat().st_mtime, reverse=True)
         total = 0
@@ -83,6 +83,17 @@ def link_or_copy(source: str | Path, target: str | Path) -> None:
         os.link(os.path.realpath(source), target)
     except OSError:
         shutil.copyfile(source, target)
+
+
+def _keep(folder: Path) -> None:
+    """Put a finished folder into the store, if it is not there."""
+    try:
+        identity = read_json(folder / IDENTITY)["identity"]
+    except (UserError, KeyError, TypeError):
+        return
+    if not (_store() / identity).exists() and _is_whole(folder, identity):
+        with whole_folder(_store() / identity, sync=False) as stored:
+            shutil.copytree(folder, stored, copy_function=link_or_copy, dirs_exist_ok=True)
 
 
 def _store() -> Path:

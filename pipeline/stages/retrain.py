@@ -29,11 +29,11 @@ from pipeline.training.cross_validation import make_fit_job, make_predictor, tog
 from pipeline.training.data import Rows, TrainingData
 from pipeline.training.executors import Job, make_executor
 from pipeline.training.identity import identity
-from pipeline.training.pool import OutOfTime, Pool, Task, Work, gather
+from pipeline.training.pool import Pool, Task, Work, gather
 from pipeline.training.stacking import fit_together
 
 MOST_SEEDS = 16
-"""Fits of one model that a budget with time left over may add up to."""
+"""Fits of one model that a budget with time left over may add up to, where it declares several."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class _Stage:
                 self.budget.clock.note()
                 self.view.refresh()
 
-            Pool(self.executor, self.budget.ends, heard).run(tasks)
+            Pool(self.executor, heard=heard).run(tasks)
         for task in tasks:
             if task.error is not None:
                 raise task.error
@@ -158,33 +158,29 @@ class _Stage:
     def _fit(
         self, data: TrainingData, tuned: ModelConfig, rounds: int, checkpoints: Path, folder: Path, record: Any
     ) -> Work[int]:
-        """The declared seeds, and within a budget more of them while there is time; gives how many there are."""
+        """The declared seeds, and within a budget as many of them, or more, as there is time for; gives how many
+        there are. One always is: without it there is no submission."""
 
         def jobs(numbers: range) -> list[FinalJob]:
             return [FinalJob(tuned, rounds, number, checkpoints / str(number)) for number in numbers]
 
-        began, members = time.monotonic(), tuned.retrain.seeds
-        try:
-            fits = yield from together(data, jobs(range(members)), self.executor.workers, fit_members, tuned.name)
-            for number, curves in enumerate(fits):
+        workers, declared = self.executor.workers, tuned.retrain.seeds
+        endless = self.budget.minutes is None
+        most = MOST_SEEDS if declared > 1 and not endless else declared
+        members, step = 0, declared if endless else 1
+        while members < most:
+            began = time.monotonic()
+            some = range(members, min(members + step, most))
+            fits = yield from together(data, jobs(some), workers, fit_members, tuned.name)
+            for number, curves in zip(some, fits, strict=True):
                 if isinstance(curves, Diverged):
                     raise curves
                 with record.child(f"seed {number}") as child:
                     child.curves(curves)
-            more = self.budget.minutes is not None and tuned.retrain.seeds > 1
-            while (
-                more
-                and members < MOST_SEEDS
-                and time.monotonic() + (time.monotonic() - began) / members < self.budget.ends
-            ):
-                some = range(members, min(members + self.executor.workers, MOST_SEEDS))
-                yield from together(data, jobs(some), self.executor.workers, fit_members, tuned.name)
-                members = some.stop
-        except OutOfTime:
-            members = next(i for i in range(MOST_SEEDS + 1) if not (checkpoints / str(i) / "predictor").exists())
-            if members == 0:  # without this one there is no submission
-                yield from together(data, jobs(range(1)), self.executor.workers, fit_members, tuned.name)
-                members = 1
+            members, took = some.stop, time.monotonic() - began
+            step = workers  # more at once take no longer
+            if not endless and time.monotonic() + took > self.budget.ends:
+                break
         for number in range(members):
             source = checkpoints / str(number) / "predictor"
             shutil.copytree(source, folder / "members" / str(number), copy_function=link_or_copy)

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.core.errors import UserError, did_you_mean
 from pipeline.core.files import lock
-from pipeline.core.paths import check_name, state_folder
+from pipeline.core.paths import CompetitionPaths, check_name, state_folder
 
 LOCK_WAIT = 10.0
 """Seconds to wait for a dying stage of a `dvc repro` that was killed."""
@@ -48,7 +48,7 @@ def _by_hand(stage: str, name: str) -> tuple[str, str | None]:
     """The competition, and the model where the name is one. Raises UserError where what ``check`` wrote is not
     what params.yaml and the code say now."""
     from pipeline.stages.project import load_project
-    from pipeline.stages.snapshot import STAGES, contents, read
+    from pipeline.stages.snapshot import STAGES, read, snapshot
 
     config = load_project()
     # A model's name does where the stage works on models.
@@ -57,7 +57,8 @@ def _by_hand(stage: str, name: str) -> tuple[str, str | None]:
         known = (*config.competitions, *config.models)
         raise UserError(f"params.yaml: no competition and no model '{name}'{did_you_mean(name, known)}")
     competition = config.competition(name).name if model is None else config.models[model].competition
-    if read(competition, stage)[1] != contents(config, competition, stage):
+    read(competition, stage)  # says where there is none
+    if CompetitionPaths(competition).checked(stage).read_text(encoding="utf-8") != snapshot(config, competition, stage):
         raise UserError(
             f"{stage} {name}: params.yaml or code was edited since it was checked; run `dvc repro check` first"
         )

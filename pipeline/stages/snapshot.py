@@ -5,8 +5,10 @@ Stages read their settings from these files alone, so an edit while `dvc repro` 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from pipeline.core.code import code_digest, code_files, heavy_of, load_code, read_again
@@ -61,13 +63,13 @@ def contents(config: Config, competition: str, stage: str) -> dict[str, Any]:
     models = config.models_of(competition) if needs.models else []
     body: dict[str, Any] = {
         "competition": {key: found.raw[key] for key in needs.competition if key in found.raw},
-        "code": code_digest(_files(stage, found)),
+        "code": code_digest(stage_files(stage, found)),
     }
     if needs.models:
         body["models"] = {model.name: _some(model.raw, needs.models) for model in models}
     if needs.runs:
         body["execution"] = dict(config.execution_raw)
-        body["code_of_models"] = {model.name: code_digest(_model_files(model)) for model in models}
+        body["code_of_models"] = {model.name: code_digest(model_files(model)) for model in models}
     if stage == "fetch":
         from pipeline.stages.digests import source_digests
 
@@ -75,11 +77,17 @@ def contents(config: Config, competition: str, stage: str) -> dict[str, Any]:
     return body
 
 
+def snapshot(config: Config, competition: str, stage: str) -> str:
+    """The text of the stage's file. Its keys stand in the order of params.yaml, which is the models' order."""
+    return json.dumps(contents(config, competition, stage), indent=1, ensure_ascii=False, default=str) + "\n"
+
+
 def _some(raw: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
     return {key: raw[key] for key in keys if key in raw}
 
 
-def _files(stage: str, competition: CompetitionConfig) -> list[Any]:
+def stage_files(stage: str, competition: CompetitionConfig) -> list[Path]:
+    """The code that a stage runs through, but for its models' own parts."""
     needs = STAGES[stage]
     parts = [getattr(competition, key) for key in needs.competition if key in WHOLE and key != "guessed"]
     return code_files(needs.packages, parts, [f"stages/{stage}.py", *MODULES.get(stage, ())])
@@ -89,7 +97,8 @@ MODULES = {"preprocess": ("features/raw_checks.py", "features/schema.py", "sourc
 """Modules that a stage itself imports from shelves are found; these it imports by ways that are not."""
 
 
-def _model_files(model: ModelConfig) -> list[Any]:
+def model_files(model: ModelConfig) -> list[Path]:
+    """The code of a model's own parts."""
     return code_files((), [model.model, model.fit])
 
 
@@ -142,13 +151,13 @@ def verify_code(config: Config, competition: str, stage: str, body: Mapping[str,
     """Import what the stage will run, then hold it against what ``check`` saw: from here on an edit changes
     nothing of this run. Raises UserError where code was edited in between."""
     needs, found = STAGES[stage], config.competition(competition)
-    files = _files(stage, found)
+    files = stage_files(stage, found)
     models = config.models_of(competition) if needs.runs else []
-    parts = {file for model in models for file in _model_files(model)}
+    parts = {file for model in models for file in model_files(model)}
     load_code({*files, *parts}, heavy_of(parts) | ({"optuna"} if any(model.tune for model in models) else set()))
     read_again()
-    now = {model.name: code_digest(_model_files(model)) for model in models}
-    if code_digest(_files(stage, found)) != body["code"] or now != body.get("code_of_models", {}):
+    now = {model.name: code_digest(model_files(model)) for model in models}
+    if code_digest(stage_files(stage, found)) != body["code"] or now != body.get("code_of_models", {}):
         raise UserError(f"{stage} {competition}: code was edited since `check` ran; run `dvc repro` again")
 
 

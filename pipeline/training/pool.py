@@ -140,13 +140,12 @@ class Pool:
             return held
         done, task._done = task._done, []
         try:
-            if error is None:
-                wanted = task.work.send(done) if task._begun else next(task.work)
-            elif task._begun:
+            if not task._begun:
+                task._begun, wanted = True, next(task.work)
+            elif error is None:
+                wanted = task.work.send(done)
+            if error is not None:
                 wanted = task.work.throw(error)
-            else:
-                raise error
-            task._begun = True
             while isinstance(wanted, Stop):
                 self._stop(task, wanted.jobs)
                 wanted = task.work.send([])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
@@ -82,6 +82,14 @@ class Study:
         complete = [trial for trial in finished if trial.value is not None]
         best = min(complete, key=lambda trial: (sign * (trial.value or 0.0), trial.number))
         return StudyResult(best, tuple(finished))
+
+    @contextmanager
+    def opened(self):
+        with quiet(), ExitStack() as held:
+            with told_plainly():
+                held.enter_context(lock(self.path.with_suffix(".lock"), wait=10, held=f"the study {self.name}"))
+                study = self._begin()
+            yield OpenStudy(self, study)
 
     @told_plainly()
     def open(self) -> optuna.Study:
@@ -269,3 +277,37 @@ def _standing(study: optuna.Study) -> list[FrozenTrial]:
     from optuna.trial import TrialState
 
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING))
+
+
+class OpenStudy:
+    def __init__(self, owner, study):
+        self.owner, self.study = owner, study
+        self.spent = float(study.user_attrs.get("spent", 0.0))
+
+    def ask(self):
+        from pipeline.tuning.trial import Asked
+
+        return [
+            Asked(t, t.user_attrs["number"], self.owner._overrides(t.params)) for t in self.owner._ask_batch(self.study)
+        ]
+
+    def tell(self, asked, outcome, seconds):
+        self.spent += seconds
+
+        class C:
+            def spent(_):
+                return self.spent
+
+        diverged = str(outcome) if isinstance(outcome, Diverged) else None
+        return self.owner._tell(self.study, asked._trial, None if diverged else outcome, diverged, C())
+
+    def give_back(self, asked):
+        numbers = {one._trial.number for one in asked}
+        fail_running(self.study, lambda running: running.number in numbers)
+
+    def result(self):
+        o = self.owner
+        finished = [t for t in o._finished(self.study) if o.trials is None or t.number < o.trials]
+        sign = -1.0 if o.higher_is_better else 1.0
+        complete = [t for t in finished if t.value is not None]
+        return StudyResult(min(complete, key=lambda t: (sign * (t.value or 0.0), t.number)), tuple(finished))

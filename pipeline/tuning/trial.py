@@ -93,3 +93,12 @@ class Clock:
 
     def spent(self) -> float:
         return self.before + time.monotonic() - self.began
+
+
+class Asked(Report):
+    def __init__(self, trial, number, overrides):
+        super().__init__(trial, number)
+        self.overrides = overrides
+
+    def report(self, fold, score):
+        return self(fold, score)
