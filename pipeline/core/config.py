@@ -229,7 +229,7 @@ def _model(
             check.faults.append(f"{where}.{key}: is needed and missing")
     model = check(shelves.models.build, raw["model"], f"{where}.model") if raw.get("model") is not None else None
     # Faulty settings of a model hide nothing of what its name alone tells.
-    kind = type(model) if model is not None else shelves.models.named(raw.get("model"))
+    kind: Any = type(model) if model is not None else shelves.models.named(raw.get("model"))
     fit = None
     if kind is not None:
         fit = check(build_settings, shelves.learners.get(kind.learner), raw.get("fit"), f"{where}.fit")
@@ -254,7 +254,8 @@ def _model(
         if searched is not None and competition.task is not None:
             check.faults.extend(metric_faults(f"{where}.tune", competition.task, searched))
     built = None
-    if len(check.faults) == before and competition is not None and competition.name in competitions:
+    sound = len(check.faults) == before and competition is not None and competition.name in competitions
+    if sound and competition is not None and model is not None and fit is not None:
         built = ModelConfig(name, competition.name, raw["features"], model, fit, tune, retrain, budget, seed, dict(raw))
     if (search := tune or _space_alone(raw.get("tune"))) is not None:
 
