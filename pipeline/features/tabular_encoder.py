@@ -94,6 +94,10 @@ class TabularEncoder:
     def state(self) -> dict[str, Any]:
         return self._state
 
+    def levels(self) -> dict[str, list[str]]:
+        """The levels it knows of each category column it reads, those folded into one too."""
+        return {one.name: [*one.levels, *one.state["rare"]] for one in self._categories.levels}
+
     def encode(self, rows: pd.DataFrame, training: bool = False) -> Encoded:
         """Typed rows -> ``numbers`` [rows, columns] (and ``categories`` int64 [rows, columns])."""
         columns = self._made.read(rows)
