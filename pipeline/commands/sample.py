@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.commands.guess import Guess
 from pipeline.core.errors import UserError
@@ -32,7 +32,7 @@ def check_sample(
     from pipeline.features.schema import settle
 
     id, target = found.columns["id"], found.columns["target"]
-    classes = ()
+    classes: tuple[Any, ...] = ()
     if found.task["name"] == "classification":
         classes = settle(train[[target]], None, id=None, target=target, task_is_class=True, missing=missing).classes
     names = [str(level) for level in classes] or ["prediction"]

@@ -90,6 +90,9 @@ class TabularEncoder:
             all_names["categories"] = [one.name for one in native]
             sizes["categories"] = [one.known + 1 for one in native]
         self.spec = Spec(shapes=shapes, names=all_names, sizes=sizes)
+        grouped = [key for group in settings.groups.values() for key in group.keys]
+        read = [*schema.names("number"), *self.levels(), *grouped, *(one.name for one in self._texts)]
+        self.reads = list(dict.fromkeys(read))
 
     def state(self) -> dict[str, Any]:
         return self._state
