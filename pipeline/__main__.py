@@ -172,11 +172,14 @@ def ui(port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000) 
 def kaggle_submit(
     name: CompetitionName,
     message: Annotated[str, typer.Option("--message", "-m", help="Shown on Kaggle beside the score.")] = "Podium",
+    slug: Annotated[
+        str | None, typer.Option(help="Its name on Kaggle, where the files did not come from there.")
+    ] = None,
 ) -> None:
     """Send the competition's submission.csv to Kaggle."""
-    from pipeline.commands.kaggle import send_to_kaggle
+    from pipeline.commands.kaggle import run
 
-    send_to_kaggle(name, message)
+    run(name, message, slug)
 
 
 def main() -> None:

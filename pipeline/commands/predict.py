@@ -30,7 +30,9 @@ def run(name: str, rows: Path, out: Path) -> None:
     ensemble = Ensemble.from_json(blend)
     models = {model: FinalModel.load(ModelPaths(name, model).final) for model in ensemble.models}
     submission = read_json(ModelPaths(name, next(iter(models))).final / "answer.json")["submission"]
-    answer = Answering(models, ensemble, submission).answer(raw, where=rows.name)
+    told: list[str] = []
+    answer = Answering(models, ensemble, submission).answer(raw, rows.name, told.append)
     with whole_file(out) as aside:
         answer.to_csv(aside, index=False, lineterminator="\n")
+    sys.stderr.writelines(f"warning: {line}\n" for line in told)
     sys.stdout.write(f"{out}: {len(answer)} rows predicted\n")

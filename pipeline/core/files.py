@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import UserError
+from pipeline.core.paths import project_root
 from pipeline.core.process import close_in_children
 
 
@@ -135,8 +136,12 @@ def read_json(path: str | Path) -> Any:
 
 
 def shown(path: str | Path) -> str:
-    """A path as messages show it: its last three parts, never a person's folders."""
-    return "/".join(Path(path).parts[-3:])
+    """A path as messages show it: within the project relative to it, elsewhere as it was given."""
+    path, root = Path(path), project_root().absolute()
+    absolute = Path(os.path.normpath(path.absolute()))  # ``..`` taken out, links left as they are
+    if absolute.is_relative_to(root):
+        return str(absolute.relative_to(root))
+    return str(path.relative_to(root) if path.is_relative_to(root) else path)  # ``../elsewhere`` of params.yaml
 
 
 def digest(*values: Any) -> str:

@@ -103,8 +103,8 @@ def _built_alone(cls: Any, key: str, value: Any) -> Any:
     field = getattr(cls, "__pydantic_fields__", {}).get(key)
     if field is None:
         return None
+    kind: Any = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
     try:
-        kind: Any = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
         return TypeAdapter(kind).validate_python(value)
     except ValidationError:
         return None

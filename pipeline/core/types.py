@@ -123,15 +123,15 @@ class Encoder(Protocol):
     """
 
     spec: Spec
+    reads: Sequence[str]
+    """Typed columns it reads, the target apart."""
 
     def encode(self, rows: pd.DataFrame, training: bool = False) -> Encoded:
         """Encode rows. ``training``: these are the very rows it was fitted on, in order, so
         encodings that look at the target (target encoding) must be cross-fitted."""
-        ...
 
     def state(self) -> dict[str, Any]:
         """Everything learned, as JSON values; ``FeatureSet.restore`` turns it back exactly."""
-        ...
 
 
 class FeatureSet(Protocol):

@@ -59,6 +59,10 @@ class ImageEncoder:
     """The columns in their order in the image, dropped ones included."""
 
     @property
+    def reads(self) -> list[str]:
+        return self.pixels
+
+    @property
     def spec(self) -> Spec:
         return Spec(shapes={"image": self.settings.shape})
 

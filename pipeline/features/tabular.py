@@ -82,11 +82,6 @@ class Tabular:
             raise ValueError("skew_above needs a transform to correct skew with; use transform: yeo_johnson")
 
     @property
-    def kinds(self) -> tuple[str, ...]:
-        """Kinds of columns it reads."""
-        return ("number", "category", "text") if self.texts else ("number", "category")
-
-    @property
     def gives(self) -> frozenset[str]:
         native = "native" in ways_used(self.categories, self.many)
         return frozenset({"numbers", "categories"} if native else {"numbers"})
@@ -125,11 +120,6 @@ class Categorical:
 
     def __post_init__(self) -> None:
         self._tabular()  # refuses what cannot be
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Kinds of columns it reads."""
-        return ("number", "category", "text") if self.texts else ("number", "category")
 
     @property
     def gives(self) -> frozenset[str]:

@@ -61,11 +61,6 @@ class Tfidf(Terms):
     def gives(self) -> frozenset[str]:
         return frozenset({"tokens", "weights"} | ({"numbers"} if self.numbers else set()))
 
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Kinds of columns it reads."""
-        return ("number",) * bool(self.numbers) + ("category",) * self.categories + ("text",)
-
     def fit(self, rows: pd.DataFrame, schema: Schema, seed: int) -> TfidfEncoder:
         """Raises UserError where there is no column to read, or none of a name given."""
         names = schema.names("text") if self.columns is None else list(self.columns)
@@ -109,6 +104,8 @@ class TfidfEncoder:
                 self._numbers = settings.numbers.restore(state["numbers"], schema)
                 names["numbers"] = self._numbers.spec.names["numbers"]
             shapes["numbers"] = (len(names["numbers"]),)
+        self.reads = [*self._texts, *(one.name for one in self._levels)]
+        self.reads += self._numbers.reads if self._numbers else []
         self.spec = Spec(
             shapes=shapes,
             names=names,

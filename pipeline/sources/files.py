@@ -11,11 +11,11 @@ from typing import Annotated
 from pydantic import Field
 
 from pipeline.core.errors import UserError
+from pipeline.core.files import shown
 from pipeline.core.paths import main_root
 from pipeline.core.registry import settings
 from pipeline.sources import sources
 from pipeline.sources.archives import extract, is_archive, is_litter, unpack
-from pipeline.sources.names import shown
 from pipeline.sources.tables import DELIMITERS, find_table, read_table, write_table
 
 USUAL_NAMES = {
@@ -84,12 +84,12 @@ class Files:
         images = {role: table for role, table in found.items() if table.suffix == ".npz"}
         for role, table in found.items():
             if role not in images:
-                self._copy(table, folder, role)
+                self._copy(table, folder, role, f"{name}/{table.relative_to(origin)}")
         if images:
             from pipeline.sources.arrays import tables_from_arrays
 
             sample = find_table(folder, "sample_submission")
-            frames = tables_from_arrays(images, None if sample is None else read_table(sample))
+            frames = tables_from_arrays(images, None if sample is None else read_table(sample), name)
             for role, frame in frames.items():
                 write_table(frame, folder / f"{role}.parquet")
 
@@ -107,8 +107,8 @@ class Files:
                 found[role] = table
         return found
 
-    def _copy(self, table: Path, folder: Path, role: str) -> None:
-        read_table(table, missing=self.missing, encoding=self.encoding)  # refuses what is no proper table
+    def _copy(self, table: Path, folder: Path, role: str, name: str) -> None:
+        read_table(table, missing=self.missing, encoding=self.encoding, name=name)  # refuses what is no proper table
         if table.suffix in (".gz", ".zip"):
             inner, data = unpack(table)
             target = folder / f"{role}{Path(inner).suffix}"

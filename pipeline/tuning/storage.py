@@ -51,7 +51,7 @@ def _open_database(url: str) -> BaseStorage:
     except (ArgumentError, ValueError):
         # The message would quote the URL, password and all.
         raise UserError(
-            f"{VARIABLE}: needs a database URL such as sqlite:///studies.db or postgresql://user:password@host/name"
+            f"{VARIABLE}: needs a database URL such as sqlite:///studies.db or postgresql+psycopg://user:password@host/name"
         ) from None
     # Processes that tune side by side wait for each other rather than fail.
     options = {"connect_args": {"timeout": 60}} if backend == "sqlite" else {"pool_pre_ping": True}
@@ -74,7 +74,10 @@ def told_plainly() -> Iterator[None]:
         if not url or (origin not in ("sqlalchemy", "optuna", "alembic") and not isinstance(error, ImportError)):
             raise
         told = "its driver is missing" if isinstance(error, ImportError) else "the database failed"
-        raise UserError(f"{VARIABLE}: {told}: {_without_secrets(error, url)}") from None
+        brings = ""
+        if isinstance(error, ImportError) and url.startswith("postgresql"):
+            brings = "; run `pip install -e '.[postgresql]'` and begin the URL with postgresql+psycopg://"
+        raise UserError(f"{VARIABLE}: {told}: {_without_secrets(error, url)}{brings}") from None
 
 
 def _without_secrets(error: Exception, url: str) -> str:
