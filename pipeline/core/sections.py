@@ -40,7 +40,8 @@ class Tune:
         stopping goes by the competition's all the same.
     pruner: ``median`` and ``wilcoxon`` stop a trial after some folds; ``halving`` drops the worse half
         of a batch after a quarter and after half of the epochs.
-    batch: trials trained at once, of models that train in stacks (16 unless given; others one by one).
+    batch: trials asked at once, from what those before the batch found: trained as one program of models that
+        stack (16 unless given), side by side of others (2).
     """
 
     trials: int | None = Field(default=None, ge=1)
@@ -49,7 +50,6 @@ class Tune:
     first: tuple[Mapping[str, Any], ...] = ()
     metric: str | None = None
     pruner: Literal["none", "median", "wilcoxon", "halving"] = "none"
-    workers: int = Field(default=1, ge=1)
     batch: int | None = Field(default=None, ge=1)
     seed: int = 0
 

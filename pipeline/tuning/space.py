@@ -227,8 +227,6 @@ def check_tune(where: str, tune: Tune, config: ModelConfig | None, build: Build,
             f"{where}.tune.metric: halving compares trials by the competition's metric; "
             f"leave out metric, got {tune.metric!r}, or halving"
         )
-    if tune.batch not in (None, 1) and tune.workers > 1:
-        faults.append(f"{where}.tune.batch: batches use all cores already; leave out workers ({tune.workers}) or batch")
     inside = f"{where}.tune.space"
     space: Space = {}
     for raw in [{key: tune.space[key]} for key in sorted(tune.space)] or [{}]:
