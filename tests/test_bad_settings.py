@@ -82,7 +82,7 @@ def test_a_network_too_large_for_the_memory_is_told_in_a_line(bench):
         (["score", "toy"], []),
         (["leaderboard", "toy"], ["dvc repro"]),
         (["predict", "toy", "--in", "files/test.csv", "--out", "p.csv"], ["dvc repro"]),
-        (["kaggle", "submit", "toy"], ["toy", "kaggle"]),
+        (["kaggle", "submit", "toy"], ["toy", "--slug", "Kaggle"]),
     ],
 )
 def test_a_command_that_cannot_work_says_so_in_one_line(bench, arguments, words):
