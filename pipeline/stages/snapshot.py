@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.code import code_digest, code_files, heavy_of, load_code, read_again
+from pipeline.core.code import code_digest, code_files, hold_code, read_again
 from pipeline.core.config import CompetitionConfig, Config, ModelConfig, build_model, build_submission
 from pipeline.core.errors import UserError
 from pipeline.core.files import read_json, shown
@@ -148,17 +148,16 @@ def _model(name: str, raw: Mapping[str, Any], competition: CompetitionConfig) ->
 
 
 def verify_code(config: Config, competition: str, stage: str, body: Mapping[str, Any]) -> None:
-    """Import what the stage will run, then hold it against what ``check`` saw: from here on an edit changes
-    nothing of this run. Raises UserError where code was edited in between."""
+    """Hold the code that the stage will run against what ``check`` saw: from here on an edit changes nothing of
+    this run. Raises UserError where code was edited in between."""
     needs, found = STAGES[stage], config.competition(competition)
-    files = stage_files(stage, found)
-    models = config.models_of(competition) if needs.runs else []
-    parts = {file for model in models for file in model_files(model)}
-    load_code({*files, *parts}, heavy_of(parts) | ({"optuna"} if any(model.tune for model in models) else set()))
     read_again()
-    now = {model.name: code_digest(model_files(model)) for model in models}
-    if code_digest(stage_files(stage, found)) != body["code"] or now != body.get("code_of_models", {}):
+    files = stage_files(stage, found)
+    of_models = {model.name: model_files(model) for model in config.models_of(competition)} if needs.runs else {}
+    now = {name: code_digest(some) for name, some in of_models.items()}
+    if code_digest(files) != body["code"] or now != body.get("code_of_models", {}):
         raise UserError(f"{stage} {competition}: code was edited since `check` ran; run `dvc repro` again")
+    hold_code({*files, *(file for some in of_models.values() for file in some)})
 
 
 def hold(competition: str, stage: str, body: Mapping[str, Any]) -> None:
