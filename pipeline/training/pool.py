@@ -162,20 +162,11 @@ class Pool:
         """Go on with a work to its next job, with what was done or with an error."""
         done, task._done = task._done, []
         try:
-<<<<<<< HEAD
-            if not task._begun:
-                task._begun, wanted = True, next(task.work)
-            elif error is None:
-                wanted = task.work.send(done)
-            if error is not None:
-                wanted = task.work.throw(error)
-=======
             if error is not None:
                 wanted = task.work.throw(error)
             else:
                 wanted = task.work.send(done) if task._begun else next(task.work)
             task._begun = True
->>>>>>> h5
             while isinstance(wanted, Stop):
                 self._stop(task, wanted.jobs)
                 wanted = task.work.send([])

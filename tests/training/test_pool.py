@@ -59,7 +59,9 @@ def study(name, batches=3):
     for batch in range(batches):
         rates = [best + 0.1 * trial for trial in range(2)]
         jobs = [
-            Job(f"{name}: trial {2 * batch + i}: fold {k}", fold, (k, rate)) for i, rate in enumerate(rates) for k in (0, 1)
+            Job(f"{name}: trial {2 * batch + i}: fold {k}", fold, (k, rate))
+            for i, rate in enumerate(rates)
+            for k in (0, 1)
         ]
         scores = yield from gather(jobs)
         told.append(scores)
@@ -205,7 +207,9 @@ def test_no_worker_idles_at_a_works_last_job(tmp_path):
 
 
 def test_what_works_have_used_is_counted():
-    task, other = run(Processes(2), gather([Job("a", time.sleep, (0.3,), 4), Job("b", time.sleep, (0.3,))]), folds("c", 0))
+    task, other = run(
+        Processes(2), gather([Job("a", time.sleep, (0.3,), 4), Job("b", time.sleep, (0.3,))]), folds("c", 0)
+    )
     assert (task.finished, other.finished, other.seconds, other.result) == (5, 0, 0, [])
     assert 0.6 <= task.seconds < 5
 
