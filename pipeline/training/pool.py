@@ -127,19 +127,19 @@ class Pool:
                 # At once, whatever it is worth: what it found is written, and a worth may hang on it.
                 task._held = self._ask(task)
         while len(self._of) < self.executor.workers:
-            task = self._first([task for task in tasks if not task.over and not task._waits])
-            if task is None:
+            first = self._first([task for task in tasks if not task.over and not task._waits])
+            if first is None:
                 return
-            job = self._ask(task)
+            job = self._ask(first)
             if job is None:
                 continue
             try:
                 self.executor.start(job)
             except Exception as fault:
-                self._end(task, fault)
+                self._end(first, fault)
             else:
-                task._running[id(job)] = time.monotonic()
-                self._of[id(job)] = task, job
+                first._running[id(job)] = time.monotonic()
+                self._of[id(job)] = first, job
 
     def _first(self, tasks: Sequence[Task[Any]]) -> Task[Any] | None:
         """The one of most worth, the first of equals; None where there is none."""

@@ -4,15 +4,11 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
-from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
-from projects import small_competition
-from test_executors import ROOT, needs_proc, pids, running, sleepy, wait_until
+from test_executors import needs_proc, pids, running, sleepy, wait_until
 
 from pipeline.training.executors import Job, Processes, Serial
 from pipeline.training.pool import OutOfTime, Pool, Stop, Task, gather
