@@ -248,3 +248,12 @@ def gather(jobs: Sequence[Job]) -> Work[list[Any]]:
             if id(done.job) in places:
                 found[places[id(done.job)]] = done.result
     return [found[place] for place in range(len(jobs))]
+
+
+def run_alone(work: Work[T], executor: Executor) -> T:
+    """Run one work to its end; its result. Raises what ended it."""
+    task: Task[T] = Task("alone", work)
+    Pool(executor).run([task])
+    if task.error is not None:
+        raise task.error
+    return task.result  # type: ignore[return-value]
