@@ -188,7 +188,8 @@ def _alone(data: Any, job: tuple[Any, int]) -> float:
 
 def in_processes(data: Any, configs: list[Any]) -> list[float]:
     """(b), a process a core."""
-    from pipeline.training.executors import Processes
+    from pipeline.training.executors import Job, Processes
+    from pipeline.training.pool import gather, run_alone
 
     jobs = [(config, k) for config in configs for k in data.folds]
     parts = [jobs[i::CORES] for i in range(CORES)]
