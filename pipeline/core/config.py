@@ -335,5 +335,5 @@ def _model(
         def rebuild(changed: Mapping[str, Any]) -> ModelConfig:
             return build_model(name, changed, competitions, shelves)
 
-        check.faults.extend(shelves.check_tune(where, tune, built, rebuild, getattr(competition.split, "folds", None)))
+        check.faults.extend(shelves.check_tune(where, tune, built, rebuild, competition.split.folds))
     return built if len(check.faults) == before else None

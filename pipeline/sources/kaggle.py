@@ -21,6 +21,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.files import lock
 from pipeline.core.paths import state_folder
 from pipeline.core.registry import settings
+from pipeline.core.types import Source
 from pipeline.sources import sources
 from pipeline.sources.archives import extract, is_archive
 from pipeline.sources.files import Files, Missing, only_folder
@@ -38,7 +39,7 @@ NO_CREDENTIALS = (
 
 @sources.register("kaggle")
 @settings
-class Kaggle:
+class Kaggle(Source):
     """A competition on Kaggle, downloaded once.
 
     The download lies in ``.podium/downloads/<competition>/`` and is taken from there ever after;
@@ -54,6 +55,10 @@ class Kaggle:
     solution: str | None = None
     missing: Missing = ("", "NA")
     encoding: str = "utf-8"
+
+    @property
+    def slug(self) -> str:
+        return self.competition
 
     def fetch(self, folder: Path, competition: str) -> None:
         """Download, unpack safely, then bring the tables as source ``files`` does.

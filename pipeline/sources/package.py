@@ -8,6 +8,7 @@ from pydantic import field_validator
 
 from pipeline.core.errors import did_you_mean
 from pipeline.core.registry import settings
+from pipeline.core.types import Source
 from pipeline.sources import sources
 from pipeline.sources.datasets import datasets
 from pipeline.sources.files import Missing
@@ -17,7 +18,7 @@ MARK = "NA"
 
 @sources.register("package")
 @settings
-class Package:
+class Package(Source):
     """A dataset of the shelf ``datasets``, split into train and test once and for all.
 
     dataset: adult, ames, digits, emoji_languages, french_interface, pydoc_topics, titanic.

@@ -62,7 +62,7 @@ def refitting(config: Config, model: ModelConfig) -> float:
     if model.retrain.mode == "folds":
         return 0.0
     workers = make_executor(config.execution).workers
-    folds = getattr(config.competition(model.competition).split, "folds", 5)
+    folds = config.competition(model.competition).split.folds or 5
     return ceil(model.retrain.seeds / workers) / ceil(folds / workers) * folds / max(folds - 1, 1)
 
 

@@ -93,7 +93,7 @@ def send_to_kaggle(name: str, message: str) -> None:
     from pipeline.stages.project import load_project
 
     competition = load_project().competition(name)
-    slug = getattr(competition.source, "competition", None)
+    slug = competition.source.slug
     if slug is None:
         raise UserError(f"{name}: its source is '{competition.source.name}'; only a kaggle source can be submitted to")
     path = CompetitionPaths(name).submission

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pipeline.core.registry import settings
-from pipeline.core.types import Batch, Schema, Spec
+from pipeline.core.types import Batch, Schema, Spec, Task
 from pipeline.tasks import tasks
 from pipeline.tasks.targets import ClassTarget, weighted_mean
 
@@ -22,7 +22,7 @@ LEAST_PROBABILITY = 1e-6
 
 @tasks.register("classification")
 @settings
-class Classification:
+class Classification(Task):
     """Raw answers are one logit a class, two for two classes; predictions are their softmax."""
 
     losses: ClassVar[tuple[str, ...]] = ("cross_entropy",)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pipeline.core.registry import settings
-from pipeline.core.types import Batch, Schema, Spec, Target
+from pipeline.core.types import Batch, Schema, Spec, Target, Task
 from pipeline.tasks import tasks
 from pipeline.tasks.made_by_encoder import MadeByEncoder
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @tasks.register("language_model")
 @settings
-class LanguageModel:
+class LanguageModel(Task):
     """Predicts each row's negative log-likelihood, in nats. The competition's target column holds
     its number of tokens, so that perplexity is exp(sum of predictions / sum of targets)."""
 

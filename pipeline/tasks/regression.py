@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pipeline.core.registry import settings
-from pipeline.core.types import Batch, Schema, Spec
+from pipeline.core.types import Batch, Schema, Spec, Task
 from pipeline.tasks import tasks
 from pipeline.tasks.targets import NumberTarget, Transform, fit_number_target, number_target, weighted_mean
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @tasks.register("regression")
 @settings
-class Regression:
+class Regression(Task):
     """target: how the number goes into training: none, log, log1p or standardise. Predictions
     come back in its own units, and are averaged where the loss lives: the mean of logarithms."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pipeline.core.registry import settings
 from pipeline.core.text import EOS, PAD, detokenize
-from pipeline.core.types import Batch, Schema, Spec, Target
+from pipeline.core.types import Batch, Schema, Spec, Target, Task
 from pipeline.tasks import tasks
 from pipeline.tasks.made_by_encoder import MadeByEncoder
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @tasks.register("translation")
 @settings
-class Translation:
+class Translation(Task):
     """Predicts a text. The loss is taken token by token, the earlier ones given."""
 
     losses: ClassVar[tuple[str, ...]] = ("cross_entropy",)

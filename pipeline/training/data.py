@@ -12,7 +12,8 @@ from pipeline.core.config import CompetitionConfig
 from pipeline.core.files import read_json
 from pipeline.core.memory import give_memory_back
 from pipeline.core.paths import CompetitionPaths
-from pipeline.core.types import FOLD, Encoded, Encoder, Schema, Spec, Target
+from pipeline.core.types import FOLD, Encoded, Encoder, InnerFolds, Schema, Spec, Target
+from pipeline.splits.inner_folds import split_within
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +36,8 @@ class FoldData:
     spec: Spec
     encoder: Encoder
     target: Target
+    inner_folds: InnerFolds
+    """Of the training rows, by the competition's own split."""
 
     @property
     def nbytes(self) -> int:
@@ -109,7 +112,7 @@ class TrainingData:
             # Indexed from 0 as predictions are, so that a metric of one's own may align them.
             return self.rows if index is None else self.rows.iloc[index].reset_index(drop=True)
 
-        def encode(rows: pd.DataFrame, training: bool) -> Encoded:
+        def encode(rows: pd.DataFrame, training: InnerFolds | None = None) -> Encoded:
             encoded = encoder.encode(rows, training=training)
             values = target.encode(rows[column])
             return encoded if values is None else {**encoded, "target": values}
@@ -123,13 +126,14 @@ class TrainingData:
         rows = taken(train_index)
         train_target = rows[column].copy()  # a view would keep all of the rows
         target = self.competition.task.fit_target(train_target, self.schema)
-        train = encode(rows, True)
+        inner_folds = split_within(split, rows, self.competition.columns, self.competition.task.target_kind == "class")
+        train = encode(rows, inner_folds)
         del rows  # a copy of most of the table
         if valid_index is not None:
             rows = taken(valid_index)
-            valid_target, valid = rows[column].copy(), encode(rows, False)
+            valid_target, valid = rows[column].copy(), encode(rows)
         spec = self._spec(encoder)
-        return FoldData(train, valid, train_target, valid_target, valid_index, spec, encoder, target)
+        return FoldData(train, valid, train_target, valid_target, valid_index, spec, encoder, target, inner_folds)
 
 
 def widest(specs: Sequence[Spec]) -> Spec:

@@ -15,6 +15,7 @@ from torch.nn.utils import clip_grads_with_norm_
 from pipeline.core.errors import Diverged
 from pipeline.core.seeds import derive_seed
 from pipeline.core.types import FitJob
+from pipeline.models.layers.network import Network
 from pipeline.training.checkpoints import Checkpoints, Progress
 from pipeline.training.device import find_device, reproducible
 from pipeline.training.examples import Examples
@@ -71,13 +72,13 @@ def _train(settings: Neural, job: FitJob, device: torch.device) -> FittedNetwork
     return fitted
 
 
-def begin_network(job: FitJob, device: torch.device) -> nn.Module:
+def begin_network(job: FitJob, device: torch.device) -> Network:
     """The network with the weights it begins with. One that fits its beginning to the rows it is to
-    learn from has a method ``prepare``, which is given all of them."""
+    learn from (``prepares``) is given all of them."""
     torch.manual_seed(derive_seed(job.seed, "initialization"))
     network = job.model.build(job.spec, job.task, job.seed).to(device)
-    if prepare := getattr(network, "prepare", None):
-        prepare(Examples(job.train, device).inputs)
+    if network.prepares:
+        network.prepare(Examples(job.train, device).inputs)
     return network
 
 

@@ -13,6 +13,7 @@ from pydantic import Field
 from pipeline.core.config import ModelConfig, Retrain, Tune
 from pipeline.core.errors import Faults
 from pipeline.core.registry import Registry, build_settings, settings
+from pipeline.core.types import Learner, Model
 from pipeline.tuning.space import apply, check_tune, declared, parse_space, setting
 
 MODELS = Registry("model")
@@ -20,16 +21,28 @@ MODELS = Registry("model")
 
 @MODELS.register("net")
 @settings
-class Net:
+class Net(Model):
+    tasks = ("regression",)
+    needs = frozenset({"numbers"})
+
     hidden: tuple[int, ...] = (8,)
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     leaves: int | None = None
 
+    def build(self, spec, task, seed):
+        raise NotImplementedError
+
 
 @settings
-class Fit:
+class Fit(Learner):
     learning_rate: float = Field(default=0.1, gt=0)
     optimizer: str = "adam"
+
+    def fit(self, job):
+        raise NotImplementedError
+
+    def load(self, folder, model, task, spec):
+        raise NotImplementedError
 
 
 def build(raw):
