@@ -200,8 +200,9 @@ def test_a_setting_is_found_with_its_default_or_refused():
     assert setting(config, "model.hidden") == [8]
     assert setting(config, "model.name") == "net"
     assert setting(config, "model") == {"name": "net", "hidden": [8], "dropout": 0.1, "leaves": None}
-    with pytest.raises(KeyError):
-        setting(config, "model.width")
+    for key in ("model.width", "model.stacks", "fit.epochs"):  # what a part's class says of it is no setting
+        with pytest.raises(KeyError):
+            setting(config, key)
 
 
 def test_parsing_raises_every_fault_and_needs_no_optuna():
