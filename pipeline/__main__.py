@@ -25,15 +25,17 @@ CompetitionOfStage = Annotated[
     str | None,
     typer.Argument(metavar="NAME", help="A competition in params.yaml; under `dvc repro` the stage's own."),
 ]
-ModelOfStage = Annotated[
-    str | None, typer.Argument(metavar="NAME", help="A model in params.yaml; under `dvc repro` the stage's own.")
+CompetitionOrModel = Annotated[
+    str | None,
+    typer.Argument(metavar="NAME", help="A competition in params.yaml, or one of its models."),
 ]
+Again = Annotated[bool, typer.Option("--again", help="Fit anew what is kept.")]
 
 
-def _stage(stage: str, name: str | None) -> None:
+def _stage(stage: str, name: str | None, again: bool = False) -> None:
     from pipeline.stages.runner import run_stage
 
-    run_stage(stage, name)
+    run_stage(stage, name, again=again)
 
 
 @app.command(rich_help_panel="Stages")
@@ -49,27 +51,27 @@ def preprocess(name: CompetitionOfStage = None) -> None:
 
 
 @app.command()
-def train(name: ModelOfStage = None) -> None:
-    """Cross-validate a model."""
-    _stage("train", name)
+def train(name: CompetitionOrModel = None, again: Again = False) -> None:
+    """Cross-validate every model."""
+    _stage("train", name, again)
 
 
 @app.command()
-def tune(name: ModelOfStage = None) -> None:
-    """Search better settings, if the model declares a search."""
-    _stage("tune", name)
-
-
-@app.command()
-def retrain(name: ModelOfStage = None) -> None:
-    """Fit the tuned model on all rows, predict the test rows."""
-    _stage("retrain", name)
+def tune(name: CompetitionOrModel = None, again: Again = False) -> None:
+    """Search better settings for the models that declare a search."""
+    _stage("tune", name, again)
 
 
 @app.command()
 def blend(name: CompetitionOfStage = None) -> None:
     """Weigh the models by their out-of-fold predictions."""
     _stage("blend", name)
+
+
+@app.command()
+def retrain(name: CompetitionOrModel = None, again: Again = False) -> None:
+    """Fit the models with weight on all rows, predict the test rows."""
+    _stage("retrain", name, again)
 
 
 @app.command()
@@ -170,11 +172,14 @@ def ui(port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000) 
 def kaggle_submit(
     name: CompetitionName,
     message: Annotated[str, typer.Option("--message", "-m", help="Shown on Kaggle beside the score.")] = "Podium",
+    slug: Annotated[
+        str | None, typer.Option(help="Its name on Kaggle, where the files did not come from there.")
+    ] = None,
 ) -> None:
     """Send the competition's submission.csv to Kaggle."""
-    from pipeline.stages.submit import send_to_kaggle
+    from pipeline.commands.kaggle import run
 
-    send_to_kaggle(name, message)
+    run(name, message, slug)
 
 
 def main() -> None:
@@ -186,10 +191,11 @@ def main() -> None:
             sys.stderr.write(f"error: {line}\n")
         sys.exit(2)
     except (MemoryError, RuntimeError) as error:
-        if not _no_memory(error):
+        from pipeline.core.memory import no_memory
+
+        if (told := no_memory(error)) is None:
             raise
-        what = str(error).strip().splitlines()[0] if str(error).strip() else "the system gave no more"
-        sys.stderr.write(f"error: not enough memory ({what}); take a smaller model or batch, or fewer workers\n")
+        sys.stderr.write(f"error: {told}\n")
         sys.exit(2)
     except OSError as error:
         if not _users_to_mend(error):
@@ -197,13 +203,6 @@ def main() -> None:
         where = f"{Path(error.filename).name}: " if error.filename else ""
         sys.stderr.write(f"error: {where}{error.strerror}; nothing was written, make room or give access, run again\n")
         sys.exit(2)
-
-
-def _no_memory(error: Exception) -> bool:
-    """Torch raises RuntimeError for it, with words of its own on the processor and on a GPU."""
-    told = str(error)
-    known = ("can't allocate memory", "out of memory", "Storage size calculation overflowed")
-    return isinstance(error, MemoryError) or any(words in told for words in known)
 
 
 def _users_to_mend(error: OSError) -> bool:

@@ -10,6 +10,9 @@ import pytest
 import yaml
 from bench import ROOT, TRAIN, changed
 
+from pipeline.stages import check
+from pipeline.stages.project import load_project
+
 IN_PARAMS = {
     "unknown metric": ({"metric": "rsme"}, ["competitions.toy.metric.name", "'rsme'", "did you mean 'rmse'"]),
     "unknown key": ({"spilt": {}}, ["competitions.toy.spilt", "unknown key", "did you mean 'split'"]),
@@ -79,7 +82,7 @@ def test_a_network_too_large_for_the_memory_is_told_in_a_line(bench):
         (["score", "toy"], []),
         (["leaderboard", "toy"], ["dvc repro"]),
         (["predict", "toy", "--in", "files/test.csv", "--out", "p.csv"], ["dvc repro"]),
-        (["kaggle", "submit", "toy"], ["toy", "kaggle"]),
+        (["kaggle", "submit", "toy"], ["toy", "--slug", "Kaggle"]),
     ],
 )
 def test_a_command_that_cannot_work_says_so_in_one_line(bench, arguments, words):
@@ -128,6 +131,7 @@ def test_the_real_command_line(bench, files, changes, stage, words):
     bench.write()
     if stage != "fetch":
         assert bench.run("fetch", "toy") == (0, [])
+    check.write(load_project())
     before = bench.written()
     done = subprocess.run(
         [sys.executable, "-m", "pipeline", stage, "toy"],

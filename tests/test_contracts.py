@@ -180,6 +180,7 @@ def test_an_encoder_comes_back_from_json_exactly(name):
     for key in first:
         np.testing.assert_array_equal(first[key], second[key])
     assert restored.spec == encoder.spec
+    assert restored.reads == encoder.reads and set(encoder.reads) <= set(rows.columns) - {schema.target}
 
 
 @pytest.mark.parametrize(

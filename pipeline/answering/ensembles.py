@@ -77,7 +77,8 @@ class Ensemble:
 
 @dataclass(frozen=True)
 class FittedEnsemble:
-    """folds: the metric of each fold's rows, answered by what the other folds fitted.
+    """folds: the metric of each fold's rows, answered by what the other folds fitted. plain: the same before a
+    decision, as all models are scored.
 
     steps: the mean of such scores after each step that was kept (``blended``, ``calibrated``, ``decided``).
     Whether a step is kept is asked of these same scores, so they are better than new rows' by that one choice.
@@ -85,6 +86,7 @@ class FittedEnsemble:
 
     ensemble: Ensemble
     folds: list[float]
+    plain: list[float]
     steps: dict[str, float]
 
 
@@ -121,9 +123,10 @@ def fit_ensemble(
     steps = {"blended": levels.score}
     if (calibration := levels.step(_calibrations(blend, metric), named=blend.calibration != "auto")) is not None:
         ensemble, steps["calibrated"] = replace(ensemble, calibration=calibration), levels.score
+    plain = levels.fold_scores()
     if (decision := levels.step(_decisions(blend.decision, metric))) is not None:
         ensemble, steps["decided"] = replace(ensemble, decision=decision), levels.score
-    return FittedEnsemble(ensemble, levels.fold_scores(), steps)
+    return FittedEnsemble(ensemble, levels.fold_scores(), plain, steps)
 
 
 def fit_decision_of(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.answering.ensembles import Ensemble
+from pipeline.answering.unseen import known_levels, unseen_levels
 from pipeline.core.files import read_json
 from pipeline.training.predictor import Predictor
 
@@ -43,20 +46,32 @@ class Answering:
     submission: Mapping[str, Any]
     """How the submission is laid out, see ``submission_layout``."""
 
-    def predict(self, raw: pd.DataFrame, where: str = "rows") -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Typed rows and their blended predictions."""
+    @cached_property
+    def levels(self) -> dict[str, list[str]]:
+        """The levels known of each category column that its models read."""
+        members = [member for model in self.models.values() for member in model.members]
+        return known_levels(member.encoder for member in members)
+
+    def predict(
+        self, raw: pd.DataFrame, where: str = "rows", warn: Callable[[str], object] = warnings.warn
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Typed rows and their blended predictions. warn: is told of levels that training never saw."""
         from pipeline.features.schema import apply
 
         first = next(iter(self.models.values())).members[0]
         rows = apply(first.schema, raw, training=False, where=where)
+        for told in unseen_levels(rows, self.levels, where):
+            warn(told)
         frames = {name: self.models[name].predict(rows) for name in self.ensemble.models}
         return rows, self.ensemble.predict(frames, first.task, first.target)
 
-    def answer(self, raw: pd.DataFrame, where: str = "rows") -> pd.DataFrame:
+    def answer(
+        self, raw: pd.DataFrame, where: str = "rows", warn: Callable[[str], object] = warnings.warn
+    ) -> pd.DataFrame:
         """Raw rows to the submission's columns, one row a row, in their order."""
         from pipeline.answering.submissions import format_predictions
 
-        rows, predictions = self.predict(raw, where)
+        rows, predictions = self.predict(raw, where, warn)
         schema = next(iter(self.models.values())).members[0].schema
         ids = rows[schema.id] if schema.id else None
         return format_predictions(predictions, ids, self.submission, schema.classes)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from pipeline.core.errors import UserError
+from pipeline.core.types import FOLD, ROW
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +20,7 @@ def guarded(tables: Mapping[str, pd.DataFrame], fold: np.ndarray) -> tuple[np.nd
     known to be out of fold: nothing that learns from predictions may see one of a row its model
     trained on.
 
-    tables: by model, with ``row`` (position), ``fold`` (that did not train on it) and the predictions.
+    tables: by model, with ``ROW`` (position), ``FOLD`` (that did not train on it) and the predictions.
     fold: validation fold of every training row, -1 for rows that are never validated.
     Raises UserError for a row twice, missing, unknown, never validated, or predicted in a fold that
     trained on it.
@@ -28,7 +29,7 @@ def guarded(tables: Mapping[str, pd.DataFrame], fold: np.ndarray) -> tuple[np.nd
 
     expected = np.flatnonzero(fold >= 0)
     for name, table in tables.items():
-        row, told = table["row"].to_numpy(), table["fold"].to_numpy()
+        row, told = table[ROW].to_numpy(), table[FOLD].to_numpy()
         again = "; run `dvc repro`"
         if len(row) and (row.min() < 0 or row.max() >= len(fold)):
             raise UserError(f"{name}: predicts rows {row.min()} to {row.max()} of {len(fold)} training rows{again}")
@@ -43,7 +44,7 @@ def guarded(tables: Mapping[str, pd.DataFrame], fold: np.ndarray) -> tuple[np.nd
                 f"{name}: out-of-fold predictions must be of every validated row once, in order, "
                 f"got {len(row)} for {len(expected)} rows{again}"
             )
-    return expected, [table.drop(columns=["row", "fold"]) for table in tables.values()]
+    return expected, [table.drop(columns=[ROW, FOLD]) for table in tables.values()]
 
 
 def parts_of(fold: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:

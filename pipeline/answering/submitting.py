@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.config import CompetitionConfig
-from pipeline.core.files import read_json, whole_file
+from pipeline.core.files import read_json, whole_file, write_json
 from pipeline.core.paths import CompetitionPaths
 from pipeline.core.types import Schema
 
@@ -80,3 +80,20 @@ def solution_score(competition: CompetitionConfig, submission: Path, solution: P
         metric=competition.metric,
         **submission_settings(competition, schema),
     )
+
+
+def write_own_answer(
+    competition: CompetitionConfig, schema: Schema, model: str, predictions: pd.DataFrame, decision: Any, folder: Path
+) -> None:
+    """A lone model's ``submission.csv`` and ``answer.json``.
+
+    predictions: of the test rows. decision: its state in ``blend.json``, None where it takes none.
+    folder: of the final model.
+    """
+    from pipeline.answering.ensembles import Ensemble
+
+    ensemble = Ensemble.from_json({"weights": {model: 1.0}, "decision": decision})
+    if ensemble.decision is not None:
+        predictions = ensemble.decision.apply(predictions)
+    write_submission(competition, schema, predictions, folder / "submission.csv")
+    write_json(folder / "answer.json", answer(competition, schema, {model: "."}, ensemble))

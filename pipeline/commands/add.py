@@ -99,6 +99,7 @@ def _described(
 def _own(name: str, origin: dict[str, Any], target: str | None, id: str | None, metric: str | None) -> dict[str, Any]:
     """Bring the files aside, guess, hold them against the same rules as ``preprocess`` does."""
     from pipeline.commands.guess import guess, missing_marks
+    from pipeline.commands.sample import check_sample
     from pipeline.features.raw_checks import check_raw
     from pipeline.sources import sources
     from pipeline.sources.tables import find_table, read_table
@@ -113,6 +114,8 @@ def _own(name: str, origin: dict[str, Any], target: str | None, id: str | None, 
             missing += sorted(marks)
             origin = {**origin, "missing": missing}
             tables |= {stem: read_table(paths[stem], missing=missing) for stem in ("train", "test")}
+        # As ``submit`` reads it: nothing in it is missing.
+        sample = read_table(paths["sample_submission"], missing=()) if "sample_submission" in paths else None
     train, test = tables["train"], tables["test"]
     found = guess(train, test, tables.get("sample_submission"), target=target, id=id, metric=metric)
     for mark, names in sorted(marks.items()):
@@ -125,6 +128,8 @@ def _own(name: str, origin: dict[str, Any], target: str | None, id: str | None, 
     }
     check_raw(train, test, **found.columns, test_where=paths["test"].name, **facts)
     described = gallery.describe(train, test, found, **facts)
+    if sample is not None:
+        check_sample(found, train, test, sample, missing, metric)
     competition = {
         "source": origin,
         "columns": found.columns,

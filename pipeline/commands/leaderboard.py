@@ -37,7 +37,14 @@ def run(name: str | None) -> None:
 
 def _table(rows: list[dict[str, Any]]) -> list[str]:
     """Aligned text, as wide as it needs; it goes to terminals, logs and pipes alike."""
-    heads = {"train": "train", "valid": "validation", "spread": "± folds", "weight": "weight", "test": "test"}
+    heads = {
+        "train": "train",
+        "valid": "validation",
+        "spread": "± folds",
+        "decided": "decided",
+        "weight": "weight",
+        "test": "test",
+    }
     shown = [key for key in heads if any(row[key] is not None for row in rows)]
     cells = [["model", "features", "trials", *(heads[key] for key in shown)]]
     for row in rows:

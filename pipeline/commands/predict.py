@@ -8,7 +8,6 @@ from pathlib import Path
 from pipeline.core.errors import UserError
 from pipeline.core.files import read_json, whole_file
 from pipeline.core.paths import CompetitionPaths, ModelPaths
-from pipeline.stages.progress import progress_callback
 from pipeline.stages.project import load_project
 
 
@@ -31,8 +30,9 @@ def run(name: str, rows: Path, out: Path) -> None:
     ensemble = Ensemble.from_json(blend)
     models = {model: FinalModel.load(ModelPaths(name, model).final) for model in ensemble.models}
     submission = read_json(ModelPaths(name, next(iter(models))).final / "answer.json")["submission"]
-    with progress_callback(None, f"{name}: predict"):
-        answer = Answering(models, ensemble, submission).answer(raw, where=rows.name)
+    told: list[str] = []
+    answer = Answering(models, ensemble, submission).answer(raw, rows.name, told.append)
     with whole_file(out) as aside:
         answer.to_csv(aside, index=False, lineterminator="\n")
+    sys.stderr.writelines(f"warning: {line}\n" for line in told)
     sys.stdout.write(f"{out}: {len(answer)} rows predicted\n")

@@ -5,95 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import Field
+from typing import Any
 
 from pipeline.core.errors import Faults, UserError, did_you_mean, quoted
 from pipeline.core.pairing import column_faults, metric_faults, model_faults, task_faults
 from pipeline.core.params import read_params
 from pipeline.core.paths import check_name, project_root
-from pipeline.core.registry import Registry, build_settings, settings
+from pipeline.core.registry import Registry, build_settings
+from pipeline.core.sections import Budget, Columns, Execution, Retrain, Submission, Tune
 from pipeline.core.types import Blend, FeatureSet, Learner, Metric, Model, Source, Split, Task
-
-
-@settings
-class Columns:
-    """Which column is what. Names as in the raw files."""
-
-    id: str | None = None
-    target: str | None = None
-    drop: tuple[str, ...] = ()
-    group: str | None = None
-    time: str | None = None
-    fold: str | None = None
-    types: Mapping[str, Literal["number", "category", "text", "date", "boolean"]] = Field(default_factory=dict)
-
-
-@settings
-class Submission:
-    """What the submission wants. ``values``: numbers or texts as predicted; ``classes``: the most
-    probable class; ``probabilities``: of the second class, or of every class, a column each."""
-
-    format: Literal["values", "classes", "probabilities"] = "values"
-
-
-@settings
-class Tune:
-    """A study. ``trials`` is a total, the declared settings being trial 0.
-
-    first: settings of trials 1, 2 and on: each changes some keys of the space, the rest stays as declared.
-    metric: what trials are compared by, where not by the competition's, such as log_loss for accuracy; early
-        stopping goes by the competition's all the same.
-    pruner: ``median`` and ``wilcoxon`` stop a trial after some folds; ``halving`` drops the worse half
-        of a batch after a quarter and after half of the epochs.
-    batch: trials trained at once, of models that train in stacks (16 unless given; others one by one).
-    """
-
-    trials: int | None = Field(default=None, ge=1)
-    minutes: float | None = Field(default=None, gt=0)
-    space: Mapping[str, Mapping[str, Any]]
-    first: tuple[Mapping[str, Any], ...] = ()
-    metric: str | None = None
-    pruner: Literal["none", "median", "wilcoxon", "halving"] = "none"
-    workers: int = Field(default=1, ge=1)
-    batch: int | None = Field(default=None, ge=1)
-    seed: int = 0
-
-
-@settings
-class Retrain:
-    """``all_rows``: fit again on every training row; ``folds``: average the folds' models."""
-
-    mode: Literal["all_rows", "folds"] = "all_rows"
-    seeds: int = Field(default=1, ge=1)
-
-    def __post_init__(self) -> None:
-        if self.mode == "folds" and self.seeds > 1:
-            raise ValueError("seeds only matter with the mode all_rows; the folds' models are trained once each")
-
-
-@settings
-class Budget:
-    """Time for a competition's work, the same in all its models: a model is left out where there is
-    not enough left for it, those at the end of the list first; the first one always runs.
-
-    minutes: for everything from fetch to submission.
-    seconds: that this model's cross-validation is expected to take.
-    """
-
-    minutes: float = Field(gt=0)
-    seconds: float | None = Field(default=None, gt=0)
-
-
-@settings
-class Execution:
-    """How jobs run. ``workers`` 0 means one a core. ``threads`` is for each job, and never
-    follows the number of cores: results would follow it too."""
-
-    executor: Literal["serial", "processes"] = "processes"
-    workers: int = Field(default=0, ge=0, le=1024)
-    threads: int = Field(default=1, ge=1, le=1024)
 
 
 @dataclass(frozen=True)
@@ -130,6 +50,8 @@ class Config:
     competitions: Mapping[str, CompetitionConfig]
     models: Mapping[str, ModelConfig]
     execution: Execution = field(default_factory=Execution)
+    execution_raw: Mapping[str, Any] = field(default_factory=dict)
+    """As written."""
 
     def competition(self, name: str) -> CompetitionConfig:
         if name not in self.competitions:
@@ -158,7 +80,7 @@ class Shelves:
     learners: Registry
     blends: Registry
     check_tune: Callable[..., list[str]]
-    """Faults of a model's search space: (where, tune, config, build, folds) -> lines."""
+    """Faults of a model's search space: (where, tune, config or None, build, folds) -> lines."""
 
 
 REQUIRED_KEYS = ("source", "columns", "task", "metric", "split", "features", "blend", "submission")
@@ -198,16 +120,20 @@ def build_config(raw: Mapping[str, Any], shelves: Shelves) -> Config:
     check = _Collector()
     check.unknown_keys(raw, ("competitions", "models", "execution"), "params.yaml")
     competitions: dict[str, CompetitionConfig] = {}
+    declared: dict[str, CompetitionConfig] = {}
     models: dict[str, ModelConfig] = {}
     raw_competitions = _mapping(raw, "competitions", check)
     raw_models = _mapping(raw, "models", check)
     for name, body in raw_competitions.items():
-        if check(check_name, name, "params.yaml: competitions") and (built := _competition(name, body, shelves, check)):
-            competitions[name] = built
+        before = len(check.faults)
+        check(check_name, name, "params.yaml: competitions")
+        if built := _competition(name, body, shelves, check):
+            declared[name] = built
+            if len(check.faults) == before:
+                competitions[name] = built
     for name, body in raw_models.items():
-        if check(check_name, name, "params.yaml: models") and (
-            model := _model(name, body, raw_competitions, competitions, shelves, check)
-        ):
+        check(check_name, name, "params.yaml: models")
+        if model := _model(name, body, raw_competitions, competitions, declared, shelves, check):
             models[name] = model
     named = [body.get("competition") for body in raw_models.values() if isinstance(body, Mapping)]
     for name in raw_competitions:
@@ -222,7 +148,7 @@ def build_config(raw: Mapping[str, Any], shelves: Shelves) -> Config:
     execution = check(build_settings, Execution, raw.get("execution"), "execution")
     if check.faults:
         raise Faults(check.faults)
-    return Config(competitions, models, execution)
+    return Config(competitions, models, execution, raw.get("execution") or {})
 
 
 def _mapping(raw: Mapping[str, Any], key: str, check: _Collector, within: str = "") -> Mapping[str, Any]:
@@ -234,11 +160,11 @@ def _mapping(raw: Mapping[str, Any], key: str, check: _Collector, within: str = 
 
 
 def _competition(name: str, raw: Any, shelves: Shelves, check: _Collector) -> CompetitionConfig | None:
+    """What is at fault in it is None, so that models can be held against the rest."""
     where = f"competitions.{name}"
     if not isinstance(raw, Mapping):
         check.faults.append(f"{where}: needs a mapping of settings, got {quoted(raw)}")
         return None
-    before = len(check.faults)
     check.unknown_keys(raw, COMPETITION_KEYS, where)
     for key in REQUIRED_KEYS:
         if raw.get(key) is None:
@@ -253,7 +179,7 @@ def _competition(name: str, raw: Any, shelves: Shelves, check: _Collector) -> Co
     columns = check(build_settings, Columns, raw.get("columns"), f"{where}.columns")
     if raw.get("columns") is not None and columns is not None and columns.target is None:
         check.faults.append(f"{where}.columns.target: is needed and missing")
-    submission = check(_submission, raw.get("submission"), f"{where}.submission")
+    submission = check(build_submission, raw.get("submission"), f"{where}.submission")
     features: dict[str, FeatureSet] = {}
     raw_features = _mapping(raw, "features", check, f"{where}.") if raw.get("features") is not None else {}
     for set_name, body in raw_features.items():
@@ -264,12 +190,10 @@ def _competition(name: str, raw: Any, shelves: Shelves, check: _Collector) -> Co
         check.faults.extend(task_faults(where, task, metric, blend, submission))
     if columns:
         check.faults.extend(column_faults(where, columns, split, shelves.splits))
-    if len(check.faults) > before:
-        return None
     return CompetitionConfig(name, source, columns, task, metric, split, features, blend, submission, dict(raw))
 
 
-def _submission(raw: Any, where: str) -> Submission:
+def build_submission(raw: Any, where: str) -> Submission:
     """``submission: classes`` or ``submission: {format: classes}``."""
     return build_settings(Submission, {"format": raw} if isinstance(raw, str) else raw, where)
 
@@ -280,7 +204,7 @@ def build_model(
     """One model against built competitions; its search space is not looked at. Raises Faults."""
     check = _Collector()
     settings_only = {key: value for key, value in raw.items() if key != "tune"}
-    model = _model(name, settings_only, competitions, competitions, shelves, check)
+    model = _model(name, settings_only, competitions, competitions, competitions, shelves, check)
     if model is None:
         raise Faults(check.faults)
     return replace(model, raw=dict(raw))
@@ -291,9 +215,11 @@ def _model(
     raw: Any,
     raw_competitions: Mapping[str, Any],
     competitions: Mapping[str, CompetitionConfig],
+    declared: Mapping[str, CompetitionConfig],
     shelves: Shelves,
     check: _Collector,
 ) -> ModelConfig | None:
+    """The model of a sound competition. declared: those that have faults too, to hold the model against."""
     where = f"models.{name}"
     if not isinstance(raw, Mapping):
         check.faults.append(f"{where}: needs a mapping of settings, got {quoted(raw)}")
@@ -304,9 +230,11 @@ def _model(
         if raw.get(key) is None:
             check.faults.append(f"{where}.{key}: is needed and missing")
     model = check(shelves.models.build, raw["model"], f"{where}.model") if raw.get("model") is not None else None
+    # Faulty settings of a model hide nothing of what its name alone tells.
+    kind: Any = type(model) if model is not None else shelves.models.named(raw.get("model"))
     fit = None
-    if model is not None:
-        fit = check(build_settings, shelves.learners.get(model.learner), raw.get("fit"), f"{where}.fit")
+    if kind is not None:
+        fit = check(build_settings, shelves.learners.get(kind.learner), raw.get("fit"), f"{where}.fit")
     tune = check(build_settings, Tune, raw["tune"], f"{where}.tune") if raw.get("tune") is not None else None
     if tune is not None and tune.trials is None and tune.minutes is None:
         check.faults.append(f"{where}.tune: needs trials or minutes, got neither")
@@ -322,18 +250,28 @@ def _model(
     if competition_name is not None and competition_name not in list(raw_competitions):
         hint = did_you_mean(str(competition_name), raw_competitions)
         check.faults.append(f"{where}.competition: no competition {quoted(competition_name)}{hint}")
-    competition = competitions.get(competition_name) if isinstance(competition_name, str) else None
-    if competition is not None and model is not None:
-        check.faults.extend(model_faults(where, raw.get("features"), model, fit, competition))
-        if searched is not None:
+    competition = declared.get(competition_name) if isinstance(competition_name, str) else None
+    if competition is not None:
+        check.faults.extend(model_faults(where, raw.get("features"), model or kind, fit, retrain, competition))
+        if searched is not None and competition.task is not None:
             check.faults.extend(metric_faults(f"{where}.tune", competition.task, searched))
-    if len(check.faults) > before or competition is None or model is None or fit is None:
-        return None
-    built = ModelConfig(name, competition.name, raw["features"], model, fit, tune, retrain, budget, seed, dict(raw))
-    if tune is not None:
+    built = None
+    sound = len(check.faults) == before and competition is not None and competition.name in competitions
+    if sound and competition is not None and model is not None and fit is not None:
+        built = ModelConfig(name, competition.name, raw["features"], model, fit, tune, retrain, budget, seed, dict(raw))
+    if (search := tune or _space_alone(raw.get("tune"))) is not None:
 
         def rebuild(changed: Mapping[str, Any]) -> ModelConfig:
             return build_model(name, changed, competitions, shelves)
 
-        check.faults.extend(shelves.check_tune(where, tune, built, rebuild, competition.split.folds))
+        folds = competition.split.folds if competition is not None and competition.split is not None else 0
+        check.faults.extend(shelves.check_tune(where, search, built, rebuild, folds))
     return built if len(check.faults) == before else None
+
+
+def _space_alone(raw: Any) -> Tune | None:
+    """The search space of a search with other faults, to be checked all the same."""
+    try:
+        return build_settings(Tune, {"space": raw["space"]}, "tune")
+    except (Faults, KeyError, TypeError):
+        return None

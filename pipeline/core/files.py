@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import UserError
+from pipeline.core.paths import project_root
+from pipeline.core.process import close_in_children
 
 
 def _fsync(path: Path) -> None:
@@ -71,24 +73,31 @@ def _raise_as_os_error(error: BaseException) -> None:
 
 
 @contextmanager
-def whole_folder(path: str | Path) -> Iterator[Path]:
+def whole_folder(path: str | Path, *, beside: str | Path | None = None, sync: bool = True) -> Iterator[Path]:
     """Yield a temporary folder beside ``path``; on success it replaces ``path`` in one rename.
 
     Every file in it is synced first. A reader sees the old folder, none, or the new one whole.
+    beside: the place beside which it is made, on the same file system, where ``path``'s own folder is watched.
+    sync: False for what may be lost with the power.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    for stale in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        shutil.rmtree(stale, ignore_errors=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    name = path.name if beside is None else f"{Path(beside).name}.{path.name}"
+    place = Path(beside or path).parent
+    for stale in place.glob(f".{glob.escape(name)}.*.part"):
+        if stale.suffixes[-2:-1] == [".old"] or not _alive(stale.suffixes[-2]):
+            shutil.rmtree(stale, ignore_errors=True)
+    aside = place / f".{name}.{os.getpid()}.part"
+    shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()
     try:
         yield aside
-        for item in sorted(aside.rglob("*"), reverse=True):
-            _fsync(item)
-        _fsync(aside)
+        if sync:
+            for item in sorted(aside.rglob("*"), reverse=True):
+                _fsync(item)
+            _fsync(aside)
         if path.exists():
-            old = path.with_name(f".{path.name}.old.part")
+            old = place / f".{name}.old.part"
             path.replace(old)
             try:
                 aside.replace(path)
@@ -98,7 +107,8 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
             shutil.rmtree(old, ignore_errors=True)
         else:
             aside.replace(path)
-        _fsync(path.parent)
+        if sync:
+            _fsync(path.parent)
     except BaseException as error:
         shutil.rmtree(aside, ignore_errors=True)
         _raise_as_os_error(error)
@@ -126,8 +136,12 @@ def read_json(path: str | Path) -> Any:
 
 
 def shown(path: str | Path) -> str:
-    """A path as messages show it: its last three parts, never a person's folders."""
-    return "/".join(Path(path).parts[-3:])
+    """A path as messages show it: within the project relative to it, elsewhere as it was given."""
+    path, root = Path(path), project_root().absolute()
+    absolute = Path(os.path.normpath(path.absolute()))  # ``..`` taken out, links left as they are
+    if absolute.is_relative_to(root):
+        return str(absolute.relative_to(root))
+    return str(path.relative_to(root) if path.is_relative_to(root) else path)  # ``../elsewhere`` of params.yaml
 
 
 def digest(*values: Any) -> str:
@@ -152,6 +166,7 @@ def digest_files(*paths: str | Path) -> str:
 @contextmanager
 def lock(path: str | Path, *, wait: float, held: str) -> Iterator[None]:
     """Hold an exclusive lock; the kernel frees it when the process dies, however it dies.
+    A child forked meanwhile has no part in it.
 
     wait: seconds to wait for another holder before a UserError.
     held: what is being guarded, for the message.
@@ -159,6 +174,7 @@ def lock(path: str | Path, *, wait: float, held: str) -> Iterator[None]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as stream:
+        close_in_children(stream)
         deadline = time.monotonic() + wait
         while True:
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import did_you_mean, quoted
@@ -9,7 +10,8 @@ from pipeline.core.registry import Registry
 from pipeline.core.types import Blend, FeatureSet, Learner, Metric, Model, Split, Task
 
 if TYPE_CHECKING:
-    from pipeline.core.config import Columns, CompetitionConfig, Submission
+    from pipeline.core.config import CompetitionConfig
+    from pipeline.core.sections import Columns, Retrain, Submission
 
 SPLIT_COLUMNS = ("group", "time", "fold")
 """Keys of ``columns`` that name what some splits split by."""
@@ -78,12 +80,42 @@ def _split_faults(where: str, columns: Columns, split: Split, splits: Registry) 
 
 
 def model_faults(
-    where: str, feature_set: Any, model: Model, fit: Learner | None, competition: CompetitionConfig
+    where: str,
+    feature_set: Any,
+    model: Model | type[Model] | None,
+    fit: Learner | None,
+    retrain: Retrain | None,
+    competition: CompetitionConfig,
 ) -> list[str]:
-    """A model with its competition's task, its losses, and the feature set it reads."""
+    """A model with its competition's task, its losses, its retraining, and the feature set it reads.
+
+    model: its class where its own settings are at fault; None, as for the others, where nothing is known.
+    competition: parts of it that are at fault are None.
+    """
+    faults = _task_of_model_faults(where, model, fit, retrain, competition.task) if competition.task else []
+    declared = competition.raw.get("features")
+    declared = list(declared if isinstance(declared, Mapping) else competition.features)
+    if feature_set is None or not declared:
+        return faults
+    if feature_set not in declared:
+        hint = did_you_mean(str(feature_set), declared)
+        faults.append(
+            f"{where}.features: no feature set {quoted(feature_set)} in competitions.{competition.name}{hint}"
+        )
+    elif model is not None and (built := competition.features.get(feature_set)) and not reads(model, built):
+        needs = " or ".join(", ".join(sorted(some)) for some in _alternatives(model))
+        faults.append(
+            f"{where}.features: '{model.name}' reads {needs}, and '{feature_set}' gives "
+            f"{', '.join(sorted(built.gives - LOOP_INPUTS))}; choose another feature set"
+        )
+    return faults
+
+
+def _task_of_model_faults(
+    where: str, model: Model | type[Model] | None, fit: Learner | None, retrain: Retrain | None, task: Task
+) -> list[str]:
     faults = []
-    task = competition.task
-    if task.name not in model.tasks:
+    if model is not None and task.name not in model.tasks:
         faults.append(
             f"{where}.model: '{model.name}' does not answer the task '{task.name}'; it answers {', '.join(model.tasks)}"
         )
@@ -93,33 +125,29 @@ def model_faults(
             f"{where}.fit.loss: '{loss.name}' does not suit the task '{task.name}'; use {', '.join(task.losses)}"
         )
     if task.target_kind != "class":
-        weighed = {"model": model, "fit.loss": loss}
+        weighed: dict[str, Any] = {"model": model, "fit.loss": loss}
         faults += [
             f"{where}.{key}.class_weights: needs a task with classes, and '{task.name}' has none; take it out"
             for key, part in weighed.items()
             if part is not None and part.class_weights != "none"
         ]
-    if feature_set is not None and feature_set not in list(competition.features):
-        hint = did_you_mean(str(feature_set), competition.features)
-        faults.append(
-            f"{where}.features: no feature set {quoted(feature_set)} in competitions.{competition.name}{hint}"
-        )
-    elif feature_set is not None and not reads(model, competition.features[feature_set]):
-        gives = sorted(competition.features[feature_set].gives - LOOP_INPUTS)
-        needs = " or ".join(", ".join(sorted(some)) for some in _alternatives(model))
-        faults.append(
-            f"{where}.features: '{model.name}' reads {needs}, "
-            f"and '{feature_set}' gives {', '.join(gives)}; choose another feature set"
-        )
+    if retrain is not None and not task.numeric:
+        several = {"seeds": retrain.seeds > 1, "mode": retrain.mode == "folds"}
+        faults += [
+            f"{where}.retrain.{key}: the answers of several models are averaged, and those of '{task.name}' are no "
+            f"numbers; leave it out, got {quoted(getattr(retrain, key))}"
+            for key, one in several.items()
+            if one
+        ]
     return faults
 
 
-def reads(model: Model, feature_set: FeatureSet) -> bool:
+def reads(model: Model | type[Model], feature_set: FeatureSet) -> bool:
     """Whether a model gets all it needs from a feature set, and leaves nothing of it unread."""
     may_read = model.needs | model.may_read | LOOP_INPUTS
     return any(needs <= feature_set.gives <= needs | may_read for needs in _alternatives(model))
 
 
-def _alternatives(model: Model) -> list[frozenset[str]]:
+def _alternatives(model: Model | type[Model]) -> list[frozenset[str]]:
     """What a model needs, and what will do in its place."""
     return [model.needs, model.or_needs] if model.or_needs else [model.needs]

@@ -26,9 +26,24 @@ def project_root() -> Path:
     return Path(os.environ.get("DVC_ROOT") or Path.cwd())
 
 
+def main_root() -> Path:
+    """The project that a person works in: of a copy that ``dvc exp run --temp`` made in ``.dvc/tmp/exps``
+    the project it was made of, to which ``.podium``, ``mlflow.db`` and relative paths of sources belong."""
+    root = project_root().resolve()
+    for folder in root.parents:
+        if folder.name == "exps" and folder.parent.name == "tmp" and folder.parent.parent.name == ".dvc":
+            return folder.parents[2]
+    return project_root()
+
+
 def state_folder() -> Path:
-    """``.podium/``: studies, checkpoints, locks and unsent tracking records. Never an output."""
-    return project_root() / ".podium"
+    """``.podium/``: studies, checkpoints, finished models, locks and unsent tracking records. Never an output."""
+    return main_root() / ".podium"
+
+
+def checked_folder() -> Path:
+    """What ``check`` writes: a folder a competition, a file a stage."""
+    return project_root() / "data" / "checked"
 
 
 @dataclass(frozen=True)
@@ -40,6 +55,10 @@ class CompetitionPaths:
     @property
     def root(self) -> Path:
         return project_root() / "data" / self.competition
+
+    def checked(self, stage: str) -> Path:
+        """What ``check`` found a stage to hang on: settings and digests of code."""
+        return checked_folder() / self.competition / f"{stage}.json"
 
     @property
     def raw(self) -> Path:
@@ -70,8 +89,26 @@ class CompetitionPaths:
         return self.features / feature_set / ("all.json" if fold is None else f"fold-{fold}.json")
 
     @property
-    def models(self) -> Path:
-        return self.root / "models"
+    def cv(self) -> Path:
+        return self.root / "cv"
+
+    @property
+    def tuned(self) -> Path:
+        return self.root / "tuned"
+
+    @property
+    def final(self) -> Path:
+        return self.root / "final"
+
+    @property
+    def scores(self) -> Path:
+        """Scores of all models and the blend, for ``dvc metrics``."""
+        return self.root / "scores.json"
+
+    @property
+    def plots(self) -> Path:
+        """Curves of all models, for ``dvc plots``."""
+        return self.root / "plots"
 
     @property
     def blend(self) -> Path:
@@ -88,30 +125,26 @@ class CompetitionPaths:
 
 @dataclass(frozen=True)
 class ModelPaths:
-    """Files of one model under ``data/<competition>/models/<model>/``."""
+    """Folders of one model: in the outputs of ``train``, ``tune`` and ``retrain``, and in ``.podium/``."""
 
     competition: str
     model: str
 
     @property
-    def root(self) -> Path:
-        return CompetitionPaths(self.competition).models / self.model
-
-    @property
     def cv(self) -> Path:
-        return self.root / "cv"
+        return CompetitionPaths(self.competition).cv / self.model
 
     @property
     def tuned(self) -> Path:
-        return self.root / "tuned"
+        return CompetitionPaths(self.competition).tuned / self.model
 
     @property
     def final(self) -> Path:
-        return self.root / "final"
+        return CompetitionPaths(self.competition).final / self.model
 
     @property
     def checkpoints(self) -> Path:
-        return state_folder() / "checkpoints" / self.model
+        return state_folder() / "checkpoints" / self.competition / self.model
 
     @property
     def study(self) -> Path:

@@ -1,4 +1,4 @@
-"""A stage dies with whoever started it, and never runs beside another of its kind."""
+"""A stage dies with whoever started it; what it holds open, its forked children do not."""
 
 from __future__ import annotations
 
@@ -7,10 +7,41 @@ import signal
 import sys
 import threading
 import time
+import weakref
+from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 PR_SET_PDEATHSIG = 1
 SHELLS = ("sh", "ash", "bash", "dash", "fish", "ksh", "zsh")
+
+
+class Closable(Protocol):
+    """An open file or what holds one; closing it twice does no harm."""
+
+    def close(self) -> None: ...
+
+
+_own: weakref.WeakSet[Closable] = weakref.WeakSet()
+
+
+def close_in_children(held: Closable) -> None:
+    """Close ``held`` in every process forked off this one, at its start.
+
+    A forked child shares its parent's open files, and the kernel keeps a lock as long as any of
+    them is open: a child that lives on would hold what its parent let go, or died with.
+    """
+    _own.add(held)
+
+
+def _close_the_parents() -> None:
+    for held in list(_own):
+        with suppress(OSError):
+            held.close()
+    _own.clear()
+
+
+os.register_at_fork(after_in_child=_close_the_parents)
 
 
 def die_with_parent() -> None:
@@ -50,6 +81,20 @@ def _ancestors_to_watch() -> list[tuple[int, str | None]]:
         pid = _parent(pid)
     # A person's own shell is no reason to die: only watch it when a stage runs under DVC.
     return watched if "DVC_STAGE" in os.environ else []
+
+
+def starter() -> tuple[str, float] | None:
+    """The `dvc repro` that this stage runs in: a name of its own, and when it began in seconds since 1970. None
+    by hand, and where the system does not say."""
+    if "DVC_STAGE" not in os.environ or not (watched := _ancestors_to_watch()):
+        return None
+    pid, began = watched[-1]
+    try:
+        up = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
+        age = up - float(began or 0) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError):
+        return None
+    return f"{pid}-{began}", time.time() - age
 
 
 def _orphaned() -> bool:

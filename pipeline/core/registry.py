@@ -8,7 +8,7 @@ libraries inside the methods, so that reading a configuration stays cheap.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
@@ -22,7 +22,7 @@ T = TypeVar("T", bound=type)
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def settings(cls: T) -> T:
     """Make a class a frozen, keyword-only settings dataclass that refuses unknown keys."""
-    config = ConfigDict(extra="forbid", allow_inf_nan=False, validate_default=True)
+    config = ConfigDict(extra="forbid", allow_inf_nan=False, validate_default=True, defer_build=True)
     made: Any = pydantic_dataclass(frozen=True, kw_only=True, config=config)(cls)
     return made
 
@@ -60,6 +60,11 @@ class Registry:
     def get(self, name: str) -> type[Any]:
         return self._parts[name]
 
+    def named(self, value: Any) -> type | None:
+        """The class of a part whose settings may be at fault; None where it is not on the shelf."""
+        name = value.get("name") if isinstance(value, Mapping) else value
+        return self._parts.get(name) if isinstance(name, str) else None
+
     def build(self, value: str | Mapping[str, Any], where: str) -> Any:
         """Build a part from ``{"name": ..., **settings}`` or a bare name.
 
@@ -84,20 +89,42 @@ def build_settings(cls: type, raw: Any, where: str) -> Any:
     try:
         built: Any = TypeAdapter(cls).validate_python(dict(raw))
     except ValidationError as error:
-        raise Faults([_fault(cls, detail, where) for detail in error.errors()]) from None
-    # pydantic takes true for 1, which nobody means who writes it where a number stands.
-    mixed = [key for key, value in raw.items() if _number_from_bool(value, getattr(built, key, None))]
-    if mixed:
-        raise Faults([f"{where}.{key}: needs a number, got {quoted(raw[key])}" for key in mixed])
+        told = {detail["loc"][0]: None for detail in error.errors() if detail["loc"]}
+        faults = [_fault(cls, detail, where) for detail in error.errors()]
+        others = {key: _built_alone(cls, key, value) for key, value in raw.items() if key not in told}
+        raise Faults(faults + _numbers_from_booleans(raw, others, where)) from None
+    if mixed := _numbers_from_booleans(raw, built, where):
+        raise Faults(mixed)
     return built
 
 
-def _number_from_bool(given: Any, built: Any) -> bool:
-    if isinstance(given, Mapping) and isinstance(built, Mapping):
-        return any(_number_from_bool(value, built.get(key)) for key, value in given.items())
+def _built_alone(cls: Any, key: str, value: Any) -> Any:
+    """What one setting becomes, where the others are at fault; None where that cannot be told."""
+    field = getattr(cls, "__pydantic_fields__", {}).get(key)
+    if field is None:
+        return None
+    kind: Any = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError:
+        return None
+
+
+def _numbers_from_booleans(given: Any, built: Any, where: str) -> list[str]:
+    """pydantic takes true for 1, which nobody means who writes it where a number stands."""
+    if isinstance(given, Mapping):
+        inside = built.get if isinstance(built, Mapping) else lambda key: getattr(built, str(key), None)
+        return [
+            fault
+            for key, value in given.items()
+            for fault in _numbers_from_booleans(value, inside(key), f"{where}.{key}")
+        ]
     if isinstance(given, list | tuple) and isinstance(built, list | tuple) and len(given) == len(built):
-        return any(map(_number_from_bool, given, built))
-    return isinstance(given, bool) and isinstance(built, int | float) and not isinstance(built, bool)
+        mixed = any(_numbers_from_booleans(one, other, where) for one, other in zip(given, built))
+        return [f"{where}: needs a number, got {quoted(given)}"] if mixed else []
+    if isinstance(given, bool) and isinstance(built, int | float) and not isinstance(built, bool):
+        return [f"{where}: needs a number, got {quoted(given)}"]
+    return []
 
 
 def _fault(cls: type, detail: Any, where: str) -> str:

@@ -15,14 +15,16 @@ if TYPE_CHECKING:
     import torch
 
 Encoded: TypeAlias = "dict[str, np.ndarray]"
-"""Arrays by name, first dimension examples (float32, int64 or bool). One example a row, unless
-``row`` [examples] int64 says which row each example belongs to (windows of a document, say).
-``first`` [examples] bool marks those that begin a document, ``length`` [examples] int64 counts
-their tokens; both are for samplers.
-``target`` is the encoded target, where the rows have one."""
+"""Arrays by name, first dimension examples (float32, int64 or bool). One example a row, unless ``row`` [examples]
+int64 says which row each example belongs to (windows of a document, say). ``first`` [examples] bool marks those
+that begin a document, ``length`` [examples] int64 counts their tokens; both are for samplers. ``target`` is the
+encoded target, where the rows have one."""
 
 Batch: TypeAlias = "dict[str, torch.Tensor]"
 """The same as tensors, for one minibatch."""
+
+Weighed: TypeAlias = "tuple[torch.Tensor, torch.Tensor | int]"
+"""A sum of losses and how many it is over (rows, tokens; 0: nothing counts), so that sums and weights add up."""
 
 InnerFolds: TypeAlias = "Callable[[], list[tuple[np.ndarray, np.ndarray]]]"
 """What is cross-fitted on the rows that something is fitted on asks for the competition's split within
@@ -31,6 +33,9 @@ others taught. No row is answered twice; some may not be at all (the earliest, w
 
 FOLD = "__fold__"
 """Column of ``rows/train.parquet`` with each row's validation fold (-1: none); no competition's own."""
+
+ROW = "__row__"
+"""Column of out-of-fold predictions with the row's position in the training table; beside it stands ``FOLD``."""
 
 ColumnKind = Literal["number", "category", "text"]
 
@@ -41,9 +46,8 @@ class Column:
 
     kind: ``number`` (float64, dates already taken apart), ``category`` (discrete levels as
     strings) or ``text`` (free text as strings). Missing values stay missing in all three.
-    source: how raw text becomes the typed column: ``as_is``, ``numeric_text``, ``boolean``,
-    or ``date.<part>`` for a part of the raw date column ``origin``.
-    format: how that date is written (``ISO8601`` or a strptime format).
+    source: how raw text becomes the typed column: ``as_is``, ``numeric_text``, ``boolean``, or ``date.<part>``
+    for a part of the raw date column ``origin``, written in ``format`` (``ISO8601`` or strptime's).
     """
 
     name: str

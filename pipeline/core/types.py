@@ -7,21 +7,21 @@ with its meaning in words, so that nobody asks a part whether it has something.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pipeline.core.class_weights import ClassWeights
 from pipeline.core.schema import FOLD as FOLD
-from pipeline.core.schema import Batch, ColumnKind, Encoded, InnerFolds, Schema, Spec
+from pipeline.core.schema import ROW as ROW
+from pipeline.core.schema import Batch, Encoded, InnerFolds, Schema, Spec, Weighed
 from pipeline.core.schema import Column as Column
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     import torch
-    from torch import nn
 
     from pipeline.core.combination import Combination, Library
 
@@ -29,12 +29,16 @@ if TYPE_CHECKING:
 class Encoder(Protocol):
     """A fitted feature set: typed rows to ``Encoded``. Fitted on one fold's training rows.
 
-    Typed rows hold numbers as float64 and texts as ``str``; categories are ``str`` too, or a
-    pandas categorical of these, as the rows of a large table are held in memory.
+    Typed rows hold numbers as float64, texts and categories as ``str`` (pandas categoricals in a large table).
     """
 
     @property
     def spec(self) -> Spec: ...
+
+    @property
+    def reads(self) -> Sequence[str]:
+        """Typed columns it reads, the target apart."""
+        ...
 
     def encode(self, rows: pd.DataFrame, training: InnerFolds | None = None) -> Encoded:
         """Encode rows. ``training``: these are the very rows it was fitted on, in order, so encodings
@@ -43,7 +47,6 @@ class Encoder(Protocol):
 
     def state(self) -> dict[str, Any]:
         """Everything learned, as JSON values; ``FeatureSet.restore`` turns it back exactly."""
-        ...
 
 
 class FeatureSet(ABC):
@@ -57,11 +60,6 @@ class FeatureSet(ABC):
     @abstractmethod
     def gives(self) -> frozenset[str]:
         """Names of the inputs that ``encode`` makes."""
-
-    @property
-    def kinds(self) -> tuple[ColumnKind, ...]:
-        """Kinds of columns it reads."""
-        return ("text",)
 
     @abstractmethod
     def fit(self, rows: pd.DataFrame, schema: Schema, seed: int) -> Encoder:
@@ -107,6 +105,8 @@ class Task(ABC):
     """Whether predictions are numbers and may be averaged."""
     target_kind: ClassVar[Literal["number", "class", "text"]]
     """What the target column holds."""
+    decodes: ClassVar[bool] = False
+    """Whether raw answers are what the network's ``decode`` finds in many passes, not ``answer`` of its output."""
 
     @abstractmethod
     def fit_target(self, target: pd.Series | None, schema: Schema) -> Target: ...
@@ -119,12 +119,12 @@ class Task(ABC):
         """Width of the raw output a model must have."""
 
     @abstractmethod
-    def loss(self, output: torch.Tensor, batch: Batch, criterion: Callable[..., torch.Tensor]) -> torch.Tensor:
-        """Mean loss of a minibatch (scalar), masked where the batch says so."""
+    def loss(self, output: torch.Tensor, batch: Batch, criterion: Callable[..., torch.Tensor]) -> Weighed:
+        """Of a minibatch, masked where the batch says so; the loop goes down the gradient of its mean."""
 
-    @abstractmethod
-    def answer(self, network: nn.Module, batch: Batch, state: Any) -> tuple[torch.Tensor, Any]:
-        """One row of raw answer an example: [batch, ...], and the network's next state."""
+    def answer(self, output: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """The network's output to a row of raw answer an example: [batch, ...], as it is where no task says more."""
+        return output
 
     @abstractmethod
     def predictions(self, raw: np.ndarray, target: Any, spec: Spec) -> pd.DataFrame:
@@ -317,20 +317,10 @@ class Source(ABC):
         """The last part of the competition's address on Kaggle, where it comes from there."""
         return None
 
+    def origin(self) -> dict[str, Path]:
+        """Files that a person may change in place, by name; their digests decide whether to fetch again."""
+        return {}
+
     @abstractmethod
     def fetch(self, folder: Path, competition: str) -> None:
-        """Write ``train.*``, ``test.*``, ``sample_submission.*`` and, where it is known,
-        ``solution.*`` into ``folder``."""
-
-
-class Executor(Protocol):
-    """Runs jobs; results come in the jobs' order. ``progress`` hears of jobs done, with fractions."""
-
-    @property
-    def workers(self) -> int:
-        """Jobs that run side by side."""
-        ...
-
-    def map(
-        self, function: Callable[[Any], Any], jobs: Iterable[Any], progress: Callable[[float], None] | None = None
-    ) -> Iterator[Any]: ...
+        """Write ``train.*``, ``test.*``, ``sample_submission.*`` and, where known, ``solution.*`` into ``folder``."""

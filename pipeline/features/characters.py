@@ -53,6 +53,10 @@ class CharactersEncoder:
     vocabulary: Vocabulary
 
     @property
+    def reads(self) -> list[str]:
+        return [self.settings.column]
+
+    @property
     def spec(self) -> Spec:
         return Spec(
             shapes={name: (self.settings.steps,) for name in ("tokens", "labels", "mask")},

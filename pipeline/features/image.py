@@ -13,7 +13,7 @@ from pydantic import Field, PositiveInt
 
 from pipeline.core.errors import UserError
 from pipeline.core.registry import settings
-from pipeline.core.types import ColumnKind, Encoded, FeatureSet, InnerFolds, Schema, Spec
+from pipeline.core.types import Encoded, FeatureSet, InnerFolds, Schema, Spec
 from pipeline.features import features
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ class Image(FeatureSet):
     prefix: str = "pixel"
     scale: float = Field(default=255.0, gt=0)
     gives: ClassVar[frozenset[str]] = frozenset({"image"})
-    kinds: ClassVar[tuple[ColumnKind, ...]] = ("number",)
 
     def fit(self, rows: pd.DataFrame, schema: Schema, seed: int) -> ImageEncoder:
         pattern = re.compile(rf"{re.escape(self.prefix)}(\d+)")
@@ -57,6 +56,10 @@ class ImageEncoder:
     settings: Image
     pixels: list[str]
     """The columns in their order in the image, dropped ones included."""
+
+    @property
+    def reads(self) -> list[str]:
+        return self.pixels
 
     @property
     def spec(self) -> Spec:

@@ -76,6 +76,10 @@ class PairsEncoder:
     target_length: int
 
     @property
+    def reads(self) -> list[str]:
+        return [self.settings.source]
+
+    @property
     def spec(self) -> Spec:
         return Spec(
             shapes={

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from pipeline.core.registry import settings
-from pipeline.core.types import ColumnKind, FeatureSet, Schema
+from pipeline.core.types import FeatureSet, Schema
 from pipeline.features import features
 from pipeline.features.bins import Bins
 from pipeline.features.categories import Categories
@@ -82,10 +82,6 @@ class Tabular(FeatureSet):
             raise ValueError("skew_above needs a transform to correct skew with; use transform: yeo_johnson")
 
     @property
-    def kinds(self) -> tuple[ColumnKind, ...]:
-        return ("number", "category", "text") if self.texts else ("number", "category")
-
-    @property
     def gives(self) -> frozenset[str]:
         native = "native" in ways_used(self.categories, self.many)
         return frozenset({"numbers", "categories"} if native else {"numbers"})
@@ -124,10 +120,6 @@ class Categorical(FeatureSet):
 
     def __post_init__(self) -> None:
         self._tabular()  # refuses what cannot be
-
-    @property
-    def kinds(self) -> tuple[ColumnKind, ...]:
-        return ("number", "category", "text") if self.texts else ("number", "category")
 
     @property
     def gives(self) -> frozenset[str]:

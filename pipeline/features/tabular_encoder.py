@@ -89,9 +89,16 @@ class TabularEncoder:
             all_names["categories"] = [one.name for one in native]
             sizes["categories"] = [one.known + 1 for one in native]
         self.spec = Spec(shapes=shapes, names=all_names, sizes=sizes)
+        grouped = [key for group in settings.groups.values() for key in group.keys]
+        read = [*schema.names("number"), *self.levels(), *grouped, *(one.name for one in self._texts)]
+        self.reads = list(dict.fromkeys(read))
 
     def state(self) -> dict[str, Any]:
         return self._state
+
+    def levels(self) -> dict[str, list[str]]:
+        """The levels it knows of each category column it reads, those folded into one too."""
+        return {one.name: [*one.levels, *one.state["rare"]] for one in self._categories.levels}
 
     def encode(self, rows: pd.DataFrame, training: InnerFolds | None = None) -> Encoded:
         """Typed rows -> ``numbers`` [rows, columns] (and ``categories`` int64 [rows, columns])."""

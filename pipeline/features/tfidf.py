@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field
 from pipeline.core.errors import UserError
 from pipeline.core.registry import settings
 from pipeline.core.text import PAD, RESERVED
-from pipeline.core.types import ColumnKind, Encoded, FeatureSet, InnerFolds, Schema, Spec
+from pipeline.core.types import Encoded, FeatureSet, InnerFolds, Schema, Spec
 from pipeline.features import features
 from pipeline.features.categories import Levels
 from pipeline.features.tabular import Tabular
@@ -59,11 +59,6 @@ class Tfidf(Terms, FeatureSet):
     def gives(self) -> frozenset[str]:
         return frozenset({"tokens", "weights"} | ({"numbers"} if self.numbers else set()))
 
-    @property
-    def kinds(self) -> tuple[ColumnKind, ...]:
-        read: dict[ColumnKind, bool] = {"number": bool(self.numbers), "category": self.categories, "text": True}
-        return tuple(kind for kind, wanted in read.items() if wanted)
-
     def fit(self, rows: pd.DataFrame, schema: Schema, seed: int) -> TfidfEncoder:
         """Raises UserError where there is no column to read, or none of a name given."""
         names = schema.names("text") if self.columns is None else list(self.columns)
@@ -107,6 +102,8 @@ class TfidfEncoder:
                 self._numbers = settings.numbers.restore(state["numbers"], schema)
                 names["numbers"] = self._numbers.spec.names["numbers"]
             shapes["numbers"] = (len(names["numbers"]),)
+        self.reads = [*self._texts, *(one.name for one in self._levels)]
+        self.reads += self._numbers.reads if self._numbers else []
         self.spec = Spec(
             shapes=shapes,
             names=names,

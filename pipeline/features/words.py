@@ -71,6 +71,10 @@ class WordsEncoder:
     length: int
 
     @property
+    def reads(self) -> list[str]:
+        return [self.settings.column]
+
+    @property
     def spec(self) -> Spec:
         return Spec(
             shapes={"tokens": (self.length,)},

@@ -50,6 +50,11 @@ class FileMetric(Metric):
         """What tables and pages call it: the file's name."""
         return Path(self.path).stem
 
+    @property
+    def code_files(self) -> tuple[Path, ...]:
+        """The file itself: an edit of it scores anew."""
+        return ((project_root() / self.path).resolve(),)
+
     @field_validator("path")
     @classmethod
     def _inside_project(cls, path: str) -> str:

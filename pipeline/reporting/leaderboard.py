@@ -24,7 +24,11 @@ def pending(config: Config, competition: CompetitionConfig) -> list[str]:
 
 
 def leaderboard_rows(config: Config, competition: CompetitionConfig) -> list[dict[str, Any]]:
-    """The blend first, then each model from best to worst; what is not there yet is left out."""
+    """The blend first, then each model from best to worst; what is not there yet is left out.
+
+    Scores are of predictions as they are, the most probable class where classes are scored: ``train``, ``valid``
+    and what the figures show. ``decided`` is the validation score with the thresholds that a submission takes.
+    """
     paths = CompetitionPaths(competition.name)
     blend = read_json(paths.blend) if paths.blend.exists() else None
     unfinished = pending(config, competition)
@@ -33,8 +37,8 @@ def leaderboard_rows(config: Config, competition: CompetitionConfig) -> list[dic
         if model.name in unfinished:
             continue
         place = ModelPaths(competition.name, model.name)
-        scores = {**read_json(place.tuned / "scores.json"), **own_scores(place)}
-        trials = place.tuned / "trials.json"
+        scores, trials = read_json(place.tuned / "scores.json"), place.tuned / "trials.json"
+        known = blend["models"].get(model.name, {}) if blend else {}
         rows.append(
             {
                 "model": model.name,
@@ -42,8 +46,9 @@ def leaderboard_rows(config: Config, competition: CompetitionConfig) -> list[dic
                 "train": scores["train"],
                 "valid": scores["valid"],
                 "spread": scores["spread"],
-                "folds": [fold["valid"] if isinstance(fold, dict) else fold for fold in scores["folds"]],
+                "folds": [fold["valid"] for fold in scores["folds"]],
                 "trials": read_json(trials)["count"] if trials.exists() else 1,
+                "decided": known.get("decided"),
                 "weight": blend["weights"].get(model.name) if blend else None,
                 "test": _tested(competition, place.final / "submission.csv"),
             }
@@ -59,16 +64,11 @@ def leaderboard_rows(config: Config, competition: CompetitionConfig) -> list[dic
         "spread": blend["spread"],
         "folds": blend["folds"],
         "trials": None,
+        "decided": blend["decided"],
         "weight": None,
         "test": _tested(competition, paths.submission),
     }
     return [first, *rows]
-
-
-def own_scores(place: ModelPaths) -> dict[str, Any]:
-    """Scores with the thresholds that a model's own submission takes; none where it takes none."""
-    answer = place.final / "answer.json"
-    return read_json(answer).get("scores", {}) if answer.exists() else {}
 
 
 def answered(blend: dict[str, Any]) -> list[str]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 TEMPLATE = Path(__file__).with_name("page.html")
+COLUMNS = 100
+"""Names of columns in one cell."""
 
 
 def build_page(data: Mapping[str, Any]) -> str:
@@ -29,7 +31,8 @@ def build_page(data: Mapping[str, Any]) -> str:
     models: {"model", "curves", "diagnostic": {"name", "data"}, "importance"}, in any order; each of
       the last three as ``figures.draw`` takes it, or None.
     blend: {"weights": {model: weight}, "valid", "spread"}, or None.
-    dropped: raw column to the reason it is not used. notes: sentences a reader must know.
+    read: {"sets": feature sets, "columns": raw columns that just these read}; dropped: raw column to
+      the reason that no model reads it. notes: sentences a reader must know.
     """
     rows = data["leaderboard"]
     lead = [row for row in rows if row["model"] == "blend"]
@@ -59,9 +62,16 @@ def build_page(data: Mapping[str, Any]) -> str:
         blend_text=_blend_text(data, single, show),
         models=_models(data, single, show, anchors),
         notes=data.get("notes", ()),
+        read=[(", ".join(one["sets"]), _named(one["columns"])) for one in data.get("read", ())],
         dropped=sorted(data.get("dropped", {}).items()),
         picture=_picture,
     )
+
+
+def _named(columns: Sequence[str]) -> str:
+    """Columns in a cell of a table, cut where there are hundreds (pixels)."""
+    rest = f" and {len(columns) - COLUMNS:,} more" if len(columns) > COLUMNS else ""
+    return ", ".join(columns[:COLUMNS]) + rest
 
 
 def _template() -> Any:

@@ -20,8 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import NoReturn, Protocol
 
 from pipeline.core.errors import UserError
-from pipeline.core.files import whole_folder
-from pipeline.sources.names import shown
+from pipeline.core.files import shown, whole_folder
 
 BLOCK = 1 << 20
 DAMAGED = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError)

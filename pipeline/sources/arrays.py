@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.core.errors import UserError
-from pipeline.sources.names import shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,8 +16,10 @@ if TYPE_CHECKING:
 PIXELS = ("image", "images", "pixel", "pixels")
 
 
-def tables_from_arrays(files: Mapping[str, Path], sample_submission: pd.DataFrame | None) -> dict[str, pd.DataFrame]:
-    """Tables of the ``train`` and ``test`` arrays, by role.
+def tables_from_arrays(
+    files: Mapping[str, Path], sample_submission: pd.DataFrame | None, where: str
+) -> dict[str, pd.DataFrame]:
+    """Tables of the ``train`` and ``test`` arrays, by role. where: what messages call their folder.
 
     An array [rows] becomes a column of its own name; an array [rows, ...] one column an element,
     ``pixel0``, ``pixel1``, ... for images. Rows get an id where they have none: the test rows that
@@ -29,7 +30,7 @@ def tables_from_arrays(files: Mapping[str, Path], sample_submission: pd.DataFram
     """
     import pandas as pd
 
-    frames = {role: _columns(path) for role, path in files.items()}
+    frames = {role: _columns(path, f"{where}/{path.name}") for role, path in files.items()}
     id_column, label = "id", None
     test_ids: Sequence[int] = range(1, 1 + (len(frames["test"]) if "test" in frames else 0))
     if sample_submission is not None and len(sample_submission.columns) == 2:
@@ -47,21 +48,19 @@ def tables_from_arrays(files: Mapping[str, Path], sample_submission: pd.DataFram
     return frames
 
 
-def _columns(path: Path) -> pd.DataFrame:
+def _columns(path: Path, name: str) -> pd.DataFrame:
     import numpy as np
     import pandas as pd
 
     try:
         with np.load(path, allow_pickle=False) as opened:
-            arrays = {name: opened[name] for name in opened.files}
+            arrays = {key: opened[key] for key in opened.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(
-            f"{shown(path)}: not plain arrays ({' '.join(str(error).split())}); save numbers only"
-        ) from None
-    lengths = {name: array.shape[0] if array.ndim else None for name, array in arrays.items()}
+        raise UserError(f"{name}: not plain arrays ({' '.join(str(error).split())}); save numbers only") from None
+    lengths = {key: array.shape[0] if array.ndim else None for key, array in arrays.items()}
     if len(set(lengths.values())) != 1 or None in lengths.values():
-        raise UserError(f"{shown(path)}: its arrays share their first dimension, the rows, got {lengths}")
-    frames = [_frame(name, array) for name, array in arrays.items()]
+        raise UserError(f"{name}: its arrays share their first dimension, the rows, got {lengths}")
+    frames = [_frame(key, array) for key, array in arrays.items()]
     return pd.concat(frames, axis=1)
 
 

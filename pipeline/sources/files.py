@@ -11,12 +11,12 @@ from typing import Annotated
 from pydantic import Field
 
 from pipeline.core.errors import UserError
-from pipeline.core.paths import project_root
+from pipeline.core.files import shown
+from pipeline.core.paths import main_root
 from pipeline.core.registry import settings
 from pipeline.core.types import Source
 from pipeline.sources import sources
 from pipeline.sources.archives import extract, is_archive, is_litter, unpack
-from pipeline.sources.names import shown
 from pipeline.sources.tables import DELIMITERS, find_table, read_table, write_table
 
 USUAL_NAMES = {
@@ -49,12 +49,23 @@ class Files(Source):
     missing: Missing = ("", "NA")
     encoding: str = "utf-8"
 
+    def origin(self) -> dict[str, Path]:
+        """The files behind it by name, for whoever must notice that they changed: the tables, or the archive.
+
+        Raises OSError or UserError where they cannot be reached.
+        """
+        path = main_root() / self.path
+        if path.is_dir():
+            return {table.name: table for table in self._tables(path, shown(path)).values()}
+        path.stat()
+        return {path.name: path}
+
     def fetch(self, folder: Path, competition: str) -> None:
         """Copy or unpack the tables into ``folder`` in their own format, each read once as a check.
 
         Raises UserError for files that are missing, ambiguous or no proper tables.
         """
-        path = project_root() / self.path
+        path = main_root() / self.path
         if path.is_dir():
             self.bring(path, folder, shown(path))
         elif path.is_file() and is_archive(path):
@@ -69,6 +80,22 @@ class Files(Source):
 
     def bring(self, origin: Path, folder: Path, name: str) -> None:
         """Copy the tables from the folder ``origin``, which messages call ``name``."""
+        found = self._tables(origin, name)
+        folder.mkdir(parents=True, exist_ok=True)
+        images = {role: table for role, table in found.items() if table.suffix == ".npz"}
+        for role, table in found.items():
+            if role not in images:
+                self._copy(table, folder, role, f"{name}/{table.relative_to(origin)}")
+        if images:
+            from pipeline.sources.arrays import tables_from_arrays
+
+            sample = find_table(folder, "sample_submission")
+            frames = tables_from_arrays(images, None if sample is None else read_table(sample), name)
+            for role, frame in frames.items():
+                write_table(frame, folder / f"{role}.parquet")
+
+    def _tables(self, origin: Path, name: str) -> dict[str, Path]:
+        """The table of each role that is there."""
         found = {}
         for role, usual in USUAL_NAMES.items():
             named = getattr(self, role)
@@ -79,21 +106,10 @@ class Files(Source):
                 raise UserError(f"{name}: no {role} file in it (such as {role}.csv); name it in source.{role}")
             if table is not None:
                 found[role] = table
-        folder.mkdir(parents=True, exist_ok=True)
-        images = {role: table for role, table in found.items() if table.suffix == ".npz"}
-        for role, table in found.items():
-            if role not in images:
-                self._copy(table, folder, role)
-        if images:
-            from pipeline.sources.arrays import tables_from_arrays
+        return found
 
-            sample = find_table(folder, "sample_submission")
-            frames = tables_from_arrays(images, None if sample is None else read_table(sample))
-            for role, frame in frames.items():
-                write_table(frame, folder / f"{role}.parquet")
-
-    def _copy(self, table: Path, folder: Path, role: str) -> None:
-        read_table(table, missing=self.missing, encoding=self.encoding)  # refuses what is no proper table
+    def _copy(self, table: Path, folder: Path, role: str, name: str) -> None:
+        read_table(table, missing=self.missing, encoding=self.encoding, name=name)  # refuses what is no proper table
         if table.suffix in (".gz", ".zip"):
             inner, data = unpack(table)
             target = folder / f"{role}{Path(inner).suffix}"

@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from pipeline.core.errors import UserError
-from pipeline.core.files import lock
+from pipeline.core.files import lock, shown
 from pipeline.core.paths import state_folder
 from pipeline.core.registry import settings
 from pipeline.core.types import Source
 from pipeline.sources import sources
 from pipeline.sources.archives import extract, is_archive
 from pipeline.sources.files import Files, Missing, only_folder
-from pipeline.sources.names import shown
 
 if TYPE_CHECKING:
     from kaggle.api.kaggle_api_extended import KaggleApi

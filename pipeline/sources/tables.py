@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.core.errors import UserError
-from pipeline.core.files import whole_file
+from pipeline.core.files import shown, whole_file
 from pipeline.sources.archives import unpack
-from pipeline.sources.names import shown
 from pipeline.sources.table_faults import explain, header_of, no_rows, nul_byte, scan
 
 if TYPE_CHECKING:
@@ -38,8 +37,10 @@ def find_table(folder: Path, stem: str) -> Path | None:
     return None
 
 
-def read_table(path: Path, *, missing: Sequence[str] = ("", "NA"), encoding: str = "utf-8") -> pd.DataFrame:
-    """Read a table whole.
+def read_table(
+    path: Path, *, missing: Sequence[str] = ("", "NA"), encoding: str = "utf-8", name: str | None = None
+) -> pd.DataFrame:
+    """Read a table whole. name: what messages call it, where the path would tell a reader nothing.
 
     Returns columns of dtype int64, float64 (also whole numbers with some missing) and ``str``.
     A column with nothing but missing values is float64. Parquet follows the same rule: booleans,
@@ -50,7 +51,7 @@ def read_table(path: Path, *, missing: Sequence[str] = ("", "NA"), encoding: str
     stands twice, NUL bytes, a quote never closed.
     """
     path = Path(path)
-    name = shown(path)
+    name = name or shown(path)
     if not path.is_file():
         raise UserError(f"{name}: no such file; check the source's path, or run `dvc repro` if it should be made")
     if path.suffix == ".parquet":

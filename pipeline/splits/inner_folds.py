@@ -34,7 +34,12 @@ class SplitWithin:
         ]
 
 
-def split_within(split: Split, rows: pd.DataFrame, columns: Any, task_is_class: bool) -> SplitWithin:
-    """Of typed rows, of which it keeps the columns that a split may read."""
+def split_within(
+    split: Split, rows: pd.DataFrame, columns: Any, task_is_class: bool, index: np.ndarray | None = None
+) -> SplitWithin:
+    """Of the typed rows at ``index`` (None: all), of which it keeps the columns that a split may read."""
     read = [name for name in (columns.target, columns.group, columns.time, columns.fold) if name in rows.columns]
-    return SplitWithin(split, rows[list(dict.fromkeys(read))].copy(), columns, task_is_class)
+    kept = rows[list(dict.fromkeys(read))]
+    return SplitWithin(
+        split, kept.copy() if index is None else kept.iloc[index].reset_index(drop=True), columns, task_is_class
+    )

@@ -1,20 +1,25 @@
-"""All models' out-of-fold predictions -> ``blend.json``: weights, calibration, thresholds, the honest score."""
+"""All models' out-of-fold predictions -> ``blend.json``: weights, calibration, thresholds, the honest score.
+
+Also ``scores.json`` and ``plots/``, for `dvc metrics` and `dvc plots`.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from statistics import fmean, pstdev
+from typing import Any
 
+from pipeline.answering.left_out import kept_models
 from pipeline.core.config import Config
-from pipeline.core.files import read_json, write_json
+from pipeline.core.files import read_json, whole_folder, write_json
 from pipeline.core.paths import CompetitionPaths, ModelPaths
 from pipeline.core.types import FOLD, Schema
-from pipeline.stages.budget import kept_models
 
 
 def run(config: Config, name: str) -> None:
     import pandas as pd
 
-    from pipeline.answering.ensembles import fit_ensemble
+    from pipeline.answering.ensembles import fit_decision_of, fit_ensemble
     from pipeline.answering.out_of_fold import guarded
 
     competition, paths = config.competition(name), CompetitionPaths(name)
@@ -24,23 +29,69 @@ def run(config: Config, name: str) -> None:
     tables = {model: pd.read_parquet(ModelPaths(name, model).tuned / "predictions.parquet") for model in names}
     fold = rows[FOLD].to_numpy()
     row, frames = guarded(tables, fold)
+    target = rows[schema.target].iloc[row]
     found = fit_ensemble(
         dict(zip(names, frames, strict=True)),
-        rows[schema.target].iloc[row],
+        target,
         fold[row],
         blend=competition.blend,
         task=competition.task,
         target_codec=competition.task.fit_target(rows[schema.target], schema),
         metric=competition.metric,
     )
-    write_json(
-        paths.blend,
-        {
-            **found.ensemble.to_json(),
-            "folds": found.folds,
-            "valid": fmean(found.folds),
-            "spread": pstdev(found.folds),
-            "steps": found.steps,
-            "models": {model: read_json(ModelPaths(name, model).tuned / "scores.json")["valid"] for model in names},
-        },
-    )
+    models = {}
+    for model, frame in zip(names, frames, strict=True):
+        scores = read_json(ModelPaths(name, model).tuned / "scores.json")
+        decision, decided = fit_decision_of(frame, target, fold[row], competition.metric)
+        models[model] = {
+            **{key: scores[key] for key in ("train", "valid", "spread")},
+            "folds": {str(one["fold"]): one["valid"] for one in scores["folds"]},
+            "decided": None if decision is None else fmean(decided),
+            "decision": None if decision is None else decision.state(),
+        }
+    blend = {
+        **found.ensemble.to_json(),
+        "folds": found.plain,
+        "valid": fmean(found.plain),
+        "spread": pstdev(found.plain),
+        "decided": None if found.ensemble.decision is None else fmean(found.folds),
+        "steps": found.steps,
+        "models": models,
+    }
+    write_json(paths.blend, blend)
+    write_json(paths.scores, _scores(blend))
+    with whole_folder(paths.plots) as folder:
+        _plots(blend, name, folder)
+
+
+def _scores(blend: dict[str, Any]) -> dict[str, Any]:
+    """Numbers alone, by model: what `dvc metrics show` and `dvc exp show` list."""
+    keys = ("train", "valid", "spread", "decided", "folds")
+    models = {name: {key: one[key] for key in keys if one[key] is not None} for name, one in blend["models"].items()}
+    own = {key: blend[key] for key in ("valid", "spread", "decided") if blend[key] is not None}
+    return {"blend": {**own, "folds": {str(i): score for i, score in enumerate(blend["folds"])}}, **models}
+
+
+def _plots(blend: dict[str, Any], competition: str, folder: Path) -> None:
+    """``folds.csv``, a row a model and fold; and a file a model with curves, each the mean over its folds."""
+    import pandas as pd
+
+    rows = [
+        {"step": int(fold), "model": model, "valid": score}
+        for model, one in blend["models"].items()
+        for fold, score in one["folds"].items()
+    ]
+    pd.DataFrame(rows).to_csv(folder / "folds.csv", index=False, lineterminator="\n")
+    for model in blend["models"]:
+        curves = read_json(ModelPaths(competition, model).tuned / "curves.json")
+        parts = [pd.DataFrame(fold) for fold in curves if fold]
+        if not parts:
+            continue
+        parts = [
+            part.assign(step=part.pop("iteration") if "iteration" in part else range(1, len(part) + 1))
+            for part in parts
+        ]
+        table = pd.concat(parts).groupby("step", as_index=False).mean()
+        valid = [name for name in table if str(name).startswith("valid")]  # the last column is what DVC draws
+        table = table[[*(name for name in table if name not in valid), *valid]]
+        table.to_csv(folder / f"{model}.csv", index=False, lineterminator="\n")

@@ -1,28 +1,44 @@
-"""``params.yaml`` -> ``data/checked.txt``, once it holds no fault. Stands before every other stage."""
+"""``params.yaml``, Podium's code, the source's files -> ``data/checked/``: what each stage hangs on.
+
+Always runs, before every other stage; writes only what has changed.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 from pipeline.core.config import Config
 from pipeline.core.errors import UserError
 from pipeline.core.files import write_text
-from pipeline.core.paths import project_root
+from pipeline.core.paths import CompetitionPaths, checked_folder, project_root
 from pipeline.stages.project import load_project
+from pipeline.stages.snapshot import STAGES, snapshot
 
 
 def run() -> Config:
-    """Raises Faults with every fault of every key.
-
-    What it writes never changes, so that an edit of params.yaml runs no more than it must.
-    """
+    """Raises Faults with every fault of every key. By hand, without DVC, it writes nothing."""
     config = load_project()
-    if "DVC_STAGE" not in os.environ:
+    if "DVC_STAGE" in os.environ:
+        write(config)
+    else:
         check_dvc_files(project_root())
-    write_text(project_root() / "data" / "checked.txt", "params.yaml holds no fault\n")
     return config
+
+
+def write(config: Config) -> None:
+    """The files of all stages, each only where it says something else than before."""
+    for competition in config.competitions:
+        for stage in STAGES:
+            text = snapshot(config, competition, stage)
+            path = CompetitionPaths(competition).checked(stage)
+            if not path.exists() or path.read_text(encoding="utf-8") != text:
+                write_text(path, text)
+    for folder in checked_folder().iterdir():
+        if folder.name not in config.competitions:
+            shutil.rmtree(folder)
 
 
 def check_dvc_files(root: Path) -> None:

@@ -1,7 +1,7 @@
-"""What each stage of a competition took.
+"""How much of a competition's budget has been used.
 
-It counts what stages took, one after another, not the hours that passed: a `dvc repro` that was
-stopped goes on with the rest of its budget.
+The clock runs while stages work and from one to the next within a `dvc repro`, not between two of them: a run
+that was stopped goes on with the rest of its budget. Once a submission is there the next run begins a new one.
 """
 
 from __future__ import annotations
@@ -12,67 +12,98 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from pipeline.core.config import Config
+from pipeline.core.errors import UserError
 from pipeline.core.files import read_json, write_json
 from pipeline.core.paths import state_folder
+from pipeline.core.process import starter
 
-AROUND_A_STAGE = 1.2
-"""Seconds that DVC and Python take between two stages, where it is not known yet."""
-LONGEST_GAP = 60.0
-"""Seconds without any stage after which nobody was waiting for the next."""
+NOTE_SECONDS = 5.0
+"""Between two notes of a long stage, so that a kill loses no more."""
 
 
 @dataclass
 class Ledger:
-    """What a competition's stages used, in seconds.
+    """used: seconds of the budget. over: whether its submission is there. trained: seconds on one core that
+    each model's folds took when last fitted."""
 
-    stages: by ``stage@name``, when each last ran. between: in all, from a stage's end to the next
-    one's work. ended: when the last one ended, in seconds since 1970.
-    """
-
-    stages: dict[str, float] = field(default_factory=dict)
-    between: float = 0.0
-    ended: float = 0.0
+    used: float = 0.0
+    over: bool = False
+    trained: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def read(cls, competition: str) -> Ledger:
-        file = _ledger_file(competition)
-        return cls(**read_json(file)) if file.exists() else cls()
+        try:
+            return cls(**read_json(_file(competition)))
+        except (UserError, TypeError):
+            return cls()
 
     def write(self, competition: str) -> None:
-        write_json(_ledger_file(competition), asdict(self))
-
-    @property
-    def spent(self) -> float:
-        return sum(self.stages.values()) + self.between
-
-    @property
-    def gap(self) -> float:
-        """Seconds between two stages, on average."""
-        return self.between / len(self.stages) if self.stages and self.between else AROUND_A_STAGE
-
-    def trained(self, model: str) -> float | None:
-        return self.stages.get(f"train@{model}")
+        write_json(_file(competition), asdict(self))
 
 
-def _ledger_file(competition: str) -> Path:
-    return state_folder() / "budget" / f"{competition}.json"
+class Clock:
+    """The clock of the stage that runs in this process.
+
+    before: seconds of the budget used before this stage, the way to it included.
+    """
+
+    def __init__(self, competition: str, stage: str) -> None:
+        self.competition, self.stage = competition, stage
+        self.ledger = Ledger.read(competition)
+        if self.ledger.over and stage != "report":
+            self.ledger.used, self.ledger.over = 0.0, False
+        self.before = self.ledger.used + _on_the_way()
+        self.began = self._noted = time.monotonic()
+
+    def note(self, *, now: bool = False) -> None:
+        """Write down what is used, if it is time."""
+        if now or time.monotonic() - self._noted >= NOTE_SECONDS:
+            self._noted = time.monotonic()
+            self.ledger.used = self.before + self._noted - self.began
+            self.ledger.write(self.competition)
+
+    def end(self) -> None:
+        self.ledger.over |= self.stage == "submit"
+        self.note(now=True)
+        if run := starter():
+            write_json(_last(), {"run": run[0], "ended": time.time()})
+
+
+def _on_the_way() -> float:
+    """Seconds since this `dvc repro` began, or since the last stage that it ran ended; 0 by hand."""
+    run = starter()
+    if run is None:
+        return 0.0
+    try:
+        last = read_json(_last())
+    except UserError:
+        last = {}
+    return max(time.time() - (last["ended"] if last.get("run") == run[0] else run[1]), 0.0)
+
+
+_clock: Clock | None = None
 
 
 @contextmanager
-def clock(config: Config, stage: str, name: str) -> Iterator[None]:
-    """Count the time of a stage that runs through, and what passed since the one before."""
-    competition = config.models[name].competition if name in config.models else name
-    if competition not in config.competitions:
-        yield  # the stage itself says best what is wrong with the name
-        return
-    began = time.time()
-    ledger = Ledger.read(competition)
-    if 0 < began - ledger.ended < LONGEST_GAP:
-        ledger.between += began - ledger.ended
-    ledger.ended = began
-    ledger.write(competition)
-    yield
-    ledger.ended = time.time()
-    ledger.stages[f"{stage}@{name}"] = max(ledger.ended - began, 0.0)
-    ledger.write(competition)
+def clock(competition: str, stage: str) -> Iterator[None]:
+    """Run the clock for a stage of a competition."""
+    global _clock
+    _clock = Clock(competition, stage)
+    try:
+        yield
+    finally:
+        _clock.end()
+        _clock = None
+
+
+def running_clock(competition: str) -> Clock:
+    """That of the stage at work; a new one where a stage is run without."""
+    return _clock if _clock is not None else Clock(competition, "")
+
+
+def _file(competition: str) -> Path:
+    return state_folder() / "budget" / f"{competition}.json"
+
+
+def _last() -> Path:
+    return state_folder() / "budget" / ".last.json"

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pipeline.core.config import Config
 from pipeline.core.files import whole_folder
 from pipeline.core.paths import CompetitionPaths
-from pipeline.stages.progress import progress_callback
 
 
 def run(config: Config, name: str) -> None:
-    with progress_callback(None, f"{name}: fetch"), whole_folder(CompetitionPaths(name).raw) as folder:
+    with whole_folder(CompetitionPaths(name).raw) as folder:
         config.competition(name).source.fetch(folder, name)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.core.code import code_digest, code_files
 from pipeline.core.config import CompetitionConfig, Config
 from pipeline.core.errors import UserError
 from pipeline.core.files import digest, digest_files, whole_folder, write_json
@@ -14,7 +15,7 @@ from pipeline.core.memory import give_memory_back
 from pipeline.core.paths import CompetitionPaths
 from pipeline.core.registry import settings_dict
 from pipeline.core.seeds import derive_seed
-from pipeline.core.types import FOLD, Schema
+from pipeline.core.types import FOLD, FeatureSet, Schema, Split
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,11 +36,17 @@ def run(config: Config, name: str) -> None:
             train[column] = train[column].astype("category")  # so that a fold's rows are a light copy
         for set_name in competition.features:
             _fit_encoders(competition, set_name, schema, train, test, features / set_name)
-        parts = {set_name: settings_dict(part) for set_name, part in competition.features.items()}
+        rows_digest = digest(
+            digest_files(paths.raw), schema.to_json(), settings_dict(competition.split), train[FOLD].tolist()
+        )
         facts = {
-            "digest": digest(
-                digest_files(paths.raw), schema.to_json(), parts, settings_dict(competition.split), train[FOLD].tolist()
-            ),
+            "digest": rows_digest,
+            "digests": {
+                key: digest(
+                    rows_digest, settings_dict(part), digest_files(features / key), _code_of(part, competition.split)
+                )
+                for key, part in competition.features.items()
+            },
             "train_rows": len(train),
             "test_rows": len(test),
             "folds": int(train[FOLD].max()) + 1,
@@ -47,6 +54,12 @@ def run(config: Config, name: str) -> None:
         }
         write_json(rows / "facts.json", facts)
     write_json(paths.schema, schema.to_json())
+
+
+def _code_of(features: FeatureSet, split: Split) -> str:
+    """Digest of what rows are encoded by: the training rows by the split too, which cross-fits what looks at the
+    target."""
+    return code_digest(code_files((), [features, split], ["splits/inner_folds.py"]))
 
 
 def _typed_rows(

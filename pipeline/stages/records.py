@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.core.config import ModelConfig
 from pipeline.core.registry import settings_dict
+from pipeline.core.types import FOLD, ROW
 from pipeline.training.cross_validation import CrossValidation, FoldResult
 from pipeline.training.data import TrainingData
 
@@ -67,7 +68,7 @@ def out_of_fold_figures(record: Any, data: TrainingData, done: CrossValidation) 
     if any(fold.curves for fold in done.folds):
         record.figure("curves", {"folds": [fold.curves for fold in done.folds]})
     table = done.out_of_fold()
-    target, predictions = data.target.iloc[table["row"]], table.drop(columns=["row", "fold"])
+    target, predictions = data.target.iloc[table[ROW]], table.drop(columns=[ROW, FOLD])
     if figure := data.competition.task.diagnostic(target, predictions):
         record.figure(*figure)
     if importance := done.importance():

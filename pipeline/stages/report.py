@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipeline.answering.left_out import kept_models, left_out
 from pipeline.core.config import CompetitionConfig, Config
 from pipeline.core.files import read_json, whole_folder
 from pipeline.core.paths import CompetitionPaths, ModelPaths
-from pipeline.core.types import Schema
+from pipeline.core.types import FOLD, ROW, Schema
+from pipeline.reporting.columns import columns_read
 from pipeline.reporting.leaderboard import answered, leaderboard_rows, metric_label
-from pipeline.stages.budget import kept_models, left_out
 
 
 def run(config: Config, name: str) -> None:
@@ -25,8 +26,8 @@ def run(config: Config, name: str) -> None:
     for model in kept_models(config, name):
         tuned = ModelPaths(name, model.name).tuned
         table = pd.read_parquet(tuned / "predictions.parquet")
-        predictions = table.drop(columns=["row", "fold"])
-        diagnostic = competition.task.diagnostic(target.iloc[table["row"]], predictions)
+        predictions = table.drop(columns=[ROW, FOLD])
+        diagnostic = competition.task.diagnostic(target.iloc[table[ROW]], predictions)
         curves = read_json(tuned / "curves.json")
         models.append(
             {
@@ -38,21 +39,19 @@ def run(config: Config, name: str) -> None:
         )
     blend = read_json(paths.blend)
     page_notes = [*notes(config, competition, facts), *(f"Blend: {line}." for line in answered(blend))]
-    unread = {
-        column: "free text, which no feature set reads"
-        for column in schema.names("text")
-        if all("text" not in part.kinds for part in competition.features.values())
-    }
+    rows = leaderboard_rows(config, competition)
+    sets = sorted({row["features"] for row in rows if row["features"]})
+    encoders = {key: competition.features[key].restore(read_json(paths.encoder(key, None)), schema) for key in sets}
     page: dict[str, Any] = {
         "competition": name,
         "task": competition.task.name,
         "metric": metric_label(competition),
         "higher_is_better": competition.metric.higher_is_better,
         "rows": {"train": facts["train_rows"], "test": facts["test_rows"], "folds": facts["folds"]},
-        "leaderboard": leaderboard_rows(config, competition),
+        "leaderboard": rows,
         "models": models,
         "blend": blend,
-        "dropped": {**schema.dropped, **unread},
+        **columns_read(schema, encoders),
         "notes": page_notes,
     }
     with whole_folder(paths.report) as folder:

@@ -1,28 +1,39 @@
-"""Tuned settings, all training rows -> ``final/``: predictors, test predictions, own submission."""
+"""``blend.json``, tuned settings, all training rows -> ``final/``: predictors, test predictions, own submissions.
+
+Models without weight in the blend are not fitted, but where ``retrain.always`` asks for it.
+"""
 
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline.answering.final_models import FinalModel
+from pipeline.answering.left_out import kept_models
+from pipeline.answering.submitting import write_own_answer
 from pipeline.core.config import Config, ModelConfig
 from pipeline.core.errors import Diverged
 from pipeline.core.files import digest, read_json, whole_folder, write_json
 from pipeline.core.paths import CompetitionPaths, ModelPaths
 from pipeline.core.seeds import derive_seed
-from pipeline.stages.budget import LEFT_OUT, left_out
-from pipeline.stages.progress import progress_callback
+from pipeline.stages.budget import Budget
+from pipeline.stages.kept import IDENTITY, KeptModels, link_or_copy
 from pipeline.stages.records import model_record
-from pipeline.stages.submit import write_own_answer
 from pipeline.stages.tune import tuned_config
-from pipeline.training.cross_validation import make_fit_job, make_predictor, run_together
-from pipeline.training.data import TrainingData
-from pipeline.training.executors import Serial, make_executor
+from pipeline.stages.view import Line, View
+from pipeline.training.cross_validation import make_fit_job, make_predictor, together
+from pipeline.training.data import Rows, TrainingData
+from pipeline.training.executors import Job, make_executor
 from pipeline.training.identity import identity
+from pipeline.training.pool import Pool, Task, Work, gather
 from pipeline.training.stacking import fit_together
+
+MOST_SEEDS = 16
+"""Fits of one model that a budget with time left over may add up to, where it declares several."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +41,13 @@ class FinalJob:
     config: ModelConfig
     rounds: int
     number: int
-    folder: Path
     checkpoint: Path
     """Folder where the fit, and then its predictor, waits for a run that was killed before the last one."""
 
 
 def fit_members(data: TrainingData, jobs: Sequence[FinalJob]) -> list[dict[str, list[float]] | Diverged]:
-    """Fit seeds on every training row, or go on where a killed run was; save their predictors.
+    """Fit seeds on every training row, or go on where a killed run was; their predictors lie in
+    ``<checkpoint>/predictor``.
 
     Gives each one's curves, none where a killed run had finished it.
     """
@@ -62,56 +73,124 @@ def fit_members(data: TrainingData, jobs: Sequence[FinalJob]) -> list[dict[str, 
         curves[job.number] = fitted.curves
         with whole_folder(job.checkpoint / "predictor") as aside:
             make_predictor(data, job.config, fold, fitted).save(aside)
-    for job in jobs:
-        if not isinstance(curves.get(job.number), Diverged):
-            shutil.copytree(job.checkpoint / "predictor", job.folder)
     return [curves.get(job.number, {}) for job in jobs]
 
 
-def run(config: Config, name: str) -> None:
-    declared = config.model(name)
-    competition = config.competition(declared.competition)
-    paths = ModelPaths(competition.name, name)
-    if (why := left_out(paths.tuned)) is not None:
-        with whole_folder(paths.final) as folder:
-            write_json(folder / LEFT_OUT, {"why": why})
-        return
-    tuned = tuned_config(competition, declared)
-    data = TrainingData(competition, tuned.features)
-    rounds = read_json(paths.tuned / "scores.json")["rounds"]
-    checkpoints = paths.checkpoints / "final"
-    mine = checkpoints / digest(identity(data, tuned, config.execution.threads), rounds)
-    with model_record(data, tuned, "retrain") as record, whole_folder(paths.final) as folder:
-        if tuned.retrain.mode == "folds":
-            members = len(data.folds)
-            copy_members(paths.tuned / "members", folder / "members", members)
-        else:
-            members = tuned.retrain.seeds
-            jobs = [FinalJob(tuned, rounds, i, folder / "members" / str(i), mine / str(i)) for i in range(members)]
-            with progress_callback(members, f"{name}: final") as advance:
-                # A lone fit needs no process of its own, and leaves its library loaded for the prediction.
-                executor = make_executor(config.execution) if members > 1 else Serial(config.execution.threads)
-                for number, curves in enumerate(run_together(data, jobs, executor, fit_members, advance)):
-                    if isinstance(curves, Diverged):
-                        raise curves
-                    with record.child(f"seed {number}") as child:
-                        child.curves(curves)
-        write_json(folder / "final.json", {"members": members, "rounds": rounds, "mode": tuned.retrain.mode})
-        predictions = FinalModel.load(folder).predict(read_test_rows(competition.name))
+def run(config: Config, name: str, *, model: str | None = None, again: bool = False) -> None:
+    """Fit every model that the blend gives weight, all on one pool.
+
+    model: this one alone, with weight or without. again: whatever is kept. Raises UserError where a fit diverged.
+    """
+    stage = _Stage(config, name, again)
+    kept = kept_models(config, name)
+    wanted = [one for one in kept if stage.blend["weights"].get(one.name) or one.retrain.always]
+    stage.run([one for one in kept if one.name == model] if model is not None else wanted)
+    if model is None:
+        stage.kept.tidy(one.name for one in wanted)
+
+
+class _Stage:
+    def __init__(self, config: Config, name: str, again: bool) -> None:
+        self.config, self.name = config, name
+        self.competition, self.paths = config.competition(name), CompetitionPaths(name)
+        self.blend = read_json(self.paths.blend)
+        self.kept = KeptModels(self.paths.final, again=again)
+        self.executor = make_executor(config.execution)
+        self.budget = Budget(config, name, "retrain")
+        self.rows = Rows(self.competition)
+
+    def run(self, models: list[ModelConfig]) -> None:
+        lines, tasks, tuned = [], [], {}
+        for declared in models:
+            tuned[declared.name] = tuned_config(self.competition, declared)
+            line = Line(declared.name, "fits", declared.retrain.seeds)
+            lines.append(line)
+            mine = self._identity(tuned[declared.name])
+            if self.kept.has(declared.name, mine):
+                line.state = "kept"
+                continue
+            tasks.append(Task(declared.name, self._work(tuned[declared.name], mine, line)))
+        with View(f"{self.name}: fits on all rows", lines, self.budget.ends) as self.view:
+            by_name = {line.name: line for line in lines}
+
+            def heard() -> None:
+                for task in tasks:
+                    by_name[task.name].done = task.finished + task.part
+                self.budget.clock.note()
+                self.view.refresh()
+
+            Pool(self.executor, heard=heard).run(tasks)
+        for task in tasks:
+            if task.error is not None:
+                raise task.error
+
+    def _identity(self, tuned: ModelConfig) -> str:
+        """Of all that the final model hangs on: the settings and folds that were found best, how it is fitted
+        again, and what its own submission looks like."""
+        raw = self.competition.raw
+        found = read_json(ModelPaths(self.name, tuned.name).tuned / IDENTITY)["files"]
+        data = self.rows.data(tuned.features)
+        mine = identity(data, tuned, self.config.execution.threads)
+        decision = self.blend["models"][tuned.name]["decision"]
+        retrain = [tuned.retrain.mode, tuned.retrain.seeds]
+        return digest("final", found, mine, retrain, decision, raw["submission"], data.facts["digest"])
+
+    def _work(self, tuned: ModelConfig, mine: str, line: Line) -> Work[None]:
+        paths = ModelPaths(self.name, tuned.name)
+        data, rounds = self.rows.data(tuned.features), read_json(paths.tuned / "scores.json")["rounds"]
+        checkpoints = paths.checkpoints / "final" / mine
+        line.state = "runs"
+        with model_record(data, tuned, "retrain") as record, self.kept.replace(tuned.name, mine) as folder:
+            if tuned.retrain.mode == "folds":
+                shutil.copytree(paths.tuned / "members", folder / "members", copy_function=link_or_copy)
+                members = len(data.folds)
+            else:
+                members = yield from self._fit(data, tuned, rounds, checkpoints, folder, record)
+            write_json(folder / "final.json", {"members": members, "rounds": rounds, "mode": tuned.retrain.mode})
+            # In a job of its own: to compute with several threads would spoil this process for forks.
+            yield from gather([Job(f"{tuned.name}: test rows", self._answer, (data, tuned.name, folder), 0)])
+            record.metrics({"rounds": rounds, "members": members})
+            record.model(folder, name=tuned.name, register=self.name, alias=None)
+        shutil.rmtree(checkpoints.parent, ignore_errors=True)
+        line.state, line.done = "done", members
+        self.view.tell(tuned.name, f"{members} fit{'s' if members > 1 else ''} on all rows")
+
+    def _fit(
+        self, data: TrainingData, tuned: ModelConfig, rounds: int, checkpoints: Path, folder: Path, record: Any
+    ) -> Work[int]:
+        """The declared seeds, and within a budget as many of them, or more, as there is time for; gives how many
+        there are. One always is: without it there is no submission."""
+
+        def jobs(numbers: range) -> list[FinalJob]:
+            return [FinalJob(tuned, rounds, number, checkpoints / str(number)) for number in numbers]
+
+        workers, declared = self.executor.workers, tuned.retrain.seeds
+        endless = self.budget.minutes is None
+        most = MOST_SEEDS if declared > 1 and not endless else declared
+        members, step = 0, declared if endless else 1
+        while members < most:
+            began = time.monotonic()
+            some = range(members, min(members + step, most))
+            fits = yield from together(data, jobs(some), workers, fit_members, tuned.name)
+            for number, curves in zip(some, fits, strict=True):
+                if isinstance(curves, Diverged):
+                    raise curves
+                with record.child(f"seed {number}") as child:
+                    child.curves(curves)
+            members, took = some.stop, time.monotonic() - began
+            step = workers  # more at once take no longer
+            if not endless and time.monotonic() + took > self.budget.ends:
+                break
+        for number in range(members):
+            source = checkpoints / str(number) / "predictor"
+            shutil.copytree(source, folder / "members" / str(number), copy_function=link_or_copy)
+        return members
+
+    def _answer(self, data: TrainingData, model: str, folder: Path) -> None:
+        """The final model's predictions of the test rows, and its own submission, into its folder."""
+        import pandas as pd
+
+        predictions = FinalModel.load(folder).predict(pd.read_parquet(self.paths.test_rows))
         predictions.to_parquet(folder / "predictions.parquet", index=False)
-        write_own_answer(competition, data.schema, name, predictions, folder)
-        record.metrics({"rounds": rounds, "members": members})
-        record.model(folder, name=name, register=competition.name, alias=None)
-    shutil.rmtree(checkpoints, ignore_errors=True)
-
-
-def copy_members(source: Path, target: Path, members: int) -> None:
-    """Take over the folds' predictors of the best trial."""
-    for i in range(members):
-        shutil.copytree(source / str(i), target / str(i))
-
-
-def read_test_rows(competition: str):
-    import pandas as pd
-
-    return pd.read_parquet(CompetitionPaths(competition).test_rows)
+        decision = self.blend["models"][model]["decision"]
+        write_own_answer(self.competition, data.schema, model, predictions, decision, folder)

@@ -1,52 +1,142 @@
-"""Rows and encoders -> ``cv/``: out-of-fold predictions, fold scores, epoch curves."""
+"""Rows and encoders -> ``cv/``: of every model out-of-fold predictions, fold scores, curves."""
 
 from __future__ import annotations
 
 import shutil
 import sys
+import time
+import traceback
+from pathlib import Path
 
-from pipeline.core.config import Config
-from pipeline.core.files import whole_folder, write_json
-from pipeline.core.paths import ModelPaths
-from pipeline.stages.budget import LEFT_OUT, OutOfTime, stopped_after, training_seconds
-from pipeline.stages.progress import progress_callback
+from pipeline.answering.left_out import LEFT_OUT
+from pipeline.core.config import Config, ModelConfig
+from pipeline.core.errors import UserError
+from pipeline.core.files import write_json
+from pipeline.core.memory import no_memory
+from pipeline.core.paths import CompetitionPaths, ModelPaths
+from pipeline.stages.budget import Budget
+from pipeline.stages.kept import KeptModels
 from pipeline.stages.records import fold_record, model_record, out_of_fold_figures
-from pipeline.training.cross_validation import CrossValidation, cross_validate
-from pipeline.training.data import TrainingData
+from pipeline.stages.view import Line, View
+from pipeline.training import encoded
+from pipeline.training.cross_validation import CrossValidation, cross_validation
+from pipeline.training.data import Rows, TrainingData
 from pipeline.training.executors import make_executor
 from pipeline.training.identity import identity
+from pipeline.training.pool import OutOfTime, Pool, Task, Work
 
 
-def run(config: Config, name: str) -> None:
-    paths = ModelPaths(config.model(name).competition, name)
-    try:
-        with stopped_after(training_seconds(config, config.model(name))):
-            _train(config, name, paths)
-    except OutOfTime as reason:
-        with whole_folder(paths.cv) as folder:
-            write_json(folder / LEFT_OUT, {"why": str(reason)})
-        print(f"{name}: left out: {reason}", file=sys.stderr)  # noqa: T201
+def run(config: Config, name: str, *, model: str | None = None, again: bool = False) -> None:
+    """Cross-validate every model of the competition that is not kept, all on one pool, in the list's order.
+
+    model: this one alone. again: whatever is kept. A model that fails, diverges or is not done in time is left
+    out; raises UserError where all of them are.
+    """
+    stage = _Stage(config, name, again)
+    chosen = [one for one in config.models_of(name) if model in (None, one.name)]
+    stage.run(chosen)
+    stage.tell_left_out()
+    if model is None:
+        stage.kept.tidy(one.name for one in config.models_of(name))
+    encoded.tidy()
 
 
-def _train(config: Config, name: str, paths: ModelPaths) -> None:
-    model = config.model(name)
-    data = TrainingData(config.competition(model.competition), model.features)
-    checkpoint = paths.checkpoints / "cv" / identity(data, model, config.execution.threads)
-    with model_record(data, model, "train") as record, whole_folder(paths.cv) as folder:
-        results = []
-        members = folder / "members" if model.retrain.mode == "folds" else None
-        with progress_callback(len(data.folds), f"{name}: folds") as advance:
-            executor = make_executor(config.execution)
-            for result in cross_validate(
-                data, model, executor, checkpoint=checkpoint, predictors=members, progress=advance
-            ):
-                results.append(result)
-                fold_record(record, result)
-        done = CrossValidation(results)
+class _Stage:
+    def __init__(self, config: Config, name: str, again: bool) -> None:
+        self.config, self.name = config, name
+        self.competition, self.paths = config.competition(name), CompetitionPaths(name)
+        self.kept = KeptModels(self.paths.cv, again=again)
+        self.executor = make_executor(config.execution)
+        self.budget = Budget(config, name, "train")
+        self.rows = Rows(self.competition)
+        self.left_out: dict[str, str] = {}
+
+    def run(self, models: list[ModelConfig]) -> None:
+        lines, tasks = [], []
+        for model in models:
+            data = self.rows.data(model.features)
+            mine = identity(data, model, self.config.execution.threads)
+            line = Line(model.name, "folds", len(data.folds))
+            lines.append(line)
+            if self.kept.has(model.name, mine):
+                line.state = "kept"
+                continue
+            tasks.append(Task(model.name, self._work(data, model, mine, line)))
+        with View(f"{self.name}: cross-validation", lines, self.budget.ends) as self.view:
+            by_name = {task.name: (task, line) for task in tasks for line in lines if line.name == task.name}
+
+            def heard() -> None:
+                # Until a model is there the budget stops none: a submission needs one.
+                any_done = any(line.state in ("done", "kept") for line in lines)
+                self.pool.deadline = self.budget.ends if any_done else float("inf")
+                self.budget.clock.note()
+                for task, line in by_name.values():
+                    if not task.over and line.state == "runs":
+                        line.done = task.finished + task.part
+                self.view.refresh()
+
+            self.pool = Pool(self.executor, heard=heard)
+            self.pool.run(tasks)
+        for task in tasks:
+            if task.error is not None:
+                raise task.error
+
+    def _work(self, data: TrainingData, model: ModelConfig, mine: str, line: Line) -> Work[None]:
+        """The model's folds, written and recorded; left out where that cannot be."""
+        paths = ModelPaths(self.name, model.name)
+        checkpoint = paths.checkpoints / "cv" / mine
+        try:
+            if (why := self.budget.no_time_for(model)) is not None:
+                raise OutOfTime(why)
+            line.state = "runs"
+            began = time.monotonic()
+            with model_record(data, model, "train") as record, self.kept.replace(model.name, mine) as folder:
+                members = folder / "members" if model.retrain.mode == "folds" else None
+                done = yield from cross_validation(
+                    data, model, self.executor.workers, checkpoint=checkpoint, predictors=members
+                )
+                self._write(done, folder)
+                for fold in done.folds:
+                    fold_record(record, fold)
+                scores = done.scores()
+                record.metrics({key: scores[key] for key in ("train", "valid", "spread")})
+                out_of_fold_figures(record, data, done)
+        except (OutOfTime, UserError) as reason:
+            self._leave_out(model, str(reason), line)
+            return
+        except OSError:
+            raise  # a full disk is nobody's fault among the models
+        except Exception as fault:
+            why = no_memory(fault)
+            if why is None:
+                traceback.print_exc()
+            self._leave_out(model, why or f"{type(fault).__name__}: {fault}", line)
+            return
+        self.budget.trained(model.name, sum(fold.seconds for fold in done.folds))
+        line.state, line.done, line.score = "done", len(done.folds), done.score
+        took = time.monotonic() - began
+        self.view.tell(
+            model.name, f"{len(done.folds)} folds, {self.competition.metric.name} {done.score:.5f}, {took:.1f} s"
+        )
+        # These folds stay: a change of the search alone finds them done.
+        for stale in checkpoint.parent.glob("*"):  # which may not be there: short folds are not kept
+            if stale != checkpoint:
+                shutil.rmtree(stale, ignore_errors=True)
+
+    def _write(self, done: CrossValidation, folder: Path) -> None:
         done.write(folder)
-        record.metrics({"train": done.scores()["train"], "valid": done.score, "spread": done.scores()["spread"]})
-        out_of_fold_figures(record, data, done)
-    # These folds stay: a change of the search alone runs this stage again, and finds them done.
-    for stale in checkpoint.parent.glob("*"):  # which may not be there: short folds are not kept
-        if stale != checkpoint:
-            shutil.rmtree(stale, ignore_errors=True)
+
+    def _leave_out(self, model: ModelConfig, why: str, line: Line) -> None:
+        line.state = "left out"
+        self.left_out[model.name] = why
+
+    def tell_left_out(self) -> None:
+        """A note in place of the folds of each model that is left out, and a line. Raises UserError, with nothing
+        noted, where no model is left."""
+        if self.left_out and len(self.left_out) == len(self.config.models_of(self.name)):
+            told = "; ".join(f"{model}: {why}" for model, why in self.left_out.items())
+            raise UserError(f"{self.name}: no model is left: {told}")
+        for model, why in self.left_out.items():
+            with self.kept.replace(model, None) as folder:
+                write_json(folder / LEFT_OUT, {"why": why})
+            print(f"warning: {model} is left out: {why}", file=sys.stderr)  # noqa: T201

@@ -1,132 +1,253 @@
-"""``cv/`` as trial 0, a search space -> ``tuned/``: the best trial's settings, scores, predictions."""
+"""``cv/`` as trial 0, search spaces -> ``tuned/``: of every model the best trial's settings and predictions."""
 
 from __future__ import annotations
 
 import shutil
+import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import Any
 
+from pipeline.answering.left_out import LEFT_OUT, left_out
+from pipeline.core.code import code_digest, code_files
 from pipeline.core.config import CompetitionConfig, Config, ModelConfig, Tune
-from pipeline.core.files import digest, read_json, whole_folder, write_json
-from pipeline.core.paths import ModelPaths
-from pipeline.core.types import Metric
+from pipeline.core.errors import UserError
+from pipeline.core.files import digest, read_json, write_json
+from pipeline.core.paths import CompetitionPaths, ModelPaths
+from pipeline.core.registry import settings_dict
+from pipeline.core.types import FOLD, ROW, Metric
 from pipeline.metrics import metrics
-from pipeline.stages.budget import LEFT_OUT, left_out, searching_minutes
-from pipeline.stages.progress import progress_callback
+from pipeline.stages.budget import Budget
+from pipeline.stages.kept import IDENTITY, KeptModels, link_or_copy
 from pipeline.stages.project import rebuild_model
 from pipeline.stages.records import fold_record, model_record, out_of_fold_figures, trial_record
-from pipeline.training.data import TrainingData
+from pipeline.stages.view import Line, View
+from pipeline.training.data import Rows, TrainingData
 from pipeline.training.executors import make_executor
+from pipeline.training.identity import fitted_parts
+from pipeline.training.pool import Pool, Task, Work
 
-if TYPE_CHECKING:
-    from pipeline.tuning.trial import Trial
-
-BATCH = 16
-"""Trials that a study of stacked models asks at once."""
-
+STACKED, ALONE = 16, 2
+"""Trials that a study asks at once, of a model that trains in stacks and of others."""
 PASSED_ON = ("predictions.parquet", "scores.json", "curves.json", "importance.json", "members", LEFT_OUT)
 
 
-def run(config: Config, name: str) -> None:
-    model = config.model(name)
-    competition = config.competition(model.competition)
-    paths = ModelPaths(competition.name, name)
-    at_once = batch_size(model.tune, model, competition) if model.tune else 1
-    minutes = searching_minutes(config, model, at_once)
-    with whole_folder(paths.tuned) as folder:
-        if left_out(paths.cv) or model.tune is None or (minutes is not None and minutes <= 0):
-            _pass_on(paths.cv, folder)
+def run(config: Config, name: str, *, model: str | None = None, again: bool = False) -> None:
+    """Search for every model that declares it, all studies on one pool; the others' folds are passed on.
+
+    model: this one alone. again: whatever is kept (a study still goes on with the trials that it has).
+    """
+    models = [one for one in config.models_of(name) if model in (None, one.name)]
+    stage = _Stage(config, name, again)
+    stage.run(models)
+    if model is None:
+        stage.kept.tidy(one.name for one in config.models_of(name))
+
+
+class _Stage:
+    def __init__(self, config: Config, name: str, again: bool) -> None:
+        self.config, self.name = config, name
+        self.competition, self.paths = config.competition(name), CompetitionPaths(name)
+        self.kept = KeptModels(self.paths.tuned, again=again)
+        self.executor = make_executor(config.execution)
+        self.budget = Budget(config, name, "tune")
+        self.rows = Rows(self.competition)
+
+    def run(self, models: list[ModelConfig]) -> None:
+        lines: list[Line] = []
+        searches: list[_Searching] = []
+        for model in models:
+            line = Line(model.name, "trials")
+            cv = ModelPaths(self.name, model.name).cv
+            mine = None if left_out(cv) else self._identity(model, cv)
+            if mine is not None and self.kept.has(model.name, mine):
+                line.state = "kept"
+            elif mine is None or model.tune is None:
+                self.pass_on(model, cv, mine)
+                line.state = "left out" if mine is None else "done"
+            else:
+                searches.append(_Searching(self, model, mine, line))
+            lines.append(line)
+        shown = [line for line in lines if line.state in ("waits", "kept")]
+        shown = [line for line in lines if line.state in ("waits", "kept")]
+        with View(f"{self.name}: search", shown, self.budget.ends) as view:
+            tasks = [Task(search.model.name, search.work(view)) for search in searches]
+            for search, task in zip(searches, tasks, strict=True):
+                search.task = task
+                task.worth = partial(_worth, search, searches)
+
+            def heard() -> None:
+                self.budget.clock.note()
+                view.refresh()
+
+            Pool(self.executor, self.budget.ends, heard).run(tasks)
+        for task in tasks:
+            if task.error is not None:
+                raise task.error
+        for search in searches:
+            if search.fault:
+                told = f"warning: {search.model.name}: its search failed, and it stays as declared: {search.fault}"
+                print(told, file=sys.stderr)  # noqa: T201
+
+    def _identity(self, model: ModelConfig, cv: Path) -> str:
+        """Of all that a model's search hangs on: its folds as declared, the search, and the code of both."""
+        folds = read_json(cv / IDENTITY)["identity"]
+        if model.tune is None:
+            return digest("tuned", folds, dict(model.raw))
+        budget = model.budget.minutes if model.budget else None
+        return digest("tuned", folds, settings_dict(model.tune), dict(model.raw), budget, self._code(model, model.tune))
+
+    def _code(self, model: ModelConfig, tune: Tune) -> str:
+        """Of the searching itself, and of every part that the space may choose."""
+        from pipeline.tuning.space import apply
+
+        parts = fitted_parts(self.competition, model)
+        for key, body in tune.space.items():
+            for value in body.get("choice", ()):
+                changed = rebuild_model(self.competition, model.name, apply(model.raw, {key: value}))
+                parts += fitted_parts(self.competition, changed)
+        return code_digest(code_files(("core", "training", "tuning"), parts))
+
+    def pass_on(self, model: ModelConfig, cv: Path, mine: str | None) -> None:
+        """What was found as declared is the best."""
+        with self.kept.replace(model.name, mine) as folder:
+            pass_on(cv, folder)
             write_json(folder / "settings.json", model.raw)
-        else:
-            _search(config, competition, within(model, minutes), paths, folder)
-    shutil.rmtree(_trials(paths), ignore_errors=True)
 
 
-def within(model: ModelConfig, minutes: float | None) -> ModelConfig:
-    """The model with a search that takes no longer."""
-    if minutes is None or model.tune is None:
-        return model
-    return replace(model, tune=replace(model.tune, minutes=min(minutes, model.tune.minutes or minutes)))
+class _Searching:
+    """One model's search in the stage."""
+
+    view: View
+    task: Task[Any]
+    fault: str | None = None
+
+    def __init__(self, stage: _Stage, model: ModelConfig, mine: str, line: Line) -> None:
+        from pipeline.tuning.search import Search
+        from pipeline.tuning.space import declared, parse_space
+        from pipeline.tuning.study import Study
+
+        self.stage, self.model, self.mine, self.line = stage, model, mine, line
+        self.paths = ModelPaths(stage.name, model.name)
+        competition, tune = stage.competition, model.tune
+        if tune is None:
+            raise ValueError("nothing to tune")
+        self.tune = tune
+        where = f"models.{model.name}.tune"
+        self.build = partial(rebuild_model, competition, model.name)
+        self.metric = competition.metric if tune.metric is None else metrics.build(tune.metric, where)
+        self.data = stage.rows.data(model.features)
+        self.start = declared(parse_space(tune.space, f"{where}.space"), model, self.build, f"{where}.space")
+        self.scores = _scores(self.paths.cv, self.data, self.metric)
+        searched = {key: value for key, value in model.raw.items() if key not in ("tune", "budget")}
+        endless = stage.budget.minutes is not None  # the clock ends it, and not a count
+        self.line.total = None if endless else tune.trials
+        self.study = Study(
+            name=f"{model.name}-{digest(self.data.digest, searched)}",
+            path=self.paths.study,
+            space=tune.space,
+            declared=self.start,
+            score=fmean(self.scores),
+            scores=self.scores,
+            higher_is_better=self.metric.higher_is_better,
+            first=tune.first,
+            trials=None if endless else tune.trials,
+            minutes=stage.budget.minutes if endless else tune.minutes,
+            pruner=tune.pruner,
+            batch=batch_size(tune, model, competition),
+            seed=tune.seed,
+        )
+        self.trials = self.paths.checkpoints / "trials"
+        self.searching = Search(
+            study=self.study,
+            rows=stage.rows,
+            model=model,
+            build=self.build,
+            workers=stage.executor.workers,
+            threads=stage.config.execution.threads,
+            trials=self.trials,
+            metric=self.metric,
+            told=self._told,
+        )
+        self.best = self.line.score = fmean(self.scores)
+        self.gained: list[bool] = []
+        """Of each trial told in this run, whether it was the best so far."""
+
+    def work(self, view: View) -> Work[None]:
+        """The study, then its best trial written: settings, predictions, the table of trials."""
+        from pipeline.tuning.space import apply
+
+        self.view, name = view, self.tune.metric or "valid"
+        try:
+            with model_record(self.data, self.model, "tune") as self.record:
+                trial_record(self.record, 0, self.start, fmean(self.scores), self.scores, name)
+                self.line.state = "runs"
+                result = yield from self.searching.work()
+                best, settings = result.best.number, apply(self.model.raw, result.best.overrides)
+                with self.stage.kept.replace(self.model.name, self.mine) as folder:
+                    write_json(folder / "trials.json", result.to_json())
+                    write_json(folder / "settings.json", settings)
+                    if best == 0:
+                        pass_on(self.paths.cv, folder)
+                    else:
+                        members = folder / "members" if self.model.retrain.mode == "folds" else None
+                        done = yield from self.searching.conclude(settings, best, members)
+                        done.write(folder)
+                        for fold in done.folds:
+                            fold_record(self.record, fold)
+                        out_of_fold_figures(self.record, self.data, done)
+                    valid = read_json(folder / "scores.json")["valid"]
+                self.record.metrics({"valid": valid, "trials": len(result.trials), "best_trial": best})
+        except UserError as fault:
+            self.fault, self.line.state = str(fault), "left out"
+            self.stage.pass_on(self.model, self.paths.cv, None)
+            return
+        shutil.rmtree(self.trials, ignore_errors=True)
+        self.line.state, self.line.score = "done", valid
+        told = f"{len(result.trials)} trials, best {best}: {self.stage.competition.metric.name} {valid:.5f}"
+        view.tell(self.model.name, told)
+
+    def _told(self, trial: Any) -> None:
+        sign = 1 if self.study.higher_is_better else -1
+        better = trial.value is not None and sign * trial.value > sign * self.best
+        if better:
+            self.best = trial.value
+        self.gained.append(better)
+        self.line.done, self.line.score = trial.number + 1, self.best
+        trial_record(self.record, trial.number, trial.overrides, trial.value, trial.scores, self.tune.metric or "valid")
+        if better:
+            self.view.tell(
+                self.model.name, f"trial {trial.number} is the best so far, {self.metric.name} {trial.value:.5f}"
+            )
 
 
-def _trials(paths: ModelPaths) -> Path:
-    return paths.checkpoints / "trials"
+def _worth(mine: _Searching, all_searches: list[_Searching]) -> float:
+    """Which study a free worker goes to.
+
+    Within a budget the one with most to gain for the least time yet: by rank as declared and found so far (the
+    second best is worth half of the best, the third a third), twice while its last trials gained something.
+    Without one, the study with the longest way to go, so that none is left alone at the end.
+    """
+    seconds = mine.task.seconds
+    if mine.stage.budget.minutes is None:
+        trials = max(mine.line.done - 1, 1)
+        return (seconds / trials if mine.line.done > 1 else 1.0) * max((mine.tune.trials or 0) - mine.line.done, 0)
+    sign = 1 if mine.study.higher_is_better else -1
+    rank = 1 + sum(sign * other.best > sign * mine.best for other in all_searches)
+    gains = 2.0 if any(mine.gained[-5:]) or len(mine.gained) < 5 else 1.0
+    return gains / rank / (1.0 + seconds)
 
 
-def _pass_on(source: Path, folder: Path) -> None:
-    """What was found before is the best: copy it."""
+def pass_on(source: Path, folder: Path) -> None:
+    """The files of what was found before, linked."""
     for item in PASSED_ON:
         if (source / item).is_dir():
-            shutil.copytree(source / item, folder / item)
+            shutil.copytree(source / item, folder / item, copy_function=link_or_copy)
         elif (source / item).exists():
-            shutil.copyfile(source / item, folder / item)
-
-
-def _search(
-    config: Config, competition: CompetitionConfig, model: ModelConfig, paths: ModelPaths, folder: Path
-) -> None:
-    from pipeline.tuning.objective import Objective, TrialFolders
-    from pipeline.tuning.space import apply, declared, parse_space
-    from pipeline.tuning.study import Study
-
-    tune = model.tune
-    if tune is None:
-        raise ValueError("nothing to tune")
-    where = f"models.{model.name}.tune.space"
-
-    build = partial(rebuild_model, competition, model.name)
-    executor = make_executor(config.execution, beside=tune.workers)
-    metric = competition.metric if tune.metric is None else metrics.build(tune.metric, f"models.{model.name}.tune")
-    objective = Objective(competition, model, build, executor, config.execution.threads, _trials(paths), metric)
-    # Several workers encode the folds for themselves, and this process none.
-    data = objective.data(model.features) if tune.workers == 1 else TrainingData(competition, model.features)
-    start = declared(parse_space(tune.space, where), model, build, where)
-    fold_scores = _scores(paths.cv, data, metric)
-    trials = TrialFolders(_trials(paths), fmean(fold_scores), metric.higher_is_better)
-    study = Study(
-        name=f"{model.name}-{digest(data.facts['digest'], {k: v for k, v in model.raw.items() if k != 'tune'})}",
-        path=paths.study,
-        space=tune.space,
-        declared=start,
-        score=fmean(fold_scores),
-        scores=fold_scores,
-        higher_is_better=metric.higher_is_better,
-        first=tune.first,
-        trials=tune.trials,
-        minutes=tune.minutes,
-        pruner=tune.pruner,
-        workers=tune.workers,
-        batch=batch_size(tune, model, competition),
-        seed=tune.seed,
-    )
-    with model_record(data, model, "tune") as record:
-        advance = objective.progress = progress_callback(tune.trials, f"{model.name}: trials")
-
-        def on_trial(trial: Trial) -> None:
-            advance(trial.number + 1)
-            trials.told(trial)
-            trial_record(record, trial.number, trial.overrides, trial.value, trial.scores, tune.metric or "valid")
-
-        trial_record(record, 0, start, fmean(fold_scores), fold_scores, tune.metric or "valid")
-        with advance:
-            result = study.run(objective, on_trial)
-        settings = apply(model.raw, result.best.overrides)
-        write_json(folder / "trials.json", result.to_json())
-        write_json(folder / "settings.json", settings)
-        if result.best.number == 0:
-            _pass_on(paths.cv, folder)
-        else:
-            with progress_callback(len(data.folds), f"{model.name}: best trial") as heard:
-                done = objective.again(build(settings), result.best.number, folder, heard)
-            done.write(folder)
-            for fold in done.folds:
-                fold_record(record, fold)
-            out_of_fold_figures(record, data, done)
-        valid = read_json(folder / "scores.json")["valid"]
-        record.metrics({"valid": valid, "trials": len(result.trials), "best_trial": result.best.number})
+            link_or_copy(source / item, folder / item)
 
 
 def _scores(cv: Path, data: TrainingData, metric: Metric) -> list[float]:
@@ -135,21 +256,27 @@ def _scores(cv: Path, data: TrainingData, metric: Metric) -> list[float]:
         return [fold["valid"] for fold in read_json(cv / "scores.json")["folds"]]
     import pandas as pd
 
-    from pipeline.tuning.objective import fold_score
+    from pipeline.tuning.search import fold_score
 
     table = pd.read_parquet(cv / "predictions.parquet")
-    parts = [part for _, part in table.groupby("fold", sort=True)]
-    return [fold_score(metric, data, part["row"].to_numpy(), part.drop(columns=["row", "fold"])) for part in parts]
+    parts = [part for _, part in table.groupby(FOLD, sort=True)]
+    return [fold_score(metric, data, part[ROW].to_numpy(), part.drop(columns=[ROW, FOLD])) for part in parts]
 
 
 def batch_size(tune: Tune, model: ModelConfig, competition: CompetitionConfig) -> int:
-    """Trials at once: ``tune.batch``, by default 16 of a model that trains in stacks."""
-    if tune.workers > 1 or model.fit.stack_key(model.model, competition.task) is None:
-        return tune.batch or 1
-    return tune.batch or BATCH
+    """Trials at once: ``tune.batch``, or what suits a model that trains in stacks, or alone."""
+    if tune.batch is not None:
+        return tune.batch
+    return ALONE if model.fit.stack_key(model.model, competition.task) is None else STACKED
 
 
 def tuned_config(competition: CompetitionConfig, declared: ModelConfig) -> ModelConfig:
-    """The model as ``tuned/settings.json`` has it; never searched again."""
-    settings = read_json(ModelPaths(competition.name, declared.name).tuned / "settings.json")
-    return replace(rebuild_model(competition, declared.name, settings), tune=None)
+    """The model as ``tuned/settings.json`` has it, but for how it is retrained; never searched again."""
+    settings: Mapping[str, Any] = read_json(ModelPaths(competition.name, declared.name).tuned / "settings.json")
+    try:
+        built = rebuild_model(competition, declared.name, settings)
+    except UserError as error:
+        raise UserError(
+            f"{declared.name}: its tuned settings do not build any more ({error}); run `dvc repro`"
+        ) from None
+    return replace(built, tune=None, retrain=declared.retrain, budget=declared.budget)

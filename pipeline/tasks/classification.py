@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pipeline.core.registry import settings
-from pipeline.core.types import Batch, Schema, Spec, Task
+from pipeline.core.types import Batch, Schema, Spec, Task, Weighed
 from pipeline.tasks import tasks
 from pipeline.tasks.targets import ClassTarget, weighted_mean
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     import torch
-    from torch import nn
 
 
 LEAST_PROBABILITY = 1e-6
@@ -38,16 +37,12 @@ class Classification(Task):
     def outputs(self, schema: Schema, spec: Spec) -> int:
         return len(schema.classes)
 
-    def loss(self, output: torch.Tensor, batch: Batch, criterion: Callable[..., torch.Tensor]) -> torch.Tensor:
-        """Output [batch, classes], or [batch, submodels, classes], the loss then being the mean of theirs."""
+    def loss(self, output: torch.Tensor, batch: Batch, criterion: Callable[..., torch.Tensor]) -> Weighed:
+        """Summed over rows. Output [batch, classes], or [batch, submodels, classes]: a row counts for each submodel."""
         target = batch["target"]  # [batch]
         if output.ndim > target.ndim + 1:
             target = target.unsqueeze(-1).expand(output.shape[:-1])  # [batch, submodels]
-        return criterion(output, target).mean()
-
-    def answer(self, network: nn.Module, batch: Batch, state: Any) -> tuple[torch.Tensor, Any]:
-        """Logits [batch, classes]."""
-        return network(batch, state)
+        return criterion(output, target).sum(), target.numel()
 
     def predictions(self, raw: np.ndarray, target: ClassTarget, spec: Spec) -> pd.DataFrame:
         """Logits [rows, classes] -> a probability column a class, in the schema's order, float64."""

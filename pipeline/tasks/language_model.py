@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pipeline.core.registry import settings
-from pipeline.core.types import Batch, Schema, Spec, Target, Task
+from pipeline.core.types import Batch, Schema, Spec, Target, Task, Weighed
 from pipeline.tasks import tasks
 from pipeline.tasks.made_by_encoder import MadeByEncoder
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
-    from torch import Tensor, nn
+    from torch import Tensor
 
 
 @tasks.register("language_model")
@@ -35,20 +35,17 @@ class LanguageModel(Task):
     def outputs(self, schema: Schema, spec: Spec) -> int:
         return spec.sizes["tokens"]
 
-    def loss(self, output: Tensor, batch: Batch, criterion: Callable[..., Tensor]) -> Tensor:
-        """Mean over the tokens that the mask keeps; scores [lanes, steps, tokens]."""
-        mask = batch["mask"].bool()
-        if not mask.any():
-            return output.sum() * 0.0  # a mean over nothing would be NaN
-        return criterion(output[mask], batch["labels"][mask]).mean()  # [kept, tokens], [kept] -> [kept] -> scalar
+    def loss(self, output: Tensor, batch: Batch, criterion: Callable[..., Tensor]) -> Weighed:
+        """Summed over the tokens that the mask keeps; scores [lanes, steps, tokens]."""
+        mask = batch["mask"].bool()  # [lanes, steps]
+        return criterion(output[mask], batch["labels"][mask]).sum(), mask.sum()  # [kept, tokens], [kept] -> scalar
 
-    def answer(self, network: nn.Module, batch: Batch, state: Any) -> tuple[Tensor, Any]:
-        """Negative log-likelihood of each lane's window [lanes], and the next state."""
+    def answer(self, output: Tensor, batch: Batch) -> Tensor:
+        """Scores [lanes, steps, tokens] to the negative log-likelihood of each lane's window [lanes]."""
         from torch.nn.functional import cross_entropy
 
-        scores, state = network(batch, state)
-        nats = cross_entropy(scores.transpose(1, 2), batch["labels"], reduction="none")  # [lanes, steps]
-        return (nats * batch["mask"]).sum(1), state  # [lanes]
+        nats = cross_entropy(output.transpose(1, 2), batch["labels"], reduction="none")  # [lanes, steps]
+        return (nats * batch["mask"]).sum(1)  # [lanes]
 
     def predictions(self, raw: np.ndarray, target: Target, spec: Spec) -> pd.DataFrame:
         import pandas as pd
@@ -61,6 +58,3 @@ class LanguageModel(Task):
 
         mean = sum(frame["prediction"].to_numpy() * weight for frame, weight in zip(frames, weights))
         return pd.DataFrame({"prediction": mean})
-
-    def diagnostic(self, target: pd.Series, predictions: pd.DataFrame) -> tuple[str, dict[str, Any]] | None:
-        return None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pipeline.core.registry import settings
-from pipeline.core.types import Batch, Schema, Spec, Task
+from pipeline.core.types import Batch, Schema, Spec, Task, Weighed
 from pipeline.tasks import tasks
 from pipeline.tasks.targets import NumberTarget, Transform, fit_number_target, number_target, weighted_mean
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     import torch
-    from torch import nn
 
 
 @tasks.register("regression")
@@ -40,16 +39,12 @@ class Regression(Task):
     def outputs(self, schema: Schema, spec: Spec) -> int:
         return 1
 
-    def loss(self, output: torch.Tensor, batch: Batch, criterion: Callable[..., torch.Tensor]) -> torch.Tensor:
-        """Output [batch, 1], or [batch, submodels, 1], the loss then being the mean of theirs."""
+    def loss(self, output: torch.Tensor, batch: Batch, criterion: Callable[..., torch.Tensor]) -> Weighed:
+        """Summed over rows. Output [batch, 1], or [batch, submodels, 1]: a row counts for each submodel."""
         target = batch["target"]  # [batch, 1]
         if output.ndim > target.ndim:
             target = target.unsqueeze(-2).expand(output.shape)  # [batch, submodels, 1]
-        return criterion(output, target).mean()
-
-    def answer(self, network: nn.Module, batch: Batch, state: Any) -> tuple[torch.Tensor, Any]:
-        """[batch, 1], in the units of the loss."""
-        return network(batch, state)
+        return criterion(output, target).sum(), target.numel()
 
     def predictions(self, raw: np.ndarray, target: NumberTarget, spec: Spec) -> pd.DataFrame:
         """[rows, 1] or [rows] -> column ``prediction``, float64, in the target's own units."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pipeline.core.registry import settings
 from pipeline.core.text import EOS, PAD, detokenize
-from pipeline.core.types import Batch, Schema, Spec, Target, Task
+from pipeline.core.types import Batch, Schema, Spec, Target, Task, Weighed
 from pipeline.tasks import tasks
 from pipeline.tasks.made_by_encoder import MadeByEncoder
 
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 @tasks.register("translation")
 @settings
 class Translation(Task):
-    """Predicts a text. The loss is taken token by token, the earlier ones given."""
+    """Predicts a text. The loss is taken token by token, the earlier ones given; raw answers are the token
+    indices [batch, steps] that the network decodes."""
 
     losses: ClassVar[tuple[str, ...]] = ("cross_entropy",)
     numeric: ClassVar[bool] = False
     target_kind: ClassVar[Literal["number", "class", "text"]] = "text"
+    decodes: ClassVar[bool] = True
 
     def fit_target(self, target: pd.Series | None, schema: Schema) -> Target:
         return MadeByEncoder()
@@ -35,16 +37,12 @@ class Translation(Task):
     def outputs(self, schema: Schema, spec: Spec) -> int:
         return spec.sizes["target"]
 
-    def loss(self, output: Tensor, batch: Batch, criterion: Callable[..., Tensor]) -> Tensor:
-        """Mean over the sentences of their tokens' sum, so that a token counts the same whatever
-        its minibatch; scores [batch, steps, tokens]."""
+    def loss(self, output: Tensor, batch: Batch, criterion: Callable[..., Tensor]) -> Weighed:
+        """Summed over the real tokens, and weighed by sentences, so that a token's gradient is the same
+        whatever the length of its neighbours; scores [batch, steps, tokens]."""
         labels = batch["labels"][:, : output.shape[1]]  # [batch, steps]; the rest is padding for all
         mask = labels != PAD
-        return criterion(output[mask], labels[mask]).sum() / len(labels)  # [kept, tokens], [kept] -> [kept] -> scalar
-
-    def answer(self, network: Any, batch: Batch, state: Any) -> tuple[Tensor, Any]:
-        """Token indices [batch, steps] by the network's own search."""
-        return network.decode(batch), state
+        return criterion(output[mask], labels[mask]).sum(), len(labels)  # [kept, tokens], [kept] -> [kept] -> scalar
 
     def predictions(self, raw: np.ndarray, target: Target, spec: Spec) -> pd.DataFrame:
         """Token indices [rows, steps] to texts; what follows the end mark is left out."""
@@ -60,6 +58,3 @@ class Translation(Task):
     def average(self, frames: Sequence[pd.DataFrame], weights: Sequence[float], target: Target) -> pd.DataFrame:
         """Texts have no mean: those of the model with the largest weight, the first of equals."""
         return frames[max(range(len(frames)), key=lambda i: weights[i])]
-
-    def diagnostic(self, target: pd.Series, predictions: pd.DataFrame) -> tuple[str, dict[str, Any]] | None:
-        return None

@@ -48,6 +48,8 @@ class Delivery:
         progress = journals.read_progress(journal)
         # Something of the next chunk may have arrived already: look before creating.
         self._careful = bool(progress)
+        # Sent elsewhere in between, all of it may be here from before: look always.
+        self.moved: bool = progress.get("moved", False) or progress.get("address", shown_uri()) != shown_uri()
         if progress.get("address") != shown_uri() or not self._runs_exist(progress):
             progress = {}
         self.position: int = progress.get("position", 0)
@@ -80,7 +82,7 @@ class Delivery:
         return moved
 
     def _note(self) -> None:
-        keys = ("position", "experiment", "runs", "open")
+        keys = ("position", "experiment", "runs", "open", "moved")
         body = {key: getattr(self, key) for key in keys}
         write_json(journals.progress_file(self.journal), {"address": shown_uri(), **body})
 
@@ -108,7 +110,7 @@ class Delivery:
         except Unavailable:
             self._careful = True
             raise
-        self._careful = False
+        self._careful = self.moved
 
     def _handle(self, record: dict[str, Any]) -> None:
         kinds = {

@@ -2,6 +2,7 @@
 
 Everyone who writes to it holds a shared lock on it, which the kernel drops when the process
 dies. Whoever gets the exclusive lock knows that no writer is left and the file is final.
+A forked child has no part in its parent's writers; it joins with one of its own.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.paths import state_folder
+from pipeline.core.process import close_in_children
 
 SUFFIX = ".jsonl"
 
@@ -42,6 +44,7 @@ class Writer:
         """Join an existing journal (OSError when it is gone)."""
         self.path = path
         self._descriptor: int | None = os.open(path, os.O_WRONLY | os.O_APPEND)
+        close_in_children(self)
         fcntl.flock(self._descriptor, fcntl.LOCK_SH)
 
     @classmethod
@@ -128,13 +131,14 @@ def read_progress(journal: Path) -> dict[str, Any]:
         return {}
 
 
-def count_waiting(folder: Path) -> int:
-    """Records not delivered yet."""
+def count_waiting(folder: Path, address: str) -> int:
+    """Records not delivered to ``address`` yet; those delivered to another one wait too."""
     total = 0
     for journal in journals(folder):
         try:
             with journal.open("rb") as stream:
-                stream.seek(read_progress(journal).get("position", 0))
+                progress = read_progress(journal)
+                stream.seek(progress.get("position", 0) if progress.get("address") == address else 0)
                 total += sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))
         except FileNotFoundError:
             continue  # delivered and deleted meanwhile

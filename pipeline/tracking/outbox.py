@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.paths import project_root
-from pipeline.tracking.background import ensure_sender, warn_if_unreachable
+from pipeline.tracking.background import claim_outbox, ensure_sender, warn_if_unreachable
 from pipeline.tracking.commit import head_commit
 from pipeline.tracking.journal import Writer, attachments, outbox_folder
 from pipeline.tracking.redact import redact, scrub
@@ -51,6 +51,8 @@ def run(
     if mode == "off":
         yield Run(None, "")
         return
+    if mode == "on":
+        claim_outbox()
     automatic = {
         "podium.stage": stage,
         "podium.model": model,

@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import UserError
 from pipeline.core.files import lock, write_json
-from pipeline.tracking.background import read_status, sender_lock, status_file, unreachable_message
+from pipeline.tracking.background import (
+    claim_outbox,
+    is_told,
+    read_status,
+    sender_lock,
+    sends_here,
+    status_file,
+    unreachable_message,
+)
 from pipeline.tracking.delivery import Delivery, Draw
 from pipeline.tracking.faults import reason
 from pipeline.tracking.journal import count_waiting, is_alive, journals, outbox_folder, sweep
@@ -28,11 +36,16 @@ if TYPE_CHECKING:
 POLL = 1.0  # seconds between two looks; what came in between goes in one call
 LINGER = 15.0  # seconds without a writer; the next stage of a `dvc repro` saves a start of 3 s CPU
 PATIENCE = 30.0  # seconds without an answer after the last writer
+HANDOVER = 120.0  # seconds for a sender of another address to end: its server may keep it waiting
 OUTBOX_LIMIT = 2 << 30  # bytes; beyond, the oldest finished runs are given up
 
 
 class Replaced(Exception):
     """The database file was deleted or exchanged under the open connection."""
+
+
+class Displaced(Exception):
+    """The records go to another address now, which another sender knows."""
 
 
 @dataclass
@@ -47,8 +60,13 @@ class Sender:
     runs: int = 0
 
     def deliver(self) -> bool:
-        """Send what is new in every journal; True when there was something. Raises Unavailable."""
+        """Send what is new in every journal; True when there was something.
+
+        Raises Unavailable, Displaced, Replaced.
+        """
         waiting = journals(outbox_folder())
+        if not is_told():  # asked after listing: a stage says its address before it opens a journal
+            raise Displaced
         if not waiting:
             return False
         self._connect()
@@ -96,16 +114,24 @@ def _identity(file: Path | None) -> tuple[int, int] | None:
 
 
 def work_in_background(draw: Draw | None = None) -> None:
-    """Deliver until nobody has written for a while; at once nothing where another sender works."""
+    """Deliver until nobody has written for a while, or until the records go to another address.
+
+    Where a sender works, nothing; one of another address is waited for, since it ends soon.
+    """
     os.nice(10)
-    again = True
+    again, deadline = True, time.monotonic() + HANDOVER
     while again:
         with _only_sender(wait=1.0) as alone:
             if not alone:
-                return
+                again = is_told() and not sends_here(read_status()) and time.monotonic() < deadline
+                continue
             sender = Sender(draw)
+            if not sends_here(read_status()):
+                _report("connecting", sender)  # whose sender works is told at once
             try:
                 _work(sender)
+            except Displaced:
+                return
             except Replaced:
                 # A connection to a deleted file cannot be mended within MLflow: begin anew.
                 os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
@@ -141,10 +167,17 @@ def _work(sender: Sender) -> None:
         if state == "delivering" and now - busy > LINGER:
             state = _report("idle", sender)
             break
-        time.sleep(pause)
+        _rest(pause)
     if folder.is_dir() and (given_up := sweep(folder, OUTBOX_LIMIT)):
         sender.refused.append(f"the outbox outgrew {OUTBOX_LIMIT >> 30} GiB; given up: {', '.join(given_up)}")
         _report(state, sender, read_status().get("reason", ""))
+
+
+def _rest(seconds: float) -> None:
+    """Sleep; no longer than a poll once the records go elsewhere, since somebody waits for that."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0 and is_told():
+        time.sleep(min(POLL, left))
 
 
 def deliver_waiting(draw: Draw | None = None, *, wait: float = 30.0) -> Sender:
@@ -154,6 +187,7 @@ def deliver_waiting(draw: Draw | None = None, *, wait: float = 30.0) -> Sender:
     Raises UserError when records stay behind.
     """
     sender = Sender(draw)
+    claim_outbox()
     deadline = time.monotonic() + wait
     while journals(outbox_folder()):
         with _only_sender(wait=0.0) as alone:
@@ -164,17 +198,21 @@ def deliver_waiting(draw: Draw | None = None, *, wait: float = 30.0) -> Sender:
                     return sender
                 except Replaced:
                     raise UserError(f"{shown_uri()} was replaced while it was written to; run again") from None
+                except Displaced:
+                    raise UserError(f"a stage sends to another address than {shown_uri()} now; run again") from None
                 except Unavailable as error:
                     sender.forget()
                     _report("unreachable", sender, str(error))
         # What living writers will still say is not waited for.
-        if all(map(is_alive, journals(outbox_folder()))) and not count_waiting(outbox_folder()):
+        if all(map(is_alive, journals(outbox_folder()))) and not count_waiting(outbox_folder(), shown_uri()):
             return sender
         if time.monotonic() > deadline:
             status = read_status()
-            if status.get("state") == "unreachable":
+            if status.get("state") == "unreachable" and sends_here(status):
                 raise UserError(unreachable_message(status))
-            raise UserError(f"another sender is at work still; {count_waiting(outbox_folder())} records wait")
+            raise UserError(
+                f"another sender is at work still; {count_waiting(outbox_folder(), shown_uri())} records wait"
+            )
         time.sleep(min(POLL, max(0.1, deadline - time.monotonic())))
     return sender
 

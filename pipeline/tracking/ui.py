@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -19,7 +20,7 @@ START = 90.0  # seconds MLflow may take to answer
 
 
 def serve(port: int = 5000) -> None:
-    """Run ``mlflow ui`` on loopback until it is interrupted, and print its address once it answers.
+    """Run ``mlflow ui`` on loopback until Ctrl-C or SIGTERM, and print its address once it answers.
 
     port: taken when it is free, else any free one.
     Raises UserError when MLflow does not start.
@@ -38,6 +39,7 @@ def serve(port: int = 5000) -> None:
     }
     command = [sys.executable, "-m", "mlflow", "ui", "--host", HOST, "--port", str(port), "--workers", "1"]
     quiet = subprocess.DEVNULL
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # left to itself, it would leave the server running
     with subprocess.Popen(command, env=environment, cwd=project_root(), stdout=quiet, stderr=quiet) as server:
         try:
             _wait_until_it_answers(server, port)

@@ -29,16 +29,16 @@ SECONDS = 30.0
 class Progress:
     """How far a fit is, and all it carries besides weights and optimiser state.
 
-    epoch: epochs done. step: minibatches done of the next one; ``losses``, ``norms`` (scalars on
-    the device) and ``sizes`` hold a value for each of these.
+    epoch: epochs done. step: minibatches done of the next one; ``losses`` with their ``weights``
+    (see ``Weighed``) and ``norms`` hold a value for each of these.
     state: the network's carried state. best: weights of the best epoch, where it is kept.
     """
 
     epoch: int = 0
     step: int = 0
     losses: list[torch.Tensor] = field(default_factory=list)
+    weights: list[torch.Tensor | int] = field(default_factory=list)
     norms: list[torch.Tensor] = field(default_factory=list)
-    sizes: list[int] = field(default_factory=list)
     state: Any = None
     curves: dict[str, list[float]] = field(default_factory=dict)
     best: dict[str, torch.Tensor] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class Checkpoints:
             "identity": self.identity(),
             "epoch": progress.epoch,
             "step": progress.step,
-            "sizes": progress.sizes,
+            "weights": [int(weight) for weight in progress.weights],
             "state": _flatten(progress.state, state_tensors),
             "curves": progress.curves,
             "best_epoch": progress.best_epoch,
@@ -114,7 +114,7 @@ class Checkpoints:
             step=facts["step"],
             losses=list(tensors["losses"].to(device)),
             norms=list(tensors["norms"].to(device)),
-            sizes=facts["sizes"],
+            weights=facts["weights"],
             state=_nest(facts["state"], state_tensors),
             curves=facts["curves"],
             best={name: tensor.to(device) for name, tensor in _below("best", tensors).items()},

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from itertools import accumulate
 from pathlib import Path
 from statistics import fmean, pstdev
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -16,9 +14,10 @@ from pipeline.core.config import ModelConfig
 from pipeline.core.errors import Diverged
 from pipeline.core.files import read_json, whole_folder, write_json
 from pipeline.core.seeds import derive_seed
-from pipeline.core.types import Executor, FitJob, Fitted
+from pipeline.core.types import FOLD, ROW, FitJob, Fitted
 from pipeline.training.data import FoldData, TrainingData
-from pipeline.training.executors import tell
+from pipeline.training.executors import Job, tell
+from pipeline.training.pool import Work, gather
 from pipeline.training.predictor import Predictor
 from pipeline.training.stacking import fit_together, split
 
@@ -80,7 +79,10 @@ def fit_folds(data: TrainingData, jobs: Sequence[FoldJob]) -> list[FoldResult | 
         began = time.perf_counter()
         folds = {k: data.fold(k) for k in sorted({jobs[i].fold for i in waiting})}
         todo = [fold_fit_job(data, jobs[i], folds[jobs[i].fold]) for i in waiting]
-        fits = fit_together([jobs[i].config.fit for i in waiting], todo, data.widest)
+        config = jobs[0].config
+        stacked = config.fit.stack_key(config.model, data.competition.task) is not None
+        widest = data.widest if stacked else todo[0].spec  # which only a stack looks at
+        fits = fit_together([jobs[i].config.fit for i in waiting], todo, widest)
         share = (time.perf_counter() - began) / len(waiting)
         for i, fitted in zip(waiting, fits, strict=True):
             fold = folds[jobs[i].fold]
@@ -93,7 +95,7 @@ def _kept(job: FoldJob) -> FoldResult | None:
     if place is None or not place.exists():
         return None
     if job.predictor is not None:
-        shutil.copytree(place / "predictor", job.predictor)
+        shutil.copytree(place / "predictor", job.predictor, dirs_exist_ok=True)
     return _read_result(place)
 
 
@@ -133,6 +135,7 @@ def _conclude(data: TrainingData, job: FoldJob, fold: FoldData, fitted: Fitted, 
     )
     predictor = make_predictor(data, job.config, fold, fitted)
     if job.predictor is not None:
+        shutil.rmtree(job.predictor, ignore_errors=True)  # what a process that died in the middle of it left
         predictor.save(job.predictor)
     place = job.checkpoint / f"fold-{job.fold}" if job.checkpoint else None
     if place is not None and (result.seconds >= KEEP_SECONDS or (place / "fit").exists()):
@@ -185,52 +188,51 @@ def make_predictor(data: TrainingData, config: ModelConfig, fold: FoldData, fitt
     )
 
 
-def cross_validate(
+def cross_validation(
     data: TrainingData,
     config: ModelConfig,
-    executor: Executor,
+    workers: int,
     *,
     checkpoint: Path | None = None,
     predictors: Path | None = None,
-    progress: Callable[[float], None] | None = None,
-) -> Generator[FoldResult]:
-    """Fit every fold; yields results in the folds' order, as they become ready.
+) -> Work[CrossValidation]:
+    """A work that fits every fold.
 
+    workers: jobs that may run side by side, for whom stacks are cut.
     checkpoint: finished folds are kept there, for a rerun after a kill.
     predictors: folder for the folds' own predictors, ``<predictors>/<fold>``.
-    progress: called with the number of folds done, a fold half done counting 0.5.
-    Closing the iterator early stops the folds still running. Raises Diverged.
+    Raises Diverged.
     """
     jobs = [FoldJob(config, k, checkpoint, predictors / str(k) if predictors else None) for k in data.folds]
-    for result in run_together(data, jobs, executor, fit_folds, progress):
+    results = yield from together(data, jobs, workers, fit_folds, config.name)
+    for result in results:
         if isinstance(result, Diverged):
             raise result
-        yield result
+    return CrossValidation([result for result in results if isinstance(result, FoldResult)])
 
 
-def run_together(
-    data: TrainingData,
-    jobs: Sequence[J],
-    executor: Executor,
-    function: Callable[[TrainingData, Sequence[J]], list[T]],
-    progress: Callable[[float], None] | None = None,
-) -> Generator[T]:
-    """``function`` over jobs, in stacks of those that may train together, which the executor runs
-    side by side; yields a result a job, in the jobs' order.
+def together(
+    data: TrainingData, jobs: Sequence[J], workers: int, function: Callable[..., list[T]], name: str
+) -> Work[list[T]]:
+    """A work that does ``function(data, some jobs)`` for stacks of those that may train together; gives a
+    result a job, in the jobs' order.
 
-    jobs: each with a ``config``, all of one stack key.
+    jobs: each with a ``config``, all of one stack key. name: told in messages, and what the jobs are seeded by.
     """
     load_libraries(data, jobs[0].config)
-    stacks = _stacks(data, jobs, executor.workers)
-    done = [0.0, *accumulate(len(stack) for stack in stacks)]
+    stacks = _stacks(data, jobs, workers)
+    calls = [Job(f"{name}: {_named(stack)}", function, (data, stack), len(stack)) for stack in stacks]
+    results = yield from gather(calls)
+    return [result for part in results for result in part]
 
-    def heard(stacks_done: float) -> None:
-        whole = min(int(stacks_done), len(stacks) - 1)
-        if progress is not None:
-            progress(done[whole] + (stacks_done - whole) * len(stacks[whole]))
 
-    for results in executor.map(partial(function, data), stacks, heard if progress is not None else None):
-        yield from results
+def _named(stack: Sequence[Any]) -> str:
+    """Which jobs: ``fold 0``, ``seeds 1-3``; what they have a number of."""
+    key = next((key for key in ("fold", "number") if hasattr(stack[0], key)), None)
+    if key is None:
+        return f"{len(stack)} jobs"
+    numbers = sorted({getattr(job, key) for job in stack})
+    return f"{key} {numbers[0]}" if len(numbers) == 1 else f"{key}s {', '.join(map(str, numbers))}"
 
 
 def _stacks(data: TrainingData, jobs: Sequence[J], workers: int) -> list[list[J]]:
@@ -257,12 +259,12 @@ class CrossValidation:
         return fmean(fold.valid for fold in self.folds)
 
     def out_of_fold(self) -> pd.DataFrame:
-        """One prediction a validated row: ``row`` (position), ``fold``, then the predictions."""
+        """One prediction a validated row: ``ROW`` (position), ``FOLD``, then the predictions."""
         import pandas as pd
 
-        frames = [fold.predictions.assign(row=fold.index, fold=fold.fold) for fold in self.folds]
-        table = pd.concat(frames).sort_values("row", kind="stable", ignore_index=True)
-        return table[["row", "fold", *[name for name in table if name not in ("row", "fold")]]]
+        frames = [fold.predictions.assign(**{ROW: fold.index}).assign(**{FOLD: fold.fold}) for fold in self.folds]
+        table = pd.concat(frames).sort_values(ROW, kind="stable", ignore_index=True)
+        return table[[ROW, FOLD, *[name for name in table if name not in (ROW, FOLD)]]]
 
     def scores(self) -> dict[str, Any]:
         return {
@@ -291,7 +293,7 @@ class CrossValidation:
 
 
 def _write_result(place: Path, result: FoldResult) -> None:
-    result.predictions.assign(row=result.index).to_parquet(place / "predictions.parquet", index=False)
+    result.predictions.assign(**{ROW: result.index}).to_parquet(place / "predictions.parquet", index=False)
     facts = {
         name: getattr(result, name) for name in ("fold", "train", "valid", "rounds", "seconds", "curves", "importance")
     }
@@ -302,5 +304,5 @@ def _read_result(place: Path) -> FoldResult:
     import pandas as pd
 
     predictions = pd.read_parquet(place / "predictions.parquet")
-    index = predictions.pop("row").to_numpy()
+    index = predictions.pop(ROW).to_numpy()
     return FoldResult(**read_json(place / "done.json"), index=index, predictions=predictions)

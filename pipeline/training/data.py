@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import zip_longest
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.config import CompetitionConfig
@@ -14,13 +15,12 @@ from pipeline.core.memory import give_memory_back
 from pipeline.core.paths import CompetitionPaths
 from pipeline.core.types import FOLD, Encoded, Encoder, InnerFolds, Schema, Spec, Target
 from pipeline.splits.inner_folds import split_within
+from pipeline.training.encoded import EncodedFolds
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
-
-CACHE_BYTES = 1 << 30
-"""Encoded folds kept in memory between trials, at most; the rest is encoded anew."""
+LIGHT_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -39,28 +39,53 @@ class FoldData:
     inner_folds: InnerFolds
     """Of the training rows, by the competition's own split."""
 
-    @property
-    def nbytes(self) -> int:
-        return sum(array.nbytes for part in (self.train, self.valid or {}) for array in part.values())
 
+class Rows:
+    """The training rows of a competition, read once for all feature sets."""
 
-class TrainingData:
-    """The training rows of a competition through one feature set."""
-
-    def __init__(self, competition: CompetitionConfig, feature_set: str):
+    def __init__(self, competition: CompetitionConfig):
         import pandas as pd
 
         self.competition = competition
-        self.feature_set = feature_set
         self.paths = CompetitionPaths(competition.name)
         self.facts = read_json(self.paths.rows / "facts.json")
         self.schema = Schema.from_json(read_json(self.paths.schema))
         # As categoricals, since the words of a million rows take more memory than all their numbers.
         categories = self.schema.names("category")
-        self.rows = pd.read_parquet(self.paths.train_rows, read_dictionary=categories)
+        self.table = pd.read_parquet(self.paths.train_rows, read_dictionary=categories)
         give_memory_back()
-        self.fold_of_row = self.rows[FOLD].to_numpy()
-        self._folds: dict[int | None, FoldData] = {}
+        self.fold_of_row = self.table[FOLD].to_numpy()
+        self._data: dict[str, TrainingData] = {}
+
+    def data(self, feature_set: str) -> TrainingData:
+        """The rows through a feature set, the same object each time."""
+        if feature_set not in self._data:
+            self._data[feature_set] = TrainingData(self.competition, feature_set, self)
+        return self._data[feature_set]
+
+
+class TrainingData:
+    """The training rows of a competition through one feature set.
+
+    A fold is encoded once, whoever asks for it first, and lies in ``.podium/encoded/`` for all models, trials,
+    stages and processes. Sent to another process it is its competition's and feature set's names, and opened there.
+    """
+
+    def __init__(self, competition: CompetitionConfig, feature_set: str, rows: Rows | None = None):
+        self.competition = competition
+        self.feature_set = feature_set
+        shared = rows or Rows(competition)
+        self.paths, self.facts, self.schema = shared.paths, shared.facts, shared.schema
+        self.rows, self.fold_of_row = shared.table, shared.fold_of_row
+        self._encoded = EncodedFolds(competition.name, feature_set, self.digest)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TrainingData, (self.competition, self.feature_set)
+
+    @property
+    def digest(self) -> str:
+        """Of the rows, their folds and what the feature set learned: all of the data that a fit hangs on."""
+        return str(self.facts["digests"][self.feature_set])
 
     @property
     def folds(self) -> range:
@@ -88,50 +113,46 @@ class TrainingData:
         outputs = self.competition.task.outputs(self.schema, encoder.spec)
         return replace(encoder.spec, outputs=outputs, classes=tuple(map(str, self.schema.classes)))
 
-    def preload(self) -> None:
-        """Encode folds while they fit the cache, so that forked jobs share them."""
-        for k in self.folds:
-            if sum(fold.nbytes for fold in self._folds.values()) > CACHE_BYTES:
-                return
-            self._folds[k] = self.encode_fold(k)
-
     @property
-    def loaded(self) -> bool:
-        """Whether every fold is kept encoded."""
-        return all(k in self._folds for k in self.folds)
+    def light(self) -> bool:
+        """Whether all folds together fit into memory with ease."""
+        values = sum(prod(shape) for shape in self.widest.shapes.values())
+        return 4 * values * len(self.rows) * len(self.folds) < LIGHT_BYTES
 
     def fold(self, k: int | None) -> FoldData:
         """Fold ``k``, or all training rows for ``None``."""
-        return self._folds.get(k) or self.encode_fold(k)
-
-    def encode_fold(self, k: int | None) -> FoldData:
         encoder, split = self._encoder(k), self.competition.split
         column = self.schema.target
+        train_index = valid_index = None
+        if k is not None:
+            train_index = split.training_rows(self.fold_of_row, k).nonzero()[0]
+            valid_index = (self.fold_of_row == k).nonzero()[0]
 
         def taken(index: np.ndarray | None) -> pd.DataFrame:
             # Indexed from 0 as predictions are, so that a metric of one's own may align them.
             return self.rows if index is None else self.rows.iloc[index].reset_index(drop=True)
 
-        def encode(rows: pd.DataFrame, training: InnerFolds | None = None) -> Encoded:
+        def targets(index: np.ndarray | None) -> pd.Series:
+            values = self.target if index is None else self.target.iloc[index].reset_index(drop=True)
+            return values.copy()  # a view would keep all of the rows
+
+        train_target = targets(train_index)
+        target = self.competition.task.fit_target(train_target, self.schema)
+        is_class = self.competition.task.target_kind == "class"
+        inner_folds = split_within(split, self.rows, self.competition.columns, is_class, train_index)
+
+        def encode(index: np.ndarray | None, training: InnerFolds | None = None) -> Encoded:
+            rows = taken(index)
             encoded = encoder.encode(rows, training=training)
             values = target.encode(rows[column])
             return encoded if values is None else {**encoded, "target": values}
 
+        train = self._encoded.get(k, "train", lambda: encode(train_index, inner_folds))
         valid: Encoded | None = None
         valid_target: pd.Series | None = None
-        train_index = valid_index = None
-        if k is not None:
-            train_index = split.training_rows(self.fold_of_row, k).nonzero()[0]
-            valid_index = (self.fold_of_row == k).nonzero()[0]
-        rows = taken(train_index)
-        train_target = rows[column].copy()  # a view would keep all of the rows
-        target = self.competition.task.fit_target(train_target, self.schema)
-        inner_folds = split_within(split, rows, self.competition.columns, self.competition.task.target_kind == "class")
-        train = encode(rows, inner_folds)
-        del rows  # a copy of most of the table
         if valid_index is not None:
-            rows = taken(valid_index)
-            valid_target, valid = rows[column].copy(), encode(rows)
+            valid_target = targets(valid_index)
+            valid = self._encoded.get(k, "valid", lambda: encode(valid_index))
         spec = self._spec(encoder)
         return FoldData(train, valid, train_target, valid_target, valid_index, spec, encoder, target, inner_folds)
 

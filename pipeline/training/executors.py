@@ -1,6 +1,6 @@
-"""Who runs the jobs (folds, members, trials): this process, or a few beside it.
+"""Who runs a job: this process, or one beside it. Executors know jobs alone; whose they are knows the pool.
 
-Each job runs with a fixed number of threads and its own seed, so both give the same results.
+Each job runs with a fixed number of threads and a seed of its own, so all executors give the same results.
 """
 
 from __future__ import annotations
@@ -15,40 +15,74 @@ import sys
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.pool import ExceptionWithTraceback  # type: ignore[attr-defined]
 from multiprocessing.process import BaseProcess
-from typing import Any, ClassVar, cast
+from typing import Any, Literal, NamedTuple, Protocol
 
 from pipeline.core.config import Execution
 from pipeline.core.errors import UserError
 from pipeline.core.process import die_with_parent
 from pipeline.core.seeds import derive_seed, fix_threads, seed_everything
-from pipeline.core.types import Executor
 
 START_METHOD = "fork" if sys.platform == "linux" else "spawn"
 
 ATTEMPTS = 3
 """A job whose process dies without an answer is done again, this often in all."""
 
-
 TELL_SECONDS = 0.5
 """Least time between two words of a job about how far it is."""
 
 
-def make_executor(execution: Execution, beside: int = 1) -> Executor:
-    """The executor that the configuration asks for.
+@dataclass(frozen=True)
+class Job:
+    """A call to make: a fold, a stack of members, a trial's folds, a final fit.
 
-    beside: executors that work side by side, and so share the workers.
+    name: what it is, which seeds it. weight: how many things (folds, seeds) it does.
     """
-    workers = (execution.workers or available_cores()) // beside
-    if execution.executor == "serial" or (beside > 1 and workers <= 1):
-        return Serial(execution.threads)
-    return Processes(workers, execution.threads)
+
+    name: str
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...] = ()
+    weight: int = 1
+
+
+class Event(NamedTuple):
+    """What an executor hears of a job: how far it is (0 to 1), its result, or the error it raised."""
+
+    job: Job
+    kind: Literal["progress", "result", "error"]
+    value: Any
+
+
+class Executor(Protocol):
+    """Runs jobs. At most ``workers`` run at once: the caller starts no more."""
+
+    @property
+    def workers(self) -> int: ...
+
+    def start(self, job: Job) -> None: ...
+
+    def wait(self, seconds: float | None) -> list[Event]:
+        """What happened, as soon as something has, or nothing once the seconds have passed."""
+        ...
+
+    def stop(self, job: Job) -> None:
+        """End a job that runs, without an answer."""
+        ...
+
+    def close(self) -> None:
+        """End all that runs."""
+        ...
+
+
+def make_executor(execution: Execution) -> Executor:
+    """The executor that the configuration asks for."""
+    workers = execution.workers or available_cores()
+    return Serial(execution.threads) if execution.executor == "serial" else Processes(workers, execution.threads)
 
 
 def available_cores() -> int:
@@ -86,112 +120,125 @@ def _seldom(listener: Callable[[float], None]) -> Callable[[float], None]:
     return heard
 
 
-@dataclass(frozen=True)
+@dataclass
 class Serial:
-    """Runs jobs one after another in this process.
+    """Runs jobs one after another in this process, each when it is waited for; none can be stopped midway.
 
     threads: of the numeric libraries, left so capped afterwards.
     """
 
     threads: int = 1
-    workers: ClassVar[int] = 1
+    workers: int = field(default=1, init=False)
+    _waiting: deque[Job] = field(default_factory=deque, init=False)
 
-    def map(
-        self, function: Callable[[Any], Any], jobs: Iterable[Any], progress: Callable[[float], None] | None = None
-    ) -> Iterator[Any]:
-        """Yield ``function(job)`` for each job, in order; an error ends it.
+    def start(self, job: Job) -> None:
+        self._waiting.append(job)
 
-        progress: called with the number of jobs done, a job half done counting 0.5.
-        """
-        for number, job in enumerate(jobs):
-            _prepare(number, self.threads)
-            before = _listen(None if progress is None else _seldom(partial(_add, progress, number)))
-            try:
-                result = function(job)
-            finally:
-                _listen(before)
-            if progress is not None:
-                progress(number + 1)
-            yield result
+    def wait(self, seconds: float | None) -> list[Event]:
+        if not self._waiting:
+            return []
+        job = self._waiting.popleft()
+        _prepare(job.name, self.threads)
+        before = _listen(None)
+        try:
+            return [Event(job, "result", job.function(*job.arguments))]
+        except Exception as error:
+            return [Event(job, "error", error)]
+        finally:
+            _listen(before)
+
+    def stop(self, job: Job) -> None:
+        with suppress(ValueError):
+            self._waiting.remove(job)
+
+    def close(self) -> None:
+        self._waiting.clear()
 
 
-def _add(progress: Callable[[float], None], done: int, part: float) -> None:
-    progress(done + part)
+@dataclass
+class _Running:
+    job: Job
+    process: BaseProcess
+    attempt: int
 
 
-@dataclass(frozen=True)
+@dataclass
 class Processes:
-    """Runs each job in a process of its own, at most ``workers`` at once.
+    """Runs each job in a process of its own.
 
-    On Linux the process is forked: what is loaded need not be loaded again, and function and
-    jobs may be anything. Elsewhere it is spawned: both must be picklable. Results are pickled
-    through a pipe in both.
+    On Linux the process is forked: what is loaded need not be loaded again, and functions and arguments may
+    be anything. Elsewhere it is spawned: they must be picklable. Results are pickled through a pipe in both.
+    A job whose process dies without an answer is done again, twice at most. This process itself computes
+    with one thread always, since a fork of one that has computed with several hangs.
     """
 
     workers: int = 2
     threads: int = 1
+    _running: dict[Connection, _Running] = field(default_factory=dict, init=False)
+    _had_to_load: list[str] = field(default_factory=list, init=False)
+    """Modules that earlier jobs had to import: libraries import parts of themselves at work."""
 
-    def map(
-        self, function: Callable[[Any], Any], jobs: Iterable[Any], progress: Callable[[float], None] | None = None
-    ) -> Iterator[Any]:
-        """Yield ``function(job)`` for each job, in the jobs' order, as soon as each is ready.
+    def start(self, job: Job) -> None:
+        self._load()
+        self._fork(job, 1)
 
-        A job whose process dies without an answer is done again, twice at most.
-        Closing the iterator kills the processes still running.
+    def _fork(self, job: Job, attempt: int) -> None:
+        context = multiprocessing.get_context(START_METHOD)
+        receiving, sending = context.Pipe(duplex=False)
+        process = context.Process(  # type: ignore[attr-defined]
+            target=_work, args=(job, self.threads, sending, os.getpid())
+        )
+        process.start()
+        _alive.add(process)
+        sending.close()  # so that the process's death ends the pipe
+        self._running[receiving] = _Running(job, process, attempt)
 
-        progress: called with the number of jobs done, a job half done counting 0.5.
+    def wait(self, seconds: float | None) -> list[Event]:
+        events = []
+        for connection in wait(list(self._running), seconds):
+            running = self._running[connection]  # type: ignore[index]
+            kind, value, modules = _receive(connection)  # type: ignore[arg-type]
+            if kind == "progress":
+                events.append(Event(running.job, "progress", value))
+                continue
+            self._forget(connection)  # type: ignore[arg-type]
+            self._had_to_load.extend(modules)
+            if kind != "dead":
+                events.append(Event(running.job, kind, value))
+            elif running.attempt < ATTEMPTS:
+                self._fork(running.job, running.attempt + 1)
+            else:
+                events.append(Event(running.job, "error", UserError(_death(running.job, running.process.exitcode))))
+        return events
 
-        Raises what the job raises, with the process's traceback as cause; UserError where a
-        job's process died every time.
-        """
-        _load()
-        jobs = list(jobs)
-        waiting = deque(range(len(jobs)))
-        attempts = [0] * len(jobs)
-        answers: dict[int, Any] = {}
-        parts = [0.0] * len(jobs)
-        running: dict[Connection, tuple[int, BaseProcess]] = {}
-        following = 0
-        try:
-            while following < len(jobs):
-                while waiting and len(running) < self.workers:
-                    number = waiting.popleft()
-                    attempts[number] += 1
-                    connection, process = _start(function, jobs[number], number, self.threads)
-                    running[connection] = number, process
-                for connection in cast("list[Connection]", wait(list(running))):
-                    number, process = running[connection]
-                    kind, value, modules = _receive(connection)
-                    parts[number] = value if kind == "progress" else float(kind != "dead")
-                    if kind != "progress":
-                        process.join()
-                        _forget(running, connection)
-                    if kind in ("result", "error"):
-                        answers[number] = kind, value
-                        _had_to_load.extend(modules)
-                        if waiting:
-                            _load()
-                    elif kind == "dead" and attempts[number] < ATTEMPTS:
-                        waiting.appendleft(number)
-                    elif kind == "dead":
-                        raise UserError(_death(jobs[number], number, len(jobs), process.exitcode))
-                    if progress is not None:
-                        progress(sum(parts))
-                while following in answers:
-                    kind, value = answers.pop(following)
-                    if kind == "error":
-                        raise value
-                    following += 1
-                    yield value
-        finally:
-            for connection, (_, process) in list(running.items()):
-                process.kill()
-                process.join()
-                _forget(running, connection)
+    def stop(self, job: Job) -> None:
+        for connection, running in list(self._running.items()):
+            if running.job is job:
+                running.process.kill()
+                self._forget(connection)
+
+    def close(self) -> None:
+        for running in self._running.values():
+            running.process.kill()
+        for connection in list(self._running):
+            self._forget(connection)
+
+    def _forget(self, connection: Connection) -> None:
+        process = self._running.pop(connection).process
+        process.join()
+        _alive.discard(process)
+        connection.close()
+
+    def _load(self) -> None:
+        """Import here what jobs had to, so that the next is forked with it loaded: without this each of a
+        study's fits would pay for that anew (half a second and more)."""
+        while self._had_to_load:
+            with suppress(ImportError):  # some modules exist only once others have made them
+                importlib.import_module(self._had_to_load.pop(0))
 
 
 _alive: set[BaseProcess] = set()
-"""Processes still running, for the rare iterator that is neither finished nor closed."""
+"""Processes still running, for an executor that nobody closed."""
 
 
 @atexit.register
@@ -200,39 +247,7 @@ def _kill_alive() -> None:
         process.kill()
 
 
-def _start(function: Callable[[Any], Any], job: Any, number: int, threads: int) -> tuple[Connection, BaseProcess]:
-    context = multiprocessing.get_context(START_METHOD)
-    receiving, sending = context.Pipe(duplex=False)
-    process = context.Process(  # type: ignore[attr-defined]
-        target=_work, args=(function, job, number, threads, sending, os.getpid())
-    )
-    process.start()
-    _alive.add(process)
-    sending.close()  # so that the process's death ends the pipe
-    return receiving, process
-
-
-def _forget(running: dict[Connection, tuple[int, BaseProcess]], connection: Connection) -> None:
-    _, process = running.pop(connection)
-    _alive.discard(process)
-    connection.close()
-
-
-_had_to_load: list[str] = []
-"""Modules that earlier jobs had to import: libraries import parts of themselves at work."""
-
-
-def _load() -> None:
-    """Import them here, so that the next process is forked with them loaded.
-
-    Without this each of a study's fits would pay for that anew (half a second and more).
-    """
-    while _had_to_load:
-        with suppress(ImportError):  # some modules exist only once others have made them
-            importlib.import_module(_had_to_load.pop(0))
-
-
-def _receive(connection: Connection) -> tuple[str, Any, Sequence[str]]:
+def _receive(connection: Connection) -> tuple[Any, Any, Sequence[str]]:
     """The process's next word: how far it is, its answer, or that it died before it had given it whole.
 
     ("progress", part, []), ("result" or "error", value, modules it had to load) or ("dead", None, []).
@@ -243,9 +258,7 @@ def _receive(connection: Connection) -> tuple[str, Any, Sequence[str]]:
         return "dead", None, []
 
 
-def _work(
-    function: Callable[[Any], Any], job: Any, number: int, threads: int, connection: Connection, parent: int
-) -> None:
+def _work(job: Job, threads: int, connection: Connection, parent: int) -> None:
     """The life of a process: one job, how far it is now and then, one answer."""
     _listen(_seldom(lambda part: connection.send(("progress", part, []))))
     _alive.clear()  # a fork's copy of its siblings, none of its business
@@ -256,22 +269,22 @@ def _work(
         os._exit(1)
     loaded = set(sys.modules)
     try:
-        _prepare(number, threads)
-        answer = ("result", function(job))
+        _prepare(job.name, threads)
+        answer = ("result", job.function(*job.arguments))
         connection.send((*answer, [name for name in sys.modules if name not in loaded]))
     except BaseException as error:
         connection.send(("error", _portable(error), []))
 
 
-def _prepare(number: int, threads: int) -> None:
-    """Cap the threads of what is loaded and what will be, and seed by the job's number."""
+def _prepare(name: str, threads: int) -> None:
+    """Cap the threads of what is loaded and what will be, and seed by the job's name."""
     from threadpoolctl import threadpool_limits
 
     fix_threads(threads)
     threadpool_limits(limits=threads)
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(threads)
-    seed_everything(derive_seed("job", number))
+    seed_everything(derive_seed("job", name))
 
 
 def _portable(error: BaseException) -> Any:
@@ -287,16 +300,9 @@ def _portable(error: BaseException) -> Any:
     return RuntimeError(f"{type(error).__name__}: {error}\n{text}")
 
 
-def _death(job: Any, number: int, total: int, exit_code: int | None) -> str:
+def _death(job: Job, exit_code: int | None) -> str:
     how = f"exit code {exit_code}"
     if exit_code is not None and exit_code < 0:
         how = f"signal {signal.Signals(-exit_code).name}"
     hint = "; it may have run out of memory: use fewer execution.workers" if exit_code == -signal.SIGKILL else ""
-    return f"job {number + 1} of {total}{_name(job)}: its process died {ATTEMPTS} times, last by {how}{hint}"
-
-
-def _name(job: Any) -> str:
-    for key in ("fold", "number", "name"):
-        if isinstance(value := getattr(job, key, None), int | str):
-            return f" ({key} {value})"
-    return f" ({job})" if isinstance(job, int | str) else ""
+    return f"{job.name}: its process died {ATTEMPTS} times, last by {how}{hint}"

@@ -1,30 +1,37 @@
-"""What a checkpoint hangs on: it serves only the same data, settings and code."""
+"""What a fitted model hangs on: it serves only the same data, settings and code."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from pipeline.core.config import ModelConfig
-from pipeline.core.files import digest, digest_files
+from pipeline.core.code import code_digest, code_files
+from pipeline.core.config import CompetitionConfig, ModelConfig
+from pipeline.core.files import digest
 from pipeline.core.registry import settings_dict
 from pipeline.training.data import TrainingData
 
 
 def identity(data: TrainingData, model: ModelConfig, threads: int) -> str:
-    """Digest of all that a fit of ``model`` on ``data`` hangs on, 16 hexadecimal digits.
+    """Digest of all that a cross-validation of ``model`` on ``data`` hangs on, 16 hexadecimal digits.
 
     threads: of each job (``execution.threads``), which sums of floats follow.
     """
     competition = data.competition
-    parts = [model.model, model.fit, competition.features[model.features], competition.task, competition.metric]
+    parts = fitted_parts(competition, model)
     settings = [settings_dict(part) for part in parts]
-    return digest(
-        data.facts["digest"], model.features, settings, model.seed, model.retrain.mode, threads, _digest_of_code()
-    )
+    code = _code(tuple(code_files(("core", "training"), parts)))
+    return digest(data.digest, model.features, settings, model.seed, model.retrain.mode, threads, code)
+
+
+def fitted_parts(competition: CompetitionConfig, model: ModelConfig) -> list[Any]:
+    """The parts that a fit of the model runs through, its own first."""
+    features = competition.features[model.features]
+    return [model.model, model.fit, features, competition.task, competition.metric, competition.split]
 
 
 @cache
-def _digest_of_code() -> str:
-    """Of every module of Podium: which of them a fit runs through is not worth finding out."""
-    return digest_files(*sorted(Path(__file__).parents[1].rglob("*.py")))
+def _code(files: Iterable[Path]) -> str:
+    return code_digest(files)

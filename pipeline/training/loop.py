@@ -1,5 +1,5 @@
-"""The one training loop. It knows samplers, batches, ``task.loss`` and ``task.answer``, and no
-kind of data; what it asks of each is in ``neural.py``."""
+"""The one training loop. It knows samplers, batches and ``task.loss``, and no kind of data; what it
+asks of each is in ``neural.py``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pipeline.models.layers.network import Network
 from pipeline.training.checkpoints import Checkpoints, Progress
 from pipeline.training.device import find_device, reproducible
 from pipeline.training.examples import Examples
-from pipeline.training.network import FittedNetwork, carried, map_state
+from pipeline.training.network import FittedNetwork, carried, map_state, mean_loss
 from pipeline.training.optimizers import parameter_groups, trainable
 
 if TYPE_CHECKING:
@@ -46,16 +46,19 @@ def _train(settings: Neural, job: FitJob, device: torch.device) -> FittedNetwork
     valid = None if job.valid is None else Examples(job.valid, device)
     stopping = settings.early_stopping if valid is not None and job.rounds is None else None
     epochs = job.rounds or settings.epochs
+    # Decoding costs many passes, and the trained network is scored anyhow: an epoch is where one is chosen by it.
+    watched = stopping is not None and stopping.monitor == "score"
+    scored = job.score is not None and (watched or not job.task.decodes)
     checkpoints = Checkpoints(settings, job, network, optimizer)
     progress = checkpoints.restore()
 
     for epoch in range(progress.epoch, epochs):
-        train_epoch(settings, job, network, optimizer, criterion, examples, epochs, progress, checkpoints)
+        train_epoch(settings, job, network, optimizer, criterion, examples, progress, checkpoints)
         record = close_epoch(progress, optimizer)
         if valid is not None:
-            record["valid_loss"] = fitted.loss(valid, criterion)
-            if job.score is not None:
-                record["valid_score"] = job.score(fitted.answers(valid))
+            record["valid_loss"], raw = fitted.validate(valid, criterion, scored)
+            if job.score is not None and raw is not None:
+                record["valid_score"] = job.score(raw)
         note(progress, record, settings.learning_rate)
         job.progress(epoch + 1, epochs)
         if stopping is not None:
@@ -89,7 +92,6 @@ def train_epoch(
     optimizer: torch.optim.Optimizer,
     criterion: Any,
     examples: Examples,
-    epochs: int,
     progress: Progress,
     checkpoints: Checkpoints,
 ) -> None:
@@ -97,29 +99,32 @@ def train_epoch(
     network.train()
     sampler, schedule = settings.sampling, settings.schedule
     steps = sampler.steps(examples.count, settings.batch_size)
+    horizon = (job.rounds or settings.epochs) * steps
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     if progress.step == 0:
         torch.manual_seed(derive_seed(job.seed, "epoch", progress.epoch))  # dropout
     seed = derive_seed(job.seed, "order", progress.epoch)
     selections = sampler.training(examples.bookkeeping, examples.count, settings.batch_size, seed)
     for selection in islice(selections, progress.step, None):
-        factor = schedule.factor(progress.epoch * steps + progress.step, epochs * steps, steps)
+        factor = schedule.factor(progress.epoch * steps + progress.step, horizon, steps)
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * group["factor"] * factor
         batch = examples.batch(selection)
         output, state = network(batch, carried(selection, progress.state))
-        loss = job.task.loss(output, batch, criterion)
+        total, weight = job.task.loss(output, batch, criterion)
         for parameter in parameters:
             parameter.grad = None
+        # Where nothing counts, sum and gradient are 0, and stay so.
+        loss = total / (weight.clamp(min=1) if isinstance(weight, torch.Tensor) else max(weight, 1))
         loss.backward()
         norm = gradient_norm(parameters)
         if settings.gradient_clip is not None:
             clip_grads_with_norm_(parameters, settings.gradient_clip, norm)
         optimizer.step()
         progress.state = map_state(state, torch.Tensor.detach)
-        progress.losses.append(loss.detach())
+        progress.losses.append(total.detach())
+        progress.weights.append(weight)
         progress.norms.append(norm)
-        progress.sizes.append(len(selection.index))
         progress.step += 1
         checkpoints.keep(progress)
 
@@ -131,16 +136,15 @@ def gradient_norm(parameters: list[nn.Parameter]) -> torch.Tensor:
 
 
 def close_epoch(progress: Progress, optimizer: torch.optim.Optimizer) -> dict[str, float]:
-    """The epoch's mean loss over its examples, mean gradient norm and last learning rate. The
-    loss is that of each minibatch when it was trained on, so weights differ along the epoch."""
-    losses_of, sizes = torch.stack(progress.losses).double().cpu(), torch.tensor(progress.sizes).double()  # [steps]
+    """The epoch's mean loss (see ``Weighed``), mean gradient norm and last learning rate. The loss is
+    that of each minibatch when it was trained on, so the network's weights differ along the epoch."""
     record = {
-        "train_loss": float((losses_of * sizes).sum() / sizes.sum()),
+        "train_loss": mean_loss(progress.losses, progress.weights),
         "gradient_norm": float(torch.stack(progress.norms).double().mean()),
         "learning_rate": optimizer.param_groups[0]["lr"] / optimizer.param_groups[0]["factor"],
     }
     progress.epoch, progress.step, progress.state = progress.epoch + 1, 0, None
-    progress.losses, progress.norms, progress.sizes = [], [], []
+    progress.losses, progress.weights, progress.norms = [], [], []
     return record
 
 

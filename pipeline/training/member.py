@@ -66,6 +66,11 @@ class Member:
         return self.job.rounds or self.settings.epochs
 
     @property
+    def horizon(self) -> int:
+        """Minibatches that its schedule is laid out over."""
+        return self.epochs * self.steps
+
+    @property
     def stopping(self) -> EarlyStopping | None:
         return self.settings.early_stopping if self.job.valid is not None and self.job.rounds is None else None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,40 +42,47 @@ class FittedNetwork:
     def raw(self, inputs: Encoded) -> np.ndarray:
         """Raw answers [rows, ...]; a row's examples are summed."""
         with reproducible(self.device):
-            return self.answers(Examples(inputs, self.device))
+            return self._answers(Examples(inputs, self.device))
 
     @torch.inference_mode()
-    def answers(self, examples: Examples) -> np.ndarray:
-        self.network.eval()
-        row, raw, state = examples.row, None, None
-        rows = examples.count if row is None else int(row.max()) + 1
-        for selection, batch in self._batches(examples):
-            answer, state = self.task.answer(self.network, batch, carried(selection, state))
-            values, index = answer.cpu().numpy(), selection.index.numpy()  # [batch, ...], [batch]
-            if raw is None:
-                # Sums over many windows need more digits than one answer does.
-                many = row is not None and values.dtype.kind == "f"
-                raw = np.zeros((rows, *values.shape[1:]), np.float64 if many else values.dtype)
-            if row is None:
-                raw[index] = values
-            else:
-                np.add.at(raw, row[index], values)
-        if raw is None:
-            raise ValueError("there are no examples to answer")
-        return raw
+    def _answers(self, examples: Examples) -> np.ndarray:
+        answers = Answers(examples)
+        if self.task.decodes:
+            for selection, batch in self._batches(examples):
+                answers.put(selection, self.network.decode(batch))
+        else:
+            for selection, batch, output in self._outputs(examples):
+                answers.put(selection, self.task.answer(output, batch))
+        return answers.all()
 
     @torch.inference_mode()
-    def loss(self, examples: Examples, criterion: Any) -> float:
-        """Mean loss of examples that have a target."""
-        self.network.eval()
-        total, count, state = 0.0, 0, None
+    def validate(self, examples: Examples, criterion: Any, answered: bool) -> tuple[float, np.ndarray | None]:
+        """Mean loss of examples that have a target, and their raw answers where they are asked for.
+
+        Both come from one pass through the network, unless the task decodes.
+        """
+        answers = Answers(examples) if answered and not self.task.decodes else None
+        totals, weights = [], []
+        for selection, batch, output in self._outputs(examples):
+            total, weight = self.task.loss(output, batch, criterion)
+            totals.append(total)
+            weights.append(weight)
+            if answers is not None:
+                answers.put(selection, self.task.answer(output, batch))
+        loss = mean_loss(totals, weights)
+        if answers is not None:
+            return loss, answers.all()
+        return loss, self._answers(examples) if answered else None
+
+    def _outputs(self, examples: Examples) -> Iterator[tuple[Selection, Batch, torch.Tensor]]:
+        """The network's outputs [batch, ...], its state carried."""
+        state = None
         for selection, batch in self._batches(examples):
             output, state = self.network(batch, carried(selection, state))
-            total += float(self.task.loss(output, batch, criterion)) * len(output)
-            count += len(output)
-        return total / count
+            yield selection, batch, output
 
     def _batches(self, examples: Examples) -> Iterator[tuple[Selection, Batch]]:
+        self.network.eval()
         sampler, size = self.settings.sampling, self.settings.batch_size * PREDICTION_BATCHES
         for selection in sampler.prediction(examples.bookkeeping, examples.count, size):
             yield selection, examples.batch(selection)
@@ -104,6 +111,39 @@ class FittedNetwork:
             reason = " ".join(str(error).split())[:200]
             raise UserError(f"{path}: not the weights of this network ({reason}); run `dvc repro` again") from None
         return cls(network.to(device), settings, task, spec, device, **facts)
+
+
+class Answers:
+    """Raw answers of examples, put together to those of rows: a row's examples are summed."""
+
+    def __init__(self, examples: Examples) -> None:
+        self.row = examples.row
+        self.rows = examples.count if self.row is None else int(self.row.max()) + 1
+        self.raw: np.ndarray | None = None
+
+    def put(self, selection: Selection, answer: torch.Tensor) -> None:
+        """answer: [batch, ...]."""
+        values, index = answer.cpu().numpy(), selection.index.numpy()  # [batch, ...], [batch]
+        if self.raw is None:
+            # Sums over many windows need more digits than one answer does.
+            many = self.row is not None and values.dtype.kind == "f"
+            self.raw = np.zeros((self.rows, *values.shape[1:]), np.float64 if many else values.dtype)
+        if self.row is None:
+            self.raw[index] = values
+        else:
+            np.add.at(self.raw, self.row[index], values)
+
+    def all(self) -> np.ndarray:
+        """[rows, ...]"""
+        if self.raw is None:
+            raise ValueError("there are no examples to answer")
+        return self.raw
+
+
+def mean_loss(totals: Sequence[torch.Tensor], weights: Sequence[torch.Tensor | int]) -> float:
+    """Of minibatches, see ``Weighed``; 0 where nothing counts."""
+    weight = sum(map(float, weights))
+    return float(torch.stack(list(totals)).double().sum()) / weight if weight else 0.0
 
 
 def carried(selection: Selection, state: Any) -> Any:

@@ -6,7 +6,8 @@ What the loop asks, and all that it knows:
 ``forward(batch, state=None) -> (output, state)``.
 ``batch`` is a dict of tensors whose first dimension is examples; so is the output's. A network
 without memory returns None as state. ``build`` is called with torch's global generator seeded
-from ``job.seed``, and so is every epoch: use the ordinary initialisers and dropout.
+from ``job.seed``, and so is every epoch: use the ordinary initialisers and dropout. For a task that
+``decodes`` it also has ``decode(batch)``, which gives raw answers [batch, ...].
 
 **Encoded**: any arrays, moved to tensors once, with their own dtype (images may stay uint8 and
 be scaled by the network). A ``target`` that the task encodes is not there in prediction; one that
@@ -21,9 +22,12 @@ state the network returned comes back with the next batch, detached (any nesting
 lists and dicts of tensors whose first dimension is lanes, of which those that have ended are
 taken off). It is None at the start and whenever all lanes are fresh.
 
-**Task**: ``loss(output, batch, criterion)`` is the minibatch's mean loss; the criterion takes
-(output, target), classes last, and gives losses in the target's shape, not yet averaged.
-``answer(network, batch, state)`` gives [batch, ...] with the same trailing shape for every batch.
+**Task**: ``loss(output, batch, criterion)`` is the sum of the minibatch's losses and what it weighs,
+a whole number; the criterion takes (output, target), classes last, and gives losses in the target's
+shape. The gradient is that of sum / weight. Losses of an epoch and of the validation rows are sums
+of sums over sums of weights, whatever the minibatches; one of weight 0 has a gradient of 0.
+``answer(output, batch)`` gives raw answers, from the same pass as the loss. They, and what ``decode``
+gives, are [batch, ...] with the same trailing shape for every batch.
 
 **Sampler** (``sampling.py``): which examples make a minibatch.
 """
@@ -104,8 +108,8 @@ class Neural(Learner):
         return loss.criterion() if weights is None else loss.criterion(weights.to(device))
 
     def stack_key(self, model: Model, task: Task) -> str | None:
-        """What must be equal in all members of a stack; None where the model or the sampler takes none."""
-        if not model.stacks or self.sampling.name != "shuffled":
+        """What must be equal in all members of a stack; None where model, task or sampler takes none."""
+        if not model.stacks or task.decodes or self.sampling.name != "shuffled":
             return None
         loss = self.loss.name if self.loss else task.losses[0]
         shape = _without(settings_dict(model), model.apart)

@@ -25,7 +25,7 @@ from pipeline.training.datasets import Datasets
 from pipeline.training.device import find_device, reproducible
 from pipeline.training.loop import is_best, note
 from pipeline.training.member import Member
-from pipeline.training.network import PREDICTION_BATCHES
+from pipeline.training.network import PREDICTION_BATCHES, mean_loss
 from pipeline.training.optimizers import parameter_groups, trainable
 
 
@@ -84,12 +84,12 @@ class Run:
         groups: dict[Any, dict[str, Any]] = {}
         for member, steps, own in zip(self.members, self.steps, self.slices, strict=True):
             settings = member.settings
-            rates = (repr(settings.schedule), member.epochs, steps)
+            rates = (repr(settings.schedule), member.horizon, steps)
             for group in parameter_groups(own, network, settings.learning_rate, settings.weight_decay):
                 key = (group["lr"], group["factor"], group["weight_decay"], rates)
                 merged = groups.setdefault(key, {**group, "params": [], "base": settings.learning_rate})
                 merged["params"] += group["params"]
-                merged.setdefault("member", (settings, member.epochs, steps))
+                merged.setdefault("member", (settings, member.horizon, steps))
         self.optimizer = self.members[0].settings.optimizer.build(list(groups.values()))
         for member, own in zip(self.members, self.slices, strict=True):
             for name, state in member.optimizer.items():
@@ -114,8 +114,7 @@ class Run:
         for i, member in enumerate(self.members):
             settings = member.settings
             last = epoch * self.steps[i] + self.steps[i] - 1
-            total = member.epochs * self.steps[i]
-            rates[i] = settings.learning_rate * settings.schedule.factor(last, total, self.steps[i])
+            rates[i] = settings.learning_rate * settings.schedule.factor(last, member.horizon, self.steps[i])
         self._close_epoch(losses.double().cpu(), norms.double().cpu(), sizes.double(), rates)
 
     def _orders(self, epoch: int) -> tuple[Tensor, Tensor]:
@@ -133,8 +132,8 @@ class Run:
 
     def _set_rates(self, epoch: int, step: int) -> None:
         for group in self.optimizer.param_groups:
-            settings, epochs, steps = group["member"]
-            factor = settings.schedule.factor(min(epoch * steps + step, epochs * steps - 1), epochs * steps, steps)
+            settings, horizon, steps = group["member"]
+            factor = settings.schedule.factor(min(epoch * steps + step, horizon - 1), horizon, steps)
             group["lr"] = group["base"] * group["factor"] * factor
 
     def _backward(self, begin: int, end: int, index: Tensor) -> Tensor:
@@ -153,8 +152,8 @@ class Run:
         return each
 
     def _loss(self, output: Tensor, batch: Batch, criterion: Any) -> tuple[Tensor, Tensor]:
-        """Sum of the members' mean losses, and each of these. All have as many examples, so that
-        the mean over all examples, times the members, is that sum: a task needs to know of no members."""
+        """Sum of the members' mean losses, and each of these. All have as many examples, which weigh
+        alike, so that the mean over all, times the members, is that sum: a task needs to know of no members."""
         seen: list[Tensor] = []
 
         def noted(output: Tensor, target: Tensor) -> Tensor:
@@ -162,8 +161,8 @@ class Run:
             return seen[0]
 
         flat = {name: tensor.flatten(0, 1) for name, tensor in batch.items()}  # [members * batch, ...]
-        loss = self.task.loss(output.flatten(0, 1), flat, noted) * len(output)
-        return loss, _by_member(torch.mean, seen[0].detach().unflatten(0, output.shape[:2]))
+        total, weight = self.task.loss(output.flatten(0, 1), flat, noted)
+        return total * (len(output) / weight), _by_member(torch.mean, seen[0].detach().unflatten(0, output.shape[:2]))
 
     def _hand_out_gradients(self, active: list[int]) -> Tensor:
         """Give each active member's slices their gradients; their norm before clipping: [members]."""
@@ -191,16 +190,17 @@ class Run:
         """Values of the epoch on each member's curves: see ``loop.close_epoch``. All [members, steps]."""
         train_losses = ((losses * sizes).sum(dim=1) / sizes.sum(dim=1)).tolist()
         mean_norms = [float(row[:steps].mean()) for row, steps in zip(norms, self.steps, strict=True)]
-        answers = self._answers() if all(member.job.valid is not None for member in self.members) else None
+        outputs = self._outputs() if all(member.job.valid is not None for member in self.members) else None
         for i, member in enumerate(self.members):
             member.progress.epoch += 1
             record = {"train_loss": train_losses[i], "gradient_norm": mean_norms[i], "learning_rate": rates[i]}
-            if answers is not None:
+            if outputs is not None:
                 target = {"target": self.valid.target(member)}
-                answer = answers[i, : len(target["target"])]  # [rows, outputs]
-                record["valid_loss"] = float(self.task.loss(answer, target, self.criteria[i]))
+                output = outputs[i, : len(target["target"])]  # [rows, outputs]
+                total, weight = self.task.loss(output, target, self.criteria[i])
+                record["valid_loss"] = mean_loss([total], [weight])
                 if member.job.score is not None:
-                    record["valid_score"] = member.job.score(answer.cpu().numpy())
+                    record["valid_score"] = member.job.score(self.task.answer(output, target).cpu().numpy())
             try:
                 note(member.progress, record, member.settings.learning_rate)
             except Diverged as fault:
@@ -212,15 +212,15 @@ class Run:
             member.job.progress(member.progress.epoch, member.epochs)
 
     @torch.inference_mode()
-    def _answers(self) -> Tensor:
-        """Every member's answers for its validation rows, others behind them: [members, rows, outputs]."""
+    def _outputs(self) -> Tensor:
+        """Every member's outputs for its validation rows, others behind them: [members, rows, outputs]."""
         self.stack.network.eval()
         rows, step = self.valid.longest, self.size * PREDICTION_BATCHES
         parts = []
         for begin in range(0, rows, step):
             index = torch.arange(begin, min(begin + step, rows), device=self.device).expand(len(self.members), -1)
             batch = self.valid.batch(self.members, index)
-            parts.append(self.task.answer(self.stack.network, batch, None)[0])
+            parts.append(self.stack.network(batch)[0])
         return torch.cat(parts, dim=1)
 
     def write_back(self) -> None:

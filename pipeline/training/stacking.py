@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import Diverged
 from pipeline.core.seeds import seed_everything
 from pipeline.core.types import FitJob, Fitted, Learner, Spec
+
+if TYPE_CHECKING:
+    from pipeline.training.member import Member
 
 
 def fit_together(learners: Sequence[Learner], jobs: Sequence[FitJob], widest: Spec) -> list[Fitted | Diverged]:
@@ -28,9 +31,10 @@ def train_until(
     learners: Sequence[Learner], jobs: Sequence[FitJob], widest: Spec, epochs: Sequence[int]
 ) -> list[float | Diverged]:
     """Train a stack, each member up to its own epoch, and keep it at ``job.checkpoint``; each one's
-    last validation score.
+    validation score of that epoch, or of its last where it stopped before.
 
-    ``fit_together`` goes on from there.
+    A killed run may have left a member beyond its epoch, or diverged there: its score is that of the
+    epoch all the same. ``fit_together`` goes on from there.
     """
     from pipeline.training.stacked_loop import train_members
 
@@ -40,10 +44,17 @@ def train_until(
     train_members(members, widest)
     for member in members:
         member.keep()
-    return [member.fault or member.progress.curves["valid_score"][-1] for member in members]
+    return [_score_at(member, epoch) for member, epoch in zip(members, epochs, strict=True)]
 
 
-def _members(learners: Sequence[Learner], jobs: Sequence[FitJob]) -> list[Any]:
+def _score_at(member: Member, epoch: int) -> float | Diverged:
+    scores = member.progress.curves.get("valid_score", [])
+    if member.fault is not None and len(scores) < epoch:
+        return member.fault
+    return scores[min(epoch, len(scores)) - 1]
+
+
+def _members(learners: Sequence[Learner], jobs: Sequence[FitJob]) -> list[Member]:
     from pipeline.training.member import Member
 
     return [Member.begin(learner, job) for learner, job in zip(learners, jobs, strict=True)]  # type: ignore[arg-type]

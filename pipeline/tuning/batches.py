@@ -1,17 +1,18 @@
-"""Trials asked several at once, to be trained as one, and told in order.
+"""What the trials of a batch try.
 
-What a batch asks follows from the finished trials before it alone, each suggestion seeded from its
-number and knowing of those asked before it in the batch that they run. So a study that was broken
-off in the middle of a batch asks for the very same trials again.
+It follows from the finished trials before the batch alone, each suggestion seeded from its number and knowing of
+those before it in the batch that they run. So a study that was broken off in the middle of a batch asks for the
+very same trials again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
@@ -22,6 +23,14 @@ def batch_of(number: int, size: int, total: int | None) -> range:
     """Numbers of the batch that a trial belongs to; trial 0, the declared settings, is none's."""
     start = 1 + (number - 1) // size * size
     return range(start, start + size if total is None else min(start + size, total))
+
+
+def free_numbers(standing: Container[int], size: int, total: int | None) -> list[int]:
+    """The numbers that are to be asked next: the lowest free one, and the free ones of its batch."""
+    first = next(number for number in count() if number not in standing)
+    if total is not None and first >= total:
+        return []
+    return [number for number in batch_of(first, size, total) if number not in standing]
 
 
 def suggest(
@@ -47,10 +56,25 @@ def suggest(
 
 
 def sampler_of(number: int, seed: int, known: Mapping[int, Mapping[str, Any]]) -> BaseSampler:
-    """Made anew for each number, and seeded with it: what a trial asks depends on no trial that left no trace."""
+    """Made anew for each number, and seeded with it: what a trial asks depends on no trial that left no trace.
+
+    constant_liar: the trials of a batch that run count as bad ones, so that the next looks elsewhere.
+    """
     if number in known:
         return Given(known[number])
-    return optuna.samplers.TPESampler(seed=derive_seed("trial", seed, number))
+    return optuna.samplers.TPESampler(seed=derive_seed("trial", seed, number), multivariate=True, constant_liar=True)
+
+
+def write_params(trial: optuna.Trial, params: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]) -> None:
+    """Write parameters that were found elsewhere into a trial that has none."""
+    trial.study.sampler = Given(params)
+    for name, distribution in distributions.items():
+        if isinstance(distribution, FloatDistribution):
+            trial.suggest_float(name, distribution.low, distribution.high, step=distribution.step, log=distribution.log)
+        elif isinstance(distribution, IntDistribution):
+            trial.suggest_int(name, distribution.low, distribution.high, step=distribution.step, log=distribution.log)
+        elif isinstance(distribution, CategoricalDistribution):
+            trial.suggest_categorical(name, distribution.choices)
 
 
 class Given(BaseSampler):

@@ -207,10 +207,11 @@ def declared(space: Space, config: ModelConfig, build: Build, where: str) -> dic
     return values
 
 
-def check_tune(where: str, tune: Tune, config: ModelConfig, build: Build, folds: int) -> list[str]:
+def check_tune(where: str, tune: Tune, config: ModelConfig | None, build: Build, folds: int) -> list[str]:
     """Every fault of a model's ``tune`` section, one line each; ``where`` is ``models.NAME``.
 
     Each end of each range and each choice must build a model, the others being as declared.
+    config: None where the model itself is at fault; then the section is checked by itself.
     """
     faults = []
     if tune.pruner == "wilcoxon" and folds and folds < 5:
@@ -218,7 +219,7 @@ def check_tune(where: str, tune: Tune, config: ModelConfig, build: Build, folds:
             f"{where}.tune.pruner: wilcoxon can tell nothing before fold 4 and needs at least 5 folds, got {folds}; "
             "use median"
         )
-    stacks = config.model.stacks
+    stacks = config is None or config.model.stacks
     if not stacks and tune.pruner == "halving":
         faults.append(f"{where}.tune.pruner: halving needs a model that trains in stacks; use median or none")
     if tune.metric is not None and tune.pruner == "halving":
@@ -226,18 +227,18 @@ def check_tune(where: str, tune: Tune, config: ModelConfig, build: Build, folds:
             f"{where}.tune.metric: halving compares trials by the competition's metric; "
             f"leave out metric, got {tune.metric!r}, or halving"
         )
-    if tune.batch not in (None, 1) and tune.workers > 1:
-        faults.append(f"{where}.tune.batch: batches use all cores already; leave out workers ({tune.workers}) or batch")
     inside = f"{where}.tune.space"
-    try:
-        space = parse_space(tune.space, inside)
-    except Faults as error:
-        return faults + error.faults
+    space: Space = {}
+    for raw in [{key: tune.space[key]} for key in sorted(tune.space)] or [{}]:
+        try:
+            space |= parse_space(raw, inside)
+        except Faults as error:
+            faults += error.faults
     for key, dimension in list(space.items()):
         before = len(faults)
         if key.split(".")[0] not in TUNABLE:
             faults.append(f"{inside}.{key}: only settings of model and fit, features and seed can be tuned")
-        else:
+        elif config is not None:
             try:
                 for value in dimension.ends():
                     setting(build(apply(config.raw, {key: value})), key)
@@ -247,6 +248,8 @@ def check_tune(where: str, tune: Tune, config: ModelConfig, build: Build, folds:
                 faults.append(f"{inside}.{key}: the model has no such setting")
         if len(faults) > before:
             del space[key]
+    if config is None:
+        return faults
     start: dict[str, Any] = {}
     try:
         start = declared(space, config, build, inside)

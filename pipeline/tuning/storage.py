@@ -5,19 +5,28 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import random
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, unquote
 
 from pipeline.core.errors import UserError
 
 if TYPE_CHECKING:
+    import optuna
     from optuna.storages import BaseStorage
 
 VARIABLE = "PODIUM_OPTUNA_STORAGE"
+BEAT_SECONDS, GRACE_SECONDS = 20, 120
+"""Between two heartbeats of a trial in a database, and after the last one until it counts as dead."""
+OPENINGS = 10
+"""Attempts at opening a database that others open for the first time too."""
+
+T = TypeVar("T")
 
 
 def shared() -> bool:
@@ -25,11 +34,31 @@ def shared() -> bool:
     return bool(os.environ.get(VARIABLE))
 
 
-def open_storage(path: Path) -> BaseStorage:
-    """The database that PODIUM_OPTUNA_STORAGE names, else the journal at ``path``.
+def open_study(path: Path, name: str, pruner: str, higher_is_better: bool) -> optuna.Study:
+    """The study in the database that PODIUM_OPTUNA_STORAGE names, else in the journal at ``path``; made where it
+    is not there yet.
 
-    Raises UserError where neither can be opened; it holds nothing secret.
+    Raises UserError where it cannot be opened; that holds nothing secret.
     """
+    import optuna
+
+    from pipeline.tuning.pruners import build_pruner
+
+    quiet_optuna()
+
+    def opened() -> optuna.Study:
+        return optuna.create_study(
+            storage=_storage(path),
+            study_name=name,
+            direction="maximize" if higher_is_better else "minimize",
+            pruner=build_pruner(pruner),
+            load_if_exists=True,
+        )
+
+    return _again_where_others_begin(opened) if shared() else opened()
+
+
+def _storage(path: Path) -> BaseStorage:
     if url := os.environ.get(VARIABLE):
         return _open_database(url)
     from optuna.storages import JournalStorage
@@ -55,7 +84,23 @@ def _open_database(url: str) -> BaseStorage:
         ) from None
     # Processes that tune side by side wait for each other rather than fail.
     options = {"connect_args": {"timeout": 60}} if backend == "sqlite" else {"pool_pre_ping": True}
-    return RDBStorage(url, engine_kwargs=options)
+    return RDBStorage(url, engine_kwargs=options, heartbeat_interval=BEAT_SECONDS, grace_period=GRACE_SECONDS)
+
+
+def _again_where_others_begin(action: Callable[[], T]) -> T:
+    """Open a fresh database anew where another machine was making its tables, or the study, at that moment."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    for attempt in range(1, OPENINGS):
+        try:
+            return action()
+        except Exception as error:
+            told = f"{error} {error.__cause__}".lower()
+            racing = isinstance(error, SQLAlchemyError) or type(error).__module__.startswith("optuna")
+            if not racing or not any(word in told for word in ("exist", "unique", "duplicate", "locked", "another")):
+                raise
+            time.sleep(attempt * random.uniform(0.05, 0.2))
+    return action()
 
 
 @contextmanager
@@ -74,7 +119,10 @@ def told_plainly() -> Iterator[None]:
         if not url or (origin not in ("sqlalchemy", "optuna", "alembic") and not isinstance(error, ImportError)):
             raise
         told = "its driver is missing" if isinstance(error, ImportError) else "the database failed"
-        raise UserError(f"{VARIABLE}: {told}: {_without_secrets(error, url)}") from None
+        brings = ""
+        if isinstance(error, ImportError) and url.startswith("postgresql"):
+            brings = "; run `pip install -e '.[postgresql]'` and begin the URL with postgresql+psycopg://"
+        raise UserError(f"{VARIABLE}: {told}: {_without_secrets(error, url)}{brings}") from None
 
 
 def _without_secrets(error: Exception, url: str) -> str:
@@ -86,19 +134,12 @@ def _without_secrets(error: Exception, url: str) -> str:
     return type(error).__name__ if any(secret and secret in text for secret in secrets) else text
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Optuna without its log lines and its warnings of things to come."""
+def quiet_optuna() -> None:
+    """Silence Optuna's log lines and its warnings of things to come, once and for all: studies interleave."""
     import optuna
 
-    before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        optuna.logging.set_verbosity(before)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 
 def check_journal(path: Path) -> None:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.core.errors import Diverged, UserError
 from pipeline.core.files import digest, lock
-from pipeline.tuning.running import fail_left_behind, fail_running, mark
+from pipeline.tuning.batches import batch_of, free_numbers, suggest, write_params
+from pipeline.tuning.claims import Claims
 from pipeline.tuning.space import Space, parse_space
-from pipeline.tuning.storage import open_storage, quiet, told_plainly
-from pipeline.tuning.trial import Clock, Objective, Report, StudyResult, Trial
+from pipeline.tuning.storage import open_study, told_plainly
+from pipeline.tuning.trial import Asked, StudyResult, Trial
 
 if TYPE_CHECKING:
     import optuna
@@ -29,18 +27,16 @@ class Study:
     """One model's search.
 
     name: of the study in its storage; holds a digest of the data, so that new data start anew.
-    path: the journal; its locks lie beside it. PODIUM_OPTUNA_STORAGE puts the study in a database.
+    path: the journal; its lock lies beside it. PODIUM_OPTUNA_STORAGE puts the study in a database.
     space: ``tune.space`` as written. declared: trial 0, see ``space.declared``.
     first: what the trials after it change of ``declared``.
     score, scores: what ``train`` found for trial 0, and of each fold.
     trials: total of finished trials, trial 0 and the pruned and diverged ones included.
-    minutes: no trial begins after so much work, earlier runs included. One of the two at least.
-    workers: processes side by side. With more than one the order of trials is chance, and so are
-    the suggestions.
-    batch: trials asked and tried at once, by ``objective.together``; then with one worker.
-    One run at a time works on a study: the lock at ``path`` sees to it, on this machine. What
-    another machine runs in the same database is left alone; should that machine be lost, so are
-    the numbers of the trials it ran, until it tunes the study again.
+    minutes: no trial is asked after so much work, earlier runs included. One of the two at least.
+    batch: trials asked at once, from those finished before the batch. A model that stacks trains them as one
+        program; of another they run side by side.
+    One run at a time works on a study in this project: the lock at ``path`` sees to it. Other machines may work
+    on the same one in a database.
     """
 
     name: str
@@ -54,190 +50,141 @@ class Study:
     trials: int | None = None
     minutes: float | None = None
     pruner: Literal["none", "median", "wilcoxon", "halving"] = "none"
-    workers: int = 1
     batch: int = 1
     seed: int = 0
 
-    def run(self, objective: Objective, on_trial: Callable[[Trial], None] = lambda trial: None) -> StudyResult:
-        """Go on until the total of trials or the time is reached.
+    @contextmanager
+    def opened(self) -> Iterator[OpenStudy]:
+        """The study, held by this process alone, with trial 0 in it and what dead processes left failed.
 
-        on_trial: called in this process with each trial that finishes in this run.
-        Raises UserError when another run holds the study, or its storage fails.
+        Raises UserError when another run holds it, or its storage fails.
         """
         if self.trials is None and self.minutes is None:
             raise UserError(f"study {self.name}: needs trials or minutes, got neither")
-        with quiet(), ExitStack() as held:
-            with told_plainly():
-                held.enter_context(lock(self.path.with_suffix(".lock"), wait=10, held=f"the study {self.name}"))
-                study = self._begin()
-            clock = Clock(float(study.user_attrs.get("spent", 0.0)), time.monotonic())
-            if self.workers == 1:
-                self.work(study, objective, clock, on_trial)
-            else:
-                from pipeline.tuning.workers import run_workers
+        with lock(self.path.with_suffix(".lock"), wait=10, held=f"the study {self.name}"):
+            yield OpenStudy.begin(self)
 
-                run_workers(self, study, objective, clock, on_trial)
-            finished = [trial for trial in self._finished(study) if self.trials is None or trial.number < self.trials]
-        sign = -1.0 if self.higher_is_better else 1.0
-        complete = [trial for trial in finished if trial.value is not None]
-        best = min(complete, key=lambda trial: (sign * (trial.value or 0.0), trial.number))
-        return StudyResult(best, tuple(finished))
+    @property
+    def identity(self) -> str:
+        """Whatever changes trial 0 or the meaning of a trial's number is another study."""
+        first = [[dict(changes) for changes in self.first]] if self.first else []
+        parts = [self.space, self.declared, *first, self.score, list(self.scores)]
+        return digest(*parts, self.higher_is_better, self.pruner, self.seed)
 
+    @cached_property
+    def known(self) -> dict[int, dict[str, Any]]:
+        """Parameters of the trials that no sampler is asked for, by number: the declared and the first."""
+        values = [{**self.declared, **changes} for changes in ({}, *self.first)]
+        return {
+            number: {key: dimension.to_parameter(values[number][key]) for key, dimension in self.dimensions.items()}
+            for number in range(len(values))
+        }
+
+    @cached_property
+    def dimensions(self) -> Space:
+        return parse_space(self.space, "tune.space")
+
+
+class OpenStudy:
+    """A study that is asked and told."""
+
+    def __init__(self, settings: Study, study: optuna.Study, claims: Claims) -> None:
+        self.settings, self._study, self._claims = settings, study, claims
+        self._distributions = {key: dimension.distribution() for key, dimension in settings.dimensions.items()}
+        self._running: dict[int, optuna.Trial] = {}
+
+    @classmethod
     @told_plainly()
-    def open(self) -> optuna.Study:
-        """The study in its storage, made where it is not there yet."""
-        import optuna
-
-        from pipeline.tuning.pruners import build_pruner
-
-        # Whatever changes trial 0 or the meaning of a trial's number is another study.
-        identity = digest(
-            self.space,
-            self.declared,
-            *([[dict(changes) for changes in self.first]] if self.first else []),
-            self.score,
-            list(self.scores),
-            self.higher_is_better,
-            self.pruner,
-            self.seed,
-        )
-        return optuna.create_study(
-            storage=open_storage(self.path),
-            study_name=f"{self.name}-{identity}",
-            direction="maximize" if self.higher_is_better else "minimize",
-            pruner=build_pruner(self.pruner),
-            load_if_exists=True,
-        )
-
-    def _begin(self) -> optuna.Study:
-        """Open the study, fail what dead processes left running, and see that trial 0 is there."""
+    def begin(cls, settings: Study) -> OpenStudy:
         from optuna.trial import TrialState, create_trial
 
-        study = self.open()
-        fail_left_behind(study, self.path)
-        if not any(trial.user_attrs.get("number") == 0 for trial in _standing(study)):
-            dimensions = self._dimensions
+        study = open_study(
+            settings.path, f"{settings.name}-{settings.identity}", settings.pruner, settings.higher_is_better
+        )
+        claims = Claims(study, settings.path)
+        claims.fail_left_behind()
+        opened = cls(settings, study, claims)
+        if 0 not in claims.standing():
             study.add_trial(
                 create_trial(
                     state=TrialState.COMPLETE,
-                    value=self.score,
-                    params=self._known[0],
-                    distributions={key: d.distribution() for key, d in dimensions.items()},
-                    intermediate_values=dict(enumerate(self.scores)),
+                    value=settings.score,
+                    params=settings.known[0],
+                    distributions=opened._distributions,
+                    intermediate_values=dict(enumerate(settings.scores)),
                     user_attrs={"number": 0},
                 )
             )
-        return study
-
-    def work(self, study: optuna.Study, objective: Objective, clock: Clock, on_trial: Callable[[Trial], None]) -> None:
-        """Ask, try and tell until nothing is left to ask: the loop of every worker."""
-        if self.batch > 1:
-            while trials := self._ask_batch(study):
-                for told in self._try_batch(study, trials, objective, clock):
-                    on_trial(told)
-            return
-        while (trial := self._ask(study)) is not None:
-            on_trial(self._try(study, trial, objective, clock))
+        return opened
 
     @told_plainly()
-    def _ask_batch(self, study: optuna.Study) -> list[optuna.Trial]:
-        """Claim the trials that the next batch still lacks; none when the total or the time is reached."""
-        from pipeline.tuning.batches import Given, batch_of, suggest
+    def ask(self) -> list[Asked]:
+        """Claim the next batch of trials, as far as nobody has; none when the total or the time is reached.
 
-        standing = {trial.user_attrs.get("number"): trial for trial in _standing(study)}
-        first = next(number for number in count() if number not in standing)
-        if self.trials is not None and first >= self.trials:
-            return []
-        if self.minutes is not None and study.user_attrs.get("spent", 0.0) >= 60 * self.minutes:
-            return []
-        numbers = batch_of(first, self.batch, self.trials)
-        before = [standing[number] for number in range(numbers.start)]
-        distributions = {key: d.distribution() for key, d in self._dimensions.items()}
-        trials = []
-        for number, params in zip(
-            numbers, suggest(before, distributions, study.direction, self.seed, numbers, self._known), strict=True
-        ):
-            if number in standing:
-                continue  # told before this study was broken off
-            study.sampler = Given(params)
-            trial = study.ask(dict(distributions))
-            trial.set_user_attr("process", mark(self.path))
-            trial.set_user_attr("number", number)
-            trials.append(trial)
-        return trials
-
-    def _try_batch(
-        self, study: optuna.Study, trials: list[optuna.Trial], objective: Objective, clock: Clock
-    ) -> list[Trial]:
-        asked = [(self._overrides(trial.params), Report(trial, trial.user_attrs["number"])) for trial in trials]
-        try:
-            outcomes = objective.together(asked)  # type: ignore[attr-defined]
-        except BaseException:
-            numbers = {trial.number for trial in trials}
-            fail_running(study, lambda running: running.number in numbers)
-            raise
-        told = []
-        for trial, outcome in zip(trials, outcomes, strict=True):
-            diverged = str(outcome) if isinstance(outcome, Diverged) else None
-            told.append(self._tell(study, trial, None if diverged else outcome, diverged, clock))
-        return told
-
-    @told_plainly()
-    def _ask(self, study: optuna.Study) -> optuna.Trial | None:
-        """Claim the lowest number that no trial has; None when the total or the time is reached.
-
-        The sampler is made anew for each number, seeded with it, and sees finished trials only
-        (and those running in other workers), so that trials a kill broke off leave no trace.
+        What a trial tries follows from its number and the trials finished before its batch, each suggestion seeded
+        with the number. So a study broken off asks for the very same trials again.
         """
-        from pipeline.tuning.batches import sampler_of
-
-        with lock(self.path.with_suffix(".claim"), wait=600, held=f"the next trial of the study {self.name}"):
-            taken = {trial.user_attrs.get("number") for trial in _standing(study)}
-            number = next(number for number in count() if number not in taken)
-            if self.trials is not None and number >= self.trials:
-                return None
-            if self.minutes is not None and study.user_attrs.get("spent", 0.0) >= 60 * self.minutes:
-                return None
-            study.sampler = sampler_of(number, self.seed, self._known)
-            trial = study.ask({key: d.distribution() for key, d in self._dimensions.items()})
-            trial.set_user_attr("process", mark(self.path))
-            trial.set_user_attr("number", number)
-            return trial
-
-    def _try(self, study: optuna.Study, trial: optuna.Trial, objective: Objective, clock: Clock) -> Trial:
-        number = trial.user_attrs["number"]
-        overrides = self._overrides(trial.params)
-        value, diverged = None, None
-        try:
-            value = objective(overrides, Report(trial, number))
-            if value is not None and not math.isfinite(value):
-                value, diverged = None, f"scored {value}"
-        except Diverged as error:
-            diverged = str(error)
-        except BaseException as error:
-            fail_running(study, lambda running: running.number == trial.number)
-            if isinstance(error, UserError):
-                raise UserError(f"trial {number} with {overrides}: {error}") from error
-            raise
-        return self._tell(study, trial, value, diverged, clock)
+        settings = self.settings
+        if settings.minutes is not None and self._study.user_attrs.get("spent", 0.0) >= 60 * settings.minutes:
+            return []
+        asked: list[Asked] = []
+        for _ in range(len(free_numbers(self._claims.standing(), settings.batch, settings.trials))):
+            trial = self._claims.claim()
+            number = trial.user_attrs["number"]
+            if settings.trials is not None and number >= settings.trials:
+                self._claims.fail([trial])  # another machine had the last one meanwhile
+                break
+            batch = batch_of(number, settings.batch, settings.trials)
+            standing = self._claims.standing()
+            before = [standing[n] for n in range(batch.start) if n in standing and standing[n].state.is_finished()]
+            direction = self._study.direction
+            params = suggest(before, self._distributions, direction, settings.seed, batch, settings.known)[
+                number - batch.start
+            ]
+            write_params(trial, params, self._distributions)
+            self._running[number] = trial
+            asked.append(Asked(trial, number, self._overrides(params)))
+        return asked
 
     @told_plainly()
-    def _tell(
-        self, study: optuna.Study, trial: optuna.Trial, value: float | None, diverged: str | None, clock: Clock
-    ) -> Trial:
+    def tell(self, asked: Asked, outcome: float | Diverged | None, seconds: float) -> Trial:
+        """Note what came of a trial: its mean score, None where it was pruned, or that it diverged.
+
+        seconds: that it took, which count against ``minutes``.
+        """
         from optuna.trial import TrialState
 
-        if diverged is not None:
+        trial = self._running.pop(asked.number)
+        value = None if isinstance(outcome, Diverged) else outcome
+        if isinstance(outcome, Diverged):
             # Told as pruned: Optuna's samplers leave failed trials out, and would ask for it again.
-            trial.set_user_attr("diverged", diverged)
-        study.tell(trial, value, state=TrialState.PRUNED if value is None else TrialState.COMPLETE)
-        study.set_user_attr("spent", clock.spent())
-        return self._row(study.trials[trial.number])
+            trial.set_user_attr("diverged", str(outcome))
+        self._study.tell(trial, value, state=TrialState.PRUNED if value is None else TrialState.COMPLETE)
+        self._study.set_user_attr("spent", self._study.user_attrs.get("spent", 0.0) + seconds)
+        return self._row(self._study.trials[trial.number])
 
     @told_plainly()
-    def _finished(self, study: optuna.Study) -> list[Trial]:
-        rows = [self._row(trial) for trial in _standing(study) if trial.state.is_finished()]
-        return sorted(rows, key=lambda row: row.number)
+    def give_back(self, asked: Sequence[Asked]) -> None:
+        """Leave trials untried; their numbers are asked again."""
+        trials = [self._running.pop(one.number) for one in asked if one.number in self._running]
+        self._claims.fail(trials)
+
+    @told_plainly()
+    def beat(self) -> None:
+        """Say, where other machines listen, that the running trials are alive. Call it often."""
+        self._claims.beat(list(self._running.values()))
+
+    @told_plainly()
+    def result(self) -> StudyResult:
+        """The best trial, and all that are finished."""
+        settings = self.settings
+        finished = [self._row(trial) for trial in self._claims.standing().values() if trial.state.is_finished()]
+        finished = [trial for trial in finished if settings.trials is None or trial.number < settings.trials]
+        finished.sort(key=lambda trial: trial.number)
+        sign = -1.0 if settings.higher_is_better else 1.0
+        complete = [trial for trial in finished if trial.value is not None]
+        best = min(complete, key=lambda trial: (sign * (trial.value or 0.0), trial.number))
+        return StudyResult(best, tuple(finished))
 
     def _row(self, trial: FrozenTrial) -> Trial:
         state: Literal["complete", "pruned", "diverged"] = "complete"
@@ -248,24 +195,4 @@ class Study:
         return Trial(trial.user_attrs["number"], state, value, scores, self._overrides(trial.params))
 
     def _overrides(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        return {key: d.from_parameter(parameters[key]) for key, d in self._dimensions.items()}
-
-    @cached_property
-    def _known(self) -> dict[int, dict[str, Any]]:
-        """Parameters of the trials that no sampler is asked for, by number: the declared and the first."""
-        values = [{**self.declared, **changes} for changes in ({}, *self.first)]
-        return {
-            number: {key: dimension.to_parameter(values[number][key]) for key, dimension in self._dimensions.items()}
-            for number in range(len(values))
-        }
-
-    @cached_property
-    def _dimensions(self) -> Space:
-        return parse_space(self.space, "tune.space")
-
-
-def _standing(study: optuna.Study) -> list[FrozenTrial]:
-    """Trials that count: all but the failed."""
-    from optuna.trial import TrialState
-
-    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING))
+        return {key: one.from_parameter(parameters[key]) for key, one in self.settings.dimensions.items()}

@@ -1,12 +1,11 @@
-"""Trials: what the objective is handed, and what a study tells of them."""
+"""Trials: as they are asked, and as they are told."""
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.core.errors import Diverged
 from pipeline.tuning.storage import told_plainly
@@ -58,38 +57,24 @@ class StudyResult:
         }
 
 
-class Report:
-    """Handed to the objective: ``report(fold, score)`` keeps the score, and is True to prune.
+class Asked:
+    """A trial that is to be tried.
 
-    Folds count from 0 in the order of ``Study.scores``, whatever they are called elsewhere.
-
-    number: of the trial, the same after a kill.
+    number: counts finished trials, the same after a kill. overrides: settings by dotted key.
     """
 
-    def __init__(self, trial: optuna.Trial, number: int) -> None:
-        self.number = number
+    def __init__(self, trial: optuna.Trial, number: int, overrides: Mapping[str, Any]) -> None:
+        self.number, self.overrides = number, overrides
         self._trial = trial
 
-    def __call__(self, fold: int, score: float) -> bool:
+    def report(self, fold: int, score: float) -> bool:
+        """Keep a fold's score; True where the pruner drops the trial.
+
+        Folds count from 0 in the order of ``Study.scores``, whatever they are called elsewhere.
+        Raises Diverged for a score that is no finite number.
+        """
         if not math.isfinite(score):
             raise Diverged(f"fold {fold} scored {score}")
         with told_plainly():
             self._trial.report(score, fold)
             return self._trial.should_prune()
-
-
-Objective: TypeAlias = Callable[[Mapping[str, Any], Report], "float | None"]
-"""Overrides (dotted key to value) and a Report to the mean score; None when pruned; Diverged when
-a fit gave no finite numbers. With several workers it must be picklable: a function at the top of a
-module, a ``functools.partial`` of one, or an instance of a class."""
-
-
-@dataclass(frozen=True)
-class Clock:
-    """Seconds a study has worked, earlier runs included; the same in every process."""
-
-    before: float
-    began: float
-
-    def spent(self) -> float:
-        return self.before + time.monotonic() - self.began

@@ -232,19 +232,6 @@ def test_names_that_a_shell_or_a_path_could_take_for_more_are_refused(name):
     assert any("models: a name is lower-case letters" in fault and repr(name) in fault for fault in found)
 
 
-def test_all_faults_are_told_at_once():
-    raw = params()
-    put(raw, "competitions/toy/metric", "rsme")
-    put(raw, "competitions/toy/split/folds", 0)
-    put(raw, "competitions/toy/columns/colour", 1)
-    put(raw, "models/toy-ridge/model/alpha", "high")
-    put(raw, "models/toy-mlp/fit/epochs", 0)
-    put(raw, "modles", {})
-    wrong = ["modles", "toy.metric", "split.folds", "columns.colour", "model.alpha", "fit.epochs"]
-    found = faults(raw)
-    assert len(found) == len(wrong) and all(any(key in fault for fault in found) for key in wrong), found
-
-
 def paths(value: object, at: tuple = ()):
     if at:
         yield at

@@ -22,10 +22,10 @@ pytestmark = pytest.mark.timeout(900)  # whichever comes first waits for `two_ru
 STAGES = {
     "fetch": ("lines", "raw"),
     "preprocess": ("lines", "features"),
-    "train": ("lines-ridge", "models/lines-ridge/cv"),
-    "tune": ("lines-ridge", "models/lines-ridge/tuned"),
-    "retrain": ("lines-trees", "models/lines-trees/final"),
-    "blend": ("lines", "blend.json"),
+    "train": ("lines", "cv/lines-trees"),
+    "tune": ("lines", "tuned/lines-ridge"),
+    "blend": ("lines", "plots"),
+    "retrain": ("lines", "final/lines-ridge"),
     "submit": ("lines", "submission.csv"),
     "report": ("lines", "report"),
 }
@@ -65,6 +65,11 @@ def gone(process: int) -> bool:
         return True
 
 
+def check(project: Project) -> None:
+    """What DVC's own ``check`` does."""
+    project.run("dvc", "repro", "--single-item", "check")
+
+
 def forget(project: Project, *stages: str) -> None:
     """Take stages out of dvc.lock: else DVC brings their outputs out of its cache and runs nothing."""
     file = project.root / "dvc.lock"
@@ -74,18 +79,28 @@ def forget(project: Project, *stages: str) -> None:
     file.write_text(yaml.safe_dump(lock, sort_keys=False))
 
 
+def part_of(output: Path) -> Path:
+    """Where an output lies while it is written: a model's beside the stage's folder, others beside themselves."""
+    if output.parent.name in ("cv", "tuned", "final"):
+        return output.parent.with_name(f".{output.parent.name}.{output.name}.*.part")
+    return output.with_name(f".{output.name}.*.part")
+
+
 def kill_under_dvc(project: Project, stage: str, name: str, midway: bool) -> bool:
     """``dvc repro`` the stage alone and kill its process: as it begins, or once it writes.
 
     False where it was done with writing before that was seen.
     """
+    if output := STAGES[stage][1] if "/" in STAGES[stage][1] else None:
+        shutil.rmtree(project.data("lines", output), ignore_errors=True)  # a model that is whole is kept
+        shutil.rmtree(project.root / ".podium/models", ignore_errors=True)
     repro = project.start("dvc", "repro", "--force", "--single-item", f"{stage}@{name}")
     process = stage_process(project, stage, name)
     if midway:
         output = project.data("lines", STAGES[stage][1])
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline and not gone(process):
-            if any(output.parent.glob(f".{output.name}.*.part/*")) or any(output.parent.glob(f".{output.name}.*.part")):
+            if any(part_of(output).parent.glob(part_of(output).name)):
                 break
             time.sleep(0.001)
     with suppress(ProcessLookupError):
@@ -102,10 +117,11 @@ def kill_at_rename(project: Project, stage: str, name: str) -> None:
     With -D strace stands aside, so the shell's own number is the stage's: it names the file aside.
     """
     output = project.data("lines", STAGES[stage][1])
-    aside = f"{output.parent}/.{output.name}.$$.part"
+    aside = str(part_of(output)).replace("*", "$$")
     calls = "rename,renameat,renameat2"
     strace = f'exec strace -D -f -q -o /dev/null -P "{aside}" -e trace={calls} -e inject={calls}:signal=SIGKILL'
-    killed = project.start("sh", "-c", f'{strace} "{sys.executable}" -m pipeline {stage} {name}')
+    again = " --again" if stage in ("train", "tune", "retrain") else ""
+    killed = project.start("sh", "-c", f'{strace} "{sys.executable}" -m pipeline {stage} {name}{again}')
     text, _ = killed.communicate(timeout=120)
     assert killed.returncode == -signal.SIGKILL, text
 
@@ -159,10 +175,10 @@ class TestTheParentKilledAlone:
     @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to see who is whose child")
     def test_its_stage_and_the_folds_die_within_two_seconds(self, undisturbed, tmp_path):
         project = undisturbed.copy(tmp_path / "project")
-        forget(project, "train@lines-linear")
+        forget(project, "train@lines")
         project.params(self.long_training())
-        first = project.start("dvc", "repro", "train@lines-linear")
-        stage = stage_process(project, "train", "lines-linear")
+        first = project.start("dvc", "repro", "train@lines")
+        stage = stage_process(project, "train", "lines")
         folds = wait_for(lambda: len(found := children(stage)) == 2 and found)
         first.kill()
         first.wait()
@@ -176,7 +192,8 @@ class TestTheParentKilledAlone:
         """The parent dies while Python starts."""
         project = undisturbed.copy(tmp_path / "project")
         project.params(self.long_training())
-        command = f'DVC_STAGE=train@lines-linear "{sys.executable}" -m pipeline train & echo $!; kill -9 $$'
+        check(project)
+        command = f'DVC_STAGE=train@lines "{sys.executable}" -m pipeline train & echo $!; kill -9 $$'
         parent = project.start("sh", "-c", command)
         stage = int(parent.stdout.readline())
         parent.wait()
@@ -189,18 +206,19 @@ class TestTheParentKilledAlone:
     def test_a_second_train_beside_the_first_is_refused(self, undisturbed, tmp_path):
         project = undisturbed.copy(tmp_path / "project")
         project.params(self.long_training())
-        first = project.start(sys.executable, "-m", "pipeline", "train", "lines-linear")
+        check(project)
+        first = project.start(sys.executable, "-m", "pipeline", "train", "lines")
         try:
-            holder = stage_process(project, "train", "lines-linear")
+            holder = stage_process(project, "train", "lines")
             code = "from pipeline import __main__ as line; from pipeline.stages import runner; "
             code += "runner.LOCK_WAIT = 0.5; line.main()"  # seconds, for 10
-            output = project.run(sys.executable, "-c", code, "train", "lines-linear", code=2)
+            output = project.run(sys.executable, "-c", code, "train", "lines", code=2)
         finally:
             first.kill()
             first.wait()
         assert holder == first.pid
         assert output == (
-            f"error: train lines-linear is being written by process {holder}; wait for it or stop it, then run again\n"
+            f"error: train lines is being written by process {holder}; wait for it or stop it, then run again\n"
         )
 
 
@@ -219,9 +237,9 @@ class TestAStudyBrokenOff:
         }
         whole = undisturbed.copy(tmp_path / "whole")
         whole.params(params)
-        whole.repro("train@lines-trees")
+        whole.repro("train@lines")
         broken = whole.copy(tmp_path / "broken")
-        tune = (sys.executable, "-m", "pipeline", "tune", "lines-trees")
+        tune = (sys.executable, "-m", "pipeline", "tune", "lines")
         journal = broken.root / ".podium/studies/lines-trees.journal"
         for trials in (2, 4):
             running = broken.start(*tune)
@@ -234,7 +252,7 @@ class TestAStudyBrokenOff:
         whole.run(*tune)
         broken.run(*tune)
         assert broken.outputs() == whole.outputs()
-        trials = read_json(broken.data("lines", "models", "lines-trees", "tuned", "trials.json"))["trials"]
+        trials = read_json(broken.data("lines", "tuned", "lines-trees", "trials.json"))["trials"]
         assert [trial["number"] for trial in trials] == list(range(6))
         assert journal.read_text().endswith("}\n")
         assert "torn" not in journal.read_text()

@@ -169,7 +169,7 @@ def test_texts_without_terms_give_no_components():
 def test_texts_are_off_unless_asked_for():
     encoder = build("tabular").fit(ROWS, SCHEMA, seed=0)
     assert not [name for name in encoder.spec.names["numbers"] if name.startswith(("t", "u"))]
-    assert "text" not in build("tabular").kinds and "text" in build("tabular", texts={}).kinds
+    assert "t" not in encoder.reads and "t" in build("tabular", texts={}).fit(ROWS, SCHEMA, seed=0).reads
 
 
 def test_arrays_pack_whole():

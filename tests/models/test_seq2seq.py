@@ -71,7 +71,7 @@ def test_a_source_of_nothing_but_padding_gives_numbers_and_gradients():
     scores, _ = model(data)
     assert torch.isfinite(scores).all()
     assert torch.isfinite(model(batch([[]], [[5]]))[0]).all()
-    TASK.loss(scores, data, torch.nn.CrossEntropyLoss(reduction="none")).backward()
+    TASK.loss(scores, data, torch.nn.CrossEntropyLoss(reduction="none"))[0].backward()
     assert all(torch.isfinite(parameter.grad).all() for parameter in model.parameters() if parameter.grad is not None)
     assert model.decode(batch([[]], [[]])).shape == (1, 6)
 
@@ -111,9 +111,9 @@ def test_it_learns_to_turn_a_sentence_round():
     model = network(hidden=48, embedding=16, dropout=0.0).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     for _ in range(100):
-        loss = TASK.loss(model(data)[0], data, torch.nn.CrossEntropyLoss(reduction="none"))
+        total, sentences = TASK.loss(model(data)[0], data, torch.nn.CrossEntropyLoss(reduction="none"))
         optimizer.zero_grad()
-        loss.backward()
+        (total / sentences).backward()
         optimizer.step()
     right = (model.eval().decode(data) == data["labels"]).all(1).float().mean()
     assert right > 0.95

@@ -172,7 +172,7 @@ def test_one_model_without_a_blend_higher_is_better_and_large_scores():
     data.update(higher_is_better=True, leaderboard=[row("lone", 31234.5, 1234.0)], models=[], blend=None, dropped={})
     text = Page(build_page(data)).text
     assert "lone, validation 31,234" in text and "higher is better" in text
-    assert "Blend" not in text and "Every column is used." in text
+    assert "Blend" not in text and "Every column is read by a model." in text
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_an_unsafe_archive_is_refused_and_nothing_is_written(tmp_path, make, ent
     before = (tmp_path / "in" / "t.bin").read_bytes()
     with pytest.raises(UserError, match="refused, nothing was unpacked") as caught:
         extract(archive, tmp_path / "in" / "out")
-    assert "\n" not in str(caught.value) and str(tmp_path) not in str(caught.value)
+    assert "\n" not in str(caught.value)
     assert tree(tmp_path) == {"in/t.bin": before}
     assert not (tmp_path / "in" / "out").exists()
 

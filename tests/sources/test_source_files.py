@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.core.errors import Faults, UserError
 from pipeline.sources import sources
+from pipeline.sources.files import Files
 from pipeline.sources.tables import read_table
 
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data"
@@ -163,3 +164,14 @@ def test_real_competitions(project, competition, shapes):
     if competition == "house_prices":
         assert (tables["train"]["MasVnrType"] == "None").sum() == 864
         assert tables["train"]["MasVnrType"].isna().sum() == 8
+
+
+def test_what_is_wrong_in_an_archive_is_told_by_the_archives_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with zipfile.ZipFile(tmp_path / "comp.zip", "w") as archive:
+        archive.writestr("comp/train.csv", "id,x\n1,2\n3\n")
+        archive.writestr("comp/test.csv", "id,x\n1,2\n")
+    with pytest.raises(UserError, match=r"^comp\.zip/train\.csv line 3: 1 values where there are 2 columns"):
+        Files(path="comp.zip").fetch(tmp_path / "raw", "toy")
+    with pytest.raises(UserError, match=r"^\.\./elsewhere/data/ptb: no such folder or archive"):
+        Files(path="../elsewhere/data/ptb").fetch(tmp_path / "raw", "toy")

@@ -20,6 +20,7 @@ import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from pipeline.core.errors import Faults, UserError
@@ -261,6 +262,48 @@ def test_faults_of_a_submission(kaggle):
     kaggle.stub.refuse = 403
     output = kaggle.run("submit_to_kaggle('titanic', Path('submission.csv'), 'a blend')")
     assert "accept the rules" in output and "\n" not in output
+
+
+def answered_competition(root: Path, source: dict) -> None:
+    """What stages leave of a competition of one test row."""
+    from pipeline.core.files import write_json
+    from pipeline.core.types import Schema
+
+    (root / "data" / "toy" / "raw").mkdir(parents=True)
+    (root / "data" / "toy" / "rows").mkdir()
+    for place in ("raw/sample_submission.csv", "submission.csv"):
+        (root / "data" / "toy" / place).write_bytes(SAMPLE)
+    pd.DataFrame({"id": [3]}).to_parquet(root / "data" / "toy" / "rows" / "test.parquet")
+    write_json(root / "data" / "toy" / "schema.json", Schema("id", "y", ()).to_json())
+    competition = {
+        "source": source,
+        "columns": {"id": "id", "target": "y"},
+        "task": "regression",
+        "metric": "rmse",
+        "split": "shuffled",
+        "features": {"numbers": {"name": "tabular"}},
+        "blend": "greedy",
+        "submission": "values",
+    }
+    models = {"toy-ridge": {"competition": "toy", "features": "numbers", "model": "ridge"}}
+    (root / "params.yaml").write_text(json.dumps({"competitions": {"toy": competition}, "models": models}))
+
+
+def test_files_of_ones_own_are_submitted_with_a_slug(kaggle):
+    answered_competition(kaggle.folder / "project", {"name": "files", "path": "files"})
+    submit = "__import__('pipeline.commands.kaggle', fromlist=['run']).run('toy', 'a blend', {})"
+    output = kaggle.run(submit.format(None))
+    assert output.startswith("UserError: toy: its files came by the source 'files'; give --slug, the last part")
+    assert "--slug: the last part of the competition's address" in kaggle.run(submit.format("'../titanic'"))
+    assert not kaggle.stub.sent
+    assert kaggle.run(submit.format("'titanic'")).startswith("Successfully submitted to Titanic")
+    assert kaggle.stub.uploaded == SAMPLE and kaggle.stub.sent["CreateSubmission"]["competitionName"] == "titanic"
+
+
+def test_a_kaggle_source_needs_no_slug(kaggle):
+    answered_competition(kaggle.folder / "project", {"name": "kaggle", "competition": "titanic"})
+    output = kaggle.run("__import__('pipeline.commands.kaggle', fromlist=['run']).run('toy', 'a blend')")
+    assert output.startswith("Successfully submitted to Titanic")
 
 
 def test_a_name_that_is_none_is_refused_before_anything():

@@ -120,7 +120,10 @@ def test_an_unknown_transform_is_refused():
         regression("sqrt")
 
 
-def test_losses_are_means_over_the_minibatch():
+def test_losses_are_sums_that_weigh_rows():
     output, target = torch.tensor([[1.0], [2.0]]), torch.tensor([[0.0], [4.0]])
-    loss = regression("none").loss(output, {"target": target}, lambda o, t: (o - t) ** 2)
-    assert loss.item() == 2.5
+    total, weight = regression("none").loss(output, {"target": target}, lambda o, t: (o - t) ** 2)
+    assert (total.item(), weight) == (5.0, 2)
+    task, logits, classes = tasks.build("classification", "task"), torch.zeros(3, 4), torch.tensor([0, 1, 3])
+    total, weight = task.loss(logits, {"target": classes}, torch.nn.CrossEntropyLoss(reduction="none"))
+    assert total.item() == pytest.approx(3 * np.log(4)) and weight == 3

@@ -33,17 +33,16 @@ def test_nothing_after_the_end_mark_is_read_and_an_answer_may_lack_it():
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_the_loss_is_the_mean_over_sentences_of_their_real_tokens_sum(smoothing):
+def test_the_loss_is_the_sum_over_real_tokens_and_weighs_sentences(smoothing):
     torch.manual_seed(0)
     scores, labels = torch.randn(2, 3, 7), torch.tensor([[4, 5, EOS, PAD], [EOS, PAD, PAD, PAD]])
     criterion = losses.build({"name": "cross_entropy", "label_smoothing": smoothing}, "l").criterion()
     own = torch.nn.functional.cross_entropy(
         scores.transpose(1, 2), labels[:, :3], ignore_index=PAD, label_smoothing=smoothing, reduction="sum"
     )
-    own = own / 2
-    torch.testing.assert_close(TASK.loss(scores, {"labels": labels}, criterion), own)
+    torch.testing.assert_close(TASK.loss(scores, {"labels": labels}, criterion), (own, 2))
     scores[1, 1:] = 1e4 * torch.randn(2, 7)  # scores of padding count for nothing
-    torch.testing.assert_close(TASK.loss(scores, {"labels": labels}, criterion), own)
+    torch.testing.assert_close(TASK.loss(scores, {"labels": labels}, criterion), (own, 2))
 
 
 def test_texts_of_the_heaviest_model_stand_for_all():

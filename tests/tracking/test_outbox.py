@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import re
 import signal
 import sys
@@ -223,3 +224,29 @@ def test_the_outbox_keeps_within_its_size(tracked):
     given_up = journal.sweep(tracked.outbox, limit=2 * oldest.stat().st_size + 100)
     assert given_up == [oldest.name]
     assert newest in tracked.journals()
+
+
+def test_a_killed_stages_journal_is_final_although_a_child_it_forked_lives(tracked):
+    code = """
+import os, time
+from pipeline import tracking
+with tracking.run(competition="ames", stage="train", model="ridge") as run:
+    if (child := os.fork()) == 0:
+        run.metrics({"valid": 0.5})  # not its own to write to
+        time.sleep(60)
+        os._exit(0)
+    time.sleep(0.3)
+    print(child, flush=True)
+    time.sleep(60)
+"""
+    process = tracked.start("-c", code)
+    child = int(process.stdout.readline())
+    (path,) = tracked.journals()
+    assert journal.is_alive(path)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    os.kill(child, 0)
+    assert not journal.is_alive(path)
+    os.kill(child, signal.SIGKILL)
+    process.communicate()
+    assert [r["kind"] for r in records(path)] == ["run"]

@@ -78,7 +78,7 @@ def test_everything_arrives_in_a_fresh_store(tracked, monkeypatch):
     assert tags["podium.stage"] == "train"
     assert tags["podium.model"] == "ridge"
     assert tags["data.digest"] == "0123456789abcdef"
-    assert sorted(path.name for path in tracked.outbox.iterdir()) == ["sender.lock", "status.json"]
+    assert sorted(path.name for path in tracked.outbox.iterdir()) == ["address", "sender.lock", "status.json"]
     assert (tracked.root / "mlruns" / "ames").is_dir()
 
 
@@ -250,3 +250,69 @@ def test_a_store_that_cannot_be_written_keeps_the_records(stored, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     deliver_waiting(draw)
     check_the_stage(stored)
+
+
+NOBODY = "http://127.0.0.1:9"  # a port where nothing listens
+
+
+def state_of(project) -> dict:
+    from pipeline.tracking.background import read_status
+
+    return read_status() if project.outbox.is_dir() else {}
+
+
+def waited_for(condition, seconds: float = 90.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+ONE_RUN = """
+from pipeline import tracking
+with tracking.run(competition="ames", stage="train", model="ridge") as run:
+    run.metrics({"valid": 0.5})
+"""
+
+
+def test_records_go_where_the_sender_is_told_now_whatever_a_last_run_was_told(stored):
+    from os import kill
+
+    dead = {"PODIUM_TRACKING": "on", "MLFLOW_TRACKING_URI": NOBODY}
+    stored.run("-c", ONE_RUN, **dead)
+    assert waited_for(lambda: state_of(stored).get("state") == "unreachable")
+    old = state_of(stored)["process"]
+    again = stored.run("-c", ONE_RUN.replace("ridge", "trees"), **dead)
+    assert NOBODY in again.stderr
+    done = stored.run("-c", ONE_RUN.replace("train", "tune"), PODIUM_TRACKING="on")
+    assert done.stderr == ""  # no word of an address that it was never told
+    assert waited_for(lambda: not stored.journals(), 60)
+    assert set(stored.runs()) == {"ridge train", "trees train", "ridge tune"}
+    assert state_of(stored)["process"] != old
+    kill(state_of(stored)["process"], signal.SIGTERM)
+
+
+def test_track_waits_for_no_sender_of_another_address(stored):
+    stored.run("-c", ONE_RUN, PODIUM_TRACKING="on", MLFLOW_TRACKING_URI=NOBODY)
+    assert waited_for(lambda: state_of(stored).get("state") == "unreachable")
+    stored.run("-m", "pipeline.commands.track", "--wait", "10")
+    assert stored.journals() == []
+    assert set(stored.runs()) == {"ridge train"}
+
+
+def test_a_journal_sent_elsewhere_in_between_doubles_nothing(stored, monkeypatch):
+    monkeypatch.setattr("pipeline.tracking.delivery.CHUNK", 600)
+    here, elsewhere = stored.uri, f"sqlite:///{stored.root}/other.db"
+    with tracking.run(competition="ames", stage="train", model="ridge") as run:
+        for fold in range(4):
+            with run.child(f"fold {fold}", params={"fold": fold, "long": "x" * 300}) as child:
+                child.metrics({"valid": fold / 4})
+        for address in (here, elsewhere, here):
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+            deliver_waiting(draw)
+    deliver_waiting(draw)
+    expected = {"ridge train", *(f"fold {fold}" for fold in range(4))}
+    assert set(stored.runs()) == expected
+    assert set(stored.runs(elsewhere)) == expected

@@ -170,12 +170,19 @@ def test_a_server_lost_midway_gets_every_record_once(tracked, server):
     check_all_arrived(tracked, server, "lost")
 
 
-def test_the_pages_open_on_loopback_alone(stored):
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_the_pages_open_on_loopback_alone_and_end_with_their_command(stored, how):
     taken = socket.socket()
     taken.bind(("127.0.0.1", 0))
     taken.listen()
     port = taken.getsockname()[1]
-    pages = stored.start("-c", f"from pipeline.tracking.ui import serve; serve({port})")
+    code = f"""
+import signal
+from pipeline.tracking.ui import serve
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started us with it ignored
+serve({port})
+"""
+    pages = stored.start("-c", code)
     address = pages.stdout.readline().split()[1]
     try:
         assert address.startswith("http://127.0.0.1:")
@@ -187,7 +194,7 @@ def test_the_pages_open_on_loopback_alone(stored):
         assert f"0100007F:{own} 00000000:0000 0A" in listening
         assert f"00000000:{own} 00000000:0000 0A" not in listening
     finally:
-        pages.send_signal(signal.SIGINT)
+        pages.send_signal(how)
         pages.communicate(timeout=30)
         taken.close()
     assert pages.returncode == 0

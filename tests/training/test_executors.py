@@ -251,11 +251,13 @@ def test_closing_early_kills_the_rest(tmp_path):
 
 
 SCRIPT = """
+import signal
 import sys
 from functools import partial
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_executors import sleepy
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started us with it ignored
 from pipeline.training.executors import Processes
 if __name__ == "__main__":
     results = Processes(workers=2).map(partial(sleepy, Path({folder!r})), [1, 2])

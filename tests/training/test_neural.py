@@ -147,6 +147,54 @@ def test_given_rounds_are_trained_exactly_and_are_the_length_of_the_schedule():
     assert fitted.curves["learning_rate"] == whole.curves["learning_rate"]
 
 
+class Counting(Network):
+    """Counts what is asked of it when it does not train: examples put through, and examples decoded."""
+
+    def __init__(self, passed, decoded):
+        super().__init__()
+        self.scores = nn.Parameter(torch.zeros(5))
+        self.passed, self.decoded = passed, decoded
+
+    def forward(self, batch, state=None):
+        if not self.training:
+            self.passed.append(len(batch["labels"]))
+        return self.scores.expand(*batch["labels"].shape, -1), None
+
+    def decode(self, batch):
+        self.decoded.append(len(batch["labels"]))
+        return torch.full_like(batch["labels"], 4)
+
+
+class CountingModel:
+    def __init__(self):
+        self.passed, self.decoded = [], []
+
+    def build(self, spec, task, seed):
+        return Counting(self.passed, self.decoded)
+
+
+def test_validation_rows_go_through_the_network_once_an_epoch():
+    model, labels = CountingModel(), np.full((10, 2), 4)
+    rows = {"labels": labels, "mask": np.ones((10, 2), bool), "row": np.arange(10)}
+    wanted = job(model, task=tasks.build("language_model", "task"), train=rows, valid=rows, score=lambda raw: raw.sum())
+    fitted = learner(epochs=3, batch_size=1, sampling="sequential").fit(wanted)
+    assert sum(model.passed) == 3 * 10
+    assert fitted.curves["valid_score"][-1] == pytest.approx(20 * fitted.curves["valid_loss"][-1], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("stopping", "epochs_decoded"), [(None, 0), ({"monitor": "loss"}, 0), ({"monitor": "score"}, 3)]
+)
+def test_texts_are_decoded_only_where_an_epoch_is_chosen_by_them(stopping, epochs_decoded):
+    model, rows = CountingModel(), {"labels": np.full((10, 2), 4)}
+    wanted = job(model, task=tasks.build("translation", "task"), train=rows, valid=rows, score=lambda raw: raw.mean())
+    fitted = learner(epochs=3, early_stopping=stopping).fit(wanted)
+    assert (sum(model.passed), sum(model.decoded)) == (3 * 10, epochs_decoded * 10)
+    assert ("valid_score" in fitted.curves) == (epochs_decoded > 0)
+    assert len(fitted.curves["valid_loss"]) == 3
+    assert fitted.raw({"labels": rows["labels"]}).tolist() == rows["labels"].tolist()
+
+
 def test_a_diverging_loss_is_an_error_that_names_the_rate():
     with pytest.raises(Diverged, match=r"loss became (inf|nan) in epoch \d+: lower fit.learning_rate \(1e\+30\)"):
         learner(optimizer="sgd", learning_rate=1e30, epochs=20).fit(job())

@@ -193,6 +193,29 @@ def test_a_stack_goes_on_from_its_checkpoints_to_the_same_bits(tmp_path, monkeyp
     assert begin(trials[0], other).progress.epoch == 0
 
 
+def test_a_rungs_score_is_of_its_own_epoch_however_far_a_killed_run_went(tmp_path):
+    task, model = tasks.build("regression", "task"), models.build("mlp", "model")
+    jobs = [job(i, model, task, checkpoint=tmp_path / str(i)) for i in range(3)]
+    # The first goes on improving; the second diverges after the rung; the third stopped before it.
+    trials = [fit(epochs=12, schedule="one_cycle"), fit(epochs=12), fit(epochs=12, early_stopping={"patience": 1})]
+    limits = {1: 5, 2: 1}
+    for i, limit in limits.items():
+        jobs[i].score = breaks_off(limit) if i == 1 else lambda raw: 1.0  # never better than after one epoch
+    undisturbed = train_until(trials, jobs, jobs[0].spec, [3, 3, 3])
+    first, second, third = fit_together(trials, jobs, jobs[0].spec)  # what a killed run may have done of it
+    assert len(first.curves["valid_score"]) == 12 and isinstance(second, Diverged) and third.rounds == 1
+    train_until(trials, jobs, jobs[0].spec, [12, 12, 12])  # keeps them where they are
+    assert train_until(trials, jobs, jobs[0].spec, [3, 3, 3]) == undisturbed
+    assert undisturbed[0] == first.curves["valid_score"][2] != first.curves["valid_score"][-1]
+    assert isinstance(train_until(trials, jobs, jobs[0].spec, [6, 6, 6])[1], Diverged)
+
+
+def breaks_off(epochs: int):
+    """A score that is a number for so many epochs."""
+    calls = []
+    return lambda raw: calls.append(1) or (float(len(calls)) if len(calls) <= epochs else float("nan"))
+
+
 def test_jobs_are_split_evenly_within_the_budget_and_over_all_workers():
     jobs = list(range(80))
     parts = split(jobs, 15, 2)

@@ -109,6 +109,17 @@ def test_a_database_that_fails_is_told_in_one_line_without_its_password(tmp_path
         assert CANARY not in text
 
 
+@pytest.mark.parametrize("driver", ["", "+psycopg2", "+psycopg"])
+def test_a_missing_driver_is_told_with_the_extra_that_brings_it(tmp_path, monkeypatch, driver):
+    for module in ("psycopg", "psycopg2"):
+        monkeypatch.setitem(sys.modules, module, None)  # as where it is not installed
+    monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", f"postgresql{driver}://me:{CANARY}@localhost:1/none")
+    with pytest.raises(
+        UserError, match=r"its driver is missing: .*pip install -e '\.\[postgresql\]'.*postgresql\+psycopg"
+    ):
+        make(tmp_path).run(bowl)
+
+
 def test_nothing_in_a_traceback_or_a_file_tells_the_password(tmp_path):
     script = tmp_path / "script.py"
     script.write_text("from test_study import *\nmake(Path.cwd() / 'state').run(bowl)\n")

@@ -1,0 +1,93 @@
+"""The sections of ``params.yaml`` that are parts of no shelf."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from pipeline.core.registry import settings
+
+
+@settings
+class Columns:
+    """Which column is what. Names as in the raw files."""
+
+    id: str | None = None
+    target: str | None = None
+    drop: tuple[str, ...] = ()
+    group: str | None = None
+    time: str | None = None
+    fold: str | None = None
+    types: Mapping[str, Literal["number", "category", "text", "date", "boolean"]] = Field(default_factory=dict)
+
+
+@settings
+class Submission:
+    """What the submission wants. ``values``: numbers or texts as predicted; ``classes``: the most
+    probable class; ``probabilities``: of the second class, or of every class, a column each."""
+
+    format: Literal["values", "classes", "probabilities"] = "values"
+
+
+@settings
+class Tune:
+    """A study. ``trials`` is a total, the declared settings being trial 0.
+
+    first: settings of trials 1, 2 and on: each changes some keys of the space, the rest stays as declared.
+    metric: what trials are compared by, where not by the competition's, such as log_loss for accuracy; early
+        stopping goes by the competition's all the same.
+    pruner: ``median`` and ``wilcoxon`` stop a trial after some folds; ``halving`` drops the worse half
+        of a batch after a quarter and after half of the epochs.
+    batch: trials asked at once, from what those before the batch found: trained as one program of models that
+        stack (16 unless given), side by side of others (2).
+    """
+
+    trials: int | None = Field(default=None, ge=1)
+    minutes: float | None = Field(default=None, gt=0)
+    space: Mapping[str, Mapping[str, Any]]
+    first: tuple[Mapping[str, Any], ...] = ()
+    metric: str | None = None
+    pruner: Literal["none", "median", "wilcoxon", "halving"] = "none"
+    batch: int | None = Field(default=None, ge=1)
+    seed: int = 0
+
+
+@settings
+class Retrain:
+    """``all_rows``: fit again on every training row; ``folds``: average the folds' models.
+
+    seeds: fits that are averaged. always: also where the blend gives the model no weight.
+    """
+
+    mode: Literal["all_rows", "folds"] = "all_rows"
+    seeds: int = Field(default=1, ge=1)
+    always: bool = False
+
+    def __post_init__(self) -> None:
+        if self.mode == "folds" and self.seeds > 1:
+            raise ValueError("seeds only matter with the mode all_rows; the folds' models are trained once each")
+
+
+@settings
+class Budget:
+    """Time for a competition's work, the same in all its models: a model is left out where there is
+    not enough left for it, those at the end of the list first; the first one always runs.
+
+    minutes: for everything from fetch to submission.
+    seconds: that this model's cross-validation is expected to take.
+    """
+
+    minutes: float = Field(gt=0)
+    seconds: float | None = Field(default=None, gt=0)
+
+
+@settings
+class Execution:
+    """How jobs run. ``workers`` 0 means one a core. ``threads`` is for each job, and never
+    follows the number of cores: results would follow it too."""
+
+    executor: Literal["serial", "processes"] = "processes"
+    workers: int = Field(default=0, ge=0, le=1024)
+    threads: int = Field(default=1, ge=1, le=1024)

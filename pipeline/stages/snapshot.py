@@ -1,0 +1,166 @@
+"""What each stage hangs on besides data: its settings and the digests of its code, as ``check`` found them.
+
+Stages read their settings from these files alone, so an edit while `dvc repro` runs belongs to the next run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pipeline.core.code import code_digest, code_files, hold_code, read_again
+from pipeline.core.config import CompetitionConfig, Config, ModelConfig, build_model, build_submission
+from pipeline.core.errors import UserError
+from pipeline.core.files import read_json, shown
+from pipeline.core.paths import CompetitionPaths
+from pipeline.core.registry import build_settings
+from pipeline.core.sections import Columns, Execution, Tune
+from pipeline.stages.project import shelves
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a stage hangs on.
+
+    competition: keys of the competition's settings. models: keys of its models', none where it reads none.
+    packages: shared code, whole. runs: whether it fits models, and so asks how jobs run.
+    """
+
+    competition: tuple[str, ...]
+    packages: tuple[str, ...]
+    models: tuple[str, ...] = ()
+    runs: bool = False
+
+
+FITTED = ("columns", "metric", "task", "split", "features")
+NAMED = ("competition", "features", "model")
+MODEL = ("competition", "features", "model", "fit", "seed", "retrain", "budget")
+WHOLE = ("source", "columns", "task", "metric", "split", "features", "blend", "submission", "guessed")
+
+STAGES: Mapping[str, Needs] = {
+    "fetch": Needs(("source",), ("core",)),
+    "preprocess": Needs(("source", "columns", "task", "split", "features"), ("core",)),
+    "train": Needs(FITTED, ("core", "training"), MODEL, runs=True),
+    "tune": Needs(FITTED, ("core", "training", "tuning"), (*MODEL, "tune"), runs=True),
+    "blend": Needs(("blend", "features", "metric", "task"), ("core", "answering"), NAMED),
+    "retrain": Needs((*FITTED, "submission"), ("core", "training", "answering"), (*MODEL, "tune"), runs=True),
+    "submit": Needs(("blend", "metric", "task", "submission"), ("core", "training", "answering")),
+    "report": Needs(WHOLE, ("core", "answering", "reporting"), (*MODEL, "tune")),
+}
+"""All stages but ``check``, in data order."""
+
+
+def contents(config: Config, competition: str, stage: str) -> dict[str, Any]:
+    """What the stage's file holds: plain data.
+
+    settings: as params.yaml has them. code: digest of what the stage runs through besides its models' parts,
+    and of each model's own parts.
+    """
+    needs, found = STAGES[stage], config.competition(competition)
+    models = config.models_of(competition) if needs.models else []
+    body: dict[str, Any] = {
+        "competition": {key: found.raw[key] for key in needs.competition if key in found.raw},
+        "code": code_digest(stage_files(stage, found)),
+    }
+    if needs.models:
+        body["models"] = {model.name: _some(model.raw, needs.models) for model in models}
+    if needs.runs:
+        body["execution"] = dict(config.execution_raw)
+        body["code_of_models"] = {model.name: code_digest(model_files(model)) for model in models}
+    if stage == "fetch":
+        from pipeline.stages.digests import source_digests
+
+        body["files"] = source_digests(found)
+    return body
+
+
+def snapshot(config: Config, competition: str, stage: str) -> str:
+    """The text of the stage's file. Its keys stand in the order of params.yaml, which is the models' order."""
+    return json.dumps(contents(config, competition, stage), indent=1, ensure_ascii=False, default=str) + "\n"
+
+
+def _some(raw: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    return {key: raw[key] for key in keys if key in raw}
+
+
+def stage_files(stage: str, competition: CompetitionConfig) -> list[Path]:
+    """The code that a stage runs through, but for its models' own parts."""
+    needs = STAGES[stage]
+    parts = [getattr(competition, key) for key in needs.competition if key in WHOLE and key != "guessed"]
+    return code_files(needs.packages, parts, [f"stages/{stage}.py", *MODULES.get(stage, ())])
+
+
+MODULES = {"preprocess": ("features/raw_checks.py", "features/schema.py", "sources/tables.py")}
+"""Modules that a stage itself imports from shelves are found; these it imports by ways that are not."""
+
+
+def model_files(model: ModelConfig) -> list[Path]:
+    """The code of a model's own parts."""
+    return code_files((), [model.model, model.fit])
+
+
+def read(competition: str, stage: str) -> tuple[Config, dict[str, Any]]:
+    """The configuration of one competition as its stage is to see it, and the file's content.
+
+    Sections that the stage does not hang on are None. Raises UserError where the file is not there.
+    """
+    path = CompetitionPaths(competition).checked(stage)
+    if not path.exists():
+        raise UserError(f"{shown(path)}: not there yet; run `dvc repro check`, or all of `dvc repro`")
+    body = read_json(path)
+    return _built(competition, body), body
+
+
+def _built(name: str, body: Mapping[str, Any]) -> Config:
+    raw, on = body["competition"], shelves()
+    where = f"competitions.{name}"
+
+    def part(registry: Any, key: str) -> Any:
+        return registry.build(raw[key], f"{where}.{key}") if key in raw else None
+
+    features = {
+        key: on.features.build(value, f"{where}.features.{key}") for key, value in raw.get("features", {}).items()
+    }
+    competition = CompetitionConfig(
+        name,
+        source=part(on.sources, "source"),
+        columns=build_settings(Columns, raw.get("columns"), f"{where}.columns"),
+        task=part(on.tasks, "task"),
+        metric=part(on.metrics, "metric"),
+        split=part(on.splits, "split"),
+        features=features,
+        blend=part(on.blends, "blend"),
+        submission=build_submission(raw.get("submission", {}), f"{where}.submission"),
+        raw=raw,
+    )
+    execution = build_settings(Execution, body.get("execution"), "execution")
+    models = {key: _model(key, value, competition) for key, value in body.get("models", {}).items()}
+    return Config({name: competition}, models, execution, body.get("execution") or {})
+
+
+def _model(name: str, raw: Mapping[str, Any], competition: CompetitionConfig) -> ModelConfig:
+    model = build_model(name, raw, {competition.name: competition}, shelves())
+    tune = raw.get("tune")
+    return model if tune is None else replace(model, tune=build_settings(Tune, tune, f"models.{name}.tune"))
+
+
+def verify_code(config: Config, competition: str, stage: str, body: Mapping[str, Any]) -> None:
+    """Hold the code that the stage will run against what ``check`` saw: from here on an edit changes nothing of
+    this run. Raises UserError where code was edited in between."""
+    needs, found = STAGES[stage], config.competition(competition)
+    read_again()
+    files = stage_files(stage, found)
+    of_models = {model.name: model_files(model) for model in config.models_of(competition)} if needs.runs else {}
+    now = {name: code_digest(some) for name, some in of_models.items()}
+    if code_digest(files) != body["code"] or now != body.get("code_of_models", {}):
+        raise UserError(f"{stage} {competition}: code was edited since `check` ran; run `dvc repro` again")
+    hold_code({*files, *(file for some in of_models.values() for file in some)})
+
+
+def hold(competition: str, stage: str, body: Mapping[str, Any]) -> None:
+    """Raise UserError where the stage's file is another one now than when the stage began."""
+    if read_json(CompetitionPaths(competition).checked(stage)) != body:
+        raise UserError(f"{stage} {competition}: its settings were checked anew while it ran; run `dvc repro` again")

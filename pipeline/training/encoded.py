@@ -1,0 +1,89 @@
+"""Encoded folds on disk: what is encoded once is memory-mapped by every job that asks for it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.core.files import digest, whole_folder
+from pipeline.core.paths import state_folder
+from pipeline.core.types import Encoded
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MOST_BYTES = 8 << 30
+"""Of all feature sets together; the least recently used are cleared away."""
+HEADER_BYTES = 128
+"""Of a file of one array."""
+LONGEST = 7 * 86400.0
+"""Seconds after which what nobody has used is cleared away."""
+
+
+class EncodedFolds:
+    """The encoded folds of one feature set, by what they were made of.
+
+    fingerprint: of rows, folds, encoders and their code.
+    """
+
+    def __init__(self, competition: str, feature_set: str, fingerprint: str) -> None:
+        self.folder = encoded_folder() / digest(competition, feature_set, fingerprint)
+
+    def get(self, fold: int | None, part: str, encode: Callable[[], Encoded]) -> Encoded:
+        """Arrays of a fold's ``train`` or ``valid`` rows, encoded where they are not there yet.
+
+        They are mapped copy-on-write: a library that writes to its input changes nothing for the others.
+        """
+        place = self.folder / f"{'all' if fold is None else fold}-{part}"
+        found = _load(place)
+        if found is None:
+            encoded = encode()
+            _write(place, encoded)
+            found = _load(place)
+            if found is None:
+                return encoded  # the disk is full: it stays in memory
+        os.utime(self.folder)
+        return found
+
+
+def encoded_folder() -> Path:
+    return state_folder() / "encoded"
+
+
+def _write(place: Path, encoded: Encoded) -> None:
+    import numpy as np
+
+    try:
+        with whole_folder(place, sync=False) as aside:
+            for name, array in encoded.items():
+                np.save(aside / f"{name}.npy", array, allow_pickle=False)
+    except OSError:
+        return  # no room, or another job wrote the same a moment before
+
+
+def _load(place: Path) -> Encoded | None:
+    try:
+        return {file.stem: _mapped(file) for file in sorted(place.glob("*.npy"))} or None
+    except (OSError, ValueError):
+        return None
+
+
+def _mapped(file: Path) -> np.ndarray:
+    import numpy as np
+
+    empty = file.stat().st_size <= HEADER_BYTES  # of an array without elements there is nothing to map
+    return np.load(file, mmap_mode=None if empty else "c", allow_pickle=False)
+
+
+def tidy() -> None:
+    """Clear away what has not been used for long, and the oldest over the bound."""
+    folders = sorted(encoded_folder().glob("*"), key=lambda folder: folder.stat().st_mtime, reverse=True)
+    total = 0
+    for folder in folders:
+        total += sum(file.stat().st_size for file in folder.rglob("*.npy"))
+        if total > MOST_BYTES or time.time() - folder.stat().st_mtime > LONGEST:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,282 @@
+"""A study at work: trials asked, their folds given to the pool as jobs, their scores told."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import inf, isfinite
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pipeline.core.config import ModelConfig
+from pipeline.core.errors import Diverged
+from pipeline.core.types import Metric
+from pipeline.training.cross_validation import (
+    CrossValidation,
+    FoldJob,
+    FoldResult,
+    cross_validation,
+    fit_folds,
+    fold_fit_job,
+    together,
+)
+from pipeline.training.data import Rows, TrainingData
+from pipeline.training.executors import Job
+from pipeline.training.identity import identity
+from pipeline.training.pool import OutOfTime, Stop, Work
+from pipeline.training.stacking import train_until
+from pipeline.tuning.pruners import RUNGS
+from pipeline.tuning.space import apply
+from pipeline.tuning.study import Study
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from pipeline.tuning.trial import Asked, StudyResult, Trial
+
+Outcome: TypeAlias = "float | Diverged | None"
+"""A trial's mean score; None where it was dropped."""
+
+
+@dataclass
+class Search:
+    """One model's search.
+
+    rows: the competition's. build: the model's whole raw settings to its configuration.
+    workers: jobs that may run side by side, for whom stacks are cut. threads: of each job.
+    metric: what scores a trial. trials: folder with a folder for each trial's finished folds; a study broken
+    off in a trial goes on with them. told: hears of each trial.
+    """
+
+    study: Study
+    rows: Rows
+    model: ModelConfig
+    build: Callable[[Mapping[str, Any]], ModelConfig]
+    workers: int
+    threads: int
+    trials: Path
+    metric: Metric
+    told: Callable[[Trial], None]
+    best: tuple[int, list[FoldResult]] = (0, [])
+    """The best trial's number, and its folds where this run has fitted them."""
+    _value: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._value = self.study.score
+
+    def work(self) -> Work[StudyResult]:
+        """Ask, try and tell until nothing is left to ask, or the time is over."""
+        with self.study.opened() as study:
+            asked: list[Asked] = []
+            try:
+                while asked := study.ask():
+                    for one, outcome, results, seconds in (yield from self._try(asked)):
+                        trial = study.tell(one, outcome, seconds)
+                        self._note(trial, results)
+                        asked = [other for other in asked if other is not one]
+            except OutOfTime:
+                pass
+            finally:
+                study.give_back(asked)
+            return study.result()
+
+    def conclude(self, settings: Mapping[str, Any], number: int, members: Path | None) -> Work[CrossValidation]:
+        """The best trial's folds, fitted anew where neither this run nor an earlier one has kept them.
+
+        members: folder for the folds' predictors, where retraining wants them.
+        """
+        if number == self.best[0] and self.best[1] and members is None:
+            return CrossValidation(self.best[1])
+        config = self.build(settings)
+        data = self.rows.data(config.features)
+        place = self._place(data, config, number)
+        return (yield from cross_validation(data, config, self.workers, checkpoint=place, predictors=members))
+
+    def _note(self, trial: Trial, results: list[FoldResult]) -> None:
+        """Keep what the best trial left, and remove the other's."""
+        sign, stale = (1 if self.study.higher_is_better else -1), trial.number
+        if trial.value is not None and sign * trial.value > sign * self._value:
+            stale, self.best, self._value = self.best[0], (trial.number, results), trial.value
+        for place in self.trials.glob(f"{stale}-*"):
+            shutil.rmtree(place, ignore_errors=True)
+        self.told(trial)
+
+    def _try(self, asked: Sequence[Asked]) -> Work[list[tuple[Asked, Outcome, list[FoldResult], float]]]:
+        """Several trials at once, in stacks of those that may share one."""
+        competition = self.rows.competition
+        trials = [_Trying(one, self.build(apply(self.model.raw, one.overrides))) for one in asked]
+        groups: dict[Any, list[_Trying]] = {}
+        for trial in trials:
+            key = trial.config.fit.stack_key(trial.config.model, competition.task)
+            groups.setdefault((trial.config.features, key), []).append(trial)
+        for (features, key), group in groups.items():
+            data = self.rows.data(features)
+            if key is not None and self.study.pruner == "halving":
+                group = yield from self._halve(data, group)
+            if key is None and self.study.pruner != "none":
+                yield from self._fold_by_fold(data, group)
+            else:
+                yield from self._all_folds(data, group)
+        return [(trial.asked, trial.outcome, trial.results, trial.seconds) for trial in trials]
+
+    def _all_folds(self, data: TrainingData, group: Sequence[_Trying]) -> Work[None]:
+        """Every fold of every trial, in the order in which stacks are cut from them.
+
+        A trial's folds side by side, since an optimiser works by groups of one rate; but where the folds
+        do not fit into memory with ease, the trials of a fold, so that a stack holds few of them.
+        """
+        if not group:
+            return
+        pairs = [(trial, k) for trial in group for k in data.folds]
+        if not data.light:
+            pairs.sort(key=lambda pair: pair[1])
+        jobs = [FoldJob(trial.config, k, self._place(data, trial.config, trial.number)) for trial, k in pairs]
+        results = yield from together(data, jobs, self.workers, fit_folds, self._name(group))
+        for (trial, _), result in zip(pairs, results, strict=True):
+            trial.take(result)
+        for trial in group:
+            trial.report(lambda result: self._score(data, result))
+
+    def _fold_by_fold(self, data: TrainingData, group: Sequence[_Trying]) -> Work[None]:
+        """Trials one after another, each told of its folds in their order, and dropped as soon as it is behind."""
+        for trial in group:
+            folds = [FoldJob(trial.config, k, self._place(data, trial.config, trial.number)) for k in data.folds]
+            jobs = [Job(f"{self._name([trial])}: fold {fold.fold}", fit_folds, (data, [fold])) for fold in folds]
+            places = {id(job): place for place, job in enumerate(jobs)}
+            waiting, done, ended = iter(jobs), {}, 0
+            while ended < len(jobs) and trial.goes_on:
+                for one in (yield next(waiting, None)):
+                    done[places.get(id(one.job))] = one.result[0]
+                while ended in done and trial.goes_on:
+                    trial.take(done[ended])
+                    ended += 1
+                    trial.report_last(lambda result: self._score(data, result), more=ended < len(jobs))
+            yield Stop(jobs)
+
+    def _halve(self, data: TrainingData, group: list[_Trying]) -> Work[list[_Trying]]:
+        """Train up to each rung and keep the better half: those that stay."""
+        sign = -1 if self.study.higher_is_better else 1
+        for rung in RUNGS:
+            if len(group) < 2:
+                break
+            pairs = [(trial, k) for trial in group for k in data.folds]
+            jobs = [RungJob(t.config, k, self._place(data, t.config, t.number), rung) for t, k in pairs]
+            flat = yield from together(data, jobs, self.workers, train_to_rung, self._name(group))
+            scores: dict[int, list[float]] = {}
+            for (trial, _), score in zip(pairs, flat, strict=True):
+                scores.setdefault(trial.number, []).append(score)
+            # An infinite score, of a fold that diverged, is the worst whichever way the metric points.
+            losses = {number: fmean(sign * v if isfinite(v) else inf for v in vs) for number, vs in scores.items()}
+            ranked = sorted(group, key=lambda trial: (losses[trial.number], trial.number))
+            half = (len(group) + 1) // 2
+            for trial in ranked[half:]:
+                trial.drop(scores[trial.number])
+                shutil.rmtree(self._place(data, trial.config, trial.number), ignore_errors=True)
+            group = sorted(ranked[:half], key=lambda trial: trial.number)
+        return group
+
+    def _score(self, data: TrainingData, result: FoldResult) -> float:
+        """A fold's, by the metric that the study compares trials by."""
+        if self.metric == self.rows.competition.metric:
+            return result.valid
+        return fold_score(self.metric, data, result.index, result.predictions)
+
+    def _place(self, data: TrainingData, config: ModelConfig, number: int) -> Path:
+        """Where a trial's finished folds are kept."""
+        return self.trials / f"{number}-{identity(data, config, self.threads)}"
+
+    def _name(self, group: Sequence[_Trying]) -> str:
+        numbers = ", ".join(str(trial.number) for trial in group)
+        return f"{self.model.name}: trial{'s' if len(group) > 1 else ''} {numbers}"
+
+
+@dataclass
+class _Trying:
+    """A trial that is tried: its settings, and what has come of it."""
+
+    asked: Asked
+    config: ModelConfig
+    results: list[FoldResult] = field(default_factory=list)
+    fault: Diverged | None = None
+    dropped: bool = False
+    seconds: float = 0.0
+    scores: list[float] = field(default_factory=list)
+
+    @property
+    def number(self) -> int:
+        return self.asked.number
+
+    @property
+    def goes_on(self) -> bool:
+        return self.fault is None and not self.dropped
+
+    @property
+    def outcome(self) -> Outcome:
+        if self.fault is not None:
+            return self.fault
+        return None if self.dropped else fmean(self.scores)
+
+    def take(self, result: FoldResult | Diverged) -> None:
+        if isinstance(result, Diverged):
+            self.fault = self.fault or result
+        else:
+            self.results.append(result)
+            self.seconds += result.seconds
+
+    def report_last(self, score: Callable[[FoldResult], float], *, more: bool) -> None:
+        """Report the last fold; the pruner may drop the trial where more were to come."""
+        if self.fault is not None:
+            return
+        result = self.results[-1]
+        self.scores.append(score(result))
+        try:
+            self.dropped = self.asked.report(result.fold, self.scores[-1]) and more
+        except Diverged as fault:
+            self.fault = fault
+
+    def report(self, score: Callable[[FoldResult], float]) -> None:
+        """Report every fold."""
+        if self.fault is not None:
+            return
+        self.scores = [score(result) for result in self.results]
+        try:
+            for result, value in zip(self.results, self.scores, strict=True):
+                self.asked.report(result.fold, value)
+        except Diverged as fault:
+            self.fault = fault
+
+    def drop(self, scores: Sequence[float]) -> None:
+        """Report the folds' scores where it was dropped."""
+        finite = {fold: value for fold, value in enumerate(scores) if isfinite(value)}
+        for fold, value in finite.items():
+            self.asked.report(fold, value)
+        self.dropped = True
+        if not finite:
+            self.fault = Diverged("it diverged before it was dropped")
+
+
+@dataclass(frozen=True)
+class RungJob:
+    """A fold to train up to a rung of successive halving, a part of its epochs."""
+
+    config: ModelConfig
+    fold: int
+    checkpoint: Path
+    rung: float
+
+
+def train_to_rung(data: TrainingData, jobs: Sequence[RungJob]) -> list[float]:
+    """Validation scores at the rung; infinite where it diverged. The fits stay at their checkpoints."""
+    folds = {k: data.fold(k) for k in sorted({job.fold for job in jobs})}
+    todo = [fold_fit_job(data, FoldJob(job.config, job.fold, job.checkpoint), folds[job.fold]) for job in jobs]
+    epochs = [max(1, int(job.config.fit.epochs * job.rung)) for job in jobs]  # type: ignore[attr-defined]
+    scores = train_until([job.config.fit for job in jobs], todo, data.widest, epochs)
+    return [inf if isinstance(score, Diverged) else score for score in scores]
+
+
+def fold_score(metric: Metric, data: TrainingData, index: np.ndarray, predictions: pd.DataFrame) -> float:
+    """A metric of the predictions for the training rows at these positions."""
+    return metric.score(data.target.iloc[index].reset_index(drop=True), predictions.reset_index(drop=True))

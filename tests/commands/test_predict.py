@@ -1,0 +1,37 @@
+"""``predict`` on rows with levels that training never saw."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+from bench import TEST, changed
+
+
+@pytest.fixture
+def answered(bench):
+    bench.write()
+    for stage in ("fetch", "preprocess", "train", "tune", "retrain", "blend"):
+        name = "toy-ridge" if stage in ("train", "tune", "retrain") else "toy"
+        assert bench.run(stage, name)[0] == 0
+    return bench
+
+
+def test_an_unseen_level_is_answered_and_told_of(answered):
+    from pipeline.answering.final_models import load_answering
+    from pipeline.sources.tables import read_table
+
+    rows = changed(3, 1, "green", changed(4, 1, "pink", changed(9, 1, "green", changed(7, 1, "", TEST))))
+    for name, text in (("new.csv", rows), ("known.csv", TEST)):
+        (answered.root / name).write_text(text)
+    assert answered.run("predict", "toy", "--in", "known.csv", "--out", "out.csv") == (0, [])
+    told = "column 'colour': 3 of 10 rows hold a level that training never saw, such as 'green', 'pink'"
+    code, lines = answered.run("predict", "toy", "--in", "new.csv", "--out", "out.csv")
+    assert code == 0 and len((answered.root / "out.csv").read_text().splitlines()) == 11
+    assert lines == [f"warning: new.csv: {told}; they are answered as unknown"]
+    served = load_answering(answered.root / "data" / "toy" / "models" / "toy-ridge" / "final")
+    with pytest.warns(UserWarning, match=told):
+        served.answer(read_table(answered.root / "new.csv"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        served.answer(read_table(answered.root / "known.csv"))

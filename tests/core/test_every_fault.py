@@ -1,0 +1,87 @@
+"""Every fault of params.yaml is told at once: none hides another, whatever section it stands in."""
+
+from __future__ import annotations
+
+import pytest
+from test_config import faults, params, put
+
+from pipeline.core.config import build_config
+from pipeline.stages.project import shelves
+
+
+def test_all_faults_are_told_at_once():
+    raw = params()
+    put(raw, "competitions/toy/metric", "rsme")
+    put(raw, "competitions/toy/split/folds", 0)
+    put(raw, "competitions/toy/columns/colour", 1)
+    put(raw, "models/toy-ridge/model/alpha", "high")
+    put(raw, "models/toy-mlp/fit/epochs", 0)
+    put(raw, "modles", {})
+    wrong = ["modles", "toy.metric", "split.folds", "columns.colour", "model.alpha", "fit.epochs"]
+    found = faults(raw)
+    assert len(found) == len(wrong) and all(any(key in fault for fault in found) for key in wrong), found
+
+
+def test_a_fault_hides_none_of_another_section():
+    raw = params()
+    put(raw, "models/toy-mlp/model/hidden", "big")
+    put(raw, "models/toy-mlp/model/bias", True)  # unknown
+    put(raw, "models/toy-mlp/fit/learnin_rate", 1)
+    put(raw, "models/toy-mlp/fit/optimizer/momentun", 1)  # within a nested part
+    put(raw, "models/toy-mlp/fit/loss", "cross_entropy")
+    put(raw, "models/toy-mlp/features", "number")
+    put(
+        raw, "models/toy-mlp/tune", {"trials": -1, "space": {"modle.hidden": {"int": [1, 2]}, "fit.x": {"int": [2, 1]}}}
+    )
+    put(raw, "models/toy-mlp/retrain", {"seeds": True})
+    told = "\n".join(faults(raw))
+    for key in (
+        "model.hidden",
+        "model.bias: unknown key",
+        "fit.learnin_rate: unknown key; did you mean 'learning_rate'",
+        "fit.optimizer.momentun: unknown key",
+        "features: no feature set 'number'",
+        "tune.trials",
+        "tune.space.modle.hidden: only settings of model and fit",
+        "tune.space.fit.x.int: low must lie below high",
+        "retrain.seeds: needs a number, got True",
+    ):
+        assert f"models.toy-mlp.{key}" in told, (key, told)
+    put(raw, "models/toy-mlp/fit", {"loss": "cross_entropy"})
+    assert any(fault.startswith("models.toy-mlp.fit.loss: 'cross_entropy' does not suit") for fault in faults(raw))
+
+
+def test_a_faulty_competition_hides_none_of_its_models_faults():
+    raw = put(params(), "competitions/toy/metric", "rsme")
+    put(raw, "models/toy-mlp/features", "number")
+    put(raw, "models/toy-ridge/model", "softmax")
+    assert [fault.split(": ")[0] for fault in faults(raw)] == [
+        "competitions.toy.metric.name",
+        "models.toy-ridge.model",
+        "models.toy-mlp.features",
+    ]
+
+
+def test_true_is_no_number_beside_other_faults_and_within_nested_parts():
+    raw = put(params(), "models/toy-mlp/fit", {"epochs": True, "optimizer": {"name": "adam", "epsilon": True}, "x": 1})
+    told = [fault for fault in faults(raw) if "needs a number, got True" in fault]
+    assert [fault.split(": ")[0] for fault in told] == [
+        "models.toy-mlp.fit.epochs",
+        "models.toy-mlp.fit.optimizer.epsilon",
+    ]
+
+
+@pytest.mark.parametrize(("key", "value"), [("seeds", 2), ("mode", "folds")])
+def test_several_models_of_texts_are_refused(key, value):
+    raw = params()
+    del raw["models"]["toy-ridge"]
+    toy = raw["competitions"]["toy"]
+    toy |= {"task": "translation", "metric": "bleu", "blend": "best"}
+    toy["features"] = {"pairs": {"name": "pairs", "source": "en", "target": "fr"}}
+    raw["models"]["toy-mlp"] = {"competition": "toy", "features": "pairs", "model": "seq2seq"}
+    assert build_config(raw, shelves())
+    put(raw, "models/toy-mlp/retrain", {key: value})
+    assert faults(raw) == [
+        f"models.toy-mlp.retrain.{key}: the answers of several models are averaged, and those of 'translation' are "
+        f"no numbers; leave it out, got {value!r}"
+    ]
