@@ -93,8 +93,12 @@ def stage_files(stage: str, competition: CompetitionConfig) -> list[Path]:
     return code_files(needs.packages, parts, [f"stages/{stage}.py", *MODULES.get(stage, ())])
 
 
-MODULES = {"preprocess": ("features/raw_checks.py", "features/schema.py", "sources/tables.py")}
-"""Modules that a stage itself imports from shelves are found; these it imports by ways that are not."""
+MODULES = {
+    "train": ("answering/left_out.py",),
+    "tune": ("answering/left_out.py",),
+    "retrain": ("stages/tune.py",),
+}
+"""Besides shared code: what a stage takes from elsewhere. What it imports from shelves is found."""
 
 
 def model_files(model: ModelConfig) -> list[Path]:

@@ -77,6 +77,7 @@ class TrainingData:
         shared = rows or Rows(competition)
         self.paths, self.facts, self.schema = shared.paths, shared.facts, shared.schema
         self.rows, self.fold_of_row = shared.table, shared.fold_of_row
+        self._encoders: dict[int | None, Encoder] = {}
         self._encoded = EncodedFolds(competition.name, feature_set, self.digest)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -106,8 +107,15 @@ class TrainingData:
         return widest([self._spec(self._encoder(k)) for k in self.folds])
 
     def _encoder(self, k: int | None) -> Encoder:
-        path = self.paths.encoder(self.feature_set, k)
-        return self.competition.features[self.feature_set].restore(read_json(path), self.schema)
+        if k not in self._encoders:
+            path = self.paths.encoder(self.feature_set, k)
+            self._encoders[k] = self.competition.features[self.feature_set].restore(read_json(path), self.schema)
+        return self._encoders[k]
+
+    def load(self) -> None:
+        """Read the encoders of all folds, so that forked jobs need not."""
+        for k in self.folds:
+            self._encoder(k)
 
     def _spec(self, encoder: Encoder) -> Spec:
         outputs = self.competition.task.outputs(self.schema, encoder.spec)
