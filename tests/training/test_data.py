@@ -69,3 +69,36 @@ def test_a_fold_is_encoded_from_the_past_where_time_orders_it(data_of):
         assert len(pairs) == 3
         for training, held_out in pairs:
             assert rows["day"][training].max() < rows["day"][held_out].min()
+
+
+@pytest.mark.parametrize("stage", ["train", "tune", "retrain"])
+def test_a_stage_knows_the_columns_that_its_folds_are_cross_fitted_by(data_of, stage):
+    from pipeline.stages import snapshot
+    from pipeline.stages.project import load_project
+    from pipeline.training.data import TrainingData
+
+    data = data_of({"name": "grouped", "folds": 3}, group="shop", drop=["day"])
+    file = data.paths.checked(stage)
+    file.parent.mkdir(parents=True)
+    file.write_text(snapshot.snapshot(load_project(), "shops", stage))
+    config, _ = snapshot.read("shops", stage)
+    seen = TrainingData(config.competition("shops"), "mean").fold(0)
+    for (training, held_out), pair in zip(seen.inner_folds(), data.fold(0).inner_folds(), strict=True):
+        np.testing.assert_array_equal(training, pair[0])
+        np.testing.assert_array_equal(held_out, pair[1])
+
+
+@pytest.mark.parametrize(
+    ("edited", "told"), [("splits/grouped.py", True), ("splits/inner_folds.py", True), ("splits/stratified.py", False)]
+)
+def test_encoded_folds_hang_on_their_splits_code(data_of, monkeypatch, edited, told):
+    from pipeline.core import code
+
+    def digest():
+        return data_of({"name": "grouped", "folds": 3}, group="shop", drop=["day"]).digest
+
+    before, digest_of = digest(), code._digest_of
+    monkeypatch.setattr(
+        code, "_digest_of", lambda file: "another" if file == code.PACKAGE / edited else digest_of(file)
+    )
+    assert (digest() != before) is told
