@@ -35,7 +35,7 @@ class Needs:
     runs: bool = False
 
 
-FITTED = ("metric", "task", "split", "features")
+FITTED = ("columns", "metric", "task", "split", "features")
 NAMED = ("competition", "features", "model")
 MODEL = ("competition", "features", "model", "fit", "seed", "retrain", "budget")
 WHOLE = ("source", "columns", "task", "metric", "split", "features", "blend", "submission", "guessed")

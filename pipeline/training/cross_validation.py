@@ -169,6 +169,7 @@ def make_fit_job(
         higher_is_better=data.competition.metric.higher_is_better,
         checkpoint=checkpoint,
         progress=tell,
+        inner_folds=fold.inner_folds,
     )
 
 

@@ -9,8 +9,9 @@ from torch import nn
 
 from pipeline.core.errors import Diverged, Faults, UserError
 from pipeline.core.registry import build_settings, settings, settings_dict
-from pipeline.core.types import FitJob, Spec
+from pipeline.core.types import FitJob, Model, Spec
 from pipeline.models import models
+from pipeline.models.layers.network import Network
 from pipeline.tasks import tasks
 from pipeline.training import learners
 from pipeline.training.examples import Examples
@@ -146,7 +147,7 @@ def test_given_rounds_are_trained_exactly_and_are_the_length_of_the_schedule():
     assert fitted.curves["learning_rate"] == whole.curves["learning_rate"]
 
 
-class Counting(nn.Module):
+class Counting(Network):
     """Counts what is asked of it when it does not train: examples put through, and examples decoded."""
 
     def __init__(self, passed, decoded):
@@ -220,7 +221,7 @@ def test_settings_are_data_and_their_faults_name_the_key():
             learner(**bad)
 
 
-class Running(nn.Module):
+class Running(Network):
     """Adds up all it has seen of a document: what it answers shows the state it was given."""
 
     def __init__(self):
@@ -234,7 +235,7 @@ class Running(nn.Module):
 
 
 @settings
-class RunningModel:
+class RunningModel(Model):
     name: ClassVar[str] = "running"
     tasks: ClassVar[tuple[str, ...]] = ("regression",)
     learner: ClassVar[str] = "neural"
