@@ -46,7 +46,7 @@ def _train(settings: Neural, job: FitJob, device: torch.device) -> FittedNetwork
     valid = None if job.valid is None else Examples(job.valid, device)
     stopping = settings.early_stopping if valid is not None and job.rounds is None else None
     epochs = job.rounds or settings.epochs
-    # Decoding costs many passes, and the trained network is scored anyhow: an epoch is where one is chosen by it.
+    # Decoding costs many passes, and the trained network is scored anyhow: an epoch is only to choose by it.
     watched = stopping is not None and stopping.monitor == "score"
     scored = job.score is not None and (watched or not job.task.decodes)
     checkpoints = Checkpoints(settings, job, network, optimizer)
@@ -99,7 +99,7 @@ def train_epoch(
     network.train()
     sampler, schedule = settings.sampling, settings.schedule
     steps = sampler.steps(examples.count, settings.batch_size)
-    horizon = (job.rounds or settings.epochs) * steps
+    horizon = settings.horizon(job) * steps
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     if progress.step == 0:
         torch.manual_seed(derive_seed(job.seed, "epoch", progress.epoch))  # dropout

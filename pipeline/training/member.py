@@ -68,7 +68,7 @@ class Member:
     @property
     def horizon(self) -> int:
         """Minibatches that its schedule is laid out over."""
-        return self.epochs * self.steps
+        return self.settings.horizon(self.job) * self.steps
 
     @property
     def stopping(self) -> EarlyStopping | None:

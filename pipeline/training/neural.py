@@ -82,7 +82,8 @@ class Neural(Learner):
     weight_decay: added to the gradient (L2, the book's) by sgd and adam, taken off the weights
         by adamw (decoupled); biases and gains of normalisation never decay.
     loss: a name or ``{name: huber, delta: 1.0}``; the task's own where it is not given.
-    schedule: constant, step, cosine or one_cycle, or ``{name: cosine, warm_up: 0.1}``.
+    schedule: constant, step, cosine or one_cycle, or ``{name: cosine, warm_up: 0.1}``. It is laid out
+        over ``epochs``, also where training ends sooner.
     gradient_clip: largest global norm of the gradient.
     early_stopping: none unless given; ``{}`` takes its defaults.
     sampling: shuffled, bucketed or sequential.
@@ -106,6 +107,13 @@ class Neural(Learner):
         loss = self.loss or losses.get(job.task.losses[0])()
         weights = weights_of_classes(loss, job.train, job.spec)
         return loss.criterion() if weights is None else loss.criterion(weights.to(device))
+
+    def horizon(self, job: FitJob) -> int:
+        """Epochs that the schedule is laid out over. A fit of given ``rounds`` goes the declared way and stops
+        there, as was validated; but a cycle is not broken off (``schedules.py``)."""
+        if job.rounds is not None and self.schedule.cycles:
+            return job.rounds
+        return max(self.epochs, job.rounds or 0)
 
     def stack_key(self, model: Model, task: Task) -> str | None:
         """What must be equal in all members of a stack; None where model, task or sampler takes none."""

@@ -139,11 +139,20 @@ def test_early_stopping_keeps_the_best_epoch(monitor, higher):
     np.testing.assert_array_equal(again.raw(valid), fitted.raw(valid))
 
 
-def test_given_rounds_are_trained_exactly_and_are_the_length_of_the_schedule():
+def test_given_rounds_are_the_first_epochs_of_the_whole_schedule():
     values = {"epochs": 50, "schedule": "cosine", "early_stopping": {"patience": 1}}
     fitted = learner(**values).fit(job(valid=line(50, 1), rounds=3))
     assert fitted.rounds == 3
-    whole = learner(**{**values, "epochs": 3, "early_stopping": None}).fit(job())
+    whole = learner(**{**values, "early_stopping": None}).fit(job())
+    assert fitted.curves["learning_rate"] == whole.curves["learning_rate"][:3]
+    longer = learner(epochs=2, schedule="cosine").fit(job(rounds=5))
+    assert len(longer.curves["learning_rate"]) == 5 and longer.curves["learning_rate"][-1] > 0
+
+
+@pytest.mark.parametrize("schedule", ["one_cycle", "coslog4"])
+def test_a_schedule_that_cycles_is_laid_out_over_the_given_rounds(schedule):
+    fitted = learner(epochs=50, schedule=schedule).fit(job(rounds=3))
+    whole = learner(epochs=3, schedule=schedule).fit(job())
     assert fitted.curves["learning_rate"] == whole.curves["learning_rate"]
 
 
