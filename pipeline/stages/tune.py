@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -171,6 +172,8 @@ class _Searching:
             trials=self.trials,
             metric=self.metric,
             told=self._told,
+            seconds=stage.budget.clock.ledger.trained.get(model.name, 0.0),
+            time_left=lambda: stage.budget.ends - time.monotonic(),
         )
         self.best = self.line.score = fmean(self.scores)
         self.gained: list[bool] = []

@@ -51,6 +51,8 @@ class Search:
     workers: jobs that may run side by side, for whom stacks are cut. threads: of each job.
     metric: what scores a trial. trials: folder with a folder for each trial's finished folds; a study broken
     off in a trial goes on with them. told: hears of each trial.
+    seconds: on one core, that a trial is expected to take. time_left: seconds; a batch that is not expected to be
+    done in time is not asked.
     """
 
     study: Study
@@ -62,6 +64,8 @@ class Search:
     trials: Path
     metric: Metric
     told: Callable[[Trial], None]
+    seconds: float = 0.0
+    time_left: Callable[[], float] = lambda: inf
     best: tuple[int, list[FoldResult]] = (0, [])
     """The best trial's number, and its folds where this run has fitted them."""
     _value: float = field(init=False)
@@ -74,7 +78,7 @@ class Search:
         with self.study.opened() as study:
             asked: list[Asked] = []
             try:
-                while asked := study.ask():
+                while self._in_time() and (asked := study.ask()):
                     for one, outcome, results, seconds in (yield from self._try(asked)):
                         trial = study.tell(one, outcome, seconds)
                         self._note(trial, results)
@@ -96,6 +100,9 @@ class Search:
         data = self.rows.data(config.features)
         place = self._place(data, config, number)
         return (yield from cross_validation(data, config, self.workers, checkpoint=place, predictors=members))
+
+    def _in_time(self) -> bool:
+        return self.time_left() > self.study.batch * self.seconds / self.workers
 
     def _note(self, trial: Trial, results: list[FoldResult]) -> None:
         """Keep what the best trial left, and remove the other's."""
