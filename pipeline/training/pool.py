@@ -123,7 +123,7 @@ class Pool:
 
     def _start_what_fits(self, tasks: Iterable[Task[Any]]) -> None:
         for task in tasks:
-            if task._waits and task._done and not task.over:
+            if task._done and not task.over and not task._held and (task._waits or not task._running):
                 # At once, whatever it is worth: what it found is written, and a worth may hang on it.
                 task._held = self._ask(task)
         while len(self._of) < self.executor.workers:
