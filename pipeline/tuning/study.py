@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -61,7 +61,9 @@ class Study:
         """
         if self.trials is None and self.minutes is None:
             raise UserError(f"study {self.name}: needs trials or minutes, got neither")
-        with lock(self.path.with_suffix(".lock"), wait=10, held=f"the study {self.name}"):
+        with ExitStack() as held:
+            with told_plainly():
+                held.enter_context(lock(self.path.with_suffix(".lock"), wait=10, held=f"the study {self.name}"))
             yield OpenStudy.begin(self)
 
     @property

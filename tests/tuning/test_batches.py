@@ -12,31 +12,41 @@ from pipeline.stages import fetch, preprocess, train, tune
 from pipeline.stages.project import load_project
 from pipeline.training import cross_validation, stacked_loop
 from pipeline.tuning.batches import batch_of
-from pipeline.tuning.study import Study
+from pipeline.tuning.study import OpenStudy, Study
+from pipeline.tuning.trial import StudyResult
 
 SPACE = {"x": {"float": [-4.0, 4.0]}, "y": {"float": [-4.0, 4.0]}}
 
 
 class Bowl:
-    """(x - 1)² + (y + 2)², several at once; breaks off before the batch that asks for ``until``."""
+    """(x - 1)² + (y + 2)², told batch by batch; breaks off before the batch that asks for ``until``, or in it once
+    so many trials are told."""
 
-    def __init__(self, until: int | None = None) -> None:
-        self.until, self.batches = until, []
+    def __init__(self, until: int | None = None, after: int | None = None) -> None:
+        self.until, self.after, self.batches, self.told = until, after, [], 0
 
-    def together(self, asked):
-        numbers = [report.number for _, report in asked]
-        self.batches.append(numbers)
-        if self.until in numbers:
-            raise KeyboardInterrupt
-        outcomes = []
-        for overrides, report in asked:
-            value = (overrides["x"] - 1) ** 2 + (overrides["y"] + 2) ** 2
-            if overrides["x"] > 3:
-                outcomes.append(Diverged("too far"))
-                continue
-            report(0, value)
-            outcomes.append(value)
-        return outcomes
+    def run(self, study: Study) -> StudyResult:
+        with study.opened() as opened:
+            while asked := opened.ask():
+                self.batches.append([one.number for one in asked])
+                try:
+                    if self.until in self.batches[-1]:
+                        raise KeyboardInterrupt
+                    for one in asked:
+                        if self.told == self.after:
+                            raise KeyboardInterrupt
+                        opened.tell(one, self.score(one), 0.1)
+                        self.told += 1
+                finally:
+                    opened.give_back(asked)
+            return opened.result()
+
+    def score(self, asked) -> float | Diverged:
+        value = (asked.overrides["x"] - 1) ** 2 + (asked.overrides["y"] + 2) ** 2
+        if asked.overrides["x"] > 3:
+            return Diverged("too far")
+        asked.report(0, value)
+        return value
 
 
 def study(path: Path, **changes) -> Study:
@@ -53,7 +63,7 @@ def test_numbers_are_dealt_into_batches():
 
 def test_a_study_asks_for_batches_and_finds_the_bottom(tmp_path):
     bowl = Bowl()
-    result = study(tmp_path, trials=60).run(bowl)
+    result = bowl.run(study(tmp_path, trials=60))
     assert bowl.batches[:3] == [[1, 2, 3, 4, 5, 6], [7, 8, 9, 10, 11, 12], [13, 14, 15, 16, 17, 18]]
     assert result.best.value < 0.5
     assert len(result.trials) == 60
@@ -63,38 +73,35 @@ def test_a_study_asks_for_batches_and_finds_the_bottom(tmp_path):
 
 def test_the_first_batch_begins_with_the_trials_that_are_named(tmp_path):
     first = ({"x": 1.0}, {"x": 2.0, "y": -1.0})
-    named = study(tmp_path / "one", first=first).run(Bowl())
+    named = Bowl().run(study(tmp_path / "one", first=first))
     assert [trial.overrides for trial in named.trials[1:3]] == [{"x": 1.0, "y": 0.0}, {"x": 2.0, "y": -1.0}]
     with pytest.raises(KeyboardInterrupt):
-        study(tmp_path / "two", first=first).run(Bowl(until=2))
-    assert study(tmp_path / "two", first=first).run(Bowl()).to_json() == named.to_json()
+        Bowl(until=2).run(study(tmp_path / "two", first=first))
+    assert Bowl().run(study(tmp_path / "two", first=first)).to_json() == named.to_json()
 
 
 @pytest.mark.parametrize("broken", [2, 8, 19])
 def test_a_study_broken_off_in_a_batch_goes_on_as_if_undisturbed(tmp_path, broken):
-    undisturbed = study(tmp_path / "one").run(Bowl())
+    undisturbed = Bowl().run(study(tmp_path / "one"))
     with pytest.raises(KeyboardInterrupt):
-        study(tmp_path / "two").run(Bowl(until=broken))
-    assert study(tmp_path / "two").run(Bowl()).to_json() == undisturbed.to_json()
+        Bowl(until=broken).run(study(tmp_path / "two"))
+    assert Bowl().run(study(tmp_path / "two")).to_json() == undisturbed.to_json()
 
 
-def test_a_batch_told_in_part_asks_for_the_rest(tmp_path, monkeypatch):
-    undisturbed = study(tmp_path / "one").run(Bowl())
-    tell, told = Study._tell, []
-
-    def dies(self, *arguments):
-        if len(told) == 8:  # in the second batch, after two of its trials
-            raise KeyboardInterrupt
-        told.append(tell(self, *arguments))
-        return told[-1]
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Study, "_tell", dies)
-        with pytest.raises(KeyboardInterrupt):
-            study(tmp_path / "two").run(Bowl())
+def test_a_batch_told_in_part_asks_for_the_rest(tmp_path):
+    undisturbed = Bowl().run(study(tmp_path / "one"))
+    with pytest.raises(KeyboardInterrupt):
+        Bowl(after=8).run(study(tmp_path / "two"))  # in the second batch, after two of its trials
     rest = Bowl()
-    assert study(tmp_path / "two").run(rest).to_json() == undisturbed.to_json()
+    assert rest.run(study(tmp_path / "two")).to_json() == undisturbed.to_json()
     assert rest.batches[0] == [9, 10, 11, 12]
+
+
+def test_minutes_count_what_trials_took(tmp_path):
+    timed = Bowl().run(study(tmp_path, trials=None, minutes=1.0 / 60))  # of 0.1 seconds each, in batches of six
+    assert len(timed.trials) == 1 + 12
+    assert Bowl().run(study(tmp_path, trials=None, minutes=1.0 / 60)) == timed
+    assert len(Bowl().run(study(tmp_path, trials=None, minutes=2.0 / 60)).trials) == 1 + 24
 
 
 def test_halving_goes_with_fits_of_a_single_epoch(tmp_path, monkeypatch):
@@ -121,14 +128,14 @@ def search(root: Path, monkeypatch: pytest.MonkeyPatch, **tune_settings) -> tupl
     project = Project(root)
     project.params(params(**tune_settings))
     config = load_project()
-    for stage, name in ((fetch, "lines"), (preprocess, "lines"), (train, "lines-mlp")):
+    for stage, name in ((fetch, "lines"), (preprocess, "lines"), (train, "lines")):
         stage.run(config, name)
     trained, epoch = [], stacked_loop.Run.epoch
     with monkeypatch.context() as patch:
         patch.setattr(cross_validation, "KEEP_SECONDS", 0.0)  # else the best trial is fitted again
         patch.setattr(stacked_loop.Run, "epoch", lambda run: (trained.extend(run.members), epoch(run)))
-        tune.run(config, "lines-mlp")
-    return read_json(project.data("lines", "models", "lines-mlp", "tuned", "trials.json")), len(trained)
+        tune.run(config, "lines")
+    return read_json(project.data("lines", "tuned", "lines-mlp", "trials.json")), len(trained)
 
 
 def test_a_search_of_stacks_is_the_same_each_time(tmp_path, monkeypatch):
@@ -151,3 +158,23 @@ def test_halving_drops_the_worse_half_twice(tmp_path, monkeypatch):
     for trial in halved["trials"]:
         assert all(map(math.isfinite, trial["scores"]))
     assert halved["trials"][halved["best"]]["state"] == "complete"
+
+
+def test_halving_broken_off_while_its_batch_is_told_ends_as_undisturbed(tmp_path, monkeypatch):
+    """The rest of a batch must not be halved by itself."""
+    undisturbed, _ = search(tmp_path / "whole", monkeypatch, batch=8, pruner="halving")
+    tell, told = OpenStudy.tell, []
+
+    def dies(self, *arguments):
+        if len(told) == 3:
+            raise KeyboardInterrupt
+        told.append(tell(self, *arguments))
+        return told[-1]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OpenStudy, "tell", dies)
+        with pytest.raises(KeyboardInterrupt):
+            search(tmp_path / "broken", monkeypatch, batch=8, pruner="halving")
+    monkeypatch.chdir(tmp_path / "broken")
+    tune.run(load_project(), "lines")
+    assert read_json(tmp_path / "broken/data/lines/tuned/lines-mlp/trials.json") == undisturbed

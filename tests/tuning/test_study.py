@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -32,6 +31,33 @@ def loss(overrides, fold):
     return distance + abs(overrides["fit.learning_rate"] - 0.01) + len(overrides["model.hidden"]) / 10 + fold / 100
 
 
+class Told:
+    """What an objective is handed: ``report(fold, score)`` is True to prune."""
+
+    def __init__(self, asked):
+        self.number, self._asked = asked.number, asked
+
+    def __call__(self, fold, score):
+        return self._asked.report(fold, score)
+
+
+def run(study, objective, told=lambda trial: None):
+    """Ask, try and tell until nothing is left to ask."""
+    with study.opened() as opened:
+        while asked := opened.ask():
+            try:
+                for one in asked:
+                    began = time.monotonic()
+                    try:
+                        outcome = objective(one.overrides, Told(one))
+                    except Diverged as fault:
+                        outcome = fault
+                    told(opened.tell(one, outcome, time.monotonic() - began))
+            finally:
+                opened.give_back(asked)
+        return opened.result()
+
+
 def bowl(overrides, report, killed_once=None, at=None):
     """Three folds of ``loss``; kills its own process in fold 1 of trial ``at``, once each."""
     scores = []
@@ -45,6 +71,15 @@ def bowl(overrides, report, killed_once=None, at=None):
     return sum(scores) / 3
 
 
+def slow(overrides, report, dies=False):
+    """Takes a moment, so that others come in between; kills its process in its third trial."""
+    slow.tried = getattr(slow, "tried", 0) + 1
+    time.sleep(0.05)
+    if dies and slow.tried == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return bowl(overrides, report)
+
+
 def make(folder: Path, **changes):
     scores = [loss(DECLARED, fold) for fold in range(3)]
     settings = {"trials": 16, "higher_is_better": False, **changes}
@@ -53,12 +88,13 @@ def make(folder: Path, **changes):
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    return make(tmp_path_factory.mktemp("undisturbed")).run(bowl)
+    return run(make(tmp_path_factory.mktemp("undisturbed")), bowl)
 
 
 def in_process(folder: Path, code: str, **options):
     """Run a script with this module's names; returns the finished process."""
-    text = f"from test_study import *\nfolder = Path({str(folder)!r})\nif __name__ == '__main__':\n    {code}\n"
+    head = f"from functools import partial\nfrom test_study import *\nfolder = Path({str(folder)!r})\n"
+    text = f"{head}if __name__ == '__main__':\n    {code}\n"
     script = folder / "script.py"
     script.write_text(text)
     path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2])])
@@ -78,12 +114,12 @@ FIRST = ({"model.leaves": 50}, {"model.hidden": [16], "model.dropout": 0.3})
 
 
 def test_the_trials_after_the_declared_one_may_be_named(tmp_path):
-    named = make(tmp_path / "one", first=FIRST).run(bowl)
+    named = run(make(tmp_path / "one", first=FIRST), bowl)
     assert [trial.overrides for trial in named.trials[1:3]] == [{**DECLARED, **changes} for changes in FIRST]
     assert in_process(
-        tmp_path, "make(folder, first=FIRST).run(partial(bowl, killed_once=folder / 'once', at=2))"
+        tmp_path, "run(make(folder, first=FIRST), partial(bowl, killed_once=folder / 'once', at=2))"
     ).wait()
-    assert make(tmp_path, first=FIRST).run(bowl).to_json() == named.to_json()
+    assert run(make(tmp_path, first=FIRST), bowl).to_json() == named.to_json()
 
 
 def test_suggestions_stay_in_the_space(undisturbed):
@@ -100,14 +136,14 @@ def test_the_declared_trial_is_never_tried_again_and_the_total_is_a_total(tmp_pa
         asked.append(report.number)
         return bowl(overrides, report)
 
-    make(tmp_path, trials=6).run(counted)
+    run(make(tmp_path, trials=6), counted)
     assert asked == [1, 2, 3, 4, 5]
-    make(tmp_path, trials=6).run(counted)
+    run(make(tmp_path, trials=6), counted)
     assert asked == [1, 2, 3, 4, 5]
-    more = make(tmp_path).run(counted)
+    more = run(make(tmp_path), counted)
     assert asked == list(range(1, 16))
     assert more == undisturbed
-    fewer = make(tmp_path, trials=6).run(counted)
+    fewer = run(make(tmp_path, trials=6), counted)
     assert fewer.trials == undisturbed.trials[:6]
     assert asked == list(range(1, 16))
 
@@ -122,101 +158,51 @@ def test_result_is_plain_data_without_times(undisturbed):
 @pytest.mark.parametrize("killed", [(12,), (1, 10, 15)])
 def test_killed_in_the_middle_of_trials_it_asks_what_an_undisturbed_study_asks(tmp_path, undisturbed, killed):
     for at in killed:
-        code = f"make(folder).run(partial(bowl, killed_once=folder / 'at-{at}', at={at}))"
+        code = f"run(make(folder), partial(bowl, killed_once=folder / 'at-{at}', at={at}))"
         assert in_process(tmp_path, code).wait() == -signal.SIGKILL
-    assert make(tmp_path).run(bowl) == undisturbed
+    assert run(make(tmp_path), bowl) == undisturbed
 
 
 def test_killed_at_any_moment_it_ends_as_an_undisturbed_study(tmp_path, undisturbed):
     journal = tmp_path / "bowl.journal"
     size = 0
     for extra in (1, 700, 2800, 6000):
-        process = in_process(tmp_path, "make(folder).run(lambda o, r: (time.sleep(0.02), bowl(o, r))[1])")
+        process = in_process(tmp_path, "run(make(folder), lambda o, r: (time.sleep(0.02), bowl(o, r))[1])")
         while process.poll() is None and (not journal.exists() or journal.stat().st_size < size + extra):
             time.sleep(0.001)
         process.kill()
         process.wait()
         size = journal.stat().st_size
-    assert make(tmp_path).run(bowl) == undisturbed
+    assert run(make(tmp_path), bowl) == undisturbed
 
 
 def test_a_torn_last_line_is_cut(tmp_path, undisturbed):
-    make(tmp_path, trials=8).run(bowl)
+    run(make(tmp_path, trials=8), bowl)
     journal = tmp_path / "bowl.journal"
     whole = journal.read_bytes()
     for torn in (b'{"torn":4,"worker_', b'{"torn":\n', b"\0\0\0\0", b"\0\0\n"):
         journal.write_bytes(whole + torn)
-        make(tmp_path, trials=8).run(bowl)
+        run(make(tmp_path, trials=8), bowl)
         assert journal.read_bytes().startswith(whole)
         assert torn not in journal.read_bytes()
     for end in (len(whole) // 3, len(whole) - 200):
         journal.write_bytes(whole[:end])
-        assert make(tmp_path).run(bowl) == undisturbed
+        assert run(make(tmp_path), bowl) == undisturbed
 
 
 def test_damage_in_the_middle_of_a_journal_is_told(tmp_path):
-    make(tmp_path, trials=4).run(bowl)
+    run(make(tmp_path, trials=4), bowl)
     journal = tmp_path / "bowl.journal"
     lines = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(b"".join([*lines[:3], b"{\n", *lines[4:]]))
     with pytest.raises(UserError, match=r"bowl\.journal: line 4 .* delete the file"):
-        make(tmp_path, trials=4).run(bowl)
-
-
-def test_workers_share_the_total_and_a_killed_one_is_replaced(tmp_path):
-    told = []
-    objective = partial(bowl, killed_once=tmp_path / "killed", at=4)
-    result = make(tmp_path, workers=2).run(objective, told.append)
-    assert (tmp_path / "killed").exists()
-    assert [trial.number for trial in result.trials] == list(range(16))
-    assert sorted(told, key=lambda trial: trial.number) == list(result.trials[1:])
-
-
-def wait_for_ever(overrides, report, folder):
-    (folder / str(os.getpid())).touch()
-    time.sleep(60)
-
-
-def test_workers_die_with_their_parent(tmp_path):
-    process = in_process(tmp_path, "make(folder, workers=2).run(partial(wait_for_ever, folder=folder))")
-    deadline = time.monotonic() + 60
-    while len(workers := [int(path.name) for path in tmp_path.glob("[0-9]*")]) < 2:
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.05)
-    process.kill()
-    process.wait()
-    deadline = time.monotonic() + 5
-    while any(Path(f"/proc/{pid}").exists() and "Z" not in status(pid) for pid in workers):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def status(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return "Z"
-
-
-def always_killed(overrides, report):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def at_fault(overrides, report):
-    raise UserError("rows.parquet: not there")
-
-
-def test_workers_that_are_always_killed_or_at_fault_end_the_study(tmp_path):
-    with pytest.raises(UserError, match="workers in a row were killed"):
-        make(tmp_path, workers=2).run(always_killed)
-    with pytest.raises(UserError, match=r"trial 1 with .*: rows.parquet: not there"):
-        make(tmp_path).run(at_fault)
+        run(make(tmp_path, trials=4), bowl)
 
 
 def test_a_second_run_beside_the_first_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("pipeline.tuning.study.lock", lambda path, wait, held: lock(path, wait=0.1, held=held))
     with lock(tmp_path / "bowl.lock", wait=0, held="it"), pytest.raises(UserError, match=f"process {os.getpid()}"):
-        make(tmp_path).run(bowl)
+        run(make(tmp_path), bowl)
 
 
 def test_time_budget_and_its_count_give_the_same(tmp_path):
@@ -224,13 +210,13 @@ def test_time_budget_and_its_count_give_the_same(tmp_path):
         time.sleep(0.1)
         return bowl(overrides, report)
 
-    timed = make(tmp_path / "timed", trials=None, minutes=0.6 / 60).run(slow)
+    timed = run(make(tmp_path / "timed", trials=None, minutes=0.6 / 60), slow)
     assert 3 <= len(timed.trials) <= 8
-    assert make(tmp_path / "timed", trials=None, minutes=0.6 / 60).run(slow) == timed
-    assert make(tmp_path / "counted", trials=timed.to_json()["count"]).run(bowl) == timed
-    assert len(make(tmp_path / "both", trials=2, minutes=1).run(slow).trials) == 2
+    assert run(make(tmp_path / "timed", trials=None, minutes=0.6 / 60), slow) == timed
+    assert run(make(tmp_path / "counted", trials=timed.to_json()["count"]), bowl) == timed
+    assert len(run(make(tmp_path / "both", trials=2, minutes=1), slow).trials) == 2
     with pytest.raises(UserError, match="needs trials or minutes"):
-        make(tmp_path, trials=None).run(bowl)
+        run(make(tmp_path, trials=None), bowl)
 
 
 @pytest.mark.parametrize("pruner", ["median", "wilcoxon"])
@@ -246,7 +232,7 @@ def test_pruned_trials_count_and_never_win(tmp_path, pruner):
     scores = [loss(DECLARED, fold) for fold in range(6)]
     settings = {"higher_is_better": False, "trials": 20, "pruner": pruner}
     study = Study("folds", tmp_path / "a.journal", SPACE, DECLARED, sum(scores) / 6, scores, **settings)
-    result = study.run(folds)
+    result = run(study, folds)
     pruned = [trial for trial in result.trials if trial.state == "pruned"]
     assert len(result.trials) == 20 and pruned
     for trial in pruned:
@@ -260,41 +246,41 @@ def test_a_diverged_fit_is_a_bad_trial(tmp_path):
             raise Diverged("loss is nan in epoch 3")
         if report.number == 3:
             report(0, float("nan"))
-        return float("inf") if report.number == 4 else bowl(overrides, report)
+        return bowl(overrides, report)
 
-    result = make(tmp_path).run(diverging)
+    result = run(make(tmp_path), diverging)
     states = [trial.state for trial in result.trials]
-    assert states[2:5] == ["diverged"] * 3
-    assert set(states[:2] + states[5:]) == {"complete"}
+    assert states[2:4] == ["diverged"] * 2
+    assert set(states[:2] + states[4:]) == {"complete"}
     assert result.trials[2].value is None
     json.dumps(result.to_json(), allow_nan=False)
 
 
 def test_higher_is_better_and_ties_go_to_the_lowest_number(tmp_path):
-    result = make(tmp_path, higher_is_better=True, trials=5).run(lambda overrides, report: 100.0)
+    result = run(make(tmp_path, higher_is_better=True, trials=5), lambda overrides, report: 100.0)
     assert result.best.number == 1
 
 
 def test_another_declaration_is_another_study_in_the_same_journal(tmp_path):
-    make(tmp_path, trials=5).run(bowl)
-    changed = make(tmp_path, trials=3, seed=1).run(bowl)
+    run(make(tmp_path, trials=5), bowl)
+    changed = run(make(tmp_path, trials=3, seed=1), bowl)
     assert len(changed.trials) == 3
-    assert changed.trials[1] != make(tmp_path, trials=5).run(bowl).trials[1]
+    assert changed.trials[1] != run(make(tmp_path, trials=5), bowl).trials[1]
 
 
 def test_a_journal_that_cannot_be_opened_is_told(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="file: the study cannot be kept: File exists"):
-        make(tmp_path / "file").run(bowl)
+        run(make(tmp_path / "file"), bowl)
 
 
 def test_a_full_disk_is_told_and_the_study_goes_on_once_there_is_room(tmp_path, undisturbed):
-    limited = "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)); make(folder).run(bowl)"
+    limited = "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)); run(make(folder), bowl)"
     process = in_process(tmp_path, f"import resource; {limited}", stderr=subprocess.PIPE, text=True)
     assert "UserError: the study cannot be kept: File too large" in process.communicate()[1]
     journal = (tmp_path / "bowl.journal").read_bytes()
     assert len(journal) == 20_000 and not journal.endswith(b"\n")
-    assert make(tmp_path).run(bowl) == undisturbed
+    assert run(make(tmp_path), bowl) == undisturbed
 
 
 def test_a_real_cross_validation_is_tuned(tmp_path):
@@ -323,6 +309,6 @@ def test_a_real_cross_validation_is_tuned(tmp_path):
         higher_is_better=False,
         trials=15,
     )
-    best = study.run(objective).best
+    best = run(study, objective).best
     assert best.value == pytest.approx(float(score(best.overrides["model.alpha"]).mean()), rel=1e-12)
     assert best.value < score(3.0).mean()

@@ -6,85 +6,78 @@ import os
 import signal
 import subprocess
 import sys
-from functools import partial
+import time
 from pathlib import Path
 
 import pytest
-from test_study import bowl, in_process, make
+from test_study import bowl, in_process, make, run
 
 from pipeline.core.errors import UserError
-from pipeline.tuning.running import mark
 
 CANARY = "s3cr3t-canary"
 
 
 def test_a_database_keeps_the_study_and_gives_the_same(tmp_path, monkeypatch):
-    expected = make(tmp_path / "journal", trials=13).run(bowl)
+    expected = run(make(tmp_path / "journal", trials=13), bowl)
     monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", f"sqlite:///{tmp_path}/studies.db")
     folder = tmp_path / "database"
-    make(folder, trials=5).run(bowl)
+    run(make(folder, trials=5), bowl)
     assert (tmp_path / "studies.db").exists()
     assert not (folder / "bowl.journal").exists()
-    assert make(folder, trials=13).run(bowl) == expected
+    assert run(make(folder, trials=13), bowl) == expected
 
 
-def test_workers_share_a_database(tmp_path, monkeypatch):
+def test_only_trials_of_this_project_and_stale_ones_are_failed(tmp_path, monkeypatch):
     monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", f"sqlite:///{tmp_path}/studies.db")
-    result = make(tmp_path, trials=8, workers=2).run(bowl)
-    assert [trial.number for trial in result.trials] == list(range(8))
+    for module in ("storage", "claims"):
+        monkeypatch.setattr(f"pipeline.tuning.{module}.GRACE_SECONDS", 3)
+    here, there = make(tmp_path / "here", trials=4), make(tmp_path / "there", trials=4)
+    with there.opened() as beside:
+        alive, stale = beside._claims.claim(), beside._claims.claim()
+        silent = beside._study.ask()  # killed before it could claim a number
+        with here.opened() as mine:
+            left_behind = mine._claims.claim()
+        time.sleep(4.1)
+        beside._claims._record_heartbeats([alive])
+        result = run(here, bowl)
+        states = [trial.state.name for trial in beside._study.trials]
+        assert states[alive.number] == "RUNNING"
+        assert [states[trial.number] for trial in (stale, silent, left_behind)] == ["FAIL"] * 3
+        assert [trial.number for trial in result.trials] == [0, 2, 3]  # number 1 is still tried there
 
 
-def running(study, **process):
-    """A trial that runs as ``process`` says; its number in the storage."""
-    trial = study.ask()
-    trial.set_user_attr("process", mark(**process))
-    return trial.number
+HOST = """from pipeline.tuning import claims, storage
+    claims.GRACE_SECONDS = storage.GRACE_SECONDS = 3
+    claims.BEAT_SECONDS = storage.BEAT_SECONDS = 1
+    run(make(folder, trials=30), partial(slow, dies={name!r}.startswith('dies')))
+"""
 
 
-def test_only_trials_of_dead_processes_are_failed(tmp_path, monkeypatch):
+def test_hosts_share_a_database_from_its_first_moment(tmp_path, monkeypatch):
+    """Each with a journal's path of its own, as two machines have; some are killed in the middle of a trial."""
     monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", f"sqlite:///{tmp_path}/studies.db")
-    monkeypatch.setattr("pipeline.tuning.running.CLAIM_SECONDS", 0.1)
-    declared = make(tmp_path / "here", trials=3)
-    study = declared.open()
-    done = subprocess.Popen(["true"])
-    done.wait()
-    there = tmp_path / "there" / "bowl.journal"
-    with monkeypatch.context() as patch:
-        patch.setattr("socket.gethostname", lambda: "another")
-        foreign = running(study, path=declared.path, pid=done.pid)
-    beside = running(study, path=there)
-    dead = [
-        running(study, path=there, pid=done.pid),
-        running(study, path=declared.path),  # a process now, but it does not hold the lock that this run holds
-        study.ask().number,  # killed before it was marked
-    ]
-    assert [trial.number for trial in declared.run(bowl).trials] == [0, 1, 2]
-    states = [trial.state.name for trial in study.trials]
-    assert states[foreign] == states[beside] == "RUNNING"
-    assert [states[number] for number in dead] == ["FAIL"] * 3
+    names = ["one", "two", "three", "dies-1", "dies-2"]
+    hosts = []
+    for name in names:
+        (tmp_path / name).mkdir()
+        hosts.append(in_process(tmp_path / name, HOST.format(name=name)))
+    codes = dict(zip(names, [host.wait(timeout=120) for host in hosts], strict=True))
+    assert all((code == -signal.SIGKILL) == name.startswith("dies") for name, code in codes.items()), codes
+    with make(tmp_path / "one", trials=30).opened() as opened:
+        standing = [trial for trial in opened._study.trials if trial.state.name in ("COMPLETE", "PRUNED", "RUNNING")]
+        numbers = [trial.user_attrs["number"] for trial in standing]
+    # Those of the killed are asked again once they are stale: no number twice, none lost, the total exact.
+    result = run(make(tmp_path / "one", trials=30), bowl)
+    assert all(numbers.count(number) == 1 for number in range(1, 30) if number in numbers)
+    assert [trial.number for trial in result.trials] == list(range(30))
 
 
 def test_a_trial_killed_in_a_database_is_asked_again(tmp_path, monkeypatch):
-    expected = make(tmp_path / "undisturbed", trials=13).run(bowl)
+    expected = run(make(tmp_path / "undisturbed", trials=13), bowl)
     monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", f"sqlite:///{tmp_path}/studies.db")
-    killed = in_process(tmp_path, "make(folder, trials=13).run(partial(bowl, killed_once=folder / 'at', at=11))")
+    killed = in_process(tmp_path, "run(make(folder, trials=13), partial(bowl, killed_once=folder / 'at', at=11))")
     assert killed.wait() == -signal.SIGKILL
-    assert make(tmp_path, trials=13).run(bowl) == expected
-
-
-def test_a_worker_killed_in_a_database_takes_no_other_hosts_trial_with_it(tmp_path, monkeypatch):
-    monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", f"sqlite:///{tmp_path}/studies.db")
-    declared = make(tmp_path, trials=4, workers=2)
-    study = declared.open()
-    unmarked = []
-
-    def told(trial):
-        if not unmarked:
-            unmarked.append(study.ask().number)  # as on another machine, before it is marked
-
-    result = declared.run(partial(bowl, killed_once=tmp_path / "killed", at=2), told)
-    assert (tmp_path / "killed").exists() and len(result.trials) == 4
-    assert study.trials[unmarked[0]].state.name == "RUNNING"
+    assert run(make(tmp_path, trials=13), bowl) == expected
 
 
 @pytest.mark.parametrize(
@@ -101,7 +94,7 @@ def test_a_worker_killed_in_a_database_takes_no_other_hosts_trial_with_it(tmp_pa
 def test_a_database_that_fails_is_told_in_one_line_without_its_password(tmp_path, monkeypatch, capfd, caplog, url):
     monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", url)
     with pytest.raises(UserError) as caught:
-        make(tmp_path).run(bowl)
+        run(make(tmp_path), bowl)
     assert str(caught.value).startswith("PODIUM_OPTUNA_STORAGE: ")
     assert "\n" not in str(caught.value)
     printed = capfd.readouterr()
@@ -117,12 +110,12 @@ def test_a_missing_driver_is_told_with_the_extra_that_brings_it(tmp_path, monkey
     with pytest.raises(
         UserError, match=r"its driver is missing: .*pip install -e '\.\[postgresql\]'.*postgresql\+psycopg"
     ):
-        make(tmp_path).run(bowl)
+        run(make(tmp_path), bowl)
 
 
 def test_nothing_in_a_traceback_or_a_file_tells_the_password(tmp_path):
     script = tmp_path / "script.py"
-    script.write_text("from test_study import *\nmake(Path.cwd() / 'state').run(bowl)\n")
+    script.write_text("from test_study import *\nrun(make(Path.cwd() / 'state'), bowl)\n")
     path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2])])
     url = f"postgresql://me:{CANARY}@localhost:1/none"
     environment = {**os.environ, "PYTHONPATH": path, "PODIUM_OPTUNA_STORAGE": url}

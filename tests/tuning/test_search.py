@@ -14,10 +14,11 @@ from sklearn.metrics import log_loss, mean_absolute_error, root_mean_squared_err
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from pipeline.commands.leaderboard import leaderboard_rows
 from pipeline.core.errors import Faults
 from pipeline.core.files import read_json
-from pipeline.stages import fetch, preprocess, retrain, train, tune
+from pipeline.core.types import FOLD, ROW
+from pipeline.reporting.leaderboard import leaderboard_rows
+from pipeline.stages import blend, fetch, preprocess, retrain, train, tune
 from pipeline.stages.project import load_project
 
 MODELS = {
@@ -59,24 +60,23 @@ def searched(tmp_path, monkeypatch):
 def test_trials_are_compared_by_the_metric_of_the_search(searched, model):
     project = searched(model, metric="mae")
     config = load_project()
-    for stage, name in ((fetch, "lines"), (preprocess, "lines"), (train, "lines-a"), (tune, "lines-a")):
+    for stage, name in ((fetch, "lines"), (preprocess, "lines"), (train, "lines"), (tune, "lines")):
         stage.run(config, name)
-    place = ("lines", "models", "lines-a")
-    study = read_json(project.data(*place, "tuned", "trials.json"))
+    study = read_json(project.data("lines", "tuned", "lines-a", "trials.json"))
     rows = pd.read_parquet(project.data("lines", "rows", "train.parquet"))
 
     def told(folder: str, score) -> list[float]:
-        table = pd.read_parquet(project.data(*place, folder, "predictions.parquet"))
-        target = rows["y"].to_numpy()[table["row"]]
-        folds = sorted(set(table["fold"]))
-        return [score(target[table["fold"] == k], table.loc[table["fold"] == k, "prediction"]) for k in folds]
+        table = pd.read_parquet(project.data("lines", folder, "lines-a", "predictions.parquet"))
+        target = rows["y"].to_numpy()[table[ROW]]
+        folds = sorted(set(table[FOLD]))
+        return [score(target[table[FOLD] == k], table.loc[table[FOLD] == k, "prediction"]) for k in folds]
 
     best = study["trials"][study["best"]]
     assert study["trials"][0]["scores"] == pytest.approx(told("cv", mean_absolute_error))
     assert best["scores"] == pytest.approx(told("tuned", mean_absolute_error))
     assert best["value"] == min(trial["value"] for trial in study["trials"])
     # The board goes on comparing models by the competition's metric.
-    scores = read_json(project.data(*place, "tuned", "scores.json"))
+    scores = read_json(project.data("lines", "tuned", "lines-a", "scores.json"))
     assert scores["valid"] == pytest.approx(fmean(told("tuned", root_mean_squared_error)))
 
 
@@ -95,15 +95,15 @@ def test_an_accuracy_is_searched_by_log_loss(searched):
     settings["models"]["lines-a"]["model"] = {"name": "logistic_regression", "C": 1e-3}
     project.params(settings)
     config = load_project()
-    for stage, name in ((fetch, "lines"), (preprocess, "lines"), (train, "lines-a"), (tune, "lines-a")):
+    for stage, name in ((fetch, "lines"), (preprocess, "lines"), (train, "lines"), (tune, "lines")):
         stage.run(config, name)
-    study = read_json(project.data("lines", "models", "lines-a", "tuned", "trials.json"))
+    study = read_json(project.data("lines", "tuned", "lines-a", "trials.json"))
     best = study["trials"][study["best"]]
     assert best["value"] == min(trial["value"] for trial in study["trials"]) < study["trials"][0]["value"]
-    table = pd.read_parquet(project.data("lines", "models", "lines-a", "tuned", "predictions.parquet"))
-    target = pd.read_parquet(project.data("lines", "rows", "train.parquet"))["y"].to_numpy()[table["row"]]
-    probabilities = table.drop(columns=["row", "fold"])
-    losses = [log_loss(target[table["fold"] == k], probabilities[table["fold"] == k]) for k in range(3)]
+    table = pd.read_parquet(project.data("lines", "tuned", "lines-a", "predictions.parquet"))
+    target = pd.read_parquet(project.data("lines", "rows", "train.parquet"))["y"].to_numpy()[table[ROW]]
+    probabilities = table.drop(columns=[ROW, FOLD])
+    losses = [log_loss(target[table[FOLD] == k], probabilities[table[FOLD] == k]) for k in range(3)]
     assert best["scores"] == pytest.approx(losses)
 
 
@@ -116,19 +116,18 @@ def test_the_feature_set_that_a_search_finds_is_the_one_that_answers(searched):
     model["tune"]["space"] = {"features": {"choice": ["bent", "numbers"]}}
     project.params(settings)
     config = load_project()
-    for stage in (fetch, preprocess):
+    for stage in (fetch, preprocess, train, tune):
         stage.run(config, "lines")
-    for stage in (train, tune, retrain):
-        stage.run(config, "lines-a")
-    place = ("lines", "models", "lines-a")
-    study = read_json(project.data(*place, "tuned", "trials.json"))
+    study = read_json(project.data("lines", "tuned", "lines-a", "trials.json"))
     assert study["best"] == 1 and study["trials"][1]["value"] < study["trials"][0]["value"] / 2
     [row] = leaderboard_rows(config, config.competition("lines"))
     assert row["features"] == "numbers"
+    for stage in (blend, retrain):
+        stage.run(config, "lines")
     train_rows, test_rows = (pd.read_csv(project.data("lines", "raw", f"{part}.csv")) for part in ("train", "test"))
     columns = [name for name in test_rows if name != "id"]
     by_hand = make_pipeline(StandardScaler(), Ridge(1.0)).fit(train_rows[columns], train_rows["y"])
-    answer = pd.read_parquet(project.data(*place, "final", "predictions.parquet"))["prediction"]
+    answer = pd.read_parquet(project.data("lines", "final", "lines-a", "predictions.parquet"))["prediction"]
     np.testing.assert_allclose(answer, by_hand.predict(test_rows[columns]), rtol=1e-5, atol=1e-5)
 
 
