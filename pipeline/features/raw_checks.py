@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.core.errors import UserError, did_you_mean
+from pipeline.core.types import FOLD, ROW
 from pipeline.features import values
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ def check_raw(
             continue
         if twice := frame.columns[frame.columns.duplicated()].tolist():
             raise UserError(f"{name}: column '{twice[0]}' stands twice in the header; rename one")
+        if own := [column for column in (ROW, FOLD) if column in frame.columns]:
+            raise UserError(f"{name}: column '{own[0]}' has a name that Podium keeps for itself; rename it")
         if len(frame) == 0:
             raise UserError(f"{name}: needs at least one row below the header, got none")
     for key, column in (("id", id), ("target", target)):
@@ -101,6 +104,9 @@ def _check_target(
         rule = "needs a target, got a missing value; give it or take the row out"
         values.raise_at(where, series, int(np.argmax(absent)), rule)
     if task_is_class:
+        if (own := words.isin([ROW, FOLD]).to_numpy()).any():
+            rule = "needs another name for this class, which Podium keeps for itself"
+            values.raise_at(where, series, int(np.argmax(own)), f"{rule}, got {str(words.iloc[np.argmax(own)])!r}")
         if words.nunique() < 2:
             raise UserError(f"{where}: column '{series.name}': needs two classes at least, got only {words.iloc[0]!r}")
     elif target_is_number:

@@ -86,12 +86,12 @@ def link_or_copy(source: str | Path, target: str | Path) -> None:
 
 
 def _keep(folder: Path) -> None:
-    """Put a finished folder into the store, if it is not there."""
+    """Put a finished folder into the store, if it is not there whole."""
     try:
         identity = read_json(folder / IDENTITY)["identity"]
     except (UserError, KeyError, TypeError):
         return
-    if not (_store() / identity).exists() and _is_whole(folder, identity):
+    if not _is_whole(_store() / identity, identity) and _is_whole(folder, identity):
         with whole_folder(_store() / identity, sync=False) as stored:
             shutil.copytree(folder, stored, copy_function=link_or_copy, dirs_exist_ok=True)
 

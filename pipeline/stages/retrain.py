@@ -140,6 +140,8 @@ class _Stage:
         data, rounds = self.rows.data(tuned.features), read_json(paths.tuned / "scores.json")["rounds"]
         checkpoints = paths.checkpoints / "final" / mine
         line.state = "runs"
+        if self.kept.again:
+            shutil.rmtree(checkpoints, ignore_errors=True)
         with model_record(data, tuned, "retrain") as record, self.kept.replace(tuned.name, mine) as folder:
             if tuned.retrain.mode == "folds":
                 shutil.copytree(paths.tuned / "members", folder / "members", copy_function=link_or_copy)

@@ -90,6 +90,8 @@ class _Stage:
                 raise OutOfTime(why)
             line.state = "runs"
             began = time.monotonic()
+            if self.kept.again:
+                shutil.rmtree(checkpoint, ignore_errors=True)
             with model_record(data, model, "train") as record, self.kept.replace(model.name, mine) as folder:
                 members = folder / "members" if model.retrain.mode == "folds" else None
                 done = yield from cross_validation(

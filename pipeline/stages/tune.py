@@ -73,7 +73,6 @@ class _Stage:
                 searches.append(_Searching(self, model, mine, line))
             lines.append(line)
         shown = [line for line in lines if line.state in ("waits", "kept")]
-        shown = [line for line in lines if line.state in ("waits", "kept")]
         with View(f"{self.name}: search", shown, self.budget.ends) as view:
             tasks = [Task(search.model.name, search.work(view)) for search in searches]
             for search, task in zip(searches, tasks, strict=True):

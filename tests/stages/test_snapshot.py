@@ -1,0 +1,321 @@
+"""What each stage hangs on is settled once, by ``check``; a run sees that and nothing else."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from bench import Bench, changed
+from projects import ROOT, Project, make_project, small_competition
+
+from pipeline.commands import add
+from pipeline.core import code
+from pipeline.core.files import digest_files, read_json
+from pipeline.stages import check
+from pipeline.stages.project import load_project
+from pipeline.stages.snapshot import STAGES, contents, read, snapshot
+from pipeline.training.identity import fitted_parts
+
+
+def texts() -> dict[str, str]:
+    """By stage, what its file in ``data/checked/`` would hold now."""
+    code.read_again()
+    config = load_project()
+    return {f"{name}/{stage}": snapshot(config, name, stage) for name in config.competitions for stage in STAGES}
+
+
+def settings() -> dict:
+    common = {"competition": "lines", "features": "numbers"}
+    search = {"trials": 4, "space": {"model.alpha": {"log_float": [0.01, 100]}}}
+    return {
+        "competitions": {"lines": small_competition(rows=60, test_rows=20)},
+        "models": {
+            "lines-ridge": {**common, "model": {"name": "ridge", "alpha": 1.0}, "tune": search},
+            "lines-lasso": {**common, "model": {"name": "lasso"}},
+        },
+        "execution": {"executor": "serial"},
+    }
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Project:
+    monkeypatch.chdir(tmp_path)
+    return Project(tmp_path)
+
+
+FITS = {"train", "tune", "retrain"}
+EDITS: dict[str, tuple[Callable[[dict], object], set[str]]] = {
+    "a model's setting": (
+        lambda p: p["models"]["lines-ridge"]["model"].update(alpha=2.0),
+        FITS | {"blend", "report"},
+    ),
+    "its seed": (lambda p: p["models"]["lines-ridge"].update(seed=7), FITS | {"report"}),
+    "its search": (lambda p: p["models"]["lines-ridge"]["tune"].update(trials=9), {"tune", "retrain", "report"}),
+    "the order of models": (
+        lambda p: p.update(models=dict(reversed(p["models"].items()))),
+        FITS | {"blend", "report"},
+    ),
+    "the blend": (lambda p: p["competitions"]["lines"].update(blend="equal"), {"blend", "submit", "report"}),
+    "the submission": (
+        lambda p: p["competitions"]["lines"].update(submission={"format": "values"}),
+        {"retrain", "submit", "report"},
+    ),
+    "the source": (
+        lambda p: p["competitions"]["lines"]["source"].update(seed=2),
+        {"fetch", "preprocess", "report"},
+    ),
+    "the metric": (
+        lambda p: p["competitions"]["lines"].update(metric="mae"),
+        FITS | {"blend", "submit", "report"},
+    ),
+    "the split": (
+        lambda p: p["competitions"]["lines"]["split"].update(seed=3),
+        FITS | {"preprocess", "report"},
+    ),
+    "how jobs run": (lambda p: p["execution"].update(threads=2), FITS),
+    "another competition": (
+        lambda p: (
+            p["competitions"].update(more=small_competition()),
+            p["models"].update({"more-ridge": {"competition": "more", "features": "numbers", "model": "ridge"}}),
+        ),
+        set(),
+    ),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_stages_file_changes_only_for_what_it_hangs_on(project, edit):
+    change, expected = EDITS[edit]
+    params = settings()
+    project.params(params)
+    before = texts()
+    changed_params = copy.deepcopy(params)
+    change(changed_params)
+    project.params(changed_params)
+    after = texts()
+    assert {name for name in before if after[name] != before[name]} == {f"lines/{stage}" for stage in expected}
+
+
+def test_check_by_hand_writes_nothing_and_dvcs_own_only_what_is_new(project, monkeypatch):
+    project.params(settings())
+    check.run()
+    assert sorted(path.name for path in project.root.iterdir()) == ["params.yaml"]
+    monkeypatch.setenv("DVC_STAGE", "check")
+    check.run()
+    folder = project.data("checked", "lines")
+    assert {path.stem for path in folder.iterdir()} == set(STAGES)
+    marks = {path.stem: path.stat().st_ino for path in folder.iterdir()}
+    params = settings()
+    params["competitions"]["lines"]["blend"] = "equal"
+    project.params(params)
+    check.run()
+    assert {path.stem for path in folder.iterdir() if path.stat().st_ino != marks[path.stem]} == {
+        "blend",
+        "submit",
+        "report",
+    }
+    params["competitions"] = {"other": params["competitions"]["lines"]}
+    for model in params["models"].values():
+        model["competition"] = "other"
+    project.params(params)
+    check.run()
+    assert [path.name for path in project.data("checked").iterdir()] == ["other"]
+
+
+def test_models_stay_in_the_order_of_params(project):
+    for order in (["lines-ridge", "lines-lasso"], ["lines-lasso", "lines-ridge"]):
+        params = settings()
+        params["models"] = {name: params["models"][name] for name in order}
+        project.params(params)
+        check.write(load_project())
+        config, _ = read("lines", "train")
+        assert [model.name for model in config.models_of("lines")] == order
+
+
+@pytest.fixture
+def edited(project, monkeypatch):
+    """Edits files of a copy of Podium's code, whose digests are taken then; gives which stages' files change, and
+    the models whose fits are others."""
+    copied = project.root / "pipeline"
+    shutil.copytree(ROOT / "pipeline", copied, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(code, "PACKAGE", copied)
+    add.run("digits", source=None, target=None, id=None, metric=None, minutes=None)
+    declared = yaml.safe_load((project.root / "params.yaml").read_text())
+    declared["competitions"]["digits"]["features"]["pixels"] = {"name": "tabular"}
+    declared["models"]["digits-softmax"] = {"competition": "digits", "features": "pixels", "model": {"name": "softmax"}}
+    project.params(declared)
+
+    def seen() -> tuple[dict[str, str], dict[str, str]]:
+        code.read_again()
+        config = load_project()
+        fits = {
+            model.name: code.code_digest(
+                code.code_files(("core", "training"), fitted_parts(config.competition("digits"), model))
+            )
+            for model in config.models_of("digits")
+        }
+        return {stage: json.dumps(contents(config, "digits", stage)) for stage in STAGES}, fits
+
+    def edit(*files: str) -> tuple[set[str], set[str]]:
+        before = seen()
+        for file in files:
+            with (copied / file).open("a") as stream:
+                stream.write("\n# edited\n")
+        after = seen()
+        stages, fits = ({name for name in one if one[name] != two[name]} for one, two in zip(before, after, strict=True))
+        return stages, fits
+
+    yield edit
+    monkeypatch.undo()
+    code.read_again()
+
+
+def test_a_new_model_changes_nothing_for_the_others(edited):
+    assert edited("models/brand_new.py", "models/__init__.py") == (set(), set())
+
+
+def test_an_edit_of_lenet_changes_lenets_alone(edited, project):
+    before = contents(load_project(), "digits", "train")["code_of_models"]
+    assert edited("models/lenet.py") == (FITS, {"digits-lenet"})
+    after = contents(load_project(), "digits", "train")["code_of_models"]
+    assert {name for name in before if before[name] != after[name]} == {"digits-lenet"}
+
+
+def test_an_edit_of_the_loop_changes_every_fit(edited):
+    stages, fits = edited("training/loop.py")
+    assert stages == FITS | {"submit"}
+    assert fits == {"digits-lenet", "digits-softmax"}
+
+
+def test_an_edit_of_a_stage_changes_that_stage(edited):
+    assert edited("stages/blend.py") == ({"blend"}, set())
+    assert edited("core/text.py") == (set(STAGES), {"digits-lenet", "digits-softmax"})
+    assert edited("reporting/page.py") == ({"report"}, set())
+
+
+def test_a_sources_file_changed_in_place_is_fetched_again(bench: Bench, capsys):
+    bench.write()
+    check.write(load_project())
+    before = texts()
+    (bench.root / "files" / "train.csv").write_text(changed(4, 2, "99"))
+    after = texts()
+    assert {name for name in before if after[name] != before[name]} == {"toy/fetch"}
+    old, new = (json.loads(one["toy/fetch"])["files"] for one in (before, after))
+    assert {name for name in old if old[name] != new[name]} == {"train.csv"}
+
+
+def test_a_source_that_cannot_be_reached_is_taken_to_be_unchanged(bench: Bench, capsys):
+    bench.write()
+    check.write(load_project())
+    place = bench.root / "data" / "checked" / "toy" / "fetch.json"
+    before = place.read_bytes()
+    (bench.root / "files").rename(bench.root / "unmounted")
+    capsys.readouterr()
+    check.write(load_project())
+    assert place.read_bytes() == before and read_json(place)["files"]
+    assert "warning: toy: its files cannot be looked at" in capsys.readouterr().err
+
+
+# While stages run.
+
+MEDDLING = """
+from pathlib import Path
+def score(target, predictions):
+    place = Path({place!r})
+    place.write_text(place.read_text().replace({old!r}, {new!r}))
+    return (target - predictions["prediction"]).abs().mean()
+"""
+
+
+def meddled(bench: Bench, place: str, old: str, new: str) -> None:
+    """A project whose own metric edits a file as soon as a fold is scored."""
+    metric = bench.root / "pipeline" / "metrics" / "own" / "meddling.py"
+    metric.parent.mkdir(parents=True)
+    metric.write_text(MEDDLING.format(place=str(bench.root / place), old=old, new=new))
+    bench.competition["metric"] = {"name": "file", "path": "pipeline/metrics/own/meddling.py", "higher_is_better": False}
+    bench.model["model"] = {"name": "ridge", "alpha": 2.0}
+    bench.write()
+    check.write(load_project())
+    for stage in ("fetch", "preprocess"):
+        assert bench.run(stage, "toy")[0] == 0
+
+
+def test_settings_edited_while_a_stage_runs_change_nothing_of_that_run(bench: Bench):
+    from pipeline.stages.train import run
+
+    meddled(bench, "params.yaml", "alpha: 2.0", "alpha: 500.0")
+    cv = bench.root / "data" / "toy" / "cv"
+    assert bench.run("train", "toy")[0] == 0
+    assert "alpha: 500.0" in (bench.root / "params.yaml").read_text()
+    first = digest_files(cv)
+    for stage in ("train", "tune"):  # as `dvc repro` goes on: by the files that `check` wrote before the edit
+        config, _ = read("toy", stage)
+        assert config.models["toy-ridge"].model.alpha == 2.0
+    run(read("toy", "train")[0], "toy", again=True)
+    assert digest_files(cv) == first
+    assert bench.run("train", "toy")[0] == 0  # the next run checks, and sees it
+    assert digest_files(cv) != first
+
+
+def test_a_stages_file_that_changed_while_it_ran_is_refused_at_its_end(bench: Bench):
+    meddled(bench, "data/checked/toy/train.json", '"alpha": 2.0', '"alpha": 500.0')
+    code_, lines = bench.run("train", "toy")
+    assert code_ == 2
+    assert lines[-1] == "error: train toy: its settings were checked anew while it ran; run `dvc repro` again"
+
+
+EDITED = """
+from pathlib import Path
+from pipeline.stages import runner, snapshot
+
+verify = snapshot.verify_code
+
+def verified_then_edited(*arguments):
+    verify(*arguments)
+    for file in ("stages/train.py", "training/cross_validation.py", "training/pool.py", "models/ridge.py"):
+        Path("pipeline", file).write_text("raise RuntimeError('half an edit')")
+
+snapshot.verify_code = verified_then_edited
+runner.run_stage("train", "lines")
+"""
+
+
+def test_code_edited_while_a_stage_runs_belongs_to_the_next_run(tmp_path):
+    project = make_project(tmp_path / "project", PODIUM_TRACKING="off")
+    params = settings()
+    params["models"] = {"lines-ridge": params["models"]["lines-ridge"]}
+    project.params(params)
+
+    def under_dvc(stage: str, code: int = 0) -> str:
+        project.extra["DVC_STAGE"] = stage if stage == "check" else f"{stage}@lines"
+        told = project.podium(stage, code=code)
+        del project.extra["DVC_STAGE"]
+        return told
+
+    for stage in ("check", "fetch", "preprocess", "train"):
+        under_dvc(stage)
+    cv = project.data("lines", "cv")
+    undisturbed = digest_files(cv)
+    shutil.rmtree(cv)
+    shutil.rmtree(project.root / ".podium" / "models")
+    before = {path: path.read_text() for path in (project.root / "pipeline").rglob("*.py")}
+    project.run(sys.executable, "-c", EDITED)
+    assert digest_files(cv) == undisturbed
+    for path, text in before.items():
+        path.write_text(text)
+
+    # Between `check` and the stage it is refused, in a line.
+    loop = project.root / "pipeline" / "training" / "loop.py"
+    loop.write_text(f"{before[loop]}\n# edited\n")
+    assert under_dvc("train", code=2) == (
+        "error: train lines: code was edited since `check` ran; run `dvc repro` again\n"
+    )
+    told = project.podium("train", "lines", code=2)
+    assert told == "error: train lines: params.yaml or code was edited since it was checked; run `dvc repro check` first\n"
+    assert digest_files(cv) == undisturbed
