@@ -59,7 +59,7 @@ def run(config: Config, name: str) -> None:
 def _code_of(features: FeatureSet, split: Split) -> str:
     """Digest of what rows are encoded by: the training rows by the split too, which cross-fits what looks at the
     target."""
-    return code_digest(code_files((), [features, split], ["splits/inner_folds.py"]))
+    return code_digest(code_files(("core",), [features, split], ["splits/inner_folds.py"]))
 
 
 def _typed_rows(
