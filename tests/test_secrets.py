@@ -86,9 +86,9 @@ def test_a_whole_run_leaves_no_secret_anywhere(project, surroundings, monkeypatc
 )
 def test_a_database_that_cannot_be_reached_is_told_without_its_password(url, tmp_path, monkeypatch):
     from pipeline.core.errors import UserError
-    from pipeline.tuning.storage import open_storage, told_plainly
+    from pipeline.tuning.storage import open_study, told_plainly
 
     monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", url)
     with pytest.raises(UserError, match="PODIUM_OPTUNA_STORAGE") as error, told_plainly():
-        open_storage(tmp_path / "study.journal")
+        open_study(tmp_path / "study.journal", "lines-ridge", "none", False)
     nothing_secret(str(error.value))

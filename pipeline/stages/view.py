@@ -30,7 +30,7 @@ class Line:
 
 
 class View:
-    """Use it as a context manager around the work.
+    """Use it as a context manager around the work; what a terminal shows last stays there.
 
     title: what runs. deadline: on ``time.monotonic``; without one the time left is told from what is done.
     """
@@ -47,7 +47,7 @@ class View:
             from rich.live import Live
 
             # No thread of its own draws it: jobs are forked from this process.
-            self._live = Live(self._table(), console=Console(stderr=True), auto_refresh=False, transient=True)
+            self._live = Live(self._table(), console=Console(stderr=True), auto_refresh=False)
             self._live.__enter__()
         return self
 
@@ -55,6 +55,7 @@ class View:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._live is not None:
+            self._live.update(self._table())  # which stays
             self._live.__exit__(kind, error, trace)
             self._live = None
 

@@ -9,10 +9,12 @@ from itertools import zip_longest
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from pipeline.core.code import code_digest, code_files
 from pipeline.core.config import CompetitionConfig
-from pipeline.core.files import read_json
+from pipeline.core.files import digest, read_json
 from pipeline.core.memory import give_memory_back
 from pipeline.core.paths import CompetitionPaths
+from pipeline.core.registry import settings_dict
 from pipeline.core.types import FOLD, Encoded, Encoder, InnerFolds, Schema, Spec, Target
 from pipeline.splits.inner_folds import split_within
 from pipeline.training.encoded import EncodedFolds
@@ -78,7 +80,9 @@ class TrainingData:
         self.paths, self.facts, self.schema = shared.paths, shared.facts, shared.schema
         self.rows, self.fold_of_row = shared.table, shared.fold_of_row
         self._encoders: dict[int | None, Encoder] = {}
-        self._encoded = EncodedFolds(competition.name, feature_set, self.digest)
+        task = competition.task  # which encodes the target that lies beside the features
+        made_of = digest(self.digest, settings_dict(task), code_digest(code_files((), [task])))
+        self._encoded = EncodedFolds(competition.name, feature_set, made_of)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return TrainingData, (self.competition, self.feature_set)
