@@ -27,7 +27,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -189,11 +188,13 @@ def _alone(data: Any, job: tuple[Any, int]) -> float:
 
 def in_processes(data: Any, configs: list[Any]) -> list[float]:
     """(b), a process a core."""
-    from pipeline.training.executors import Processes
+    from pipeline.training.executors import Job, Processes
+    from pipeline.training.pool import gather, run_alone
 
     jobs = [(config, k) for config in configs for k in data.folds]
     parts = [jobs[i::CORES] for i in range(CORES)]
-    found = dict(zip(range(CORES), Processes(CORES, 1).map(partial(_some_alone, data), parts), strict=True))
+    work = gather([Job(f"part {i}", _some_alone, (data, part)) for i, part in enumerate(parts)])
+    found = dict(enumerate(run_alone(work, Processes(CORES, 1))))
     return [found[i % CORES][i // CORES] for i in range(len(jobs))]
 
 
@@ -203,11 +204,12 @@ def _some_alone(data: Any, jobs: list[tuple[Any, int]]) -> list[float]:
 
 def stacked(data: Any, configs: list[Any]) -> list[float]:
     """(c)."""
-    from pipeline.training.cross_validation import FoldJob, run_together
+    from pipeline.training.cross_validation import FoldJob, together
     from pipeline.training.executors import Processes
+    from pipeline.training.pool import run_alone
 
     jobs = [FoldJob(config, k) for config in configs for k in data.folds]
-    return list(run_together(data, jobs, Processes(CORES, 1), _stack))
+    return run_alone(together(data, jobs, CORES, _stack, "benchmark"), Processes(CORES, 1))
 
 
 def _stack(data: Any, jobs: Any) -> list[float]:
@@ -230,8 +232,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "params.yaml").write_text(json.dumps(params()))  # JSON is YAML
         environment = {**os.environ, "PODIUM_TRACKING": "off", "PYTHONPATH": str(ROOT), "DVC_ROOT": folder}
-        for stage in ("fetch", "preprocess"):
-            command = [sys.executable, "-m", "pipeline", stage, "bench"]
+        for stage in ("check", "fetch@bench", "preprocess@bench"):
+            command = [sys.executable, "-m", "pipeline", stage.partition("@")[0]]
+            environment["DVC_STAGE"] = stage
             subprocess.run(command, cwd=folder, env=environment, check=True, stderr=subprocess.DEVNULL)
         os.environ["DVC_ROOT"] = folder
         os.chdir(folder)
@@ -246,7 +249,6 @@ def work(chosen: argparse.Namespace) -> None:
 
     competition = load_project().competition("bench")
     data = TrainingData(competition, "numbers")
-    data.preload()
     print(f"{CORES} cores, Python {platform.python_version()}, torch {torch.__version__}")
     if chosen.grid:
         grid(data, competition, chosen)
@@ -279,8 +281,9 @@ def work(chosen: argparse.Namespace) -> None:
 def grid(data: Any, competition: Any, chosen: argparse.Namespace) -> None:
     """Milliseconds a member and epoch, alone and in stacks of 1 to 512 members, by the width of the network."""
     from pipeline.stages.project import rebuild_model
-    from pipeline.training.cross_validation import FoldJob, run_together
+    from pipeline.training.cross_validation import FoldJob, together
     from pipeline.training.executors import Processes
+    from pipeline.training.pool import run_alone
 
     print("| network | alone | " + " | ".join(str(members) for members in GRID) + " | in one part |")
     print("|---|" + "---:|" * (len(GRID) + 2))
@@ -297,7 +300,7 @@ def grid(data: Any, competition: Any, chosen: argparse.Namespace) -> None:
         for members in GRID:
             jobs = [FoldJob(config, k) for config in configs for k in data.folds][:members]
             began = time.perf_counter()
-            list(run_together(data, jobs, Processes(CORES, 1), _stack))
+            run_alone(together(data, jobs, CORES, _stack, "benchmark"), Processes(CORES, 1))
             cells.append(1000 * (time.perf_counter() - began) / members / epochs)
         size = configs[0].fit.stack_size(configs[0].model, data.widest, competition.task)
         print(f"| {name} | " + " | ".join(f"{cell:.1f}" for cell in cells) + f" | {size} |", flush=True)

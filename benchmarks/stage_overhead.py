@@ -1,108 +1,91 @@
-"""What a stage costs over its work: every stage on a competition with next to no work.
+"""What DVC and Podium cost over the work.
 
-    python benchmarks/stage_overhead.py
+    python benchmarks/stage_overhead.py [--against COMMIT] [--competitions 1 3 9]
 
-Side by side: the same process importing only the libraries that its work needs (the first step of a
-torch optimiser imports torch._dynamo). Bars: 2 s a stage
-over its work, 0.5 s for --help, 3 s for a `dvc repro` with nothing to do.
+For so many competitions of 11 small models in params.yaml: DVC's own seconds a stage when one competition runs
+through all of its stages, and an idle `dvc repro submit@NAME`, `check` included. Then what each stage's process
+takes where every model is kept, and the command line. --against: a commit before competitions' stages worked on
+all their models, in the same run; it takes minutes.
+Bars: 0.2, 0.3 and 0.5 s a stage with 1, 3 and 10 competitions; idle 2, 2.5 and 4 s with 1, 3 and 9; `check` 0.7 s.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
-import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-import yaml
+from projects import Project
 
-ROOT = Path(__file__).parents[1]
 RUNS = 3
-PARAMS = {
-    "competitions": {
-        "toy": {
-            "source": {"name": "synthetic", "task": "linear", "rows": 60, "test_rows": 20, "features": 3, "seed": 1},
-            "columns": {"id": "id", "target": "y"},
-            "task": "regression",
-            "metric": "rmse",
-            "split": {"name": "shuffled", "folds": 2, "seed": 0},
-            "features": {"numbers": "tabular", "trees": "categorical"},
-            "blend": "greedy",
-            "submission": "values",
-        }
-    },
-    "models": {
-        "toy-ridge": {"competition": "toy", "features": "numbers", "model": "ridge"},
-        "toy-lightgbm": {
-            "competition": "toy",
-            "features": "trees",
-            "model": "lightgbm",
-            "fit": {"iterations": 2, "early_stopping": None},
-        },
-        "toy-linear": {"competition": "toy", "features": "numbers", "model": "linear", "fit": {"epochs": 1}},
-    },
-}
-STAGES = [
-    ("fetch toy", "pandas"),
-    ("preprocess toy", "pandas, pandera.pandas"),
-    ("train toy-ridge", "pandas, sklearn.linear_model"),
-    ("train toy-lightgbm", "pandas, lightgbm"),
-    ("train toy-linear", "pandas, torch, torch._dynamo"),
-    ("tune toy-ridge", "json"),
-    ("tune toy-lightgbm", "json"),
-    ("tune toy-linear", "json"),
-    ("retrain toy-ridge", "pandas, sklearn.linear_model"),
-    ("retrain toy-lightgbm", "pandas, lightgbm"),
-    ("retrain toy-linear", "pandas, torch, torch._dynamo"),
-    ("blend toy", "pandas"),
-    ("submit toy", "pandas"),
-    ("report toy", "pandas, matplotlib.figure"),
-]
 
 
-def seconds(command: list[str], folder: Path) -> float:
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    began = time.perf_counter()
-    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
-    return time.perf_counter() - began
+def params(competitions: int) -> dict[str, Any]:
+    names = [f"toy{i}" for i in range(competitions)]
+    one = {
+        "source": {"name": "synthetic", "task": "linear", "rows": 60, "test_rows": 20, "features": 3, "seed": 1},
+        "columns": {"id": "id", "target": "y"},
+        "task": "regression",
+        "metric": "rmse",
+        "split": {"name": "shuffled", "folds": 2, "seed": 0},
+        "features": {"numbers": {"name": "tabular"}},
+        "blend": "greedy",
+        "submission": "values",
+    }
+    models = {
+        f"{name}-ridge-{k}": {"competition": name, "features": "numbers", "model": {"name": "ridge", "alpha": k + 1.0}}
+        for name in names
+        for k in range(11)
+    }
+    return {"competitions": dict.fromkeys(names, one), "models": models}
 
 
-def median_pair(first: list[str], second: list[str], folder: Path) -> tuple[float, float]:
-    """Both in turn, so that a machine that slows down slows both."""
-    pairs = [(seconds(first, folder), seconds(second, folder)) for _ in range(RUNS)]
-    return statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs)
+def measured(project: Project, competitions: int) -> tuple[float, float, int]:
+    """DVC's seconds a stage, those of an idle repro, and the lines of dvc.lock."""
+    project.params(params(competitions))
+    project.run("dvc", "repro")
+    changed = params(competitions)
+    changed["competitions"]["toy0"] = {**changed["competitions"]["toy0"], "metric": "mae"}
+    took = []
+    for settings in [changed, params(competitions)] * ((RUNS + 1) // 2):
+        project.params(settings)
+        seconds, notes = project.run("dvc", "repro", "submit@toy0")
+        inside = sum(note["ended"] - note["began"] for note in notes)
+        took.append((seconds - inside) / len(notes))
+    idle = [project.run("dvc", "repro", "submit@toy0")[0] for _ in range(RUNS)]
+    lock = len((project.root / "dvc.lock").read_text().splitlines())
+    return statistics.median(took), statistics.median(idle), lock
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        shutil.copytree(ROOT / "pipeline", folder / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
-        for file in ("dvc.yaml", ".dvcignore"):
-            shutil.copyfile(ROOT / file, folder / file)
-        (folder / "params.yaml").write_text(yaml.safe_dump(PARAMS))
-        scripts = Path(sys.executable).parent
-        subprocess.run([scripts / "dvc", "init", "--no-scm", "-q"], cwd=folder, check=True)
-        seconds([str(scripts / "dvc"), "repro"], folder)
-        print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, ", end="")
-        print(", ".join(f"{p} {version(p)}" for p in ("pandas", "torch", "lightgbm", "dvc")))
-        print("\n| command | seconds | imports alone | over them |\n|---|---:|---:|---:|")
-        for stage, libraries in STAGES:
-            whole, imports = median_pair(
-                [sys.executable, "-m", "pipeline", *stage.split()],
-                [sys.executable, "-c", f"import {libraries}"],
-                folder,
-            )
-            print(f"| {stage} | {whole:.2f} | {imports:.2f} | {whole - imports:.2f} |", flush=True)
-        shown, bare = median_pair([sys.executable, "-m", "pipeline", "--help"], [sys.executable, "-c", ""], folder)
-        print(f"| --help | {shown:.2f} | {bare:.2f} | {shown - bare:.2f} |")
-        seconds([str(scripts / "dvc"), "repro"], folder)
-        again, dvc = median_pair([str(scripts / "dvc"), "repro"], [str(scripts / "dvc"), "version"], folder)
-        print(f"| dvc repro, nothing to do | {again:.2f} | {dvc:.2f} (dvc version) | {again - dvc:.2f} |")
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--against")
+    parser.add_argument("--competitions", type=int, nargs="*", default=[1, 3, 9])
+    chosen = parser.parse_args()
+    print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, dvc {version('dvc')}\n")
+    print("| code | competitions | DVC's s a stage | idle repro, s | lines of dvc.lock |\n|---|---:|---:|---:|---:|")
+    with tempfile.TemporaryDirectory() as folder:
+        for competitions in chosen.competitions:
+            for code in (None, chosen.against) if chosen.against else (None,):
+                project = Project(Path(folder, f"{competitions}-{code}"), code)
+                stage, idle, lock = measured(project, competitions)
+                print(f"| {code or 'this'} | {competitions} | {stage:.2f} | {idle:.2f} | {lock} |", flush=True)
+        print("\n| command, every model kept | seconds |\n|---|---:|")
+        project = Project(Path(folder, "stages"))
+        project.params(params(1))
+        _, notes = project.run("dvc", "repro")
+        for stage in [note["stage"] for note in notes]:
+            family, _, name = stage.partition("@")
+            words = [sys.executable, "-m", "pipeline", family, *([name] if name else [])]
+            took = statistics.median(project.run(*words)[0] for _ in range(RUNS))
+            print(f"| {' '.join(words[3:])} | {took:.2f} |", flush=True)
+        took = statistics.median(project.run(sys.executable, "-m", "pipeline", "--help")[0] for _ in range(RUNS))
+        print(f"| --help | {took:.2f} |")
 
 
 if __name__ == "__main__":

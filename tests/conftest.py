@@ -25,7 +25,7 @@ def bench(tmp_path, capsys, monkeypatch) -> Bench:
     return Bench(tmp_path, capsys, monkeypatch)
 
 
-SHARING = ("test_stages", "test_faults", "test_kills")
+SHARING = ("test_stages", "test_faults", "test_kills", "test_experiments")
 """Files that share two clean runs of every stage: one worker has them all, and makes the runs once."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +11,27 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.core.config import Columns
 from pipeline.core.pairing import reads
 from pipeline.core.registry import build_settings, settings_dict
-from pipeline.core.types import Column, FitJob, Schema
+from pipeline.core.types import (
+    Blend,
+    Column,
+    FeatureSet,
+    FitJob,
+    Learner,
+    Loss,
+    Metric,
+    Model,
+    Schema,
+    Source,
+    Split,
+    Task,
+)
+from pipeline.models.layers.network import Network
+from pipeline.splits.inner_folds import split_within
 from pipeline.stages.project import shelves
+from pipeline.tasks.losses import losses
 from pipeline.training.predictor import Predictor
 
 SHELVES = shelves()
@@ -69,6 +87,10 @@ def rows_for(schema: Schema) -> pd.DataFrame:
     return RAW[["id", *features, schema.target]]
 
 
+def folds_of(rows: pd.DataFrame):
+    return split_within(SHELVES.splits.build("shuffled", "split"), rows, Columns(), False)
+
+
 def feature_set(name: str):
     return SHELVES.features.build({"name": name, **SETTINGS.get(("features", name), {})}, name)
 
@@ -98,7 +120,7 @@ def test_a_model_trains_saves_loads_and_predicts_the_same(name, task_name, set_n
 
     def encoded(part: pd.DataFrame, training: bool):
         values = target.encode(part[schema.target])
-        inputs = encoder.encode(part, training=training)
+        inputs = encoder.encode(part, training=folds_of(part) if training else None)
         return inputs if values is None else {**inputs, "target": values}
 
     train, valid = encoded(rows, True), encoded(rows.iloc[:20], False)
@@ -132,7 +154,10 @@ def test_a_model_trained_without_a_class_still_gives_it_a_probability(name, set_
     assert set(valid_rows["class"]) == set(schema.classes)
     encoder, target = features.fit(train_rows, schema, seed=0), task.fit_target(rows["class"], schema)
     train, valid = (
-        {**encoder.encode(part, training=part is train_rows), "target": target.encode(part["class"])}
+        {
+            **encoder.encode(part, training=folds_of(part) if part is train_rows else None),
+            "target": target.encode(part["class"]),
+        }
         for part in (train_rows, valid_rows)
     )
     spec = replace(encoder.spec, outputs=task.outputs(schema, encoder.spec))
@@ -174,5 +199,39 @@ def test_a_part_survives_being_written_as_settings(shelf, name):
 @pytest.mark.parametrize("name", list(SHELVES.metrics))
 def test_a_metric_suits_known_tasks(name):
     metric = SHELVES.metrics.get(name)
-    tasks = getattr(metric, "tasks", None) or metric.__dataclass_fields__["tasks"].default
-    assert set(tasks) <= set(SHELVES.tasks)
+    assert set(metric.tasks) <= set(SHELVES.tasks)
+
+
+BASES = {
+    "sources": Source,
+    "splits": Split,
+    "features": FeatureSet,
+    "tasks": Task,
+    "metrics": Metric,
+    "models": Model,
+    "learners": Learner,
+    "blends": Blend,
+}
+
+
+@pytest.mark.parametrize(("shelf", "name"), [(shelf, name) for shelf in BASES for name in getattr(SHELVES, shelf)])
+def test_a_part_derives_from_its_shelfs_base(shelf, name):
+    """There stand its optional abilities, with their defaults."""
+    cls = getattr(SHELVES, shelf).get(name)
+    assert issubclass(cls, BASES[shelf])
+    assert not getattr(cls, "__abstractmethods__", None)
+
+
+@pytest.mark.parametrize("name", list(losses))
+def test_a_loss_derives_from_its_base(name):
+    assert issubclass(losses.get(name), Loss)
+
+
+def test_nobody_asks_a_part_whether_it_has_an_ability():
+    abilities = {name for base in (*BASES.values(), Loss, Network) for name in vars(base) if not name.startswith("_")}
+    assert {"stacks", "decision", "tasks", "prepare", "class_weights"} <= abilities
+    for path in (Path(__file__).parents[1] / "pipeline").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("getattr", "hasattr"):
+                asked = [word.value for word in node.args[1:2] if isinstance(word, ast.Constant)]
+                assert not set(asked) & (abilities - {"name"}), f"{path.name} line {node.lineno}: asks for {asked}"

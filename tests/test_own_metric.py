@@ -7,7 +7,7 @@ import pytest
 from projects import small_competition
 
 from pipeline.core.files import read_json
-from pipeline.core.types import FOLD
+from pipeline.core.types import FOLD, ROW
 
 METRIC = "pipeline/metrics/own/mine.py"
 
@@ -21,14 +21,14 @@ def test_it_scores_the_folds_and_an_edit_runs_again(project):
             "models": {"toy-ridge": {"competition": "toy", "features": "numbers", "model": "ridge"}},
         }
     )
-    project.repro("train@toy-ridge")
-    cv = project.data("toy", "models", "toy-ridge", "cv")
+    project.repro("train@toy")
+    cv = project.data("toy", "cv", "toy-ridge")
     rows = pd.read_parquet(project.data("toy", "rows", "train.parquet"))
-    predicted = pd.read_parquet(cv / "predictions.parquet").set_index("row")["prediction"]
+    predicted = pd.read_parquet(cv / "predictions.parquet").set_index(ROW)["prediction"]
     for fold in read_json(cv / "scores.json")["folds"]:
         mask = rows[FOLD] == fold["fold"]
         assert fold["valid"] == pytest.approx((rows["y"] - predicted)[mask].abs().mean(), rel=1e-9)
 
     (project.root / METRIC).write_text("def score(t, p):\n    return 3.0\n")
-    project.repro("train@toy-ridge")
+    project.repro("train@toy")
     assert read_json(cv / "scores.json")["valid"] == 3.0

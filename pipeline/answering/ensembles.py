@@ -149,7 +149,7 @@ def weighing_metric(metric: Metric, task: Task) -> Metric:
     thresholds: F1 by 0.026 on Adult, by 0.018 and 0.037 on synthetic classes, by 0.005 on tweets. On a
     House Prices column of 690 rows it was the other way round, by 0.02.
     """
-    if getattr(metric, "decision", None) is None:
+    if metric.decision is None:
         return metric
     from pipeline.metrics import metrics
 
@@ -227,9 +227,7 @@ def _calibrations(blend: Blend, metric: Metric) -> list[Fit]:
     """In order of their freedom."""
     from functools import partial
 
-    if blend.calibration == "none" or (
-        blend.calibration == "auto" and not getattr(metric, "rewards_calibration", False)
-    ):
+    if blend.calibration == "none" or (blend.calibration == "auto" and not metric.rewards_calibration):
         return []
     from pipeline.blends.calibration import CALIBRATIONS, fit_calibration
 
@@ -240,7 +238,7 @@ def _calibrations(blend: Blend, metric: Metric) -> list[Fit]:
 def _decisions(wanted: str, metric: Metric) -> list[Fit]:
     from functools import partial
 
-    if wanted == "none" or getattr(metric, "decision", None) is None:
+    if wanted == "none" or metric.decision is None:
         return []
     from pipeline.metrics.decisions import fit_decision
 

@@ -190,7 +190,7 @@ def score_submission(
         raise UserError(f"{submission.name}: needs as many rows as {solution.name}, {len(truth)}, got {len(given)}")
     targets = [column for column in layout["columns"] if column != identifier]
     if layout["format"] == "values":
-        numeric = not getattr(metric, "reads_text", False)
+        numeric = not metric.reads_text
         predicted, target = given[targets[0]], truth[target_column]
         if numeric:
             predicted, target = _numeric(predicted, submission.name), _numeric(target, solution.name)
@@ -199,7 +199,7 @@ def score_submission(
     target = pd.Series([classes[code] for code in codes])
     if layout["format"] == "probabilities":
         return metric.score(target, _probabilities(given, layout, classes, submission.name))
-    if getattr(metric, "needs_probabilities", False):
+    if metric.needs_probabilities:
         raise UserError(f"metric {metric.name}: needs probabilities, and {submission.name} holds classes")
     chosen = _codes(given[targets[0]], layout["written"], submission.name)
     one_hot = (chosen[:, None] == range(len(classes))).astype("float64")  # [rows, classes]

@@ -6,10 +6,11 @@ from typing import Literal
 
 from pipeline.core.combination import Combination, Library
 from pipeline.core.registry import settings
+from pipeline.core.types import Blend
 
 
 @settings
-class Blending:
+class Blending(Blend):
     """Settings of what follows once models are blended.
 
     calibration: of the blend's probabilities: ``temperature``, ``sigmoid`` or ``isotonic``

@@ -33,8 +33,6 @@ PORTFOLIO_FOLDS = 5
 """Folds that a portfolio's ``seconds`` are for."""
 HOPELESS = 1.0
 """Part of a budget that a model may be expected to take by itself and still be tried."""
-TRIALS_A_SETTING = 10
-"""Trials that a search within a budget may use for each setting it searches, where there is time."""
 LEAST_SIDE = 8
 """Pixels in a row below which numbered columns are no image."""
 PIXEL_SCALES = (1.0, 16.0, 255.0)
@@ -153,10 +151,6 @@ def _budgeted(models: Mapping[str, Any], minutes: float, thousand_rows: float, f
         seconds = max(body.get("seconds", 1.0) / PORTFOLIO_FOLDS * thousand_rows * rounds, 1.0)
         if not kept or seconds < HOPELESS * 60 * minutes:
             kept[key] = {**body, "budget": {"minutes": minutes, "seconds": round(seconds, 1)}}
-            if tune := body.get("tune"):
-                # The budget ends searches by the clock.
-                trials = max(tune["trials"], TRIALS_A_SETTING * len(tune["space"]))
-                kept[key]["tune"] = {**tune, "trials": trials}
     return kept
 
 

@@ -107,8 +107,8 @@ def _tasks_of(metric: str | None) -> tuple[str, ...]:
         return ()
     if metric not in metrics:
         raise UserError(f"--metric: no metric '{metric}'{did_you_mean(metric, metrics)}")
-    suits: tuple[str, ...] = getattr(metrics.get(metric), "tasks", ())
-    if metric == "file" or not {"regression", "classification", "translation"} & set(suits):
+    suits: tuple[str, ...] = () if metric == "file" else metrics.get(metric).tasks
+    if not {"regression", "classification", "translation"} & set(suits):
         raise UserError(f"--metric: '{metric}' needs settings of its own; add without it and write it into params.yaml")
     return suits
 
@@ -229,7 +229,7 @@ def _class_submission(values: pd.Series, answers: pd.DataFrame | None, metric: s
 
     from pipeline.metrics import metrics
 
-    if metric is not None and getattr(metrics.get(metric), "needs_probabilities", False):
+    if metric is not None and metrics.get(metric).needs_probabilities:
         why["submission"] = f"the metric {metric} is of probabilities"
         return "probabilities"
     if answers is None:

@@ -20,8 +20,7 @@ def run(name: str, message: str, slug: str | None = None) -> None:
     from pipeline.sources.tables import read_table
 
     competition = load_project().competition(name)
-    if slug is None and competition.source.name == "kaggle":
-        slug = getattr(competition.source, "competition", None)
+    slug = competition.source.slug if slug is None else slug
     if slug is None:
         raise UserError(
             f"{name}: its files came by the source '{competition.source.name}'; "

@@ -16,4 +16,4 @@ def run(name: str, solution: Path | None, submission: Path | None) -> None:
     value = solution_score(competition, submission or CompetitionPaths(name).submission, solution)
     if value is None:
         raise UserError(f"{name}: the source brought no solution; name one with --solution FILE")
-    sys.stdout.write(f"{name}: {getattr(competition.metric, 'label', competition.metric.name)} {value:.6g}\n")
+    sys.stdout.write(f"{name}: {competition.metric.label} {value:.6g}\n")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from pydantic import BeforeValidator
 
 from pipeline.core.errors import UserError, did_you_mean
-from pipeline.core.types import Spec
+from pipeline.core.schema import Spec
 
 if TYPE_CHECKING:
     import numpy as np

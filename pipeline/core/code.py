@@ -8,11 +8,14 @@ of the shelves only the modules of the parts at hand, with what these import fro
 from __future__ import annotations
 
 import hashlib
-import importlib
 import re
-from collections.abc import Collection, Iterable, Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from functools import cache
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 PACKAGE = Path(__file__).parents[1]
@@ -20,7 +23,6 @@ SHARED = ("core", "training", "answering", "tuning", "reporting", "tracking", "s
 """Packages that count whole, or not at all; all others are shelves."""
 
 _IMPORT = re.compile(r"^[ \t]*from (pipeline(?:\.\w+)+) import (\([^)]*\)|[^\n]+)$", re.MULTILINE)
-_HEAVY = re.compile(r"^(?:import|from) (torch|optuna)\b", re.MULTILINE)
 
 
 def modules_of(settings: Any) -> set[Path]:
@@ -63,19 +65,32 @@ def code_digest(files: Iterable[Path]) -> str:
     return total.hexdigest()[:16]
 
 
-def load_code(files: Iterable[Path], heavy: Collection[str] = ()) -> None:
-    """Import files of Podium, so that an edit while a stage runs changes nothing of that run.
-
-    heavy: of ``torch`` and ``optuna``, those that will be used; modules that load another one of them are left.
-    """
-    for file in sorted(files):
-        if file.is_relative_to(PACKAGE) and "own" not in file.parts and heavy_of([file]) <= set(heavy):
-            importlib.import_module(_module(file))
+def hold_code(files: Iterable[Path]) -> None:
+    """Serve these files, from now on, as they are at this moment to whoever imports them in this process and its
+    forks: an edit while a stage runs changes nothing of that run. What is imported already stays as it is."""
+    texts = {_module(file): file for file in files if file.is_relative_to(PACKAGE)}
+    sys.meta_path.insert(0, _Held({name: (str(file), _text(file)) for name, file in texts.items()}))
 
 
-def heavy_of(files: Iterable[Path]) -> set[str]:
-    """Of ``torch`` and ``optuna`` those that the files load as they are imported."""
-    return {name for file in files for name in _HEAVY.findall(_text(file))}
+class _Held(MetaPathFinder, Loader):
+    """Imports modules from texts. texts: by module, its file and what it holds."""
+
+    def __init__(self, texts: Mapping[str, tuple[str, str]]) -> None:
+        self.texts = texts
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        if fullname not in self.texts:
+            return None
+        file, _ = self.texts[fullname]
+        package = [str(Path(file).parent)] if file.endswith("__init__.py") else None
+        spec = ModuleSpec(fullname, self, origin=file, is_package=package is not None)
+        spec.submodule_search_locations = package
+        spec.has_location = True
+        return spec
+
+    def exec_module(self, module: ModuleType) -> None:
+        file, text = self.texts[module.__name__]
+        exec(compile(text, file, "exec", dont_inherit=True), module.__dict__)
 
 
 @cache

@@ -264,7 +264,7 @@ def _model(
         def rebuild(changed: Mapping[str, Any]) -> ModelConfig:
             return build_model(name, changed, competitions, shelves)
 
-        folds = getattr(competition.split, "folds", None) if competition is not None else None
+        folds = competition.split.folds if competition is not None and competition.split is not None else 0
         check.faults.extend(shelves.check_tune(where, search, built, rebuild, folds))
     return built if len(check.faults) == before else None
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import did_you_mean, quoted
 from pipeline.core.registry import Registry
-from pipeline.core.types import Blend, FeatureSet, Metric, Split, Task
+from pipeline.core.types import Blend, FeatureSet, Learner, Metric, Model, Split, Task
 
 if TYPE_CHECKING:
     from pipeline.core.config import CompetitionConfig
@@ -26,10 +26,9 @@ def task_faults(
     faults = metric_faults(where, task, metric) if metric else []
     if blend and blend.numeric and not task.numeric:
         faults.append(f"{where}.blend: '{blend.name}' averages numbers, and '{task.name}' gives none; use best")
-    suits = getattr(blend, "tasks", (task.name,))
-    if blend and task.name not in suits:
+    if blend and blend.tasks is not None and task.name not in blend.tasks:
         faults.append(
-            f"{where}.blend: '{blend.name}' does not suit the task '{task.name}'; it suits {', '.join(suits)}"
+            f"{where}.blend: '{blend.name}' does not suit the task '{task.name}'; it suits {', '.join(blend.tasks)}"
         )
     if blend and blend.calibration not in ("auto", "none") and task.target_kind != "class":
         faults.append(
@@ -72,7 +71,7 @@ def _split_faults(where: str, columns: Columns, split: Split, splits: Registry) 
         if key == split.column and declared is None:
             faults.append(f"{where}.columns.{key}: is needed by the split '{split.name}' and missing")
         elif key != split.column and declared is not None:
-            users = [name for name in splits if getattr(splits.get(name), "column", None) == key]
+            users = [name for name in splits if splits.get(name).column == key]
             faults.append(
                 f"{where}.columns.{key}: the split '{split.name}' does not use it, got {quoted(declared)}; "
                 f"use the split {' or '.join(users)}, or columns.drop to keep a column out of the features"
@@ -81,7 +80,12 @@ def _split_faults(where: str, columns: Columns, split: Split, splits: Registry) 
 
 
 def model_faults(
-    where: str, feature_set: Any, model: Any, fit: Any, retrain: Retrain | None, competition: CompetitionConfig
+    where: str,
+    feature_set: Any,
+    model: Model | type[Model] | None,
+    fit: Learner | None,
+    retrain: Retrain | None,
+    competition: CompetitionConfig,
 ) -> list[str]:
     """A model with its competition's task, its losses, its retraining, and the feature set it reads.
 
@@ -107,21 +111,25 @@ def model_faults(
     return faults
 
 
-def _task_of_model_faults(where: str, model: Any, fit: Any, retrain: Retrain | None, task: Task) -> list[str]:
+def _task_of_model_faults(
+    where: str, model: Model | type[Model] | None, fit: Learner | None, retrain: Retrain | None, task: Task
+) -> list[str]:
     faults = []
     if model is not None and task.name not in model.tasks:
         faults.append(
             f"{where}.model: '{model.name}' does not answer the task '{task.name}'; it answers {', '.join(model.tasks)}"
         )
-    loss = getattr(getattr(fit, "loss", None), "name", None)
-    if loss is not None and loss not in task.losses:
-        faults.append(f"{where}.fit.loss: '{loss}' does not suit the task '{task.name}'; use {', '.join(task.losses)}")
+    loss = fit.loss if fit else None
+    if loss is not None and loss.name not in task.losses:
+        faults.append(
+            f"{where}.fit.loss: '{loss.name}' does not suit the task '{task.name}'; use {', '.join(task.losses)}"
+        )
     if task.target_kind != "class":
-        weighed = {"model": model, "fit.loss": getattr(fit, "loss", None)}
+        weighed: dict[str, Any] = {"model": model, "fit.loss": loss}
         faults += [
             f"{where}.{key}.class_weights: needs a task with classes, and '{task.name}' has none; take it out"
             for key, part in weighed.items()
-            if getattr(part, "class_weights", "none") != "none"
+            if part is not None and part.class_weights != "none"
         ]
     if retrain is not None and not task.numeric:
         several = {"seeds": retrain.seeds > 1, "mode": retrain.mode == "folds"}
@@ -134,13 +142,12 @@ def _task_of_model_faults(where: str, model: Any, fit: Any, retrain: Retrain | N
     return faults
 
 
-def reads(model: Any, feature_set: FeatureSet) -> bool:
+def reads(model: Model | type[Model], feature_set: FeatureSet) -> bool:
     """Whether a model gets all it needs from a feature set, and leaves nothing of it unread."""
-    may_read = model.needs | getattr(model, "may_read", frozenset()) | LOOP_INPUTS
+    may_read = model.needs | model.may_read | LOOP_INPUTS
     return any(needs <= feature_set.gives <= needs | may_read for needs in _alternatives(model))
 
 
-def _alternatives(model: Any) -> list[frozenset[str]]:
+def _alternatives(model: Model | type[Model]) -> list[frozenset[str]]:
     """What a model needs, and what will do in its place."""
-    instead = getattr(model, "or_needs", None)
-    return [model.needs] if instead is None else [model.needs, instead]
+    return [model.needs, model.or_needs] if model.or_needs else [model.needs]

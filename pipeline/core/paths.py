@@ -22,18 +22,16 @@ def check_name(name: object, what: str) -> str:
 
 
 def project_root() -> Path:
-    """The folder with params.yaml: DVC's own root in a stage, else the working folder."""
-    return Path(os.environ.get("DVC_ROOT") or Path.cwd())
+    """The folder with params.yaml: DVC's own root in a stage, else the working folder. In a copy that
+    ``dvc exp run --temp`` made it is the copy."""
+    root, here = main_root(), Path.cwd()
+    return here if (root.resolve() / ".dvc" / "tmp" / "exps") in here.resolve().parents else root
 
 
 def main_root() -> Path:
-    """The project that a person works in: of a copy that ``dvc exp run --temp`` made in ``.dvc/tmp/exps``
-    the project it was made of, to which ``.podium``, ``mlflow.db`` and relative paths of sources belong."""
-    root = project_root().resolve()
-    for folder in root.parents:
-        if folder.name == "exps" and folder.parent.name == "tmp" and folder.parent.parent.name == ".dvc":
-            return folder.parents[2]
-    return project_root()
+    """The project that a person works in, to which ``.podium``, ``mlflow.db`` and relative paths of sources belong,
+    also in a temporary copy of it: DVC names it to the copy's stages."""
+    return Path(os.environ.get("DVC_ROOT") or Path.cwd())
 
 
 def state_folder() -> Path:

@@ -39,7 +39,7 @@ class Registry:
 
     def __init__(self, shelf: str):
         self.shelf = shelf
-        self._parts: dict[str, type] = {}
+        self._parts: dict[str, type[Any]] = {}
 
     def register(self, name: str):
         def put(cls: T) -> T:
@@ -57,7 +57,7 @@ class Registry:
     def __contains__(self, name: str) -> bool:
         return name in self._parts
 
-    def get(self, name: str) -> type:
+    def get(self, name: str) -> type[Any]:
         return self._parts[name]
 
     def named(self, value: Any) -> type | None:

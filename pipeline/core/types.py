@@ -1,15 +1,22 @@
-"""The words every part speaks.
+"""The words every part speaks: what each shelf's parts promise, and what passes between them.
 
-Between stages go data frames and named files. Inside training goes ``Encoded``, a plain
-``dict`` of arrays that share their first dimension, the *examples*.
+A part derives from its shelf's class here. What it may do besides stands in that class as a default,
+with its meaning in words, so that nobody asks a part whether it has something.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+from pipeline.core.class_weights import ClassWeights
+from pipeline.core.schema import FOLD as FOLD
+from pipeline.core.schema import ROW as ROW
+from pipeline.core.schema import Batch, Encoded, InnerFolds, Schema, Spec, Weighed
+from pipeline.core.schema import Column as Column
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,103 +25,6 @@ if TYPE_CHECKING:
 
     from pipeline.core.combination import Combination, Library
 
-Encoded: TypeAlias = "dict[str, np.ndarray]"
-"""Arrays by name, first dimension examples (float32, int64 or bool). One example a row, unless ``row`` [examples]
-int64 says which row each example belongs to (windows of a document, say). ``first`` [examples] bool marks those
-that begin a document, ``length`` [examples] int64 counts their tokens; both are for samplers. ``target`` is the
-encoded target, where the rows have one."""
-
-Batch: TypeAlias = "dict[str, torch.Tensor]"
-"""The same as tensors, for one minibatch."""
-
-Loss: TypeAlias = "tuple[torch.Tensor, torch.Tensor | int]"
-"""A sum of losses and how many it is over (rows, tokens; 0: nothing counts), so that sums and weights add up."""
-
-FOLD = "__fold__"
-"""Column of ``rows/train.parquet`` with each row's validation fold (-1: none); no competition's own."""
-
-ROW = "__row__"
-"""Column of out-of-fold predictions with the row's position in the training table; beside it stands ``FOLD``."""
-
-ColumnKind = Literal["number", "category", "text"]
-
-
-@dataclass(frozen=True)
-class Column:
-    """A feature column once its type is settled.
-
-    kind: ``number`` (float64, dates already taken apart), ``category`` (discrete levels as
-    strings) or ``text`` (free text as strings). Missing values stay missing in all three.
-    source: how raw text becomes the typed column: ``as_is``, ``numeric_text``, ``boolean``, or ``date.<part>``
-    for a part of the raw date column ``origin``, written in ``format`` (``ISO8601`` or strptime's).
-    """
-
-    name: str
-    kind: ColumnKind
-    source: str = "as_is"
-    origin: str | None = None
-    format: str | None = None
-
-
-@dataclass(frozen=True)
-class Schema:
-    """What preprocess settled once about a competition's rows; lies in ``schema.json``.
-
-    classes: the target's levels in order (their own JSON type), empty when it is not a class.
-    dropped: raw column to the reason it is not used (identifier, constant, all missing, ...).
-    keep: columns that stay in the rows and are no features (group, time, fold).
-    target_kind: a ``number`` (float64 in the rows), a ``class`` of ``classes``, or ``text``.
-    """
-
-    id: str | None
-    target: str
-    columns: tuple[Column, ...]
-    classes: tuple[Any, ...] = ()
-    dropped: Mapping[str, str] = field(default_factory=dict)
-    missing: tuple[str, ...] = ("", "NA")
-    keep: tuple[str, ...] = ()
-    target_kind: Literal["number", "class", "text"] = "number"
-
-    def names(self, *kinds: ColumnKind) -> list[str]:
-        return [column.name for column in self.columns if column.kind in kinds]
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Schema:
-        columns = tuple(Column(**column) for column in value["columns"])
-        lists = {key: tuple(value[key]) for key in ("classes", "missing", "keep")}
-        return cls(**{**value, **lists, "columns": columns})
-
-
-@dataclass(frozen=True)
-class Spec:
-    """What a model must know of the encoded inputs to be built. Plain data, saved with the model.
-
-    shapes: per input, the shape of one example without the leading dimension.
-    names: per input, the names along its last dimension (feature names), where it has them.
-    sizes: named sizes: vocabulary sizes, ``categories`` cardinalities (a list), ...
-    vocabularies: index-to-token lists by name, for tasks that answer with text.
-    outputs: width of the raw output (1 for regression, number of classes, vocabulary size).
-    classes: the target's classes as text, in the schema's order; empty when it is not a class.
-    """
-
-    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    names: Mapping[str, list[str]] = field(default_factory=dict)
-    sizes: Mapping[str, Any] = field(default_factory=dict)
-    vocabularies: Mapping[str, list[str]] = field(default_factory=dict)
-    outputs: int = 1
-    classes: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Spec:
-        shapes = {name: tuple(shape) for name, shape in value["shapes"].items()}
-        return cls(**{**value, "shapes": shapes, "classes": tuple(value.get("classes", ()))})
-
 
 class Encoder(Protocol):
     """A fitted feature set: typed rows to ``Encoded``. Fitted on one fold's training rows.
@@ -122,34 +32,40 @@ class Encoder(Protocol):
     Typed rows hold numbers as float64, texts and categories as ``str`` (pandas categoricals in a large table).
     """
 
-    spec: Spec
-    reads: Sequence[str]
-    """Typed columns it reads, the target apart."""
+    @property
+    def spec(self) -> Spec: ...
 
-    def encode(self, rows: pd.DataFrame, training: bool = False) -> Encoded:
-        """Encode rows. ``training``: these are the very rows it was fitted on, in order, so
-        encodings that look at the target (target encoding) must be cross-fitted."""
+    @property
+    def reads(self) -> Sequence[str]:
+        """Typed columns it reads, the target apart."""
+        ...
+
+    def encode(self, rows: pd.DataFrame, training: InnerFolds | None = None) -> Encoded:
+        """Encode rows. ``training``: these are the very rows it was fitted on, in order, so encodings
+        that look at the target (target encoding) are cross-fitted by these folds."""
+        ...
 
     def state(self) -> dict[str, Any]:
         """Everything learned, as JSON values; ``FeatureSet.restore`` turns it back exactly."""
 
 
-class FeatureSet(Protocol):
+class FeatureSet(ABC):
     """Settings of an encoder (shelf ``features``)."""
 
     name: ClassVar[str]
-    statistics: Literal["training", "train_and_test"]
+    statistics: Literal["training", "train_and_test"] = "training"
     """The rows it learns from: each fold's training rows, or all rows at once (as the book does)."""
 
     @property
+    @abstractmethod
     def gives(self) -> frozenset[str]:
         """Names of the inputs that ``encode`` makes."""
-        ...
 
+    @abstractmethod
     def fit(self, rows: pd.DataFrame, schema: Schema, seed: int) -> Encoder:
         """Fit on typed rows (with the target column, where there is one)."""
-        ...
 
+    @abstractmethod
     def restore(self, state: Mapping[str, Any], schema: Schema) -> Encoder: ...
 
 
@@ -163,7 +79,23 @@ class Target(Protocol):
     def state(self) -> dict[str, Any]: ...
 
 
-class Task(Protocol):
+class Loss(ABC):
+    """Settings of a loss, element by element (shelf ``losses``)."""
+
+    name: ClassVar[str]
+    delta: float = 1.0
+    """Where a robust loss turns from squared to linear, in units of the encoded target."""
+    label_smoothing: float = 0.0
+    """Part of the target that is spread evenly over all classes."""
+    class_weights: ClassWeights = "none"
+    """How much the rows of each class weigh."""
+
+    @abstractmethod
+    def criterion(self, weights: torch.Tensor | None = None) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+        """(output, target) -> losses in the target's shape. weights: of the classes, where it weighs them."""
+
+
+class Task(ABC):
     """The loss, and how raw outputs become predictions (shelf ``tasks``)."""
 
     name: ClassVar[str]
@@ -173,56 +105,70 @@ class Task(Protocol):
     """Whether predictions are numbers and may be averaged."""
     target_kind: ClassVar[Literal["number", "class", "text"]]
     """What the target column holds."""
-    decodes: ClassVar[bool]
+    decodes: ClassVar[bool] = False
     """Whether raw answers are what the network's ``decode`` finds in many passes, not ``answer`` of its output."""
 
+    @abstractmethod
     def fit_target(self, target: pd.Series | None, schema: Schema) -> Target: ...
 
+    @abstractmethod
     def restore_target(self, state: Mapping[str, Any], schema: Schema) -> Target: ...
 
+    @abstractmethod
     def outputs(self, schema: Schema, spec: Spec) -> int:
         """Width of the raw output a model must have."""
-        ...
 
-    def loss(self, output: torch.Tensor, batch: Batch, criterion: Callable[..., torch.Tensor]) -> Loss:
+    @abstractmethod
+    def loss(self, output: torch.Tensor, batch: Batch, criterion: Callable[..., torch.Tensor]) -> Weighed:
         """Of a minibatch, masked where the batch says so; the loop goes down the gradient of its mean."""
-        ...
 
     def answer(self, output: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """The network's output to a row of raw answer an example: [batch, ...]."""
-        ...
+        """The network's output to a row of raw answer an example: [batch, ...], as it is where no task says more."""
+        return output
 
-    def predictions(self, raw: np.ndarray, target: Target, spec: Spec) -> pd.DataFrame:
+    @abstractmethod
+    def predictions(self, raw: np.ndarray, target: Any, spec: Spec) -> pd.DataFrame:
         """Raw answers [rows, ...] to the target's own units: column ``prediction``, or one
         probability column a class, named ``str(class)``, in the schema's order."""
-        ...
 
-    def average(self, frames: Sequence[pd.DataFrame], weights: Sequence[float], target: Target) -> pd.DataFrame:
+    @abstractmethod
+    def average(self, frames: Sequence[pd.DataFrame], weights: Sequence[float], target: Any) -> pd.DataFrame:
         """Weighted average of predictions (weights sum to 1), in the space the loss lives in."""
-        ...
 
-    def raw(self, predictions: pd.DataFrame, target: Target) -> np.ndarray:
+    def raw(self, predictions: pd.DataFrame, target: Any) -> np.ndarray:
         """The inverse of ``predictions``, float64 [rows, outputs]; of tasks that the blend ``stacked`` suits."""
-        ...
+        raise NotImplementedError
 
     def diagnostic(self, target: pd.Series, predictions: pd.DataFrame) -> tuple[str, dict[str, Any]] | None:
         """Name and data of the figure that shows where predictions go wrong, if there is one."""
-        ...
+        return None
 
 
-class Model(Protocol):
+class Model(ABC):
     """Settings of a model (shelf ``models``)."""
 
     name: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]]
     needs: ClassVar[frozenset[str]]
-    """Inputs it reads. A ``may_read`` beside it names those read where given, an ``or_needs`` those that do instead."""
+    """Inputs it reads from ``Encoded``."""
+    or_needs: ClassVar[frozenset[str]] = frozenset()
+    """Inputs that do in place of ``needs``, where there are any."""
+    may_read: ClassVar[frozenset[str]] = frozenset()
+    """Inputs that it reads besides where they are given."""
     learner: ClassVar[str]
     """Who fits it (shelf ``learners``); its settings are the model's ``fit``."""
+    stacks: ClassVar[bool] = False
+    """Whether several of them may be trained as one network (``models/layers/members.py``)."""
+    apart: ClassVar[frozenset[str]] = frozenset()
+    """Its settings in which the members of one stack may differ."""
+    submodels: int = 1
+    """Networks inside one of it that each hold activations of their own."""
+    class_weights: ClassWeights = "none"
+    """How much the training rows of each class weigh."""
 
+    @abstractmethod
     def build(self, spec: Spec, task: Task, seed: int) -> Any:
         """An unfitted network or estimator."""
-        ...
 
 
 @dataclass
@@ -243,6 +189,8 @@ class FitJob:
     checkpoint: Path | None = None
     """Folder for going on after a kill; the learner may leave it empty."""
     progress: Callable[[int, int], None] = lambda done, total: None
+    inner_folds: InnerFolds | None = None
+    """Of the training rows, for a model that cross-fits on them."""
 
 
 class Fitted(Protocol):
@@ -264,80 +212,115 @@ class Fitted(Protocol):
     def save(self, folder: Path) -> None: ...
 
 
-class Learner(Protocol):
+class Learner(ABC):
     """Settings and act of fitting (shelf ``learners``); the keys of a model's ``fit``."""
 
     name: ClassVar[str]
+    loss: Any = None
+    """The loss that it is told to fit by (a ``Loss``); None: the task's own, or the model's."""
+    early_stopping: Any = None
+    """When it stops before the last of its epochs or iterations; None: never."""
+    epochs: int = 0
+    """Epochs that it trains for; 0: it counts none."""
 
     def stack_key(self, model: Model, task: Task) -> str | None:
         """Jobs with equal keys may be trained as one program; None: each is fitted alone."""
-        ...
+        return None
 
     def stack_size(self, model: Model, widest: Spec, task: Task) -> int:
         """Jobs that one such program may hold."""
-        ...
+        return 1
 
+    @abstractmethod
     def fit(self, job: FitJob) -> Fitted: ...
 
+    @abstractmethod
     def load(self, folder: Path, model: Model, task: Task, spec: Spec) -> Fitted: ...
 
 
-class Metric(Protocol):
+class Metric(ABC):
     """Shelf ``metrics``."""
 
     name: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]]
     higher_is_better: ClassVar[bool]
-    decision: ClassVar[Literal["thresholds", "cut_points"] | None]
+    decision: ClassVar[Literal["thresholds", "cut_points"] | None] = None
     """Which rule from probabilities to classes suits it; None: it takes predictions as they are."""
-    rewards_calibration: ClassVar[bool]
+    rewards_calibration: ClassVar[bool] = False
     """Whether it looks at probabilities by their value, not by their order or the largest alone."""
+    needs_probabilities: ClassVar[bool] = False
+    """Whether a submission of bare classes is too little to score."""
+    reads_text: ClassVar[bool] = False
+    """Whether target and prediction are texts."""
 
+    @property
+    def label(self) -> str:
+        """What tables and pages call it."""
+        return self.name
+
+    @abstractmethod
     def score(self, target: pd.Series, predictions: pd.DataFrame) -> float: ...
 
 
-class Split(Protocol):
+class Split(ABC):
     """Shelf ``splits``."""
 
     name: ClassVar[str]
-    column: ClassVar[str | None]
+    column: ClassVar[str | None] = None
     """Which of ``columns`` it splits by: group, time, fold, or none of them."""
-    folds: int
+    folds: int = 0
+    """How many; 0: unknown before the rows are seen."""
 
+    @abstractmethod
     def assign(self, rows: pd.DataFrame, columns: Any, task_is_class: bool) -> np.ndarray:
         """Validation fold of each row, int64 [rows]; -1 for rows that are never validated."""
-        ...
+
+    @abstractmethod
+    def assign_within(self, rows: pd.DataFrame, columns: Any, task_is_class: bool) -> np.ndarray:
+        """The same for the training rows of a fold, for what is cross-fitted there: with fewer folds
+        where there are too few rows or groups for its own number, never refused."""
 
     def training_rows(self, fold: np.ndarray, k: int) -> np.ndarray:
-        """Boolean mask [rows] of the rows fold ``k`` trains on."""
-        ...
+        """Boolean mask [rows] of the rows fold ``k`` trains on: all that it does not validate, so rows
+        that are never validated (-1) train for every fold."""
+        return fold != k
 
 
-class Blend(Protocol):
+class Blend(ABC):
     """Shelf ``blends``: how models' predictions become one, learned from out-of-fold predictions."""
 
     name: ClassVar[str]
     numeric: ClassVar[bool]
     """Whether it averages predictions (then they must be numbers)."""
+    tasks: ClassVar[tuple[str, ...] | None] = None
+    """The tasks it suits; None: all of them."""
     calibration: Literal["auto", "none", "temperature", "sigmoid", "isotonic"]
     """How the blend's probabilities are calibrated."""
     decision: Literal["auto", "none"]
     """Whether classes are decided by thresholds chosen out of fold, where the metric has a use for them."""
 
+    @abstractmethod
     def fit(self, library: Library) -> Combination: ...
 
 
-class Source(Protocol):
+class Source(ABC):
     """Shelf ``sources``: brings a competition's raw files."""
 
     name: ClassVar[str]
     missing: tuple[str, ...]
     """Texts that mean a missing value in its files."""
+    encoding: str = "utf-8"
+    """Of the text files that it brings."""
+
+    @property
+    def slug(self) -> str | None:
+        """The last part of the competition's address on Kaggle, where it comes from there."""
+        return None
 
     def origin(self) -> dict[str, Path]:
         """Files that a person may change in place, by name; their digests decide whether to fetch again."""
-        ...
+        return {}
 
+    @abstractmethod
     def fetch(self, folder: Path, competition: str) -> None:
         """Write ``train.*``, ``test.*``, ``sample_submission.*`` and, where known, ``solution.*`` into ``folder``."""
-        ...

@@ -11,12 +11,12 @@ from pydantic import Field
 from pipeline.core.registry import settings
 from pipeline.features.categories import Categories, Levels, number_tables, write_indicators
 from pipeline.features.numbers import Scale, center_and_scale, rescaled
-from pipeline.features.target_encoding import cross_fitted, fit_target_tables, read_target
+from pipeline.features.target_encoding import cross_fitted, read_target, target_tables
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.core.types import Schema
+    from pipeline.core.types import InnerFolds, Schema
 
 TABLES: tuple[Categories, ...] = ("ordinal", "count", "target")
 """Ways that give numbers looked up by level."""
@@ -71,7 +71,6 @@ class CategoryColumns:
         many: ManyLevels | None,
         rare: int,
         scale: Scale,
-        seed: int,
     ) -> CategoryColumns:
         """Fit on typed rows. Only the way ``target`` reads the target column."""
         ways: dict[str, list[int]] = {}
@@ -85,7 +84,7 @@ class CategoryColumns:
                 ways.setdefault(way, []).append(len(levels))
             levels.append(one)
         ways.pop("none", None)
-        state: dict[str, Any] = {"levels": [one.state for one in levels], "ways": ways, "seed": seed}
+        state: dict[str, Any] = {"levels": [one.state for one in levels], "ways": ways}
         state |= {"tables": {}, "scaling": {}, "outputs": 1}
         for way in TABLES:
             if way not in ways:
@@ -94,9 +93,8 @@ class CategoryColumns:
             codes = [one.codes(rows[one.name]) for one in some]
             if way == "target":
                 target = read_target(rows, schema)
-                tables, state["outputs"] = fit_target_tables(
-                    np.column_stack(codes), some, target, len(schema.classes), seed
-                )
+                found = target_tables(np.column_stack(codes), some, target, len(schema.classes))
+                tables, state["outputs"] = [table.tolist() for table in found], len(found[0])
             else:
                 tables = [[table] for table in number_tables(some, way)]
             state["tables"][way] = tables
@@ -139,14 +137,16 @@ class CategoryColumns:
         """int32 [rows] a column."""
         return [one.codes(rows[one.name]) for one in self.levels]
 
-    def crossed(self, rows: pd.DataFrame, codes: Sequence[np.ndarray]) -> np.ndarray | None:
-        """Target encoding of the rows fitted on, each from other rows' targets: float64 [rows, outputs]."""
+    def crossed(self, rows: pd.DataFrame, codes: Sequence[np.ndarray], folds: InnerFolds) -> np.ndarray | None:
+        """Target encoding of the rows fitted on, each from other rows' targets: float64 [rows, outputs].
+        None where no column is encoded so."""
         which = self._of("target")
         if not which:
             return None
         target = read_target(rows, self._schema)
         some = np.column_stack([codes[j] for j in which])  # [rows, target columns]
-        matrix = cross_fitted(some, target, len(self._schema.classes), self.state["seed"])
+        levels = [self.levels[j] for j in which]
+        matrix = cross_fitted(some, levels, target, len(self._schema.classes), folds)
         pairs = self._scaling["target"]  # [target columns * outputs, 2]
         return rescaled(matrix, pairs[:, 0], pairs[:, 1], self._scale)
 

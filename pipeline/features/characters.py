@@ -11,7 +11,7 @@ from pydantic import Field
 
 from pipeline.core.registry import settings
 from pipeline.core.text import BOS, PAD
-from pipeline.core.types import Encoded, Schema, Spec
+from pipeline.core.types import Encoded, FeatureSet, InnerFolds, Schema, Spec
 from pipeline.features import features
 from pipeline.features.vocabulary import Vocabulary, read_texts
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @features.register("characters")
 @settings
-class Characters:
+class Characters(FeatureSet):
     """A text column cut into windows of ``steps`` characters (D2L 9.3), one example a window.
 
     tokens int64 [windows, steps]: the characters; labels int64 [windows, steps]: the ones that
@@ -37,7 +37,6 @@ class Characters:
     steps: int = Field(default=64, ge=1)
     minimum_count: int = Field(default=1, ge=1)
     gives: ClassVar[frozenset[str]] = frozenset({"tokens", "labels", "mask", "row", "first"})
-    statistics: ClassVar[str] = "training"
 
     def fit(self, rows: pd.DataFrame, schema: Schema, seed: int) -> CharactersEncoder:
         texts = read_texts(rows, self.column, schema)
@@ -65,7 +64,7 @@ class CharactersEncoder:
             vocabularies={"tokens": self.vocabulary.tokens},
         )
 
-    def encode(self, rows: pd.DataFrame, training: bool = False) -> Encoded:
+    def encode(self, rows: pd.DataFrame, training: InnerFolds | None = None) -> Encoded:
         steps = self.settings.steps
         texts = read_texts(rows, self.settings.column, self.schema)
         windows = np.array([max(1, -(-len(text) // steps)) for text in texts], dtype=np.int64)  # [rows]

@@ -13,7 +13,7 @@ from pydantic import Field, PositiveInt
 
 from pipeline.core.errors import UserError
 from pipeline.core.registry import settings
-from pipeline.core.types import Encoded, Schema, Spec
+from pipeline.core.types import Encoded, FeatureSet, InnerFolds, Schema, Spec
 from pipeline.features import features
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @features.register("image")
 @settings
-class Image:
+class Image(FeatureSet):
     """Columns ``<prefix><number>`` as ``image`` float32 [rows, channels, height, width].
 
     Numbers in ascending order run over the width first, then the height, then the channels.
@@ -34,7 +34,6 @@ class Image:
     prefix: str = "pixel"
     scale: float = Field(default=255.0, gt=0)
     gives: ClassVar[frozenset[str]] = frozenset({"image"})
-    statistics: ClassVar[str] = "training"
 
     def fit(self, rows: pd.DataFrame, schema: Schema, seed: int) -> ImageEncoder:
         pattern = re.compile(rf"{re.escape(self.prefix)}(\d+)")
@@ -66,7 +65,7 @@ class ImageEncoder:
     def spec(self) -> Spec:
         return Spec(shapes={"image": self.settings.shape})
 
-    def encode(self, rows: pd.DataFrame, training: bool = False) -> Encoded:
+    def encode(self, rows: pd.DataFrame, training: InnerFolds | None = None) -> Encoded:
         table = rows.reindex(columns=self.pixels).astype("float32").fillna(0.0)
         values = table.to_numpy(dtype=np.float32) / np.float32(self.settings.scale)
         return {"image": np.ascontiguousarray(values).reshape(-1, *self.settings.shape)}  # [rows, C, H, W]

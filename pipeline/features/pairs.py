@@ -10,7 +10,7 @@ from pydantic import Field
 
 from pipeline.core.registry import settings
 from pipeline.core.text import BOS, EOS, PAD, tokenize
-from pipeline.core.types import Encoded, Schema, Spec
+from pipeline.core.types import Encoded, FeatureSet, InnerFolds, Schema, Spec
 from pipeline.features import features
 from pipeline.features.vocabulary import Vocabulary, common_length, pad, read_texts
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @features.register("pairs")
 @settings
-class Pairs:
+class Pairs(FeatureSet):
     """A source and a target text column (D2L 10.5), padded with 0.
 
     source int64 [rows, source steps], source_mask bool [rows, source steps]; where the rows have
@@ -38,7 +38,6 @@ class Pairs:
     maximum_length: int = Field(default=32, ge=2)
     lower: bool = False
     gives: ClassVar[frozenset[str]] = frozenset({"source", "source_mask", "labels", "decoder_inputs", "length"})
-    statistics: ClassVar[str] = "training"
 
     def fit(self, rows: pd.DataFrame, schema: Schema, seed: int) -> PairsEncoder:
         source, target = self.split(rows, self.source, schema), self.split(rows, self.target, schema)
@@ -93,7 +92,7 @@ class PairsEncoder:
             vocabularies={"source": self.source.tokens, "target": self.target.tokens},
         )
 
-    def encode(self, rows: pd.DataFrame, training: bool = False) -> Encoded:
+    def encode(self, rows: pd.DataFrame, training: InnerFolds | None = None) -> Encoded:
         source = self.settings.split(rows, self.settings.source, self.schema)
         tokens = pad([self.source.encode(text) for text in source], self.source_length)
         encoded = {"source": tokens, "source_mask": tokens != PAD, "length": (tokens != PAD).sum(1)}

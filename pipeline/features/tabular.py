@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from pipeline.core.registry import settings
-from pipeline.core.types import Schema
+from pipeline.core.types import FeatureSet, Schema
 from pipeline.features import features
 from pipeline.features.bins import Bins
 from pipeline.features.categories import Categories
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @features.register("tabular")
 @settings
-class Tabular:
+class Tabular(FeatureSet):
     """Numbers standardised and filled, categories to indicators: the book's way (D2L 5.7).
 
     Gives ``numbers`` float [rows, columns]; where a category column may be ``native`` also
@@ -43,8 +43,8 @@ class Tabular:
     missing_flags: a 0/1 column for each number column with missing values in fitting.
     categories: ``one_hot`` (missing is a level of its own where seen in fitting, an unseen
         level is all zeros), ``ordinal`` (rank of the level, -1 for missing and unseen),
-        ``native`` (codes, for trees), ``target`` (mean target, cross-fitted on training rows),
-        ``count`` (rows in fitting with that level), ``none`` (leave them out).
+        ``native`` (codes, for trees), ``target`` (mean target, training rows cross-fitted by the
+        competition's split), ``count`` (rows in fitting with that level), ``none`` (leave them out).
     many: another way, or several, for category columns with many levels.
     rare: levels seen fewer times than this in fitting are folded into one.
     combine: new number columns from sums, differences and ratios of others.
@@ -105,7 +105,7 @@ class Tabular:
 
 @features.register("categorical")
 @settings
-class Categorical:
+class Categorical(FeatureSet):
     """For trees: raw numbers with NaN kept (``numbers``) and category codes (``categories``).
 
     many, rare, combine, groups, texts, statistics: as in ``tabular``.

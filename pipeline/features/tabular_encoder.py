@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.core.errors import UserError
-from pipeline.core.types import Encoded, Schema, Spec
+from pipeline.core.types import Encoded, InnerFolds, Schema, Spec
 from pipeline.features.bins import QuantileBins
 from pipeline.features.category_columns import CategoryColumns
 from pipeline.features.number_columns import NumberColumns
@@ -47,7 +47,6 @@ def fit(settings: Tabular, rows: pd.DataFrame, schema: Schema, seed: int) -> Tab
         many=settings.many,
         rare=settings.rare,
         scale=settings.scale,
-        seed=seed,
     )
     texts = settings.texts.fit(rows, schema, settings.scale != "none", seed) if settings.texts else []
     if not names and not categories.levels and not texts:
@@ -101,11 +100,11 @@ class TabularEncoder:
         """The levels it knows of each category column it reads, those folded into one too."""
         return {one.name: [*one.levels, *one.state["rare"]] for one in self._categories.levels}
 
-    def encode(self, rows: pd.DataFrame, training: bool = False) -> Encoded:
+    def encode(self, rows: pd.DataFrame, training: InnerFolds | None = None) -> Encoded:
         """Typed rows -> ``numbers`` [rows, columns] (and ``categories`` int64 [rows, columns])."""
         columns = self._made.read(rows)
         codes = self._categories.codes(rows)
-        crossed = self._categories.crossed(rows, codes) if training else None
+        crossed = self._categories.crossed(rows, codes, training) if training else None
         dtype = np.float64 if self._settings.precision == "double" else np.float32
         numbers = np.zeros((len(rows), self.spec.shapes["numbers"][0]), dtype=dtype)  # [rows, columns]
         width = self._numbers.width()

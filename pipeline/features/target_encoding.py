@@ -1,13 +1,14 @@
 """Target encoding: each level as the mean target of its rows, shrunk to the overall mean.
 
 scikit-learn's TargetEncoder with ``smooth="auto"`` (an empirical Bayes estimate); rows it is fitted
-on are cross-fitted, each encoded from other rows' targets.
+on are cross-fitted, each encoded from the targets of other rows: those that the competition's own
+split lets it learn from.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,10 +17,8 @@ from pipeline.core.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.core.types import Schema
+    from pipeline.core.types import InnerFolds, Schema
     from pipeline.features.categories import Levels
-
-TARGET_FOLDS = 5
 
 
 def read_target(rows: pd.DataFrame, schema: Schema, setting: str = "categories: target") -> np.ndarray:
@@ -35,31 +34,21 @@ def read_target(rows: pd.DataFrame, schema: Schema, setting: str = "categories: 
     return rows[schema.target].map(numbers).to_numpy(dtype="int64")
 
 
-def _target_encoder(seed: int, classes: int, target: np.ndarray) -> Any:
-    from sklearn.model_selection import KFold, StratifiedKFold
-    from sklearn.preprocessing import TargetEncoder
-
-    if not classes:
-        return TargetEncoder(target_type="continuous", cv=KFold(TARGET_FOLDS, shuffle=True, random_state=seed))
-    kind: Literal["binary", "multiclass"] = "binary" if len(np.unique(target)) == 2 else "multiclass"
-    return TargetEncoder(target_type=kind, cv=StratifiedKFold(TARGET_FOLDS, shuffle=True, random_state=seed))
-
-
-def fit_target_tables(
-    codes: np.ndarray, levels: Sequence[Levels], target: np.ndarray, classes: int, seed: int
-) -> tuple[list[list[list[float]]], int]:
-    """Mean target of each level, shrunk to the overall mean (scikit-learn's TargetEncoder).
+def target_tables(codes: np.ndarray, levels: Sequence[Levels], target: np.ndarray, classes: int) -> list[np.ndarray]:
+    """Mean target of each level, shrunk to the overall mean: a table a column, [outputs, codes + unseen].
 
     codes: int32 [rows, columns]. target: float64, or class numbers int64 [rows].
     classes: how many there are, whether ``target`` has them all or not; 0 for numbers.
-    Returns a table a column, each a list of [codes + unseen] for each output (one for numbers
-    and two classes, else one a class), and the number of outputs.
+    There is one output for numbers and for two classes, else one a class.
     """
-    if _is_one_class(classes, target):
-        only = _for_each_class(np.ones((1, 1)), target, classes)[0]  # [outputs]
-        return [np.repeat(only[:, None], one.size + 1, axis=1).tolist() for one in levels], len(only)
-    encoder = _target_encoder(seed, classes, target).fit(codes, target)
-    given = len(encoder.classes_) if encoder.target_type_ == "multiclass" else 1
+    from sklearn.preprocessing import TargetEncoder
+
+    if classes and len(np.unique(target)) == 1:
+        only = _for_each_class(np.ones((1, 1)), target, classes)  # [1, outputs]
+        return [np.repeat(only.T, one.size + 1, axis=1) for one in levels]
+    kind = "continuous" if not classes else "binary" if len(np.unique(target)) == 2 else "multiclass"
+    encoder = TargetEncoder(target_type=kind).fit(codes, target)
+    given = len(encoder.classes_) if kind == "multiclass" else 1
     overall = np.atleast_1d(encoder.target_mean_).astype("float64")  # [given]
     tables = []
     for j, one in enumerate(levels):
@@ -67,23 +56,40 @@ def fit_target_tables(
         table = np.repeat(overall[None, :], one.size + 1, axis=0)  # [codes + unseen, given]
         for k in range(given):
             table[seen, k] = encoder.encodings_[j * given + k]
-        tables.append(_for_each_class(table, target, classes).T.tolist())  # -> [outputs, codes + unseen]
-    return tables, len(tables[0])
+        tables.append(_for_each_class(table, target, classes).T)  # -> [outputs, codes + unseen]
+    return tables
 
 
-def cross_fitted(codes: np.ndarray, target: np.ndarray, classes: int, seed: int) -> np.ndarray:
-    """float64 [rows, columns * outputs]: each row encoded from other rows' targets."""
-    rows, columns = codes.shape
-    if _is_one_class(classes, target):
-        crossed = np.ones((rows, columns))
-    else:
-        crossed = _target_encoder(seed, classes, target).fit_transform(codes, target)  # [rows, columns * given]
-    means = crossed.reshape(rows * columns, -1)  # -> [rows * columns, given]
-    return _for_each_class(means, target, classes).reshape(rows, -1)  # -> [rows, columns * outputs]
+def cross_fitted(
+    codes: np.ndarray, levels: Sequence[Levels], target: np.ndarray, classes: int, folds: InnerFolds
+) -> np.ndarray:
+    """float64 [rows, columns * outputs]: each row encoded from the rows that train for its fold.
+
+    A row of no fold (the earliest, where each learns from those before it) has none to be encoded
+    from. It gets the mean of all rows that are in a fold, which no target of such rows has a part in,
+    and being the same for all of them tells none from another.
+    """
+    outputs = 1 if classes in (0, 2) else classes
+    encoded = np.full((len(codes), len(levels), outputs), np.nan)
+    answered = np.zeros(len(codes), dtype=bool)
+    for training, held_out in folds():
+        if not len(training):
+            continue
+        tables = target_tables(codes[training], levels, target[training], classes)
+        for j, table in enumerate(tables):
+            encoded[held_out, j] = table[:, codes[held_out, j]].T  # [outputs, held out] -> [held out, outputs]
+        answered[held_out] = True
+    if not answered.all():
+        encoded[~answered] = _means(target[answered] if answered.any() else target, classes)
+    return encoded.reshape(len(codes), -1)  # -> [rows, columns * outputs]
 
 
-def _is_one_class(classes: int, target: np.ndarray) -> bool:
-    return classes > 0 and len(np.unique(target)) == 1
+def _means(target: np.ndarray, classes: int) -> np.ndarray:
+    """Mean target, [outputs]."""
+    if not classes:
+        return np.array([target.mean()])
+    shares = np.bincount(target, minlength=classes) / len(target)  # [classes]
+    return shares[1:] if classes == 2 else shares
 
 
 def _for_each_class(means: np.ndarray, target: np.ndarray, classes: int) -> np.ndarray:

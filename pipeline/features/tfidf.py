@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from pydantic import BeforeValidator, Field
@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field
 from pipeline.core.errors import UserError
 from pipeline.core.registry import settings
 from pipeline.core.text import PAD, RESERVED
-from pipeline.core.types import Encoded, Schema, Spec
+from pipeline.core.types import Encoded, FeatureSet, InnerFolds, Schema, Spec
 from pipeline.features import features
 from pipeline.features.categories import Levels
 from pipeline.features.tabular import Tabular
@@ -30,7 +30,7 @@ def _without_categories(raw: Any) -> Any:
 
 @features.register("tfidf")
 @settings
-class Tfidf(Terms):
+class Tfidf(Terms, FeatureSet):
     """TF-IDF of text columns, with a term for each level of category columns, weight 1 (missing is a
     level of its own).
 
@@ -43,8 +43,6 @@ class Tfidf(Terms):
         are terms unless it says otherwise.
     maximum_length: of a row with more terms, the heaviest are kept.
     """
-
-    statistics: ClassVar[str] = "training"
 
     columns: tuple[str, ...] | None = None
     categories: bool = True
@@ -124,7 +122,7 @@ class TfidfEncoder:
         blocks += [_indicators(one.codes(rows[one.name]), one.size) for one in self._levels]
         return hstack(blocks, format="csr")
 
-    def encode(self, rows: pd.DataFrame, training: bool = False) -> Encoded:
+    def encode(self, rows: pd.DataFrame, training: InnerFolds | None = None) -> Encoded:
         """Typed rows -> ``tokens`` int64 and ``weights`` float32, [rows, length] each (and ``numbers``)."""
         matrix, length = self.matrix(rows), self._state["length"]
         counts = np.diff(matrix.indptr)

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from pipeline.core.registry import settings
 from pipeline.core.text import words
-from pipeline.core.types import Encoded, Schema, Spec
+from pipeline.core.types import Encoded, FeatureSet, InnerFolds, Schema, Spec
 from pipeline.features import features
 from pipeline.features.vocabulary import Vocabulary, common_length, pad, read_texts
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @features.register("words")
 @settings
-class Words:
+class Words(FeatureSet):
     """A text column as ``tokens`` int64 [rows, length], padded with 0; unknown words are 1.
 
     vocabulary_size: at most so many words, the most frequent ones; minimum_count: rarer words are
@@ -35,7 +35,6 @@ class Words:
     subwords: int | None = Field(default=None, ge=2)
     maximum_length: int = Field(default=128, ge=1)
     gives: ClassVar[frozenset[str]] = frozenset({"tokens"})
-    statistics: ClassVar[str] = "training"
 
     def fit(self, rows: pd.DataFrame, schema: Schema, seed: int) -> WordsEncoder:
         texts = self.split(rows, schema)
@@ -83,7 +82,7 @@ class WordsEncoder:
             vocabularies={"tokens": self.vocabulary.tokens},
         )
 
-    def encode(self, rows: pd.DataFrame, training: bool = False) -> Encoded:
+    def encode(self, rows: pd.DataFrame, training: InnerFolds | None = None) -> Encoded:
         texts = self.settings.split(rows, self.schema)
         return {"tokens": pad([self.vocabulary.encode(text) for text in texts], self.length)}
 

@@ -5,12 +5,13 @@ Predicted is the most probable class; of equally probable ones, the first.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
 from pipeline.core.errors import UserError
 from pipeline.core.registry import settings
+from pipeline.core.types import Metric
 from pipeline.metrics import metrics
 from pipeline.metrics.arrays import class_probabilities, confusion, numbers
 
@@ -18,26 +19,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-Decision: TypeAlias = "Literal['thresholds', 'cut_points'] | None"
-"""Which rule from probabilities to classes suits a metric, see ``decisions``; None: it takes them as they are."""
-
-
-class ClassificationMetric:
+class ClassificationMetric(Metric):
     """Class facts that most of them share."""
 
-    name: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]] = ("classification",)
     higher_is_better: ClassVar[bool] = True
-    needs_probabilities: ClassVar[bool] = False
-    """Whether a submission of bare classes is too little to score."""
-    decision: ClassVar[Decision] = None
-    rewards_calibration: ClassVar[bool] = False
 
 
 class ConfusionMetric(ClassificationMetric):
     """Scores the confusion matrix; a threshold a class may serve it better than the most probable class."""
 
-    decision: ClassVar[Decision] = "thresholds"
+    decision: ClassVar[Literal["thresholds", "cut_points"] | None] = "thresholds"
 
     def score(self, target: pd.Series, predictions: pd.DataFrame) -> float:
         names = [str(name) for name in predictions.columns]
@@ -132,7 +124,7 @@ class Kappa(ConfusionMetric):
 
 @metrics.register("quadratic_weighted_kappa")
 @settings
-class QuadraticWeightedKappa:
+class QuadraticWeightedKappa(Metric):
     """Cohen's kappa with squared distances: of the classes' places in order, or of whole numbers.
 
     A regression's predictions are rounded (halves to the even number) and kept within the
@@ -142,10 +134,9 @@ class QuadraticWeightedKappa:
     1 - E[(a - b)²] / (var a + var b + (E a - E b)²), no matrix needed.
     """
 
-    name: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]] = ("classification", "regression")
     higher_is_better: ClassVar[bool] = True
-    decision: ClassVar[Decision] = "cut_points"
+    decision: ClassVar[Literal["thresholds", "cut_points"] | None] = "cut_points"
 
     def of(self, matrix: np.ndarray, names: list[str]) -> float:
         """matrix: int [grades, grades], true grade by predicted grade, in order."""

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import field_validator
 
 from pipeline.core.errors import UserError, did_you_mean
 from pipeline.core.paths import project_root
 from pipeline.core.registry import settings
+from pipeline.core.types import Metric
 from pipeline.metrics import metrics
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ TaskName = Literal["regression", "classification", "language_model", "translatio
 
 @metrics.register("file")
 @settings
-class FileMetric:
+class FileMetric(Metric):
     """``function(target, predictions) -> float`` of a file in ``pipeline/metrics/own/``.
 
     target: Series of raw targets [rows]. predictions: with the same index, a frame with the
@@ -34,12 +35,15 @@ class FileMetric:
     returns that is no finite number, is a UserError naming file and function.
     """
 
-    name: ClassVar[str]
-
     path: str
     function: str = "score"
-    higher_is_better: bool
-    tasks: tuple[TaskName, ...] = ("regression", "classification", "language_model", "translation")
+    higher_is_better: bool  # type: ignore[misc]  # a setting here
+    tasks: tuple[TaskName, ...] = (  # type: ignore[misc]
+        "regression",
+        "classification",
+        "language_model",
+        "translation",
+    )
 
     @property
     def label(self) -> str:

@@ -103,7 +103,7 @@ def fit_decision(metric: Any, target: pd.Series, predictions: pd.DataFrame) -> D
 
     target [rows] and predictions [rows]: out of fold, paired by position.
     """
-    kind = getattr(metric, "decision", None)
+    kind = metric.decision
     if kind == "thresholds":
         return fit_thresholds(metric, target, predictions)
     return fit_cut_points(metric, target, predictions) if kind == "cut_points" else None

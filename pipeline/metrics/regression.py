@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline.core.errors import UserError
 from pipeline.core.registry import settings
+from pipeline.core.types import Metric
 from pipeline.metrics import metrics
 from pipeline.metrics.arrays import numbers
 
@@ -19,10 +20,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class RegressionMetric:
+class RegressionMetric(Metric):
     """Scores the column ``prediction`` against a numeric target."""
 
-    name: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]] = ("regression",)
     higher_is_better: ClassVar[bool] = False
 

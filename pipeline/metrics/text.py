@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.core.errors import UserError
 from pipeline.core.registry import settings
+from pipeline.core.types import Metric
 from pipeline.metrics import metrics
 from pipeline.metrics.arrays import numbers
 
@@ -18,14 +19,13 @@ if TYPE_CHECKING:
 
 @metrics.register("perplexity")
 @settings
-class Perplexity:
+class Perplexity(Metric):
     """exp(total negative log-likelihood / total tokens).
 
     Column ``prediction`` holds each row's negative log-likelihood in nats, the target each
     row's number of tokens (Dive into Deep Learning, 9.3.2).
     """
 
-    name: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]] = ("language_model",)
     higher_is_better: ClassVar[bool] = False
 
@@ -39,13 +39,12 @@ class Perplexity:
 
 @metrics.register("bleu")
 @settings
-class Bleu:
+class Bleu(Metric):
     """Corpus BLEU, 0 to 100, by sacreBLEU (Post 2018).
 
     tokenize: ``13a`` (sacreBLEU's default), ``intl``, ``zh``, ``char``, ``none``.
     """
 
-    name: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]] = ("translation",)
     reads_text: ClassVar[bool] = True
     higher_is_better: ClassVar[bool] = True
@@ -64,10 +63,9 @@ class Bleu:
 
 @metrics.register("chrf")
 @settings
-class Chrf:
+class Chrf(Metric):
     """Corpus chrF, 0 to 100, by sacreBLEU (Popović 2015). word_order 2 makes it chrF++."""
 
-    name: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]] = ("translation",)
     reads_text: ClassVar[bool] = True
     higher_is_better: ClassVar[bool] = True

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from pipeline.core.registry import settings
-from pipeline.core.types import Spec, Task
+from pipeline.core.types import Model, Spec, Task
 from pipeline.models import models
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @models.register("bag_of_embeddings")
 @settings
-class BagOfEmbeddings:
+class BagOfEmbeddings(Model):
     """Mean embedding of a text's words, dropout, linear (fastText: Joulin et al. 2016).
 
     embedding: size of a word's vector.

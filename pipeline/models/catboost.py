@@ -8,7 +8,7 @@ from pydantic import Field
 
 from pipeline.core.class_weights import ClassWeights
 from pipeline.core.registry import settings
-from pipeline.core.types import Spec, Task
+from pipeline.core.types import Model, Spec, Task
 from pipeline.models import models
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @models.register("catboost")
 @settings
-class CatBoost:
+class CatBoost(Model):
     """CatBoost (Prokhorenkova et al. 2018), with its own names and its ordered statistics of
     native categories; needs the extra ``boosters``.
 
@@ -30,7 +30,6 @@ class CatBoost:
     class_weights: none, balanced or ``{class: weight}``; probabilities are shifted as the weights say.
     """
 
-    name: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]] = ("regression", "classification")
     needs: ClassVar[frozenset[str]] = frozenset({"numbers"})
     may_read: ClassVar[frozenset[str]] = frozenset({"categories"})

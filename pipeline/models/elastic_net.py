@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from pipeline.core.registry import settings
-from pipeline.core.types import Spec, Task
+from pipeline.core.types import Model, Spec, Task
 from pipeline.models import models
 
 if TYPE_CHECKING:
@@ -16,13 +16,12 @@ if TYPE_CHECKING:
 
 @models.register("elastic_net")
 @settings
-class ElasticNet:
+class ElasticNet(Model):
     """scikit-learn's ElasticNet; ``l1_ratio`` 1 is the lasso, towards 0 it becomes ridge.
 
     ``alpha`` is in the encoded target's units, as with the lasso.
     """
 
-    name: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]] = ("regression",)
     needs: ClassVar[frozenset[str]] = frozenset({"numbers"})
     learner: ClassVar[str] = "estimator"

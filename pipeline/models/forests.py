@@ -8,7 +8,7 @@ from pydantic import Field
 
 from pipeline.core.class_weights import ClassWeights
 from pipeline.core.registry import settings
-from pipeline.core.types import Spec, Task
+from pipeline.core.types import Model, Spec, Task
 from pipeline.models import models
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @settings
-class Forest:
+class Forest(Model):
     """What both forests have.
 
     Categories are read as the codes they come with; ``tabular`` with ``categories: ordinal`` or
@@ -28,7 +28,6 @@ class Forest:
     min_samples_leaf: training rows a leaf must have.
     """
 
-    name: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]] = ("regression", "classification")
     needs: ClassVar[frozenset[str]] = frozenset({"numbers"})
     may_read: ClassVar[frozenset[str]] = frozenset({"categories"})

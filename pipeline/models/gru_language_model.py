@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from pipeline.core.registry import settings
-from pipeline.core.types import Spec, Task
+from pipeline.core.types import Model, Spec, Task
 from pipeline.models import models
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @models.register("gru_language_model")
 @settings
-class GruLanguageModel:
+class GruLanguageModel(Model):
     """Embedding, GRU, linear over the vocabulary (D2L 9.5, 10.2).
 
     tied: the output layer shares the embedding's weights (Press and Wolf 2017).

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from pipeline.core.registry import settings
-from pipeline.core.types import Spec, Task
+from pipeline.core.types import Model, Spec, Task
 from pipeline.models import models
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @models.register("k_nearest_neighbors")
 @settings
-class KNearestNeighbors:
+class KNearestNeighbors(Model):
     """The mean target, or the shares of the classes, of the training rows nearest to a row, found by
     scikit-learn's NearestNeighbors (Fix and Hodges 1951).
 
@@ -29,7 +29,6 @@ class KNearestNeighbors:
     p: distance: 2 is Euclid's, 1 is the sum of absolute differences.
     """
 
-    name: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]] = ("regression", "classification")
     needs: ClassVar[frozenset[str]] = frozenset({"numbers"})
     learner: ClassVar[str] = "estimator"

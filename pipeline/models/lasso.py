@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from pipeline.core.registry import settings
-from pipeline.core.types import Spec, Task
+from pipeline.core.types import Model, Spec, Task
 from pipeline.models import models
 
 if TYPE_CHECKING:
@@ -16,14 +16,13 @@ if TYPE_CHECKING:
 
 @models.register("lasso")
 @settings
-class Lasso:
+class Lasso(Model):
     """scikit-learn's Lasso: half the mean squared error plus ``alpha`` times the weights' L1 norm.
 
     ``alpha`` is in the encoded target's units: on a logarithmic one of spread 0.4 good values
     lie about 0.0005, on a standardised one about 0.001.
     """
 
-    name: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]] = ("regression",)
     needs: ClassVar[frozenset[str]] = frozenset({"numbers"})
     learner: ClassVar[str] = "estimator"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field, PositiveInt
 
 from pipeline.core.registry import settings
-from pipeline.core.types import Spec, Task
+from pipeline.core.types import Model, Spec, Task
 from pipeline.models import models
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @models.register("lenet")
 @settings
-class LeNet:
+class LeNet(Model):
     """Convolutions with pooling, then linear layers (LeCun et al. 1998; D2L 7.6).
 
     The book's network is ``activation: sigmoid, pooling: average, batch_norm: false``.

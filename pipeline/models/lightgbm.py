@@ -8,7 +8,7 @@ from pydantic import Field
 
 from pipeline.core.class_weights import ClassWeights
 from pipeline.core.registry import settings
-from pipeline.core.types import Spec, Task
+from pipeline.core.types import Model, Spec, Task
 from pipeline.models import models
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @models.register("lightgbm")
 @settings
-class LightGBM:
+class LightGBM(Model):
     """LightGBM (Ke et al. 2017), with its own names and categories taken as they are.
 
     How long it trains and what for stands under ``fit``: iterations, early_stopping, loss.
@@ -35,7 +35,6 @@ class LightGBM:
     class_weights: none, balanced or ``{class: weight}``; probabilities are shifted as the weights say.
     """
 
-    name: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]] = ("regression", "classification")
     needs: ClassVar[frozenset[str]] = frozenset({"numbers"})
     may_read: ClassVar[frozenset[str]] = frozenset({"categories"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pipeline.core.registry import PartOf, settings
-from pipeline.core.types import Spec, Task
+from pipeline.core.types import Model, Spec, Task
 from pipeline.models import models
 from pipeline.models.initialization import initializations, initialize
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @models.register("linear")
 @settings
-class Linear:
+class Linear(Model):
     """One affine layer on ``numbers``."""
 
     tasks: ClassVar[tuple[str, ...]] = ("regression",)

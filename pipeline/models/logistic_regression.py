@@ -8,7 +8,7 @@ from pydantic import Field
 
 from pipeline.core.class_weights import ClassWeights
 from pipeline.core.registry import settings
-from pipeline.core.types import Spec, Task
+from pipeline.core.types import Model, Spec, Task
 from pipeline.models import models
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @models.register("logistic_regression")
 @settings
-class LogisticRegression:
+class LogisticRegression(Model):
     """scikit-learn's LogisticRegression.
 
     C: inverse of the penalty's strength.
@@ -26,7 +26,6 @@ class LogisticRegression:
         than none shifts the probabilities.
     """
 
-    name: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]] = ("classification",)
     needs: ClassVar[frozenset[str]] = frozenset({"numbers"})
     or_needs: ClassVar[frozenset[str]] = frozenset({"tokens", "weights"})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from pipeline.core.registry import PartOf, settings
-from pipeline.core.types import Spec, Task
+from pipeline.core.types import Model, Spec, Task
 from pipeline.models import models
 from pipeline.models.initialization import initializations, initialize
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @models.register("mlp")
 @settings
-class MLP:
+class MLP(Model):
     """Fully connected layers on ``numbers``.
 
     hidden: width of each hidden layer, from the input on; none makes it linear.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from pipeline.core.registry import settings
-from pipeline.core.types import Spec, Task
+from pipeline.core.types import Model, Spec, Task
 from pipeline.models import models
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @models.register("realmlp")
 @settings
-class RealMLP:
+class RealMLP(Model):
     """RealMLP-TD. ``numbers`` are best scaled robustly and clipped smoothly, categories of few levels
     one-hot among them; those of more levels are embedded from ``categories``.
 

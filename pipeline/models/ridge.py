@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from pipeline.core.registry import settings
-from pipeline.core.types import Spec, Task
+from pipeline.core.types import Model, Spec, Task
 from pipeline.models import models
 
 if TYPE_CHECKING:
@@ -16,10 +16,9 @@ if TYPE_CHECKING:
 
 @models.register("ridge")
 @settings
-class Ridge:
+class Ridge(Model):
     """scikit-learn's Ridge: least squares plus ``alpha`` times the squared norm of the weights."""
 
-    name: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]] = ("regression",)
     needs: ClassVar[frozenset[str]] = frozenset({"numbers"})
     or_needs: ClassVar[frozenset[str]] = frozenset({"tokens", "weights"})

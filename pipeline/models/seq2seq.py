@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from pipeline.core.registry import settings
-from pipeline.core.types import Spec, Task
+from pipeline.core.types import Model, Spec, Task
 from pipeline.models import models
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @models.register("seq2seq")
 @settings
-class Seq2Seq:
+class Seq2Seq(Model):
     """GRU encoder, additive attention, GRU decoder (Bahdanau et al. 2015, Luong et al. 2015; D2L 11.4).
 
     Teacher forcing in training, greedy search to answer. The book's encoder is not

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from pipeline.core.class_weights import ClassWeights
 from pipeline.core.registry import settings
-from pipeline.core.types import Spec, Task
+from pipeline.core.types import Model, Spec, Task
 from pipeline.models import models
 
 if TYPE_CHECKING:
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 @models.register("support_vectors")
 @settings
-class SupportVectors:
+class SupportVectors(Model):
     """scikit-learn's SVR and SVC.
 
     The regression's target is standardised inside, and answers are taken back exactly, so ``C``
     and ``epsilon`` mean the same whatever the target's units. Classification gives
-    probabilities by Platt's scaling over five inner folds; more than two classes are fitted one
+    probabilities by Platt's scaling, fitted on folds within the training rows (the competition's
+    split, or stratified ones where that leaves a class out); more than two classes are fitted one
     against the rest.
 
     gamma: of the rbf and poly kernels; scale is 1 / (p · variance of the inputs), auto 1 / p.
@@ -31,7 +32,6 @@ class SupportVectors:
     class_weights: none, balanced or ``{class: weight}``; probabilities are shifted as the weights say.
     """
 
-    name: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]] = ("regression", "classification")
     needs: ClassVar[frozenset[str]] = frozenset({"numbers"})
     learner: ClassVar[str] = "estimator"

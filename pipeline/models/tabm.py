@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from pipeline.core.registry import settings
-from pipeline.core.types import Spec, Task
+from pipeline.core.types import Model, Spec, Task
 from pipeline.models import models
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @models.register("tabm")
 @settings
-class TabM:
+class TabM(Model):
     """Submodels that share their weights and learn side by side; the answer is their mean.
     ``numbers`` are best transformed to normal quantiles; ``categories`` are taken one-hot.
 

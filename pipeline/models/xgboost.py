@@ -8,7 +8,7 @@ from pydantic import Field
 
 from pipeline.core.class_weights import ClassWeights
 from pipeline.core.registry import settings
-from pipeline.core.types import Spec, Task
+from pipeline.core.types import Model, Spec, Task
 from pipeline.models import models
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @models.register("xgboost")
 @settings
-class XGBoost:
+class XGBoost(Model):
     """XGBoost (Chen and Guestrin 2016), histogram trees, with its own names; needs the extra
     ``boosters``. ``loss: huber`` is its pseudo-Huber loss.
 
@@ -30,7 +30,6 @@ class XGBoost:
     class_weights: none, balanced or ``{class: weight}``; probabilities are shifted as the weights say.
     """
 
-    name: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]] = ("regression", "classification")
     needs: ClassVar[frozenset[str]] = frozenset({"numbers"})
     may_read: ClassVar[frozenset[str]] = frozenset({"categories"})

@@ -14,7 +14,7 @@ from pipeline.core.paths import CompetitionPaths, ModelPaths
 
 def metric_label(competition: CompetitionConfig) -> str:
     """A metric's name as people know it."""
-    return getattr(competition.metric, "label", competition.metric.name)
+    return competition.metric.label
 
 
 def pending(config: Config, competition: CompetitionConfig) -> list[str]:

@@ -27,7 +27,7 @@ def build_page(data: Mapping[str, Any]) -> str:
     rows: {"train": count, "test": count, "folds": count}.
     leaderboard: rows in their order, the blend's (model "blend") first where there is one:
       {"model", "features", "train", "valid", "spread", "folds": [validation score, ...], "trials",
-      "weight", "test"}; numbers that are not known are None.
+      "weight", "test", "decided": validation with a decision rule}; numbers that are not known are None.
     models: {"model", "curves", "diagnostic": {"name", "data"}, "importance"}, in any order; each of
       the last three as ``figures.draw`` takes it, or None.
     blend: {"weights": {model: weight}, "valid", "spread"}, or None.
@@ -147,6 +147,7 @@ def _best(data: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Mapping
 
 def _table(rows: Sequence[Mapping[str, Any]], show: _Numbers, anchors: Mapping[str, str]) -> dict[str, Any]:
     tested = any(row["test"] is not None for row in rows)
+    decided = any(row.get("decided") is not None for row in rows)
     body = [
         {
             "lead": row["model"] == "blend",
@@ -157,6 +158,7 @@ def _table(rows: Sequence[Mapping[str, Any]], show: _Numbers, anchors: Mapping[s
                 show(row["train"]),
                 show(row["valid"]),
                 show(row["spread"]),
+                *([show(row.get("decided"))] if decided else []),
                 *([show(row["test"])] if tested else []),
                 "" if row["trials"] is None else str(row["trials"]),
                 "" if row["weight"] is None else f"{row['weight']:.1%}",
@@ -164,7 +166,8 @@ def _table(rows: Sequence[Mapping[str, Any]], show: _Numbers, anchors: Mapping[s
         }
         for row in rows
     ]
-    columns = ["Model", "Features", "Train", "Validation", "Spread", *(["Test"] if tested else []), "Trials", "Weight"]
+    more = [name for name, there in (("Decided", decided), ("Test", tested)) if there]
+    columns = ["Model", "Features", "Train", "Validation", "Spread", *more, "Trials", "Weight"]
     return {"tested": tested, "columns": columns, "rows": body}
 
 

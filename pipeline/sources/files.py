@@ -14,6 +14,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.files import shown
 from pipeline.core.paths import main_root
 from pipeline.core.registry import settings
+from pipeline.core.types import Source
 from pipeline.sources import sources
 from pipeline.sources.archives import extract, is_archive, is_litter, unpack
 from pipeline.sources.tables import DELIMITERS, find_table, read_table, write_table
@@ -31,7 +32,7 @@ Missing = Annotated[tuple[str, ...], Field(min_length=1)]
 
 @sources.register("files")
 @settings
-class Files:
+class Files(Source):
     """A competition's files in a folder, or in a zip or tar archive.
 
     path: relative to the project, or absolute.

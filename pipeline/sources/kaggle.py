@@ -21,6 +21,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.files import lock, shown
 from pipeline.core.paths import state_folder
 from pipeline.core.registry import settings
+from pipeline.core.types import Source
 from pipeline.sources import sources
 from pipeline.sources.archives import extract, is_archive
 from pipeline.sources.files import Files, Missing, only_folder
@@ -37,7 +38,7 @@ NO_CREDENTIALS = (
 
 @sources.register("kaggle")
 @settings
-class Kaggle:
+class Kaggle(Source):
     """A competition on Kaggle, downloaded once.
 
     The download lies in ``.podium/downloads/<competition>/`` and is taken from there ever after;
@@ -54,9 +55,9 @@ class Kaggle:
     missing: Missing = ("", "NA")
     encoding: str = "utf-8"
 
-    def origin(self) -> dict[str, Path]:
-        """Nothing here that a person may change in place."""
-        return {}
+    @property
+    def slug(self) -> str:
+        return self.competition
 
     def fetch(self, folder: Path, competition: str) -> None:
         """Download, unpack safely, then bring the tables as source ``files`` does.

@@ -8,6 +8,7 @@ from pydantic import field_validator
 
 from pipeline.core.errors import did_you_mean
 from pipeline.core.registry import settings
+from pipeline.core.types import Source
 from pipeline.sources import sources
 from pipeline.sources.datasets import datasets
 from pipeline.sources.files import Missing
@@ -17,7 +18,7 @@ MARK = "NA"
 
 @sources.register("package")
 @settings
-class Package:
+class Package(Source):
     """A dataset of the shelf ``datasets``, split into train and test once and for all.
 
     dataset: adult, ames, digits, emoji_languages, french_interface, pydoc_topics, titanic.
@@ -32,10 +33,6 @@ class Package:
         if value not in datasets:
             raise ValueError(f"no dataset of that name{did_you_mean(value, datasets)}")
         return value
-
-    def origin(self) -> dict[str, Path]:
-        """Nothing here that a person may change in place."""
-        return {}
 
     def fetch(self, folder: Path, competition: str) -> None:
         """Write train, test, sample_submission and solution as CSV; raises UserError where the package is not there."""

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from pipeline.core.files import write_json
 from pipeline.core.registry import settings
 from pipeline.core.seeds import derive_seed
+from pipeline.core.types import Source
 from pipeline.sources import sources
 from pipeline.sources.competition import compete
 from pipeline.sources.files import Missing
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 @sources.register("synthetic")
 @settings
-class Synthetic:
+class Synthetic(Source):
     """Rows drawn from a known law; the truth lies beside them in ``truth.json``.
 
     task: ``linear``: y = intercept + sum(coefficient * x) + noise, x standard normal (D2L 3.3, whose
@@ -60,10 +61,6 @@ class Synthetic:
                 f"{count} coefficients for {self.features} features; polynomial needs 1 to {self.features}"
             )
         return self
-
-    def origin(self) -> dict[str, Path]:
-        """Nothing here that a person may change in place."""
-        return {}
 
     def fetch(self, folder: Path, competition: str) -> None:
         """Write train, test, sample_submission, solution (CSV) and truth.json."""

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from pipeline.core.registry import settings
 from pipeline.splits import splits
-from pipeline.splits.rows import EveryOtherRow, even_blocks, require_rows
+from pipeline.splits.rows import CountedFolds, even_blocks, require_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @splits.register("contiguous")
 @settings
-class Contiguous(EveryOtherRow):
+class Contiguous(CountedFolds):
     """Rows in file order, cut into runs: scikit-learn's ``KFold(folds)``.
 
     The book's split (Dive into Deep Learning, 5.7.6), but that it gives left-over rows to the

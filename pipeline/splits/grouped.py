@@ -9,7 +9,7 @@ from pydantic import Field
 from pipeline.core.errors import UserError
 from pipeline.core.registry import settings
 from pipeline.splits import splits
-from pipeline.splits.rows import EveryOtherRow, folds_of, require_rows, required_column
+from pipeline.splits.rows import CountedFolds, folds_of, require_rows, required_column
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @splits.register("grouped")
 @settings
-class Grouped(EveryOtherRow):
+class Grouped(CountedFolds):
     """All rows of a group (``columns.group``) are in one fold: scikit-learn's ``GroupKFold``.
 
     shuffle: deal the groups out at random by ``seed``, instead of the largest first to the

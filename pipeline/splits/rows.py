@@ -1,26 +1,54 @@
-"""What the splits have in common: checks, and who trains for a fold."""
+"""What the splits have in common: checks, and fewer folds where there are too few rows for all."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+import warnings
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline.core.errors import UserError, did_you_mean
+from pipeline.core.types import Split
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class EveryOtherRow:
-    """A fold trains on all rows that it does not validate."""
+class CountedFolds(Split):
+    """A split whose number of folds is a setting."""
 
-    name: ClassVar[str]
-    column: ClassVar[str | None] = None
+    def assign_within(self, rows: pd.DataFrame, columns: Any, task_is_class: bool) -> np.ndarray:
+        """In as many of its folds as the rows allow; ``without_folds`` where they allow no two."""
+        part: Any = self
+        for folds in range(min(self.folds, len(rows)), 1, -1):
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # said of all rows already
+                    fold = replace(part, folds=folds).assign(rows, columns, task_is_class)
+            except UserError:
+                continue
+            if folds < self.folds:
+                say(f"split {self.name}: a fold's rows allow {folds} folds, not {self.folds}, to cross-fit by")
+            return fold
+        say(f"split {self.name}: a fold's rows are too few, or too alike, to cross-fit by such folds")
+        return self.without_folds(rows, columns)
 
-    def training_rows(self, fold: np.ndarray, k: int) -> np.ndarray:
-        """Boolean mask [rows]; rows that are never validated (-1) train for every fold."""
-        return fold != k
+    def without_folds(self, rows: pd.DataFrame, columns: Any) -> np.ndarray:
+        """Fold of each row, int64 [rows]: dealt out at random, as rows that are all of one group must be."""
+        return dealt(len(rows), self.folds)
+
+
+@cache
+def say(message: str) -> None:
+    """Once a process, however many folds it is true of."""
+    warnings.warn(message, stacklevel=3)
+
+
+def dealt(rows: int, folds: int) -> np.ndarray:
+    """Fold of each row, int64 [rows], at random and the same each time."""
+    return np.random.default_rng(0).permutation(even_blocks(rows, folds))
 
 
 def require_rows(split: str, rows: int, folds: int) -> None:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from pipeline.core.registry import settings
 from pipeline.splits import splits
-from pipeline.splits.rows import EveryOtherRow, even_blocks, require_rows
+from pipeline.splits.rows import CountedFolds, even_blocks, require_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @splits.register("shuffled")
 @settings
-class Shuffled(EveryOtherRow):
+class Shuffled(CountedFolds):
     """scikit-learn's ``KFold(folds, shuffle=True, random_state=seed)``, row for row."""
 
     folds: int = Field(default=5, ge=2)

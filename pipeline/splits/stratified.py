@@ -11,7 +11,7 @@ from pydantic import Field
 from pipeline.core.errors import UserError
 from pipeline.core.registry import settings
 from pipeline.splits import splits
-from pipeline.splits.rows import EveryOtherRow, folds_of, require_rows
+from pipeline.splits.rows import CountedFolds, folds_of, require_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @splits.register("stratified")
 @settings
-class Stratified(EveryOtherRow):
+class Stratified(CountedFolds):
     """Each fold has the classes in the proportion of the whole: scikit-learn's
     ``StratifiedKFold(folds, shuffle=True, random_state=seed)``.
 

@@ -11,7 +11,7 @@ from pydantic import Field
 from pipeline.core.errors import UserError
 from pipeline.core.registry import settings
 from pipeline.splits import splits
-from pipeline.splits.rows import required_column
+from pipeline.splits.rows import CountedFolds, required_column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @splits.register("time_ordered")
 @settings
-class TimeOrdered:
+class TimeOrdered(CountedFolds):
     """Rows by ``columns.time`` in folds + 1 blocks: each block is validated by what was learned
     from all blocks before it, and the first is never validated (scikit-learn's
     ``TimeSeriesSplit(folds)``, on sorted rows). Rows of the same time stay in one block.
@@ -27,7 +27,6 @@ class TimeOrdered:
     The column may hold numbers, dates, or texts of either.
     """
 
-    name: ClassVar[str]
     column: ClassVar[str] = "time"
 
     folds: int = Field(default=5, ge=2)
@@ -55,6 +54,11 @@ class TimeOrdered:
     def training_rows(self, fold: np.ndarray, k: int) -> np.ndarray:
         """Boolean mask [rows] of the rows in blocks before block ``k``."""
         return fold < k
+
+    def without_folds(self, rows: pd.DataFrame, columns: Any) -> np.ndarray:
+        """Two blocks: the rows of the first time, and all later ones."""
+        times = _times(self.name, required_column(self.name, self.column, rows, columns))
+        return (times > times.min()).astype(np.int64) - 1
 
 
 def _times(split: str, column: pd.Series) -> np.ndarray:

@@ -15,7 +15,7 @@ from pipeline.core.memory import give_memory_back
 from pipeline.core.paths import CompetitionPaths
 from pipeline.core.registry import settings_dict
 from pipeline.core.seeds import derive_seed
-from pipeline.core.types import FOLD, Schema
+from pipeline.core.types import FOLD, FeatureSet, Schema, Split
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +43,7 @@ def run(config: Config, name: str) -> None:
             "digest": rows_digest,
             "digests": {
                 key: digest(
-                    rows_digest, settings_dict(part), digest_files(features / key), code_digest(code_files((), [part]))
+                    rows_digest, settings_dict(part), digest_files(features / key), _code_of(part, competition.split)
                 )
                 for key, part in competition.features.items()
             },
@@ -54,6 +54,12 @@ def run(config: Config, name: str) -> None:
         }
         write_json(rows / "facts.json", facts)
     write_json(paths.schema, schema.to_json())
+
+
+def _code_of(features: FeatureSet, split: Split) -> str:
+    """Digest of what rows are encoded by: the training rows by the split too, which cross-fits what looks at the
+    target."""
+    return code_digest(code_files((), [features, split], ["splits/inner_folds.py"]))
 
 
 def _typed_rows(

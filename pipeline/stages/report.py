@@ -69,7 +69,7 @@ def notes(config: Config, competition: CompetitionConfig, facts: dict[str, Any])
         if (why := left_out(ModelPaths(competition.name, model.name).cv)) is not None:
             found.append(f"{model.name} was left out: {why}.")
     models = kept_models(config, competition.name)
-    if stopped := [model.name for model in models if getattr(model.fit, "early_stopping", None)]:
+    if stopped := [model.name for model in models if model.fit.early_stopping]:
         found.append(
             f"{', '.join(stopped)}: the number of epochs or iterations was chosen on the folds reported here, "
             "so their validation scores are a little better than those of new rows."

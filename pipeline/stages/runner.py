@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -66,7 +67,8 @@ def _by_hand(stage: str, name: str) -> tuple[str, str | None]:
 
 
 def _warn_of_tracking() -> None:
-    if os.environ.get("PODIUM_TRACKING", "on") == "on":
+    recorded = "pipeline.tracking.outbox" in sys.modules
+    if recorded and os.environ.get("PODIUM_TRACKING", "on") == "on":
         from pipeline.tracking.background import warn_if_unreachable
 
         warn_if_unreachable()

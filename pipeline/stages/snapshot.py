@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.code import code_digest, code_files, heavy_of, load_code, read_again
+from pipeline.core.code import code_digest, code_files, hold_code, read_again
 from pipeline.core.config import CompetitionConfig, Config, ModelConfig, build_model, build_submission
 from pipeline.core.errors import UserError
 from pipeline.core.files import read_json, shown
@@ -35,7 +35,7 @@ class Needs:
     runs: bool = False
 
 
-FITTED = ("metric", "task", "split", "features")
+FITTED = ("columns", "metric", "task", "split", "features")
 NAMED = ("competition", "features", "model")
 MODEL = ("competition", "features", "model", "fit", "seed", "retrain", "budget")
 WHOLE = ("source", "columns", "task", "metric", "split", "features", "blend", "submission", "guessed")
@@ -93,8 +93,12 @@ def stage_files(stage: str, competition: CompetitionConfig) -> list[Path]:
     return code_files(needs.packages, parts, [f"stages/{stage}.py", *MODULES.get(stage, ())])
 
 
-MODULES = {"preprocess": ("features/raw_checks.py", "features/schema.py", "sources/tables.py")}
-"""Modules that a stage itself imports from shelves are found; these it imports by ways that are not."""
+MODULES = {
+    "train": ("answering/left_out.py",),
+    "tune": ("answering/left_out.py",),
+    "retrain": ("stages/tune.py",),
+}
+"""Besides shared code: what a stage takes from elsewhere. What it imports from shelves is found."""
 
 
 def model_files(model: ModelConfig) -> list[Path]:
@@ -148,17 +152,16 @@ def _model(name: str, raw: Mapping[str, Any], competition: CompetitionConfig) ->
 
 
 def verify_code(config: Config, competition: str, stage: str, body: Mapping[str, Any]) -> None:
-    """Import what the stage will run, then hold it against what ``check`` saw: from here on an edit changes
-    nothing of this run. Raises UserError where code was edited in between."""
+    """Hold the code that the stage will run against what ``check`` saw: from here on an edit changes nothing of
+    this run. Raises UserError where code was edited in between."""
     needs, found = STAGES[stage], config.competition(competition)
-    files = stage_files(stage, found)
-    models = config.models_of(competition) if needs.runs else []
-    parts = {file for model in models for file in model_files(model)}
-    load_code({*files, *parts}, heavy_of(parts) | ({"optuna"} if any(model.tune for model in models) else set()))
     read_again()
-    now = {model.name: code_digest(model_files(model)) for model in models}
-    if code_digest(stage_files(stage, found)) != body["code"] or now != body.get("code_of_models", {}):
+    files = stage_files(stage, found)
+    of_models = {model.name: model_files(model) for model in config.models_of(competition)} if needs.runs else {}
+    now = {name: code_digest(some) for name, some in of_models.items()}
+    if code_digest(files) != body["code"] or now != body.get("code_of_models", {}):
         raise UserError(f"{stage} {competition}: code was edited since `check` ran; run `dvc repro` again")
+    hold_code({*files, *(file for some in of_models.values() for file in some)})
 
 
 def hold(competition: str, stage: str, body: Mapping[str, Any]) -> None:

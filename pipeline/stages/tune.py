@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -96,9 +97,9 @@ class _Stage:
         """Of all that a model's search hangs on: its folds as declared, the search, and the code of both."""
         folds = read_json(cv / IDENTITY)["identity"]
         if model.tune is None:
-            return digest("tuned", folds, dict(model.raw))
+            return digest("tuned", folds)
         budget = model.budget.minutes if model.budget else None
-        return digest("tuned", folds, settings_dict(model.tune), dict(model.raw), budget, self._code(model, model.tune))
+        return digest("tuned", folds, settings_dict(model.tune), budget, self._code(model, model.tune))
 
     def _code(self, model: ModelConfig, tune: Tune) -> str:
         """Of the searching itself, and of every part that the space may choose."""
@@ -142,7 +143,7 @@ class _Searching:
         self.data = stage.rows.data(model.features)
         self.start = declared(parse_space(tune.space, f"{where}.space"), model, self.build, f"{where}.space")
         self.scores = _scores(self.paths.cv, self.data, self.metric)
-        searched = {key: value for key, value in model.raw.items() if key not in ("tune", "budget")}
+        searched = {key: value for key, value in model.raw.items() if key not in ("tune", "budget", "retrain")}
         endless = stage.budget.minutes is not None  # the clock ends it, and not a count
         self.line.total = None if endless else tune.trials
         self.study = Study(
@@ -171,6 +172,8 @@ class _Searching:
             trials=self.trials,
             metric=self.metric,
             told=self._told,
+            seconds=stage.budget.clock.ledger.trained.get(model.name, 0.0),
+            time_left=lambda: stage.budget.ends - time.monotonic(),
         )
         self.best = self.line.score = fmean(self.scores)
         self.gained: list[bool] = []

@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pipeline.core.registry import settings
-from pipeline.core.types import Batch, Loss, Schema, Spec
+from pipeline.core.types import Batch, Schema, Spec, Task, Weighed
 from pipeline.tasks import tasks
-from pipeline.tasks.base import TaskBase
 from pipeline.tasks.targets import ClassTarget, weighted_mean
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ LEAST_PROBABILITY = 1e-6
 
 @tasks.register("classification")
 @settings
-class Classification(TaskBase):
+class Classification(Task):
     """Raw answers are one logit a class, two for two classes; predictions are their softmax."""
 
     losses: ClassVar[tuple[str, ...]] = ("cross_entropy",)
@@ -38,7 +37,7 @@ class Classification(TaskBase):
     def outputs(self, schema: Schema, spec: Spec) -> int:
         return len(schema.classes)
 
-    def loss(self, output: torch.Tensor, batch: Batch, criterion: Callable[..., torch.Tensor]) -> Loss:
+    def loss(self, output: torch.Tensor, batch: Batch, criterion: Callable[..., torch.Tensor]) -> Weighed:
         """Summed over rows. Output [batch, classes], or [batch, submodels, classes]: a row counts for each submodel."""
         target = batch["target"]  # [batch]
         if output.ndim > target.ndim + 1:

@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pipeline.core.registry import settings
-from pipeline.core.types import Batch, Loss, Schema, Spec, Target
+from pipeline.core.types import Batch, Schema, Spec, Target, Task, Weighed
 from pipeline.tasks import tasks
-from pipeline.tasks.base import TaskBase
 from pipeline.tasks.made_by_encoder import MadeByEncoder
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 @tasks.register("language_model")
 @settings
-class LanguageModel(TaskBase):
+class LanguageModel(Task):
     """Predicts each row's negative log-likelihood, in nats. The competition's target column holds
     its number of tokens, so that perplexity is exp(sum of predictions / sum of targets)."""
 
@@ -36,7 +35,7 @@ class LanguageModel(TaskBase):
     def outputs(self, schema: Schema, spec: Spec) -> int:
         return spec.sizes["tokens"]
 
-    def loss(self, output: Tensor, batch: Batch, criterion: Callable[..., Tensor]) -> Loss:
+    def loss(self, output: Tensor, batch: Batch, criterion: Callable[..., Tensor]) -> Weighed:
         """Summed over the tokens that the mask keeps; scores [lanes, steps, tokens]."""
         mask = batch["mask"].bool()  # [lanes, steps]
         return criterion(output[mask], batch["labels"][mask]).sum(), mask.sum()  # [kept, tokens], [kept] -> scalar

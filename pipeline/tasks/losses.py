@@ -8,14 +8,14 @@ that ``weights_of_classes`` takes from the training rows.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from pipeline.core.class_weights import ClassWeights, class_weights
 from pipeline.core.errors import UserError
 from pipeline.core.registry import Registry, settings
-from pipeline.core.types import Encoded, Spec
+from pipeline.core.types import Encoded, Loss, Spec
 
 if TYPE_CHECKING:
     import torch
@@ -27,10 +27,10 @@ losses = Registry("loss")
 
 @losses.register("squared")
 @settings
-class Squared:
+class Squared(Loss):
     """(output - target)², without the ½ that D2L 3.1 writes, as its nn.MSELoss in 3.5."""
 
-    def criterion(self) -> Criterion:
+    def criterion(self, weights: torch.Tensor | None = None) -> Criterion:
         from torch.nn.functional import mse_loss
 
         return lambda output, target: mse_loss(output, target, reduction="none")
@@ -38,10 +38,10 @@ class Squared:
 
 @losses.register("absolute")
 @settings
-class Absolute:
+class Absolute(Loss):
     """|output - target|."""
 
-    def criterion(self) -> Criterion:
+    def criterion(self, weights: torch.Tensor | None = None) -> Criterion:
         from torch.nn.functional import l1_loss
 
         return lambda output, target: l1_loss(output, target, reduction="none")
@@ -49,12 +49,12 @@ class Absolute:
 
 @losses.register("huber")
 @settings
-class Huber:
+class Huber(Loss):
     """½ (output - target)² up to ``delta``, from there linear (Huber 1964)."""
 
     delta: float = Field(default=1.0, gt=0)
 
-    def criterion(self) -> Criterion:
+    def criterion(self, weights: torch.Tensor | None = None) -> Criterion:
         from torch.nn.functional import huber_loss
 
         return lambda output, target: huber_loss(output, target, reduction="none", delta=self.delta)
@@ -62,7 +62,7 @@ class Huber:
 
 @losses.register("cross_entropy")
 @settings
-class CrossEntropy:
+class CrossEntropy(Loss):
     """-log softmax(output)[target].
 
     label_smoothing: this part of the target is spread evenly over all classes.
@@ -99,7 +99,7 @@ class CrossEntropy:
         return losses_of
 
 
-def weights_of_classes(loss: Any, train: Encoded, spec: Spec) -> torch.Tensor | None:
+def weights_of_classes(loss: Loss, train: Encoded, spec: Spec) -> torch.Tensor | None:
     """What ``CrossEntropy.criterion`` takes, from a fold's training rows: float32 [classes]; None where
     the loss weighs all rows alike.
 
@@ -109,7 +109,7 @@ def weights_of_classes(loss: Any, train: Encoded, spec: Spec) -> torch.Tensor | 
     """
     import torch
 
-    setting = getattr(loss, "class_weights", "none")
+    setting = loss.class_weights
     if setting == "none":
         return None
     if not spec.classes:

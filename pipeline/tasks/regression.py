@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pipeline.core.registry import settings
-from pipeline.core.types import Batch, Loss, Schema, Spec
+from pipeline.core.types import Batch, Schema, Spec, Task, Weighed
 from pipeline.tasks import tasks
-from pipeline.tasks.base import TaskBase
 from pipeline.tasks.targets import NumberTarget, Transform, fit_number_target, number_target, weighted_mean
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 @tasks.register("regression")
 @settings
-class Regression(TaskBase):
+class Regression(Task):
     """target: how the number goes into training: none, log, log1p or standardise. Predictions
     come back in its own units, and are averaged where the loss lives: the mean of logarithms."""
 
@@ -40,7 +39,7 @@ class Regression(TaskBase):
     def outputs(self, schema: Schema, spec: Spec) -> int:
         return 1
 
-    def loss(self, output: torch.Tensor, batch: Batch, criterion: Callable[..., torch.Tensor]) -> Loss:
+    def loss(self, output: torch.Tensor, batch: Batch, criterion: Callable[..., torch.Tensor]) -> Weighed:
         """Summed over rows. Output [batch, 1], or [batch, submodels, 1]: a row counts for each submodel."""
         target = batch["target"]  # [batch, 1]
         if output.ndim > target.ndim:

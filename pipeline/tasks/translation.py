@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pipeline.core.registry import settings
 from pipeline.core.text import EOS, PAD, detokenize
-from pipeline.core.types import Batch, Loss, Schema, Spec, Target
+from pipeline.core.types import Batch, Schema, Spec, Target, Task, Weighed
 from pipeline.tasks import tasks
-from pipeline.tasks.base import TaskBase
 from pipeline.tasks.made_by_encoder import MadeByEncoder
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 @tasks.register("translation")
 @settings
-class Translation(TaskBase):
+class Translation(Task):
     """Predicts a text. The loss is taken token by token, the earlier ones given; raw answers are the token
     indices [batch, steps] that the network decodes."""
 
@@ -38,7 +37,7 @@ class Translation(TaskBase):
     def outputs(self, schema: Schema, spec: Spec) -> int:
         return spec.sizes["target"]
 
-    def loss(self, output: Tensor, batch: Batch, criterion: Callable[..., Tensor]) -> Loss:
+    def loss(self, output: Tensor, batch: Batch, criterion: Callable[..., Tensor]) -> Weighed:
         """Summed over the real tokens, and weighed by sentences, so that a token's gradient is the same
         whatever the length of its neighbours; scores [batch, steps, tokens]."""
         labels = batch["labels"][:, : output.shape[1]]  # [batch, steps]; the rest is padding for all

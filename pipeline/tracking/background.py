@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.files import write_text
-from pipeline.core.paths import project_root
+from pipeline.core.paths import main_root
 from pipeline.tracking.journal import count_waiting, outbox_folder
 from pipeline.tracking.store import shown_uri
 
@@ -78,7 +78,7 @@ def ensure_sender() -> None:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                cwd=project_root(),
+                cwd=main_root(),
                 env=_environment(),
                 start_new_session=True,
             )
@@ -88,7 +88,7 @@ def ensure_sender() -> None:
 
 
 def _environment() -> dict[str, str]:
-    root = str(project_root().resolve())
+    root = str(main_root().resolve())
     return {**os.environ, "DVC_ROOT": root, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.paths import project_root
-from pipeline.tracking.background import claim_outbox, ensure_sender, warn_if_unreachable
+from pipeline.tracking.background import claim_outbox, ensure_sender
 from pipeline.tracking.commit import head_commit
 from pipeline.tracking.journal import Writer, attachments, outbox_folder
 from pipeline.tracking.redact import redact, scrub
@@ -77,7 +77,6 @@ def run(
         tracked.close()
         if mode == "on":
             ensure_sender()
-            warn_if_unreachable()
 
 
 class Run:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from pipeline.core.files import lock
-from pipeline.core.paths import project_root, state_folder
+from pipeline.core.paths import main_root, state_folder
 from pipeline.tracking.redact import redact
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Unavailable(Exception):
 
 def tracking_uri() -> str:
     """``MLFLOW_TRACKING_URI``, by default the project's ``mlflow.db``."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_root().resolve() / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{main_root().resolve() / 'mlflow.db'}"
 
 
 def shown_uri() -> str:
@@ -41,12 +41,12 @@ def is_server() -> bool:
 def database_file() -> Path | None:
     """The file of an SQLite store."""
     uri = tracking_uri()
-    return project_root() / uri.removeprefix("sqlite:///") if uri.startswith("sqlite:///") else None
+    return main_root() / uri.removeprefix("sqlite:///") if uri.startswith("sqlite:///") else None
 
 
 def artifact_location(experiment: str) -> str | None:
     """Where a new experiment keeps its files: beside a database file, else the server's choice."""
-    return None if database_file() is None else (project_root().resolve() / "mlruns" / experiment).as_uri()
+    return None if database_file() is None else (main_root().resolve() / "mlruns" / experiment).as_uri()
 
 
 def probe(timeout: float = 3.0) -> None:

@@ -12,7 +12,7 @@ from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 from pipeline.core.errors import UserError
-from pipeline.core.paths import project_root
+from pipeline.core.paths import main_root
 from pipeline.tracking.store import connect, is_server, shown_uri, tracking_uri
 
 HOST = "127.0.0.1"
@@ -40,7 +40,7 @@ def serve(port: int = 5000) -> None:
     command = [sys.executable, "-m", "mlflow", "ui", "--host", HOST, "--port", str(port), "--workers", "1"]
     quiet = subprocess.DEVNULL
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # left to itself, it would leave the server running
-    with subprocess.Popen(command, env=environment, cwd=project_root(), stdout=quiet, stderr=quiet) as server:
+    with subprocess.Popen(command, env=environment, cwd=main_root(), stdout=quiet, stderr=quiet) as server:
         try:
             _wait_until_it_answers(server, port)
             print(f"MLflow: http://{HOST}:{port} (Ctrl-C ends it)", flush=True)  # noqa: T201

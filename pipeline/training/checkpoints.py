@@ -30,7 +30,7 @@ class Progress:
     """How far a fit is, and all it carries besides weights and optimiser state.
 
     epoch: epochs done. step: minibatches done of the next one; ``losses`` with their ``weights``
-    (see ``Loss``) and ``norms`` hold a value for each of these.
+    (see ``Weighed``) and ``norms`` hold a value for each of these.
     state: the network's carried state. best: weights of the best epoch, where it is kept.
     """
 

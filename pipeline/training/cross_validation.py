@@ -169,6 +169,7 @@ def make_fit_job(
         higher_is_better=data.competition.metric.higher_is_better,
         checkpoint=checkpoint,
         progress=tell,
+        inner_folds=fold.inner_folds,
     )
 
 
@@ -219,6 +220,7 @@ def together(
     jobs: each with a ``config``, all of one stack key. name: told in messages, and what the jobs are seeded by.
     """
     load_libraries(data, jobs[0].config)
+    data.load()
     stacks = _stacks(data, jobs, workers)
     calls = [Job(f"{name}: {_named(stack)}", function, (data, stack), len(stack)) for stack in stacks]
     results = yield from gather(calls)

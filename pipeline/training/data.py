@@ -13,7 +13,8 @@ from pipeline.core.config import CompetitionConfig
 from pipeline.core.files import read_json
 from pipeline.core.memory import give_memory_back
 from pipeline.core.paths import CompetitionPaths
-from pipeline.core.types import FOLD, Encoded, Encoder, Schema, Spec, Target
+from pipeline.core.types import FOLD, Encoded, Encoder, InnerFolds, Schema, Spec, Target
+from pipeline.splits.inner_folds import split_within
 from pipeline.training.encoded import EncodedFolds
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class FoldData:
     spec: Spec
     encoder: Encoder
     target: Target
+    inner_folds: InnerFolds
+    """Of the training rows, by the competition's own split."""
 
 
 class Rows:
@@ -74,6 +77,7 @@ class TrainingData:
         shared = rows or Rows(competition)
         self.paths, self.facts, self.schema = shared.paths, shared.facts, shared.schema
         self.rows, self.fold_of_row = shared.table, shared.fold_of_row
+        self._encoders: dict[int | None, Encoder] = {}
         self._encoded = EncodedFolds(competition.name, feature_set, self.digest)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -103,8 +107,15 @@ class TrainingData:
         return widest([self._spec(self._encoder(k)) for k in self.folds])
 
     def _encoder(self, k: int | None) -> Encoder:
-        path = self.paths.encoder(self.feature_set, k)
-        return self.competition.features[self.feature_set].restore(read_json(path), self.schema)
+        if k not in self._encoders:
+            path = self.paths.encoder(self.feature_set, k)
+            self._encoders[k] = self.competition.features[self.feature_set].restore(read_json(path), self.schema)
+        return self._encoders[k]
+
+    def load(self) -> None:
+        """Read the encoders of all folds, so that forked jobs need not."""
+        for k in self.folds:
+            self._encoder(k)
 
     def _spec(self, encoder: Encoder) -> Spec:
         outputs = self.competition.task.outputs(self.schema, encoder.spec)
@@ -135,21 +146,23 @@ class TrainingData:
 
         train_target = targets(train_index)
         target = self.competition.task.fit_target(train_target, self.schema)
+        is_class = self.competition.task.target_kind == "class"
+        inner_folds = split_within(split, self.rows, self.competition.columns, is_class, train_index)
 
-        def encode(index: np.ndarray | None, training: bool) -> Encoded:
+        def encode(index: np.ndarray | None, training: InnerFolds | None = None) -> Encoded:
             rows = taken(index)
             encoded = encoder.encode(rows, training=training)
             values = target.encode(rows[column])
             return encoded if values is None else {**encoded, "target": values}
 
-        train = self._encoded.get(k, "train", lambda: encode(train_index, True))
+        train = self._encoded.get(k, "train", lambda: encode(train_index, inner_folds))
         valid: Encoded | None = None
         valid_target: pd.Series | None = None
         if valid_index is not None:
             valid_target = targets(valid_index)
-            valid = self._encoded.get(k, "valid", lambda: encode(valid_index, False))
+            valid = self._encoded.get(k, "valid", lambda: encode(valid_index))
         spec = self._spec(encoder)
-        return FoldData(train, valid, train_target, valid_target, valid_index, spec, encoder, target)
+        return FoldData(train, valid, train_target, valid_target, valid_index, spec, encoder, target, inner_folds)
 
 
 def widest(specs: Sequence[Spec]) -> Spec:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, Field
 
 from pipeline.core.registry import PartOf, settings
-from pipeline.core.types import FitJob, Model, Spec, Task
+from pipeline.core.types import FitJob, Learner, Loss, Model, Spec, Task
 from pipeline.tasks.losses import losses
 from pipeline.training import learners
 
@@ -22,26 +22,16 @@ def _load(folder: Path, model: Model, task: Task, spec: Spec) -> Estimator:
     return estimator
 
 
-class FitsAlone:
-    """A learner whose fits are a library's own, each by itself."""
-
-    def stack_key(self, model: Model, task: Task) -> None:
-        return None
-
-    def stack_size(self, model: Model, widest: Spec, task: Task) -> int:
-        return 1
-
-
 @learners.register("estimator")
 @settings
-class SolvedEstimator(FitsAlone):
+class SolvedEstimator(Learner):
     """Fits a model whose library solves it outright; everything there is to set is the model's."""
 
     def fit(self, job: FitJob) -> Estimator:
         from pipeline.models.estimators.base import Plan
 
         estimator = job.model.build(job.spec, job.task, job.seed)
-        estimator.fit(job.train, job.valid, Plan())
+        estimator.fit(job.train, job.valid, Plan(inner_folds=job.inner_folds))
         job.progress(1, 1)
         return estimator
 
@@ -49,17 +39,17 @@ class SolvedEstimator(FitsAlone):
         return _load(folder, model, task, spec)
 
 
-def _for_boosting(loss: Any) -> Any:
-    if getattr(loss, "label_smoothing", 0):
+def _for_boosting(loss: Loss | None) -> Loss | None:
+    if loss is not None and loss.label_smoothing:
         raise ValueError("gradient boosting has no label smoothing")
-    if getattr(loss, "class_weights", "none") != "none":
+    if loss is not None and loss.class_weights != "none":
         raise ValueError("class_weights of gradient boosting stand under model")
     return loss
 
 
 @learners.register("boosting")
 @settings
-class Boosting(FitsAlone):
+class Boosting(Learner):
     """Fits gradient boosted trees.
 
     iterations: trees (for each class, with more than two) at most.
@@ -82,7 +72,7 @@ class Boosting(FitsAlone):
             iterations=job.rounds or self.iterations,
             early_stopping=None if job.rounds else self.early_stopping,
             loss=self.loss.name if self.loss else None,
-            delta=getattr(self.loss, "delta", 1.0),
+            delta=self.loss.delta if self.loss else 1.0,
             progress=job.progress,
         )
         estimator.fit(job.train, job.valid, plan)

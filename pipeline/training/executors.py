@@ -37,9 +37,9 @@ TELL_SECONDS = 0.5
 """Least time between two words of a job about how far it is."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Job:
-    """A call to make: a fold, a stack of members, a trial's folds, a final fit.
+    """A call to make: a fold, a stack of members, a trial's folds, a final fit. Equal to itself alone.
 
     name: what it is, which seeds it. weight: how many things (folds, seeds) it does.
     """
@@ -67,7 +67,8 @@ class Executor(Protocol):
     def start(self, job: Job) -> None: ...
 
     def wait(self, seconds: float | None) -> list[Event]:
-        """What happened, as soon as something has, or nothing once the seconds have passed."""
+        """What happened, as soon as something has, or nothing once the seconds have passed, and at once where
+        nothing runs."""
         ...
 
     def stop(self, job: Job) -> None:
@@ -122,7 +123,8 @@ def _seldom(listener: Callable[[float], None]) -> Callable[[float], None]:
 
 @dataclass
 class Serial:
-    """Runs jobs one after another in this process, each when it is waited for; none can be stopped midway.
+    """Runs jobs one after another in this process, each when it is waited for; none can be stopped midway,
+    or is heard of before its end.
 
     threads: of the numeric libraries, left so capped afterwards.
     """
@@ -138,9 +140,9 @@ class Serial:
         if not self._waiting:
             return []
         job = self._waiting.popleft()
-        _prepare(job.name, self.threads)
         before = _listen(None)
         try:
+            _prepare(job.name, self.threads)
             return [Event(job, "result", job.function(*job.arguments))]
         except Exception as error:
             return [Event(job, "error", error)]
@@ -194,6 +196,8 @@ class Processes:
         self._running[receiving] = _Running(job, process, attempt)
 
     def wait(self, seconds: float | None) -> list[Event]:
+        if not self._running:
+            return []
         events = []
         for connection in wait(list(self._running), seconds):
             running = self._running[connection]  # type: ignore[index]
@@ -206,6 +210,7 @@ class Processes:
             if kind != "dead":
                 events.append(Event(running.job, kind, value))
             elif running.attempt < ATTEMPTS:
+                events.append(Event(running.job, "progress", 0.0))  # what it had done is lost
                 self._fork(running.job, running.attempt + 1)
             else:
                 events.append(Event(running.job, "error", UserError(_death(running.job, running.process.exitcode))))
@@ -233,7 +238,8 @@ class Processes:
         """Import here what jobs had to, so that the next is forked with it loaded: without this each of a
         study's fits would pay for that anew (half a second and more)."""
         while self._had_to_load:
-            with suppress(ImportError):  # some modules exist only once others have made them
+            # Some modules exist only once others have made them, and some fail where a job did not.
+            with suppress(Exception):
                 importlib.import_module(self._had_to_load.pop(0))
 
 
@@ -253,9 +259,13 @@ def _receive(connection: Connection) -> tuple[Any, Any, Sequence[str]]:
     ("progress", part, []), ("result" or "error", value, modules it had to load) or ("dead", None, []).
     """
     try:
-        return connection.recv()
+        word = connection.recv_bytes()
     except (EOFError, OSError):
         return "dead", None, []
+    try:
+        return pickle.loads(word)  # type: ignore[no-any-return]  # noqa: S301 - from our own process
+    except Exception as fault:
+        return "error", fault, []
 
 
 def _work(job: Job, threads: int, connection: Connection, parent: int) -> None:

@@ -15,6 +15,7 @@ from torch.nn.utils import clip_grads_with_norm_
 from pipeline.core.errors import Diverged
 from pipeline.core.seeds import derive_seed
 from pipeline.core.types import FitJob
+from pipeline.models.layers.network import Network
 from pipeline.training.checkpoints import Checkpoints, Progress
 from pipeline.training.device import find_device, reproducible
 from pipeline.training.examples import Examples
@@ -45,7 +46,7 @@ def _train(settings: Neural, job: FitJob, device: torch.device) -> FittedNetwork
     valid = None if job.valid is None else Examples(job.valid, device)
     stopping = settings.early_stopping if valid is not None and job.rounds is None else None
     epochs = job.rounds or settings.epochs
-    # Decoding costs many passes, and the trained network is scored anyhow: an epoch is where one is chosen by it.
+    # Decoding costs many passes, and the trained network is scored anyhow: an epoch is only to choose by it.
     watched = stopping is not None and stopping.monitor == "score"
     scored = job.score is not None and (watched or not job.task.decodes)
     checkpoints = Checkpoints(settings, job, network, optimizer)
@@ -74,13 +75,13 @@ def _train(settings: Neural, job: FitJob, device: torch.device) -> FittedNetwork
     return fitted
 
 
-def begin_network(job: FitJob, device: torch.device) -> nn.Module:
+def begin_network(job: FitJob, device: torch.device) -> Network:
     """The network with the weights it begins with. One that fits its beginning to the rows it is to
-    learn from has a method ``prepare``, which is given all of them."""
+    learn from (``prepares``) is given all of them."""
     torch.manual_seed(derive_seed(job.seed, "initialization"))
     network = job.model.build(job.spec, job.task, job.seed).to(device)
-    if prepare := getattr(network, "prepare", None):
-        prepare(Examples(job.train, device).inputs)
+    if network.prepares:
+        network.prepare(Examples(job.train, device).inputs)
     return network
 
 
@@ -98,7 +99,7 @@ def train_epoch(
     network.train()
     sampler, schedule = settings.sampling, settings.schedule
     steps = sampler.steps(examples.count, settings.batch_size)
-    horizon = (job.rounds or settings.epochs) * steps
+    horizon = settings.horizon(job) * steps
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     if progress.step == 0:
         torch.manual_seed(derive_seed(job.seed, "epoch", progress.epoch))  # dropout
@@ -135,7 +136,7 @@ def gradient_norm(parameters: list[nn.Parameter]) -> torch.Tensor:
 
 
 def close_epoch(progress: Progress, optimizer: torch.optim.Optimizer) -> dict[str, float]:
-    """The epoch's mean loss (see ``Loss``), mean gradient norm and last learning rate. The loss is
+    """The epoch's mean loss (see ``Weighed``), mean gradient norm and last learning rate. The loss is
     that of each minibatch when it was trained on, so the network's weights differ along the epoch."""
     record = {
         "train_loss": mean_loss(progress.losses, progress.weights),

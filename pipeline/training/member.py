@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from pipeline.core.errors import Diverged, UserError
 from pipeline.core.files import read_json, whole_folder, write_json
 from pipeline.core.types import FitJob
+from pipeline.models.layers.network import Network
 from pipeline.training.checkpoints import SECONDS, Progress, identity
 from pipeline.training.device import find_device, reproducible
 from pipeline.training.loop import begin_network
@@ -34,7 +35,7 @@ class Member:
 
     settings: Neural
     job: FitJob
-    network: nn.Module
+    network: Network
     progress: Progress = field(default_factory=Progress)
     optimizer: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     fault: Diverged | None = None
@@ -67,7 +68,7 @@ class Member:
     @property
     def horizon(self) -> int:
         """Minibatches that its schedule is laid out over."""
-        return self.epochs * self.steps
+        return self.settings.horizon(self.job) * self.steps
 
     @property
     def stopping(self) -> EarlyStopping | None:

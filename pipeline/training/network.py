@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
-from torch import nn
 
 from pipeline.core.errors import UserError
 from pipeline.core.files import read_json, write_json
 from pipeline.core.types import Batch, Encoded, Model, Spec, Task
+from pipeline.models.layers.network import Network
 from pipeline.training.device import find_device, reproducible
 from pipeline.training.examples import Examples
 from pipeline.training.sampling import Selection
@@ -31,7 +31,7 @@ PREDICTION_BATCHES = 4
 class FittedNetwork:
     """See ``Fitted``. ``names`` are the inputs' names, for the importance of what has them."""
 
-    network: nn.Module
+    network: Network
     settings: Neural
     task: Task
     spec: Spec
@@ -48,9 +48,8 @@ class FittedNetwork:
     def _answers(self, examples: Examples) -> np.ndarray:
         answers = Answers(examples)
         if self.task.decodes:
-            decode: Any = self.network.decode
             for selection, batch in self._batches(examples):
-                answers.put(selection, decode(batch))
+                answers.put(selection, self.network.decode(batch))
         else:
             for selection, batch, output in self._outputs(examples):
                 answers.put(selection, self.task.answer(output, batch))
@@ -90,8 +89,7 @@ class FittedNetwork:
 
     def importance(self) -> dict[str, float] | None:
         """What the network says itself (a linear layer does), None where it says nothing."""
-        ask = getattr(self.network, "importance", None)
-        return ask(self.spec.names) if ask else None
+        return self.network.importance(self.spec.names)
 
     def save(self, folder: Path) -> None:
         """Write ``weights.safetensors`` and ``training.json`` (rounds and curves)."""
@@ -143,7 +141,7 @@ class Answers:
 
 
 def mean_loss(totals: Sequence[torch.Tensor], weights: Sequence[torch.Tensor | int]) -> float:
-    """Of minibatches, see ``Loss``; 0 where nothing counts."""
+    """Of minibatches, see ``Weighed``; 0 where nothing counts."""
     weight = sum(map(float, weights))
     return float(torch.stack(list(totals)).double().sum()) / weight if weight else 0.0
 

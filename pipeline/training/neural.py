@@ -2,7 +2,8 @@
 
 What the loop asks, and all that it knows:
 
-**Network** (``Model.build``): an ``nn.Module`` with ``forward(batch, state=None) -> (output, state)``.
+**Network** (``Model.build``): a ``Network`` of ``models/layers``, with
+``forward(batch, state=None) -> (output, state)``.
 ``batch`` is a dict of tensors whose first dimension is examples; so is the output's. A network
 without memory returns None as state. ``build`` is called with torch's global generator seeded
 from ``job.seed``, and so is every epoch: use the ordinary initialisers and dropout. For a task that
@@ -41,7 +42,7 @@ from pydantic import Field
 
 from pipeline.core.files import digest
 from pipeline.core.registry import PartOf, settings, settings_dict
-from pipeline.core.types import FitJob, Model, Spec, Task
+from pipeline.core.types import FitJob, Learner, Model, Spec, Task
 from pipeline.tasks.losses import losses, weights_of_classes
 from pipeline.training import learners
 from pipeline.training.optimizers import optimizers
@@ -74,14 +75,15 @@ caches hold, since a larger one is slower than two."""
 
 @learners.register("neural")
 @settings
-class Neural:
+class Neural(Learner):
     """Settings of the loop.
 
     optimizer: sgd, adam or adamw, or ``{name: sgd, momentum: 0.9}``.
     weight_decay: added to the gradient (L2, the book's) by sgd and adam, taken off the weights
         by adamw (decoupled); biases and gains of normalisation never decay.
     loss: a name or ``{name: huber, delta: 1.0}``; the task's own where it is not given.
-    schedule: constant, step, cosine or one_cycle, or ``{name: cosine, warm_up: 0.1}``.
+    schedule: constant, step, cosine or one_cycle, or ``{name: cosine, warm_up: 0.1}``. It is laid out
+        over ``epochs``, also where training ends sooner.
     gradient_clip: largest global norm of the gradient.
     early_stopping: none unless given; ``{}`` takes its defaults.
     sampling: shuffled, bucketed or sequential.
@@ -106,12 +108,19 @@ class Neural:
         weights = weights_of_classes(loss, job.train, job.spec)
         return loss.criterion() if weights is None else loss.criterion(weights.to(device))
 
+    def horizon(self, job: FitJob) -> int:
+        """Epochs that the schedule is laid out over. A fit of given ``rounds`` goes the declared way and stops
+        there, as was validated; but a cycle is not broken off (``schedules.py``)."""
+        if job.rounds is not None and self.schedule.cycles:
+            return job.rounds
+        return max(self.epochs, job.rounds or 0)
+
     def stack_key(self, model: Model, task: Task) -> str | None:
         """What must be equal in all members of a stack; None where model, task or sampler takes none."""
-        if not getattr(model, "stacks", False) or task.decodes or self.sampling.name != "shuffled":
+        if not model.stacks or task.decodes or self.sampling.name != "shuffled":
             return None
         loss = self.loss.name if self.loss else task.losses[0]
-        shape = _without(settings_dict(model), getattr(model, "apart", frozenset()))
+        shape = _without(settings_dict(model), model.apart)
         return digest(shape, _without(settings_dict(self), APART), loss)
 
     def stack_size(self, model: Model, widest: Spec, task: Task) -> int:
@@ -122,7 +131,7 @@ class Neural:
         shapes = [tuple(parameter.shape) for parameter in network.parameters()]
         weights = sum(parameter.numel() for parameter in network.parameters())
         activations = self.batch_size * sum(shape[0] for shape in shapes if len(shape) == 2)
-        activations *= getattr(model, "submodels", 1)
+        activations *= model.submodels
         # Weights, gradients and two moments; activations, their gradients and what autograd keeps.
         return max(1, BUDGET[find_device(self.device).type] // (4 * (4 * weights + 3 * activations)))
 

@@ -27,11 +27,10 @@ def parameter_groups(
     """Parameters in groups of one rate and one decay: matrices decay, vectors do not.
 
     named: the parameters by the names they have in ``network``, which says what is different for
-    some of them: ``rate_factors()``, by name, and ``undecayed()``, a set of names, where it has these.
+    some of them by its ``rate_factors()`` and ``undecayed()``.
     As few groups as may be, since an optimiser works group by group.
     """
-    factors = network.rate_factors() if hasattr(network, "rate_factors") else {}
-    undecayed = network.undecayed() if hasattr(network, "undecayed") else set()
+    factors, undecayed = network.rate_factors(), network.undecayed()
     groups: dict[tuple[float, float], dict[str, Any]] = {}
     for name, parameter in named.items():
         factor = factors.get(name, 1.0)

@@ -82,8 +82,8 @@ class Task(Generic[T]):
 class Pool:
     """Runs works to their end.
 
-    deadline: on ``time.monotonic``; then all that runs is stopped, and every work is thrown OutOfTime once. It may
-    turn that into a result, and still have jobs done that it needs to.
+    deadline: on ``time.monotonic``; then all that runs is stopped, and every work is thrown OutOfTime once, after it
+    was begun. It may turn that into a result, and still have jobs done that it needs to.
     heard: called after each event, and about twice a second, for whoever shows it.
     """
 
@@ -101,51 +101,72 @@ class Pool:
         An error of a job is thrown into its own work, which ends; the others do not notice. What is no
         Exception (an interrupt) ends all and goes on.
         """
+        out_of_time = False
         try:
             while True:
+                if not out_of_time and time.monotonic() >= self.deadline:
+                    out_of_time = True
+                    for task in tasks:
+                        self._end(task, OutOfTime("the budget's time is used up"))
                 self._start_what_fits(tasks)
                 if not self._of:
                     return
-                left = self.deadline - time.monotonic()
-                events = self.executor.wait(max(0.0, min(0.5, left)))
-                for event in events:
+                left = float("inf") if out_of_time else self.deadline - time.monotonic()
+                for event in self.executor.wait(max(0.0, min(0.5, left))):
                     self._hear(*event)
                 self.heard()
-                if time.monotonic() >= self.deadline:
-                    self.deadline = float("inf")
-                    for task in tasks:
-                        self._end(task, OutOfTime("the budget's time is used up"))
         finally:
             self.executor.close()
+            self._of.clear()
             for task in tasks:
-                if not task.over:
-                    task.over = True
-                    task.work.close()
+                self._close(task)
 
     def _start_what_fits(self, tasks: Iterable[Task[Any]]) -> None:
+        for task in tasks:
+            if task._done and not task.over and not task._held and (task._waits or not task._running):
+                # At once, whatever it is worth: what it found is written, and a worth may hang on it.
+                task._held = self._ask(task)
         while len(self._of) < self.executor.workers:
-            open_ = [task for task in tasks if not task.over and (task._done or task._held or not task._waits)]
-            if not open_:
+            first = self._first([task for task in tasks if not task.over and not task._waits])
+            if first is None:
                 return
-            task = max(open_, key=lambda task: task.worth())  # the first of equals
-            job = self._ask(task)
-            if job is not None:
-                task._running[id(job)] = time.monotonic()
-                self._of[id(job)] = task, job
+            job = self._ask(first)
+            if job is None:
+                continue
+            try:
                 self.executor.start(job)
+            except Exception as fault:
+                self._end(first, fault)
+            else:
+                first._running[id(job)] = time.monotonic()
+                self._of[id(job)] = first, job
 
-    def _ask(self, task: Task[Any], error: BaseException | None = None) -> Job | None:
+    def _first(self, tasks: Sequence[Task[Any]]) -> Task[Any] | None:
+        """The one of most worth, the first of equals; None where there is none."""
+        worths = []
+        for task in tasks:
+            try:
+                worths.append((task.worth(), task))
+            except Exception as fault:
+                self._close(task, fault)
+        return max(worths, key=lambda pair: pair[0])[1] if worths else None
+
+    def _ask(self, task: Task[Any]) -> Job | None:
+        """A work's next job; None where it waits or is over."""
         if task._held is not None:
             held, task._held = task._held, None
             return held
+        return self._unless_stuck(task, self._send(task))
+
+    def _send(self, task: Task[Any], error: BaseException | None = None) -> Job | None:
+        """Go on with a work to its next job, with what was done or with an error."""
         done, task._done = task._done, []
         try:
-            if not task._begun:
-                task._begun, wanted = True, next(task.work)
-            elif error is None:
-                wanted = task.work.send(done)
             if error is not None:
                 wanted = task.work.throw(error)
+            else:
+                wanted = task.work.send(done) if task._begun else next(task.work)
+            task._begun = True
             while isinstance(wanted, Stop):
                 self._stop(task, wanted.jobs)
                 wanted = task.work.send([])
@@ -157,6 +178,12 @@ class Pool:
             task.over, task.error = True, fault
         self._stop(task)
         return None
+
+    def _unless_stuck(self, task: Task[Any], job: Job | None) -> Job | None:
+        """The job; a work that waits though nothing of it runs would wait for ever, and is ended."""
+        if job is None and not task.over and not task._running:
+            self._close(task, RuntimeError(f"{task.name}: it waits for a job, and none of its jobs runs"))
+        return job
 
     def _hear(self, job: Job, kind: str, value: Any) -> None:
         if id(job) not in self._of:
@@ -181,12 +208,22 @@ class Pool:
         if task.over:
             return
         self._stop(task)
-        if task._begun and task._done:
-            task._held = None
-            self._ask(task)  # what was done before is not lost; a job that it yields now is not started
+        task._held = None
+        if task._done or not task._begun:
+            self._send(task)  # what was done before is not lost; a job that it yields now is not started
         if not task.over:
-            task._held = None
-            task._held = self._ask(task, error)
+            task._held = self._unless_stuck(task, self._send(task, error))
+
+    def _close(self, task: Task[Any], error: Exception | None = None) -> None:
+        """End a work where it stands, and its jobs; what its own end raises is its error too."""
+        if task.over:
+            return
+        task.over, task.error = True, error
+        self._stop(task)
+        try:
+            task.work.close()
+        except Exception as fault:
+            task.error = error or fault
 
     def _stop(self, task: Task[Any], jobs: Iterable[Job] | None = None) -> None:
         """End a work's jobs that run, or some of them."""
@@ -211,3 +248,12 @@ def gather(jobs: Sequence[Job]) -> Work[list[Any]]:
             if id(done.job) in places:
                 found[places[id(done.job)]] = done.result
     return [found[place] for place in range(len(jobs))]
+
+
+def run_alone(work: Work[T], executor: Executor) -> T:
+    """Run one work to its end; its result. Raises what ended it."""
+    task: Task[T] = Task("alone", work)
+    Pool(executor).run([task])
+    if task.error is not None:
+        raise task.error
+    return task.result  # type: ignore[return-value]

@@ -69,7 +69,8 @@ class Run:
         self.stack.randomness([torch.Generator(device) for _ in members])
         self.steps = [member.steps for member in members]
         self.criteria = [member.settings.criterion(member.job, device) for member in members]
-        weighted = getattr(first.settings.loss, "class_weights", "none") != "none"  # by each fold's own classes
+        loss = first.settings.loss
+        weighted = loss is not None and loss.class_weights != "none"  # by each fold's own classes
         self.alike = len({repr(member.settings.loss) for member in members}) == 1 and not weighted
         self._make_optimizer()
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pipeline.core.config import ModelConfig
 from pipeline.core.errors import Diverged
+from pipeline.core.files import read_json, write_json
 from pipeline.core.types import Metric
 from pipeline.training.cross_validation import (
     CrossValidation,
@@ -27,6 +28,7 @@ from pipeline.training.executors import Job
 from pipeline.training.identity import identity
 from pipeline.training.pool import OutOfTime, Stop, Work
 from pipeline.training.stacking import train_until
+from pipeline.tuning.batches import batch_of
 from pipeline.tuning.pruners import RUNGS
 from pipeline.tuning.space import apply
 from pipeline.tuning.study import Study
@@ -49,6 +51,8 @@ class Search:
     workers: jobs that may run side by side, for whom stacks are cut. threads: of each job.
     metric: what scores a trial. trials: folder with a folder for each trial's finished folds; a study broken
     off in a trial goes on with them. told: hears of each trial.
+    seconds: on one core, that a trial is expected to take. time_left: seconds; a batch that is not expected to be
+    done in time is not asked.
     """
 
     study: Study
@@ -60,6 +64,8 @@ class Search:
     trials: Path
     metric: Metric
     told: Callable[[Trial], None]
+    seconds: float = 0.0
+    time_left: Callable[[], float] = lambda: inf
     best: tuple[int, list[FoldResult]] = (0, [])
     """The best trial's number, and its folds where this run has fitted them."""
     _value: float = field(init=False)
@@ -72,7 +78,7 @@ class Search:
         with self.study.opened() as study:
             asked: list[Asked] = []
             try:
-                while asked := study.ask():
+                while self._in_time() and (asked := study.ask()):
                     for one, outcome, results, seconds in (yield from self._try(asked)):
                         trial = study.tell(one, outcome, seconds)
                         self._note(trial, results)
@@ -94,6 +100,9 @@ class Search:
         data = self.rows.data(config.features)
         place = self._place(data, config, number)
         return (yield from cross_validation(data, config, self.workers, checkpoint=place, predictors=members))
+
+    def _in_time(self) -> bool:
+        return self.time_left() > self.study.batch * self.seconds / self.workers
 
     def _note(self, trial: Trial, results: list[FoldResult]) -> None:
         """Keep what the best trial left, and remove the other's."""
@@ -157,8 +166,28 @@ class Search:
             yield Stop(jobs)
 
     def _halve(self, data: TrainingData, group: list[_Trying]) -> Work[list[_Trying]]:
-        """Train up to each rung and keep the better half: those that stay."""
+        """Train up to each rung and keep the better half: those that stay.
+
+        Who is dropped is noted before any is told: a study broken off while a batch is told asks for the rest of it
+        alone, and a part must not be halved by itself.
+        """
+        first = batch_of(group[0].number, self.study.batch, self.study.trials).start
+        note = self.trials / f"halving-{first}.json"
+        noted: dict[str, list[float | None] | None] = read_json(note) if note.exists() else {}
+        if any(str(trial.number) not in noted for trial in group):
+            noted |= dict.fromkeys(str(trial.number) for trial in group)
+            noted |= yield from self._dropped(data, group)
+            write_json(note, noted)
+        for trial in group:
+            if (scores := noted[str(trial.number)]) is not None:
+                trial.drop(scores)
+                shutil.rmtree(self._place(data, trial.config, trial.number), ignore_errors=True)
+        return [trial for trial in group if trial.goes_on]
+
+    def _dropped(self, data: TrainingData, group: Sequence[_Trying]) -> Work[dict[str, list[float | None]]]:
+        """By number, the folds' scores of the trials that the rungs drop; None where a fold diverged."""
         sign = -1 if self.study.higher_is_better else 1
+        dropped: dict[str, list[float | None]] = {}
         for rung in RUNGS:
             if len(group) < 2:
                 break
@@ -173,10 +202,9 @@ class Search:
             ranked = sorted(group, key=lambda trial: (losses[trial.number], trial.number))
             half = (len(group) + 1) // 2
             for trial in ranked[half:]:
-                trial.drop(scores[trial.number])
-                shutil.rmtree(self._place(data, trial.config, trial.number), ignore_errors=True)
+                dropped[str(trial.number)] = [score if isfinite(score) else None for score in scores[trial.number]]
             group = sorted(ranked[:half], key=lambda trial: trial.number)
-        return group
+        return dropped
 
     def _score(self, data: TrainingData, result: FoldResult) -> float:
         """A fold's, by the metric that the study compares trials by."""
@@ -248,9 +276,9 @@ class _Trying:
         except Diverged as fault:
             self.fault = fault
 
-    def drop(self, scores: Sequence[float]) -> None:
-        """Report the folds' scores where it was dropped."""
-        finite = {fold: value for fold, value in enumerate(scores) if isfinite(value)}
+    def drop(self, scores: Sequence[float | None]) -> None:
+        """Report the folds' scores where it was dropped; None for a fold that diverged."""
+        finite = {fold: value for fold, value in enumerate(scores) if value is not None}
         for fold, value in finite.items():
             self.asked.report(fold, value)
         self.dropped = True

@@ -6,7 +6,7 @@ import copy
 import json
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import Faults, UserError, did_you_mean
@@ -178,8 +178,8 @@ def setting(config: ModelConfig, key: str) -> Any:
     for step in key.split("."):
         if isinstance(node, Mapping):
             node = node[step]
-        elif hasattr(node, step):
-            node = getattr(node, step)
+        elif step == "name" or (is_dataclass(node) and step in {field.name for field in fields(node)}):
+            node = getattr(node, step)  # a setting: what a part's class says of it cannot be tuned
         else:
             raise KeyError(key)
     return settings_dict(node) if hasattr(node, "__dataclass_fields__") else json.loads(_text(node))
@@ -207,7 +207,7 @@ def declared(space: Space, config: ModelConfig, build: Build, where: str) -> dic
     return values
 
 
-def check_tune(where: str, tune: Tune, config: ModelConfig | None, build: Build, folds: int | None) -> list[str]:
+def check_tune(where: str, tune: Tune, config: ModelConfig | None, build: Build, folds: int) -> list[str]:
     """Every fault of a model's ``tune`` section, one line each; ``where`` is ``models.NAME``.
 
     Each end of each range and each choice must build a model, the others being as declared.
@@ -219,7 +219,7 @@ def check_tune(where: str, tune: Tune, config: ModelConfig | None, build: Build,
             f"{where}.tune.pruner: wilcoxon can tell nothing before fold 4 and needs at least 5 folds, got {folds}; "
             "use median"
         )
-    stacks = config is None or getattr(config.model, "stacks", False)
+    stacks = config is None or config.model.stacks
     if not stacks and tune.pruner == "halving":
         faults.append(f"{where}.tune.pruner: halving needs a model that trains in stacks; use median or none")
     if tune.metric is not None and tune.pruner == "halving":

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.answering.ensembles import Ensemble, fit_decision_of, fit_ensemble
 from pipeline.blends import blends
-from pipeline.core.types import Schema
+from pipeline.core.types import Metric, Schema
 from pipeline.metrics import metrics
 from pipeline.tasks import tasks
 
@@ -65,7 +65,7 @@ def test_a_folds_answers_come_from_the_other_folds_alone(name):
     fold = folds(90, 3)
     watched = []
 
-    class Watching:
+    class Watching(Metric):
         higher_is_better = False
 
         def score(self, truth, predictions):

@@ -5,14 +5,16 @@ import pandas as pd
 import pytest
 
 from pipeline.answering.out_of_fold import fold_scores, guarded, parts_of
+from pipeline.core import types
 from pipeline.core.errors import UserError
+from pipeline.core.types import ROW
 
 FOLD = np.array([0, 1, 2, -1, 0, 1, 2])
 
 
 def table(fold=FOLD, rows=None):
     rows = np.flatnonzero(fold >= 0) if rows is None else np.asarray(rows)
-    return pd.DataFrame({"row": rows, "fold": FOLD[rows], "prediction": rows * 1.0})
+    return pd.DataFrame({ROW: rows, types.FOLD: FOLD[rows], "prediction": rows * 1.0})
 
 
 def test_predictions_of_the_folds_that_did_not_train_on_them_pass():
@@ -24,7 +26,7 @@ def test_predictions_of_the_folds_that_did_not_train_on_them_pass():
 
 def test_a_prediction_of_a_row_that_its_model_trained_on_is_refused():
     leaking = table()
-    leaking.loc[3, "fold"] = 2  # fold 2's model trained on row 4, which is of fold 0
+    leaking.loc[3, types.FOLD] = 2  # fold 2's model trained on row 4, which is of fold 0
     with pytest.raises(UserError, match=r"b: .*got row 4 of fold 0 predicted in fold 2; run `dvc repro`"):
         guarded({"a": table(), "b": leaking}, FOLD)
 

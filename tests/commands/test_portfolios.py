@@ -32,14 +32,11 @@ def test_more_rows_have_larger_minibatches():
     assert all(many[name] >= few[name] for name in few)
 
 
-def test_a_search_within_a_budget_may_go_on_for_longer():
+def test_a_budget_leaves_searches_as_they_are():
     every, _ = gallery.compose("ames", {**gallery.entry("ames"), "rows": 1000}, None)[1:]
     within, _ = budget(5.0)
-    searched = [name for name, body in every.items() if "tune" in body]
-    assert searched
-    for name in searched:
-        tune = within[name]["tune"]
-        assert tune["trials"] >= max(every[name]["tune"]["trials"], 10 * len(tune["space"]))
+    assert any("tune" in body for body in every.values())
+    assert all(within[name].get("tune") == body.get("tune") for name, body in every.items())  # the clock ends them
 
 
 def test_a_budget_stands_in_every_model_and_the_hopeless_are_left_out():

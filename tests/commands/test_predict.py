@@ -11,9 +11,8 @@ from bench import TEST, changed
 @pytest.fixture
 def answered(bench):
     bench.write()
-    for stage in ("fetch", "preprocess", "train", "tune", "retrain", "blend"):
-        name = "toy-ridge" if stage in ("train", "tune", "retrain") else "toy"
-        assert bench.run(stage, name)[0] == 0
+    for stage in ("fetch", "preprocess", "train", "tune", "blend", "retrain"):
+        assert bench.run(stage, "toy")[0] == 0
     return bench
 
 
@@ -29,7 +28,7 @@ def test_an_unseen_level_is_answered_and_told_of(answered):
     code, lines = answered.run("predict", "toy", "--in", "new.csv", "--out", "out.csv")
     assert code == 0 and len((answered.root / "out.csv").read_text().splitlines()) == 11
     assert lines == [f"warning: new.csv: {told}; they are answered as unknown"]
-    served = load_answering(answered.root / "data" / "toy" / "models" / "toy-ridge" / "final")
+    served = load_answering(answered.root / "data" / "toy" / "final" / "toy-ridge")
     with pytest.warns(UserWarning, match=told):
         served.answer(read_table(answered.root / "new.csv"))
     with warnings.catch_warnings():

@@ -127,7 +127,7 @@ def test_tfidf_and_logistic_regression_on_tweets():
     target = task.fit_target(train["target"], schema)
     described = replace(encoder.spec, outputs=2)
     made = models.build("logistic_regression", "m").build(described, task, 0)
-    made.fit({**encoder.encode(train, training=True), "target": target.encode(train["target"])}, None, Plan())
+    made.fit({**encoder.encode(train), "target": target.encode(train["target"])}, None, Plan())
     predictions = task.predictions(made.raw(encoder.encode(valid)), target, described)
     expected = make_pipeline(TfidfVectorizer(min_df=2, sublinear_tf=True), LogisticRegression(max_iter=1000))
     wanted = expected.fit(train["text"], train["target"]).predict_proba(valid["text"])

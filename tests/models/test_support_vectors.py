@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import GroupKFold, StratifiedKFold
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.svm import SVC, SVR
 from sklearn.utils.class_weight import compute_sample_weight
@@ -29,11 +29,11 @@ def rows(count, seed=0):
     return numbers, numbers[:, 0] + numbers[:, 1] ** 2 + random.normal(size=count) / 5
 
 
-def fit(numbers, target, outputs=1, seed=7, **settings):
+def fit(numbers, target, outputs=1, seed=7, folds=None, **settings):
     task = tasks.build("regression" if outputs == 1 else "classification", "task")
     spec = Spec(shapes={"numbers": (3,)}, outputs=outputs)
     model = models.build({"name": "support_vectors", **settings}, "model").build(spec, task, seed)
-    model.fit({"numbers": numbers, "target": target}, None, Plan())
+    model.fit({"numbers": numbers, "target": target}, None, Plan(inner_folds=folds))
     return model
 
 
@@ -96,3 +96,29 @@ def test_a_constant_target_is_answered():
 def test_gamma_is_checked(gamma):
     with pytest.raises(Faults, match=r"m\.gamma"):
         models.build({"name": "support_vectors", "gamma": gamma}, "m")
+
+
+def test_probabilities_are_calibrated_by_the_folds_that_are_handed_down():
+    """Rows come in groups of twins: with twins kept together the machine is less sure of itself."""
+    numbers, signal = rows(60)
+    target = (signal + np.random.default_rng(1).normal(0, 1.5, 60) > 1).astype(np.int64)
+    numbers, target, group = np.repeat(numbers, 4, axis=0), np.repeat(target, 4), np.repeat(np.arange(60), 4)
+    pairs = list(GroupKFold(5).split(numbers, target, group))
+    theirs = CalibratedClassifierCV(SVC(gamma=5.0), ensemble=False, cv=pairs).fit(numbers, target)
+    mine = fit(numbers, target, outputs=2, folds=lambda: pairs, gamma=5.0)
+    np.testing.assert_allclose(np.exp(mine.raw({"numbers": numbers})), theirs.predict_proba(numbers), atol=1e-9)
+    leaky = fit(numbers, target, outputs=2, gamma=5.0)
+    sure = [np.exp(model.raw({"numbers": numbers})).max(axis=1).mean() for model in (mine, leaky)]
+    assert sure[0] < sure[1] - 0.1
+
+
+def test_a_machine_may_be_calibrated_on_some_rows_alone():
+    numbers, signal = rows(150)
+    target = np.digitize(signal, np.quantile(signal, [0.5]))
+    target[7] = 2  # a class of one row is left aside, and the folds go by the other rows
+    later = [(np.arange(50), np.arange(50, 100)), (np.arange(100), np.arange(100, 150))]
+    raw = fit(numbers, target, outputs=3, folds=lambda: later).raw({"numbers": numbers})
+    assert (raw[:, :2].argmax(axis=1) == target)[target < 2].mean() > 0.8
+    for nothing in (list, lambda: [(np.flatnonzero(target == 0), np.flatnonzero(target == 1))]):
+        own = fit(numbers, target, outputs=3, folds=nothing).raw({"numbers": numbers})
+        np.testing.assert_array_equal(own, fit(numbers, target, outputs=3).raw({"numbers": numbers}))

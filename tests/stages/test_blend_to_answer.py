@@ -11,10 +11,11 @@ from sklearn.metrics import f1_score
 
 from pipeline.answering.ensembles import Ensemble
 from pipeline.answering.final_models import load_answering
+from pipeline.answering.submitting import answer
 from pipeline.core.errors import UserError
 from pipeline.core.files import read_json
 from pipeline.core.paths import CompetitionPaths, ModelPaths
-from pipeline.core.types import Schema
+from pipeline.core.types import FOLD, Schema
 
 
 def write_rows(folder, classes):
@@ -46,7 +47,8 @@ def params(folder, metric, blend, submission="classes"):
         "kinds-logistic": {"name": "logistic_regression", "C": 1.0},
         "kinds-shrunk": {"name": "logistic_regression", "C": 0.001},
     }
-    bodies = {name: {"competition": "kinds", "features": "numbers", "model": model} for name, model in models.items()}
+    common = {"competition": "kinds", "features": "numbers", "retrain": {"always": True}}  # with weight or without
+    bodies = {name: {**common, "model": model} for name, model in models.items()}
     return {"competitions": {"kinds": competition}, "models": bodies, "execution": {"executor": "serial"}}
 
 
@@ -63,36 +65,23 @@ def through(tmp_path, monkeypatch):
         write_rows(tmp_path / "files", classes)
         Project(tmp_path).params(params(tmp_path / "files", *settings))
         config = load_project()
-        for stage in (fetch, preprocess, train, tune, retrain, blend, submit):
-            for name in config.models if stage in (train, tune, retrain) else config.competitions:
-                stage.run(config, name)
+        for stage in (fetch, preprocess, train, tune, blend, retrain, submit):
+            stage.run(config, "kinds")
         return config
 
     return run
 
 
-def own_answers(config, folder):
-    """Each final model with its own decided answer, beside what ``retrain`` wrote."""
-    from pipeline.stages.submit import write_own_answer
-
-    competition, paths = config.competition("kinds"), CompetitionPaths("kinds")
-    schema = Schema.from_json(read_json(paths.schema))
-    for name in config.models:
-        final = ModelPaths("kinds", name).final
-        predictions = pd.read_parquet(final / "predictions.parquet")
-        shutil.copytree(final, folder / name)
-        write_own_answer(competition, schema, name, predictions, folder / name)
-    return competition, schema
-
-
 def test_thresholds_reach_every_answer(through, tmp_path, capsys):
-    from pipeline.stages import leaderboard, predict, report, submit
+    from pipeline.commands import leaderboard, predict
+    from pipeline.stages import report
 
     config = through(["no", "yes"], "f1", "greedy")
     blend = read_json(CompetitionPaths("kinds").blend)
     threshold = blend["decision"]["thresholds"]["yes"]
     assert 0.1 < threshold < 0.45
-    assert blend["steps"]["decided"] == pytest.approx(blend["valid"])
+    assert blend["steps"]["decided"] == pytest.approx(blend["decided"])
+    assert blend["valid"] == pytest.approx(blend["steps"]["blended"]) and blend["valid"] < blend["decided"]
     submission = pd.read_csv(CompetitionPaths("kinds").submission)
 
     # As by hand: the weighted mean of the models' probabilities, above the threshold.
@@ -106,21 +95,29 @@ def test_thresholds_reach_every_answer(through, tmp_path, capsys):
     predict.run("kinds", tmp_path / "data/kinds/raw/test.csv", tmp_path / "again.csv")
     assert (tmp_path / "again.csv").read_bytes() == CompetitionPaths("kinds").submission.read_bytes()
 
-    competition, schema = own_answers(config, tmp_path / "champion")
-    answers = submit.answer(competition, schema, {name: name for name in config.models}, Ensemble.from_json(blend))
+    competition, schema = config.competition("kinds"), Schema.from_json(read_json(CompetitionPaths("kinds").schema))
+    finals = {name: ModelPaths("kinds", name).final for name in config.models}
+    for name, final in finals.items():
+        shutil.copytree(final, tmp_path / "champion" / name)
+    answers = answer(competition, schema, {name: name for name in config.models}, Ensemble.from_json(blend))
     (tmp_path / "champion/answer.json").write_text(json.dumps(answers))
     raw = pd.read_csv(tmp_path / "files/test.csv", dtype=str, keep_default_na=False)
     champion = load_answering(tmp_path / "champion").answer(raw)
     assert champion["kind"].tolist() == submission["kind"].tolist()
 
-    for name, frame in frames.items():
-        answer = read_json(tmp_path / "champion" / name / "answer.json")
-        own = answer["decision"]["thresholds"]["yes"]
-        submitted = pd.read_csv(tmp_path / "champion" / name / "submission.csv")["kind"]
-        assert (submitted == np.where(frame["yes"] > own, "yes", "no")).all()
-        assert load_answering(tmp_path / "champion" / name).answer(raw)["kind"].tolist() == submitted.tolist()
-        shutil.copyfile(tmp_path / "champion" / name / "answer.json", ModelPaths("kinds", name).final / "answer.json")
-        assert answer["scores"]["valid"] > read_json(ModelPaths("kinds", name).tuned / "scores.json")["valid"]
+    # A lone model takes thresholds of its own. Its scores are plain everywhere; what they add is `decided`.
+    for name, final in finals.items():
+        own = read_json(final / "answer.json")["decision"]["thresholds"]["yes"]
+        assert blend["models"][name]["decision"]["thresholds"]["yes"] == own
+        submitted = pd.read_csv(final / "submission.csv")["kind"]
+        assert (submitted == np.where(frames[name]["yes"] > own, "yes", "no")).all()
+        assert load_answering(final).answer(raw)["kind"].tolist() == submitted.tolist()
+        plain = read_json(ModelPaths("kinds", name).tuned / "scores.json")
+        assert {key: blend["models"][name][key] for key in ("train", "valid", "spread")} == {
+            key: plain[key] for key in ("train", "valid", "spread")
+        }
+        assert list(blend["models"][name]["folds"].values()) == [fold["valid"] for fold in plain["folds"]]
+        assert blend["models"][name]["decided"] > plain["valid"]
 
     capsys.readouterr()
     leaderboard.run("kinds")
@@ -129,25 +126,30 @@ def test_thresholds_reach_every_answer(through, tmp_path, capsys):
     report.run(config, "kinds")
     page = (CompetitionPaths("kinds").report / "index.html").read_text(encoding="utf-8")
     assert f"Blend: thresholds yes: {threshold:.3f}" in page
-    rows = leaderboard.leaderboard_rows(config, competition)
-    own = read_json(ModelPaths("kinds", "kinds-logistic").final / "answer.json")["scores"]
-    assert next(row for row in rows if row["model"] == "kinds-logistic")["folds"] == own["folds"]
+    rows = {row["model"]: row for row in leaderboard.leaderboard_rows(config, competition)}
+    for name, one in blend["models"].items():
+        assert rows[name]["folds"] == list(one["folds"].values())
+        assert (rows[name]["valid"], rows[name]["decided"]) == (one["valid"], one["decided"])
+    assert (rows["blend"]["valid"], rows["blend"]["decided"]) == (blend["valid"], blend["decided"])
+    known = read_json(CompetitionPaths("kinds").scores)
+    assert known["blend"]["decided"] == blend["decided"]
+    assert known["kinds-logistic"]["valid"] == blend["models"]["kinds-logistic"]["valid"]
 
 
 def test_ordered_classes_and_a_level_two_model_reach_raw_rows(through, tmp_path):
-    from pipeline.stages import predict
+    from pipeline.commands import predict
 
     through([1, 2, 3, 4], "quadratic_weighted_kappa", {"name": "stacked", "non_negative": True})
     blend = read_json(CompetitionPaths("kinds").blend)
     assert len(blend["intercept"]) == 4
     assert len(blend["decision"]["cuts"]) == 3
-    assert blend["valid"] > blend["steps"]["blended"]
+    assert blend["decided"] > blend["steps"]["blended"]
     predict.run("kinds", tmp_path / "data/kinds/raw/test.csv", tmp_path / "again.csv")
     assert (tmp_path / "again.csv").read_bytes() == CompetitionPaths("kinds").submission.read_bytes()
 
 
 def test_calibrated_probabilities_are_what_is_submitted(through, tmp_path):
-    from pipeline.stages import predict
+    from pipeline.commands import predict
 
     config = through(["no", "yes"], "log_loss", {"name": "equal", "calibration": "sigmoid"}, "probabilities")
     blend = read_json(CompetitionPaths("kinds").blend)
@@ -171,7 +173,8 @@ def test_a_leak_stops_the_blend(through):
     assert CompetitionPaths("kinds").blend.read_bytes() == before  # the same bytes again
     place = ModelPaths("kinds", "kinds-shrunk").tuned / "predictions.parquet"
     table = pd.read_parquet(place)
-    table.loc[10, "fold"] = (table.loc[10, "fold"] + 1) % 4
+    table.loc[10, FOLD] = (table.loc[10, FOLD] + 1) % 4
+    place.unlink()  # it may be a link
     table.to_parquet(place, index=False)
     with pytest.raises(UserError, match=r"kinds-shrunk: .*fold that did not train on its row, got row 10"):
         blend.run(config, "kinds")

@@ -1,12 +1,11 @@
-"""Stages killed in the middle of long fits go on from there; studies of several workers share the cores."""
+"""Stages killed in the middle of long fits go on from there."""
 
 import importlib
 import os
-import pickle
+import shutil
 import signal
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,12 +13,12 @@ from projects import Project, small_competition
 
 from pipeline.core import files
 from pipeline.core.files import read_json
-from pipeline.stages import fetch, preprocess, train, tune
-from pipeline.stages.project import load_project, rebuild_model
+from pipeline.stages import blend, fetch, preprocess, train, tune
+from pipeline.stages.project import load_project
 from pipeline.training import cross_validation, stacked_loop
-from pipeline.training.executors import Processes, Serial, make_executor
+from pipeline.training.executors import Processes
 from pipeline.training.identity import identity
-from pipeline.tuning.objective import Objective
+from pipeline.training.pool import Pool, Task
 
 EPOCHS = 20
 STAGE = """
@@ -40,7 +39,7 @@ def noted(run):
     time.sleep(0.02)
 
 stacked_loop.Run.epoch = noted
-{stage}.run(load_project(), "lines-mlp")
+{stage}.run(load_project(), "lines")
 """
 
 
@@ -63,21 +62,21 @@ def begun(tmp_path, monkeypatch):
         project = Project(tmp_path)
         project.params(settings)
         config = load_project()
-        for stage, name in ((fetch, "lines"), (preprocess, "lines"), (train, "lines-mlp")):
-            stage.run(config, name)
+        for stage in (fetch, preprocess, train):
+            stage.run(config, "lines")
         return project
 
     return begin
 
 
-def epochs(stage: str, monkeypatch: pytest.MonkeyPatch) -> int:
+def epochs(stage: str, monkeypatch: pytest.MonkeyPatch, **options) -> int:
     """Run a stage in this process; how many epochs it trained."""
     trained = []
     epoch = stacked_loop.Run.epoch
     with monkeypatch.context() as patch:
         patch.setattr(cross_validation, "KEEP_SECONDS", 0.0)
         patch.setattr(stacked_loop.Run, "epoch", lambda run: (trained.extend(run.members), epoch(run)))
-        importlib.import_module(f"pipeline.stages.{stage}").run(load_project(), "lines-mlp")
+        importlib.import_module(f"pipeline.stages.{stage}").run(load_project(), "lines", **options)
     return len(trained)
 
 
@@ -98,56 +97,54 @@ def outputs(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def forget(project: Project, *outputs: str) -> None:
+    """Nothing of these is left, in the project or among what finished models and folds leave."""
+    state = (project.root / ".podium" / name for name in ("models", "checkpoints"))
+    for folder in (*(project.data("lines", name) for name in outputs), *state):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_killed_cross_validation_goes_on(begun, monkeypatch):
+    project = begun(params(None))
+    undisturbed = outputs(project.data("lines", "cv"))
+    forget(project, "cv")
+    seen = epochs_until_killed(project, "train", EPOCHS)  # all folds a third of the way
+    assert epochs("train", monkeypatch) <= 3 * EPOCHS - seen + 15  # those since the last checkpoint
+    assert outputs(project.data("lines", "cv")) == undisturbed
+
+
 def test_a_killed_retraining_goes_on(begun, monkeypatch):
     project = begun(params(None, retrain={"seeds": 2}))
-    tune.run(load_project(), "lines-mlp")
-    final = project.data("lines", "models", "lines-mlp", "final")
+    for stage in (tune, blend):
+        stage.run(load_project(), "lines")
+    final = project.data("lines", "final")
     assert epochs("retrain", monkeypatch) == 2 * EPOCHS
     undisturbed = outputs(final)
+    forget(project, "final")
     seen = epochs_until_killed(project, "retrain", EPOCHS)  # both seeds half way
     again = epochs("retrain", monkeypatch)
     assert again <= 2 * EPOCHS - seen + 10  # those since the last checkpoint
     assert outputs(final) == undisturbed
-    assert not (project.root / ".podium/checkpoints/lines-mlp/final").exists()
+    assert not (project.root / ".podium/checkpoints/lines/lines-mlp/final").exists()
 
 
 def test_a_study_killed_in_a_trial_goes_on_with_its_folds(begun, monkeypatch):
     space = {"fit.learning_rate": {"log_float": [1e-5, 1e-1]}}
     project = begun(params({"trials": 3, "space": space}, retrain={"mode": "folds"}))
-    tuned = project.data("lines", "models", "lines-mlp", "tuned")
+    tuned = project.data("lines", "tuned")
     trials = 2 * 3 * EPOCHS  # trial 0 is what `train` found
     assert epochs("tune", monkeypatch) == trials  # and the best one's folds need no second fit
     undisturbed = outputs(tuned)
-    assert read_json(tuned / "trials.json")["best"] > 0
-    assert "members/2/predictor.json" in undisturbed
+    assert read_json(tuned / "lines-mlp/trials.json")["best"] > 0
+    assert "lines-mlp/members/2/predictor.json" in undisturbed
     for study in (project.root / ".podium/studies").iterdir():
         study.unlink()
+    forget(project, "tuned")
     seen = epochs_until_killed(project, "tune", trials // 2)  # both trials half way
     again = epochs("tune", monkeypatch)
     assert again <= trials - seen + 30
     assert outputs(tuned) == undisturbed
-    assert not (project.root / ".podium/checkpoints/lines-mlp/trials").exists()
-
-
-def test_workers_of_a_study_share_the_cores_and_encode_for_themselves(begun, monkeypatch):
-    search = {"trials": 5, "workers": 2, "space": {"model.alpha": {"log_float": [1e-3, 1e3]}}}
-    settings = {**params(search), "execution": {"workers": 3}}
-    settings["models"]["lines-mlp"] |= {"model": {"name": "ridge"}, "fit": {}}  # no torch for each worker to load
-    project = begun(settings)
-    made = []
-    monkeypatch.setattr(tune, "make_executor", lambda *a, **k: made.append(make_executor(*a, **k)) or made[-1])
-    tune.run(load_project(), "lines-mlp")
-    assert made == [Serial()]
-    study = read_json(project.data("lines", "models", "lines-mlp", "tuned", "trials.json"))
-    assert (study["count"], [trial["number"] for trial in study["trials"]]) == (5, list(range(5)))
-
-    config = load_project()
-    competition, model = config.competition("lines"), config.model("lines-mlp")
-    build = partial(rebuild_model, competition, model.name)
-    objective = Objective(competition, model, build, Processes(1), 1, project.root / "trials", competition.metric)
-    before = len(pickle.dumps(objective))
-    objective.data("numbers")
-    assert len(pickle.dumps(objective)) == before
+    assert not (project.root / ".podium/checkpoints/lines/lines-mlp/trials").exists()
 
 
 def test_a_fold_is_kept_whole_and_synced(begun, monkeypatch):
@@ -195,13 +192,14 @@ def test_a_checkpoint_hangs_on_all_that_a_fit_hangs_on(begun):
     assert identity(data, config.model("lines-mlp"), 1) != identity(data, config.model("lines-mlp"), 2)
 
 
-@pytest.mark.parametrize("executor", [Serial(), Processes(2)], ids=["serial", "processes"])
-def test_the_epochs_of_a_fold_are_heard(begun, monkeypatch, executor):
+def test_the_epochs_of_a_fold_are_heard(begun, monkeypatch):
     begun(params(None))
     monkeypatch.setattr("pipeline.training.executors.TELL_SECONDS", 0.0)
     config = load_project()
     data = cross_validation.TrainingData(config.competition("lines"), "numbers")
-    heard = []
-    list(cross_validation.cross_validate(data, config.model("lines-mlp"), executor, progress=heard.append))
-    assert heard[-1] == 3
+    work = cross_validation.cross_validation(data, config.model("lines-mlp"), 2)
+    task, heard = Task("lines-mlp", work), []
+    Pool(Processes(2), heard=lambda: heard.append(task.finished + task.part)).run([task])
+    assert task.error is None and len(task.result.folds) == 3
+    assert max(heard) == heard[-1] == 3
     assert len({round(done * EPOCHS) for done in heard}) >= EPOCHS  # an epoch is a part of a fold

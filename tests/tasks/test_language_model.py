@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 from pipeline.core.types import Column, FitJob, Schema  # noqa: E402
 from pipeline.features import features  # noqa: E402
 from pipeline.models import models  # noqa: E402
+from pipeline.models.layers.network import Network  # noqa: E402
 from pipeline.tasks import tasks  # noqa: E402
 from pipeline.training import learners  # noqa: E402
 from pipeline.training.examples import Examples  # noqa: E402
@@ -44,7 +45,7 @@ def fitted(texts: list[str], valid=None, model=GRU, **settings):
     return learner.fit(FitJob(model=model, task=TASK, spec=spec, train=inputs, valid=valid, seed=0)), inputs, spec
 
 
-class Uniform(torch.nn.Module):
+class Uniform(Network):
     """Every token as probable as any other."""
 
     def __init__(self, tokens: int):
@@ -55,7 +56,7 @@ class Uniform(torch.nn.Module):
         return torch.zeros(*batch["tokens"].shape, self.tokens), state
 
 
-class Frequencies(torch.nn.Module):
+class Frequencies(Network):
     """Each token more probable than the one before it, whatever came before."""
 
     def __init__(self, tokens: int):

@@ -42,7 +42,7 @@ def save_final_model(folder: Path, train: pd.DataFrame) -> None:
     feature_set, task = features.build("tabular", "test"), tasks.build("regression", "test")
     model, learner = models.build("ridge", "test"), learners.build("estimator", "test")
     encoder, target = feature_set.fit(rows, schema, 0), task.fit_target(rows["Price"], schema)
-    encoded = {**encoder.encode(rows, training=True), "target": target.encode(rows["Price"])}
+    encoded = {**encoder.encode(rows), "target": target.encode(rows["Price"])}
     fitted = learner.fit(FitJob(model=model, task=task, spec=encoder.spec, train=encoded, valid=None, seed=0))
     Predictor(schema, feature_set, encoder, task, target, model, learner, encoder.spec, fitted).save(
         folder / "members" / "0"

@@ -28,8 +28,9 @@ import numpy as np
 import torch
 from torch import nn
 from pipeline.core.registry import build_settings, settings
-from pipeline.core.types import FitJob, Spec
+from pipeline.core.types import FitJob, Model, Spec
 from pipeline.models import models
+from pipeline.models.layers.network import Network
 from pipeline.tasks import tasks
 from pipeline.training import checkpoints, learners
 
@@ -47,7 +48,7 @@ def kill(module, inputs):
 
 nn.modules.module.register_module_forward_pre_hook(kill)
 
-class Recurrent(nn.Module):
+class Recurrent(Network):
     def __init__(self):
         super().__init__()
         self.cell, self.out, self.dropout = nn.GRUCell(4, 6), nn.Linear(6, 1), nn.Dropout(0.3)
@@ -58,7 +59,7 @@ class Recurrent(nn.Module):
         return self.out(self.dropout(hidden)), ({"hidden": hidden}, None)
 
 @settings
-class RecurrentModel:
+class RecurrentModel(Model):
     name: ClassVar[str] = "recurrent"
     def build(self, spec, task, seed):
         return Recurrent()

@@ -1,6 +1,8 @@
 """Executors: the same results from each, and processes that really die."""
 
 import os
+import pickle
+import random
 import signal
 import subprocess
 import sys
@@ -13,10 +15,32 @@ import pytest
 
 from pipeline.core.config import Execution
 from pipeline.core.errors import Faults, UserError
-from pipeline.training.executors import Processes, Serial, make_executor, tell
+from pipeline.training import pool
+from pipeline.training.executors import Event, Job, Processes, Serial, available_cores, make_executor, tell
 
-BOTH = [Serial(), Processes(workers=2)]
+BOTH = pytest.mark.parametrize("executor", [Serial(), Processes(workers=2)], ids=["serial", "processes"])
 ROOT = Path(__file__).parents[2]
+
+
+def gather(executor, function, arguments, heard=lambda task: None):
+    """A job for each argument, done by a pool of one work: the results in the arguments' order.
+
+    heard: is given the work's task each time that something was heard.
+    """
+    jobs = [Job(f"job {number}", function, (argument,)) for number, argument in enumerate(arguments)]
+    task = pool.Task("work", pool.gather(jobs))
+    pool.Pool(executor, heard=lambda: heard(task)).run([task])
+    if task.error is not None:
+        raise task.error
+    return task.result
+
+
+def all_events(executor):
+    """What is heard until something other than progress is."""
+    events = []
+    while not events or events[-1].kind == "progress":
+        events += executor.wait(10)
+    return events
 
 
 def fit_booster(job):
@@ -37,27 +61,27 @@ def solve(job):
 
 @pytest.mark.parametrize("function", [fit_booster, solve])
 def test_serial_and_processes_give_the_same_bytes(function):
-    first, second = (list(executor.map(function, range(4))) for executor in BOTH)
+    first, second = (gather(executor, function, range(4)) for executor in (Serial(), Processes(workers=2)))
     assert first == second
     assert len(set(first)) == 4
 
 
 def test_spawned_processes_give_the_same_bytes_too(monkeypatch):
     monkeypatch.setattr("pipeline.training.executors.START_METHOD", "spawn")
-    assert list(Processes(workers=1).map(solve, [3])) == list(Serial().map(solve, [3]))
+    assert gather(Processes(workers=1), solve, [3]) == gather(Serial(), solve, [3])
 
 
-@pytest.mark.parametrize("executor", BOTH, ids=["serial", "processes"])
+@BOTH
 def test_results_come_in_the_jobs_order(executor):
     def late_when_early(job):
         time.sleep(0.2 if job == 0 else 0)
         return job, os.getpid()
 
-    results = list(executor.map(late_when_early, iter(range(5))))
+    results = gather(executor, late_when_early, range(5))
     assert [job for job, _ in results] == [0, 1, 2, 3, 4]
     others = {pid for _, pid in results} - {os.getpid()}
     assert len(others) == (0 if isinstance(executor, Serial) else 5)
-    assert list(executor.map(late_when_early, [])) == []
+    assert gather(executor, late_when_early, []) == []
 
 
 def test_a_result_is_given_before_the_last_job_is_done(tmp_path):
@@ -66,10 +90,12 @@ def test_a_result_is_given_before_the_last_job_is_done(tmp_path):
             time.sleep(0.01)
         return number
 
-    results = Processes(workers=2).map(job, range(2))
-    assert next(results) == 0
+    executor, jobs = Processes(workers=2), [Job(f"job {number}", job, (number,)) for number in range(2)]
+    for one in jobs:
+        executor.start(one)
+    assert executor.wait(10) == [Event(jobs[0], "result", 0)]
     (tmp_path / "seen").touch()
-    assert next(results) == 1
+    assert executor.wait(10) == [Event(jobs[1], "result", 1)]
 
 
 def test_at_most_workers_run_at_once(tmp_path):
@@ -80,31 +106,40 @@ def test_at_most_workers_run_at_once(tmp_path):
         time.sleep(0.1)
         return began, time.monotonic()
 
-    spans = list(Processes(workers=2).map(job, range(5)))
+    spans = gather(Processes(workers=2), job, range(5))
     assert max(sum(began <= moment < ended for began, ended in spans) for moment, _ in spans) == 2
 
 
 def test_results_larger_than_a_pipe_come_whole():
-    results = list(Processes(workers=2).map(lambda job: np.full(1_000_000, job), range(3)))
+    results = gather(Processes(workers=2), lambda job: np.full(1_000_000, job), range(3))
     assert [(r.size, r[0]) for r in results] == [(1_000_000, 0), (1_000_000, 1), (1_000_000, 2)]
 
 
-@pytest.mark.parametrize("executor", BOTH, ids=["serial", "processes"])
+def draw(number):
+    from threadpoolctl import threadpool_info
+
+    np.ones((8, 8)) @ np.ones((8, 8))
+    pools = {pool["num_threads"] for pool in threadpool_info()}
+    return pools, os.environ["OMP_NUM_THREADS"], random.random(), np.random.random()
+
+
+@BOTH
 def test_threads_are_capped_and_generators_seeded(executor):
-    def job(number):
-        import random
-
-        from threadpoolctl import threadpool_info
-
-        np.ones((8, 8)) @ np.ones((8, 8))
-        pools = {pool["num_threads"] for pool in threadpool_info()}
-        return pools, os.environ["OMP_NUM_THREADS"], random.random(), np.random.random()
-
-    first = list(executor.map(job, range(2)))
-    again = list(Serial().map(job, range(2)))
+    first = gather(executor, draw, range(2))
+    again = gather(Serial(), draw, range(2))
     assert first == again
     assert first[0][:2] == ({1}, "1")
     assert first[0][2:] != first[1][2:]
+
+
+@BOTH
+def test_the_seed_is_of_the_jobs_name_whatever_its_place(executor):
+    def drawn(*names):
+        task = pool.Task("work", pool.gather([Job(name, draw, (0,)) for name in names]))
+        pool.Pool(executor).run([task])
+        return task.result
+
+    assert drawn("a", "b") == drawn("b", "a")[::-1]
 
 
 def test_torch_is_capped_where_it_is_loaded():
@@ -113,7 +148,7 @@ def test_torch_is_capped_where_it_is_loaded():
     def job(number):
         return torch.get_num_threads(), torch.rand(3).tolist()
 
-    (first,), (second,) = (list(e.map(job, [0])) for e in (Serial(threads=1), Processes(threads=1)))
+    (first,), (second,) = (gather(executor, job, [0]) for executor in (Serial(threads=1), Processes(threads=1)))
     assert first == second
     assert first[0] == 1
 
@@ -127,9 +162,9 @@ def die_once(folder, job):
 
 
 def test_a_killed_workers_job_is_done_again(tmp_path):
-    results = list(Processes(workers=2).map(partial(die_once, tmp_path), range(3)))
+    results = gather(Processes(workers=2), partial(die_once, tmp_path), range(3))
     assert (tmp_path / "tried-1").exists()
-    assert results == list(Serial().map(solve, range(3)))
+    assert results == gather(Serial(), solve, range(3))
 
 
 def test_a_worker_killed_from_outside_is_done_again(tmp_path):
@@ -139,11 +174,10 @@ def test_a_worker_killed_from_outside_is_done_again(tmp_path):
         time.sleep(20 if number == 0 and first else 0)
         return number * 10
 
-    results = Processes(workers=2).map(job, range(2))
     killer = subprocess.Popen(
         ["sh", "-c", f"while [ ! -s {tmp_path}/pid-0 ]; do sleep 0.05; done; kill -9 $(cat {tmp_path}/pid-0)"]
     )
-    assert list(results) == [0, 10]
+    assert gather(Processes(workers=2), job, range(2)) == [0, 10]
     assert killer.wait() == 0
 
 
@@ -155,16 +189,15 @@ def test_a_job_that_always_dies_is_named_with_its_signal(tmp_path):
             os.kill(os.getpid(), signal.SIGKILL)
         return number
 
-    results = Processes(workers=2).map(job, range(3))
-    with pytest.raises(UserError, match=r"^job 3 of 3 \(2\): its process died 3 times, last by signal SIGKILL; "):
-        list(results)
+    with pytest.raises(UserError, match=r"^job 2: its process died 3 times, last by signal SIGKILL; it may have run"):
+        gather(Processes(workers=2), job, range(3))
     assert (tmp_path / "tries-2").read_text() == "xxx"
     assert (tmp_path / "tries-0").read_text() == "x"
 
 
 def test_a_job_that_leaves_without_an_answer_is_named_with_its_exit_code():
-    with pytest.raises(UserError, match="last by exit code 3"):
-        list(Processes().map(lambda job: os._exit(3), ["fold"]))
+    with pytest.raises(UserError, match=r"^job 0: its process died 3 times, last by exit code 3$"):
+        gather(Processes(), lambda job: os._exit(3), ["fold"])
 
 
 class Odd(Exception):
@@ -199,7 +232,7 @@ def failing(job):
 )
 def test_an_error_comes_back_as_itself(job, kind, message):
     with pytest.raises(kind) as caught:
-        list(Processes().map(failing, [job]))
+        gather(Processes(), failing, [job])
     assert message in str(caught.value)
     if job in ("user", "faults", "value"):
         assert str(caught.value) == message
@@ -207,6 +240,29 @@ def test_an_error_comes_back_as_itself(job, kind, message):
         assert "in failing" in str(caught.value.__cause__)  # the process's own traceback
     if job == "faults":
         assert caught.value.faults == ["one", "two"]
+
+
+@pytest.mark.parametrize("job", ["user", "faults", "value", "odd"])
+def test_an_error_is_itself_without_a_process_too(job):
+    with pytest.raises((UserError, Faults, ValueError, Odd)) as caught:
+        gather(Serial(), failing, [job])
+    assert caught.traceback[-1].name == "failing"
+
+
+def test_a_result_that_cannot_be_read_is_its_jobs_error():
+    assert pickle.dumps(Odd(1, 2))  # it leaves the process, and does not arrive
+    executor, job = Processes(), Job("odd", lambda: Odd(1, 2))
+    executor.start(job)
+    ((heard, kind, error),) = executor.wait(10)
+    assert (heard, kind, type(error)) == (job, "error", TypeError)
+
+
+def test_a_module_that_only_a_job_can_import_ends_nobody(tmp_path, monkeypatch):
+    (tmp_path / "shy_module.py").write_text(
+        f"import os\nif os.getpid() == {os.getpid()}:\n    raise ValueError('not here')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert gather(Processes(workers=1), lambda job: __import__("shy_module").__name__, range(2)) == ["shy_module"] * 2
 
 
 def running(pid):
@@ -240,28 +296,77 @@ needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
 @needs_proc
+def test_stopping_a_job_kills_its_process_alone(tmp_path):
+    executor, jobs = Processes(workers=3), [Job(f"job {n}", sleepy, (tmp_path, n)) for n in (1, 2, 0)]
+    for job in jobs[:2]:
+        executor.start(job)
+    children = {name: int((tmp_path / name).read_text()) for name in ("pid-1", "pid-2") if pids(tmp_path, 2)}
+    executor.stop(jobs[0])
+    assert (running(children["pid-1"]), running(children["pid-2"])) == (False, True)
+    executor.stop(jobs[0])  # it does not run any more
+    assert executor.wait(0.1) == []
+    executor.start(jobs[2])
+    assert executor.wait(10) == [Event(jobs[2], "result", 0)]
+    executor.close()
+
+
+@needs_proc
 def test_closing_early_kills_the_rest(tmp_path):
-    results = Processes(workers=3).map(partial(sleepy, tmp_path), range(3))
-    assert next(results) == 0
+    executor = Processes(workers=3)
+    for number in range(3):
+        executor.start(Job(f"job {number}", sleepy, (tmp_path, number)))
+    assert [event.value for event in executor.wait(10)] == [0]
     children = pids(tmp_path, 2)
     began = time.monotonic()
-    results.close()
+    executor.close()
     assert time.monotonic() - began < 2
     assert not any(running(pid) for pid in children)
+    executor.start(Job("another", sleepy, (tmp_path, 0)))  # it can be used again
+    assert [event.value for event in executor.wait(10)] == [0]
+
+
+@BOTH
+def test_nothing_is_heard_where_nothing_runs(executor):
+    assert executor.wait(None) == []  # at once
+    executor.close()
+
+
+def test_waiting_ends_with_its_seconds(tmp_path):
+    executor = Processes()
+    executor.start(Job("long", sleepy, (tmp_path, 1)))
+    began = time.monotonic()
+    assert executor.wait(0.2) == []
+    assert 0.2 <= time.monotonic() - began < 5
+    executor.close()
+
+
+def test_serial_runs_a_job_when_it_is_waited_for():
+    ran = []
+    executor = Serial()
+    first, second, third = (Job("the same", ran.append, (np.arange(n),)) for n in range(3))
+    executor.start(first)
+    executor.start(second)
+    executor.stop(third)  # which was never started
+    executor.stop(first)
+    assert ran == []
+    assert executor.wait(0) == [Event(second, "result", None)]
+    assert [len(one) for one in ran] == [1]
+    executor.start(third)
+    executor.close()
+    assert executor.wait(0) == []
+    assert len(ran) == 1
 
 
 SCRIPT = """
-import signal
-import sys
+import signal, sys
 from functools import partial
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from test_executors import sleepy
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started us with it ignored
+from test_executors import gather, sleepy
 from pipeline.training.executors import Processes
 if __name__ == "__main__":
-    results = Processes(workers=2).map(partial(sleepy, Path({folder!r})), [1, 2])
-    next(results)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have had it ignored
+    gather(Processes(workers=2), partial(sleepy, Path({folder!r})), [1, 2])
 """
 
 
@@ -279,64 +384,76 @@ def test_children_die_with_their_parent(tmp_path, how):
     assert parent.stderr.read().decode().count("KeyboardInterrupt") == (how == signal.SIGINT)
 
 
-def test_processes_may_map_inside_a_process():
+def test_a_pool_may_run_inside_a_process():
     def outer(job):
-        return list(Processes(workers=2).map(lambda inner: inner + job, range(2)))
+        return gather(Processes(workers=2), lambda inner: inner + job, range(2))
 
-    assert list(Processes(workers=2).map(outer, [10, 20])) == [[10, 11], [20, 21]]
+    assert gather(Processes(workers=2), outer, [10, 20]) == [[10, 11], [20, 21]]
 
 
 def test_the_configuration_chooses():
     assert make_executor(Execution(executor="serial", threads=2)) == Serial(threads=2)
     assert make_executor(Execution(workers=3, threads=1)) == Processes(workers=3, threads=1)
-    assert make_executor(Execution(workers=0)).workers >= 1
+    assert make_executor(Execution(workers=0)).workers == available_cores() >= 1
 
 
-@pytest.mark.parametrize("executor", BOTH, ids=["serial", "processes"])
-def test_jobs_half_done_count_for_half(executor, monkeypatch):
+def test_how_far_a_job_is_is_heard(monkeypatch):
+    monkeypatch.setattr("pipeline.training.executors.TELL_SECONDS", 0.0)
+
+    def function():
+        tell(1, 2)
+        tell(7, 5)  # more than all there is
+        return "done"
+
+    executor, job = Processes(), Job("job", function)
+    executor.start(job)
+    heard = all_events(executor)
+    assert heard == [Event(job, "progress", 0.5), Event(job, "progress", 1.0), Event(job, "result", "done")]
+    tell(1, 2)  # nobody listens here
+
+
+def test_jobs_half_done_count_for_half(monkeypatch):
     monkeypatch.setattr("pipeline.training.executors.TELL_SECONDS", 0.0)
     heard = []
 
-    def job(number):
+    def function(number):
         tell(1, 2)
-        tell(7, 5)  # more than all there is
+        time.sleep(0.05)
         return number
 
-    assert list(executor.map(job, range(3), heard.append)) == [0, 1, 2]
+    gather(Processes(workers=2), function, range(3), lambda task: heard.append(task.finished + task.part))
     assert heard[-1] == 3
     assert 0.5 in heard
     assert all(0 < done <= 3 for done in heard)
-    if isinstance(executor, Serial):
-        assert heard == [0.5, 1, 1, 1.5, 2, 2, 2.5, 3, 3]
-    tell(1, 2)  # nobody listens any more
-    assert heard[-1] == 3
+
+
+def test_a_job_without_a_process_is_heard_once_it_is_done():
+    heard = []
+    gather(Serial(), lambda number: tell(1, 2), range(3), lambda task: heard.append(task.finished + task.part))
+    assert heard == [1, 2, 3]
 
 
 def test_a_job_is_heard_about_twice_a_second_and_no_more():
-    heard = []
-
-    def job(number):
+    def function():
         until = time.monotonic() + 1.2
         while time.monotonic() < until:
             tell(1, 4)
             time.sleep(0.001)
 
-    list(Processes().map(job, [0], heard.append))
-    assert heard in ([0.25, 0.25, 1], [0.25, 1])
+    executor = Processes()
+    executor.start(Job("job", function))
+    heard = [event.value for event in all_events(executor)]
+    assert heard in ([0.25, 0.25, None], [0.25, None])
 
 
 def test_a_job_that_dies_loses_what_it_had_done(tmp_path, monkeypatch):
     monkeypatch.setattr("pipeline.training.executors.TELL_SECONDS", 0.0)
-    heard = []
 
-    def job(number):
+    def function():
         tell(3, 4)
-        die_once(tmp_path, number)
+        return len(die_once(tmp_path, 1))
 
-    list(Processes(workers=1).map(job, [1], heard.append))
-    assert heard == [0.75, 0, 0.75, 1]
-
-
-def test_executors_side_by_side_share_the_workers():
-    four = Execution(workers=4)
-    assert [make_executor(four, beside=n) for n in (1, 2, 3, 9)] == [Processes(4), Processes(2), Serial(), Serial()]
+    executor = Processes(workers=1)
+    executor.start(Job("job", function))
+    heard = [event.value for event in all_events(executor)]
+    assert heard == [0.75, 0, 0.75, 2400]

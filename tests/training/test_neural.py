@@ -9,8 +9,9 @@ from torch import nn
 
 from pipeline.core.errors import Diverged, Faults, UserError
 from pipeline.core.registry import build_settings, settings, settings_dict
-from pipeline.core.types import FitJob, Spec
+from pipeline.core.types import FitJob, Model, Spec
 from pipeline.models import models
+from pipeline.models.layers.network import Network
 from pipeline.tasks import tasks
 from pipeline.training import learners
 from pipeline.training.examples import Examples
@@ -138,15 +139,24 @@ def test_early_stopping_keeps_the_best_epoch(monitor, higher):
     np.testing.assert_array_equal(again.raw(valid), fitted.raw(valid))
 
 
-def test_given_rounds_are_trained_exactly_and_are_the_length_of_the_schedule():
+def test_given_rounds_are_the_first_epochs_of_the_whole_schedule():
     values = {"epochs": 50, "schedule": "cosine", "early_stopping": {"patience": 1}}
     fitted = learner(**values).fit(job(valid=line(50, 1), rounds=3))
     assert fitted.rounds == 3
-    whole = learner(**{**values, "epochs": 3, "early_stopping": None}).fit(job())
+    whole = learner(**{**values, "early_stopping": None}).fit(job())
+    assert fitted.curves["learning_rate"] == whole.curves["learning_rate"][:3]
+    longer = learner(epochs=2, schedule="cosine").fit(job(rounds=5))
+    assert len(longer.curves["learning_rate"]) == 5 and longer.curves["learning_rate"][-1] > 0
+
+
+@pytest.mark.parametrize("schedule", ["one_cycle", "coslog4"])
+def test_a_schedule_that_cycles_is_laid_out_over_the_given_rounds(schedule):
+    fitted = learner(epochs=50, schedule=schedule).fit(job(rounds=3))
+    whole = learner(epochs=3, schedule=schedule).fit(job())
     assert fitted.curves["learning_rate"] == whole.curves["learning_rate"]
 
 
-class Counting(nn.Module):
+class Counting(Network):
     """Counts what is asked of it when it does not train: examples put through, and examples decoded."""
 
     def __init__(self, passed, decoded):
@@ -220,7 +230,7 @@ def test_settings_are_data_and_their_faults_name_the_key():
             learner(**bad)
 
 
-class Running(nn.Module):
+class Running(Network):
     """Adds up all it has seen of a document: what it answers shows the state it was given."""
 
     def __init__(self):
@@ -234,7 +244,7 @@ class Running(nn.Module):
 
 
 @settings
-class RunningModel:
+class RunningModel(Model):
     name: ClassVar[str] = "running"
     tasks: ClassVar[tuple[str, ...]] = ("regression",)
     learner: ClassVar[str] = "neural"

@@ -7,6 +7,7 @@ import torch
 from pipeline.core.registry import build_settings
 from pipeline.core.types import FitJob, Spec
 from pipeline.models import models
+from pipeline.models.layers.feed_forward import Affine, MultilayerPerceptron
 from pipeline.tasks import tasks
 from pipeline.training import learners
 from pipeline.training.optimizers import parameter_groups, trainable
@@ -73,17 +74,17 @@ def test_one_step_of_weight_decay_added_to_the_gradient_or_taken_off_the_weights
         "adam": weight - rate,  # Adam's first step has the length of the rate, whatever the gradient
         "adamw": weight - rate * decay * weight,
     }.items():
-        network = torch.nn.Linear(1, 1)
-        torch.nn.init.constant_(network.weight, weight)
+        network = Affine(1, 1)
+        torch.nn.init.constant_(network.affine.weight, weight)
         optimizer = build_settings(learners.get("neural"), {"optimizer": name}, "fit").optimizer
         steps = optimizer.build(parameter_groups(trainable(network), network, rate, decay))
-        (network.weight.sum() * 0 + network.bias.sum() * 0).backward()
+        sum(parameter.sum() * 0 for parameter in network.parameters()).backward()
         steps.step()
-        assert network.weight.item() == pytest.approx(expected, abs=1e-5), name
+        assert network.affine.weight.item() == pytest.approx(expected, abs=1e-5), name
 
 
 def test_only_matrices_decay():
-    network = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.LayerNorm(3), torch.nn.Linear(3, 2))
+    network = MultilayerPerceptron(4, [3], 2, "relu", 0.0, "layer")
     decaying, still = parameter_groups(trainable(network), network, 0.01, 0.1)
     assert [tuple(p.shape) for p in decaying["params"]] == [(3, 4), (2, 3)]
     assert decaying["weight_decay"] == 0.1

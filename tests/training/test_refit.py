@@ -10,14 +10,14 @@ import xgboost
 from projects import small_competition
 
 from pipeline.core.files import read_json
-from pipeline.stages import fetch, preprocess, retrain, train, tune
+from pipeline.stages import blend, fetch, preprocess, retrain, train, tune
 from pipeline.stages.project import load_project
 from pipeline.training.predictor import Predictor
 
 
 @pytest.fixture
 def stages(tmp_path, monkeypatch):
-    """A project in which the stages are run by hand; gives the folder of a model."""
+    """A project of one model in which the stages are run by hand; gives the competition's folder."""
     import yaml
 
     common = {"competition": "waves", "features": "numbers"}
@@ -31,23 +31,20 @@ def stages(tmp_path, monkeypatch):
     table[:300].to_csv(tmp_path / "given" / "train.csv", index=False)
     table[300:].drop(columns="y").to_csv(tmp_path / "given" / "test.csv", index=False)
     table[300:][["id", "y"]].assign(y=0.0).to_csv(tmp_path / "given" / "sample_submission.csv", index=False)
-    names = ("lightgbm", "catboost", "xgboost")
-    made = {f"waves-{name}": {**common, "model": {"name": name, "learning_rate": 0.1}, "fit": fit} for name in names}
-    params = {
-        "competitions": {"waves": small_competition(source=source)},
-        "models": made,
-        "execution": {"executor": "serial"},
-    }
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    config = load_project()
-    fetch.run(config, "waves")
-    preprocess.run(config, "waves")
 
     def run(name):
-        for stage in (train, tune, retrain):
-            stage.run(config, f"waves-{name}")
-        return tmp_path / "data" / "waves" / "models" / f"waves-{name}"
+        model = {**common, "model": {"name": name, "learning_rate": 0.1}, "fit": fit}
+        params = {
+            "competitions": {"waves": small_competition(source=source)},
+            "models": {f"waves-{name}": model},
+            "execution": {"executor": "serial"},
+        }
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+        config = load_project()
+        for stage in (fetch, preprocess, train, tune, blend, retrain):
+            stage.run(config, "waves")
+        return tmp_path / "data" / "waves"
 
     return run
 
@@ -55,9 +52,10 @@ def stages(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["lightgbm", "catboost", "xgboost"])
 def test_the_final_model_has_the_mean_of_the_folds_best_iterations(stages, name):
     folder = stages(name)
-    scores = read_json(folder / "cv" / "scores.json")
+    cv, final = (folder / part / f"waves-{name}" for part in ("cv", "final"))
+    scores = read_json(cv / "scores.json")
     best = [fold["rounds"] for fold in scores["folds"]]
-    curves = read_json(folder / "cv" / "curves.json")
+    curves = read_json(cv / "curves.json")
     for fold, curve in zip(best, curves, strict=True):
         losses = curve["valid_loss"]
         assert len(losses) < 200, "thinned: not every iteration is there"
@@ -65,8 +63,8 @@ def test_the_final_model_has_the_mean_of_the_folds_best_iterations(stages, name)
         assert len(losses) == fold + 8, "and stopped when eight more were no better"
     assert len(set(best)) > 1
     expected = round(fmean(best))
-    assert read_json(folder / "final" / "final.json")["rounds"] == expected
-    weights = folder / "final" / "members" / "0" / "weights"
+    assert read_json(final / "final.json")["rounds"] == expected
+    weights = final / "members" / "0" / "weights"
     if name == "lightgbm":
         trees = lightgbm.Booster(model_file=weights / "lightgbm.txt").num_trees()
     elif name == "xgboost":

@@ -216,6 +216,18 @@ def breaks_off(epochs: int):
     return lambda raw: calls.append(1) or (float(len(calls)) if len(calls) <= epochs else float("nan"))
 
 
+@pytest.mark.parametrize("schedule", ["cosine", "one_cycle"])
+def test_given_rounds_end_where_they_end_alone(schedule):
+    task, model = tasks.build("regression", "task"), models.build("mlp", "model")
+    trials = [fit(epochs=epochs, schedule=schedule, early_stopping={"patience": 1}) for epochs in (9, 9, 4)]
+    jobs = [with_changes(job(i, model, task), {"valid": None, "rounds": rounds}) for i, rounds in enumerate((3, 5, 6))]
+    for mine, learner, one in zip(fit_together(trials, jobs, jobs[0].spec), trials, jobs, strict=True):
+        alone = learner.fit(one)
+        assert mine.rounds == alone.rounds == one.rounds
+        assert mine.curves["learning_rate"] == alone.curves["learning_rate"]
+        np.testing.assert_allclose(mine.raw(one.train), alone.raw(one.train), rtol=1e-5, atol=1e-5)
+
+
 def test_jobs_are_split_evenly_within_the_budget_and_over_all_workers():
     jobs = list(range(80))
     parts = split(jobs, 15, 2)

@@ -13,6 +13,7 @@ from pydantic import Field
 from pipeline.core.config import ModelConfig, Retrain, Tune
 from pipeline.core.errors import Faults
 from pipeline.core.registry import Registry, build_settings, settings
+from pipeline.core.types import Learner, Model
 from pipeline.tuning.space import apply, check_tune, declared, parse_space, setting
 
 MODELS = Registry("model")
@@ -20,16 +21,28 @@ MODELS = Registry("model")
 
 @MODELS.register("net")
 @settings
-class Net:
+class Net(Model):
+    tasks = ("regression",)
+    needs = frozenset({"numbers"})
+
     hidden: tuple[int, ...] = (8,)
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     leaves: int | None = None
 
+    def build(self, spec, task, seed):
+        raise NotImplementedError
+
 
 @settings
-class Fit:
+class Fit(Learner):
     learning_rate: float = Field(default=0.1, gt=0)
     optimizer: str = "adam"
+
+    def fit(self, job):
+        raise NotImplementedError
+
+    def load(self, folder, model, task, spec):
+        raise NotImplementedError
 
 
 def build(raw):
@@ -187,8 +200,9 @@ def test_a_setting_is_found_with_its_default_or_refused():
     assert setting(config, "model.hidden") == [8]
     assert setting(config, "model.name") == "net"
     assert setting(config, "model") == {"name": "net", "hidden": [8], "dropout": 0.1, "leaves": None}
-    with pytest.raises(KeyError):
-        setting(config, "model.width")
+    for key in ("model.width", "model.stacks", "fit.epochs"):  # what a part's class says of it is no setting
+        with pytest.raises(KeyError):
+            setting(config, key)
 
 
 def test_parsing_raises_every_fault_and_needs_no_optuna():

@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.core.class_weights import ClassWeights, class_weights
 from pipeline.core.errors import UserError
-from pipeline.core.types import Encoded, Spec, Task
+from pipeline.core.types import Encoded, InnerFolds, Spec, Task
 
 FLOOR = -34.5
 """Log-probability of a class that no training row has, about log(1e-15)."""
@@ -22,13 +22,14 @@ FLOOR = -34.5
 
 @dataclass(frozen=True)
 class Plan:
-    """How to fit. Estimators without iterations read nothing of it.
+    """How to fit. Estimators without iterations read nothing of it but the inner folds.
 
     iterations: how many at most; exactly that many without ``early_stopping``.
     early_stopping: iterations without a better validation loss after which to stop.
     loss: squared, absolute, huber (``delta`` in units of the encoded target) or cross_entropy;
         None is the task's own.
     progress: called with (iterations done, iterations in all).
+    inner_folds: of the training rows, for what an estimator cross-fits on them; None leaves it to itself.
     """
 
     iterations: int = 1
@@ -36,6 +37,7 @@ class Plan:
     loss: str | None = None
     delta: float = 1.0
     progress: Callable[[int, int], None] = lambda done, total: None
+    inner_folds: InnerFolds | None = None
 
 
 class Estimator(ABC):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from pipeline.core.errors import UserError
-from pipeline.core.types import Encoded, Spec, Task
+from pipeline.core.types import Encoded, InnerFolds, Spec, Task
 from pipeline.models.estimators.base import (
     ArrayEstimator,
     Plan,
@@ -20,6 +20,8 @@ from pipeline.models.estimators.base import (
 if TYPE_CHECKING:
     from pipeline.models.support_vectors import SupportVectors
 
+Pairs: TypeAlias = "list[tuple[np.ndarray, np.ndarray]]"
+"""Positions of rows that train, and of those that are answered."""
 KERNEL_ENTRIES = 1 << 22
 """Entries of the kernel matrix computed at once (32 MiB)."""
 
@@ -44,7 +46,7 @@ class SupportVectorEstimator(ArrayEstimator):
         if self.classes is None:
             self._fit_regression(numbers, target)
         else:
-            self._fit_classification(numbers, target)
+            self._fit_classification(numbers, target, plan.inner_folds)
 
     def _shared(self) -> dict[str, Any]:
         own = self.settings
@@ -66,34 +68,48 @@ class SupportVectorEstimator(ArrayEstimator):
         self.scale, self.shift = np.array([unit]), np.array([center])
         self.seen = np.zeros(0, np.int64)
 
-    def _fit_classification(self, numbers: np.ndarray, target: np.ndarray) -> None:
+    def _fit_classification(self, numbers: np.ndarray, target: np.ndarray, folds: InnerFolds | None) -> None:
         seen, counts = np.unique(target, return_counts=True)
         seen = seen[counts > 1]  # a single row cannot both be learned and calibrated
         if len(seen) < 2:
             raise UserError(f"model '{self.name}': needs two classes with at least two training rows each")
         fine = np.isin(target, seen)
+        place = fine.cumsum() - 1  # [rows]: where a row stands among those that stay
+        pairs = [(place[some[fine[some]]], place[held[fine[held]]]) for some, held in folds()] if folds else []
         numbers, target = numbers[fine], target[fine]
         weights = self.row_weights(target)
         # Two classes: one machine, for the second. More: one a class, against the rest.
-        fitted = [self._calibrated(numbers, target == one, weights) for one in (seen[1:] if len(seen) == 2 else seen)]
-        self._keep(numbers, [machine for machine, _ in fitted])
-        # The calibrator's probability is 1 / (1 + exp(a f + b)): its log-odds are -(a f + b).
-        self.scale = np.array([-calibrator.a_ for _, calibrator in fitted], np.float64)
-        self.shift = np.array([-calibrator.b_ for _, calibrator in fitted], np.float64)
+        classes = seen[1:] if len(seen) == 2 else seen
+        fitted = [self._calibrated(numbers, target == one, weights, pairs) for one in classes]
+        self._keep(numbers, [machine for machine, _, _ in fitted])
+        # The calibrated probability is 1 / (1 + exp(a f + b)): its log-odds are -(a f + b).
+        self.scale = np.array([-slope for _, slope, _ in fitted], np.float64)
+        self.shift = np.array([-intercept for _, _, intercept in fitted], np.float64)
         self.seen = seen
 
-    def _calibrated(self, numbers: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> tuple[Any, Any]:
-        from sklearn.calibration import CalibratedClassifierCV
+    def _calibrated(
+        self, numbers: np.ndarray, target: np.ndarray, weights: np.ndarray | None, pairs: Pairs
+    ) -> tuple[Any, float, float]:
+        """A machine of all rows, and Platt's slope and intercept by what machines of other rows say of them."""
+        from sklearn.calibration import _SigmoidCalibration  # what CalibratedClassifierCV fits to a whole partition
         from sklearn.model_selection import StratifiedKFold
         from sklearn.svm import SVC
 
-        folds = min(5, int(min(target.sum(), (~target).sum())))
-        machine = SVC(**self._shared())
-        split = StratifiedKFold(folds, shuffle=True, random_state=self.seed)
-        whole = CalibratedClassifierCV(machine, ensemble=False, cv=split)
-        whole.fit(numbers, target.astype(np.int64), sample_weight=weights)
-        both = whole.calibrated_classifiers_[0]
-        return both.estimator, both.calibrators[0]
+        def fitted(rows: Any) -> Any:
+            return SVC(**self._shared()).fit(
+                numbers[rows], target[rows], sample_weight=None if weights is None else weights[rows]
+            )
+
+        pairs = [(some, held) for some, held in pairs if len(held) and _both(target[some])]
+        if not pairs or not _both(target[np.concatenate([held for _, held in pairs])]):
+            folds = min(5, int(min(target.sum(), (~target).sum())))
+            pairs = list(StratifiedKFold(folds, shuffle=True, random_state=self.seed).split(numbers, target))
+        said = np.concatenate([fitted(some).decision_function(numbers[held]) for some, held in pairs])
+        rows = np.concatenate([held for _, held in pairs])
+        order = np.argsort(rows)  # the sums of the calibration in the rows' order, whatever the folds'
+        said, rows = said[order], rows[order]
+        sigmoid = _SigmoidCalibration().fit(said, target[rows], None if weights is None else weights[rows])
+        return fitted(slice(None)), float(sigmoid.a_), float(sigmoid.b_)
 
     def _keep(self, numbers: np.ndarray, machines: list[Any]) -> None:
         """Keep the support vectors of all machines once each, and the gamma they were fitted with."""
@@ -138,3 +154,8 @@ class SupportVectorEstimator(ArrayEstimator):
 
     def importance(self) -> dict[str, float] | None:
         return None
+
+
+def _both(target: np.ndarray) -> bool:
+    """Whether rows are there of the class and of the rest."""
+    return bool(target.any() and not target.all())

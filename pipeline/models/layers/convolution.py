@@ -9,11 +9,12 @@ from torch import Tensor, nn
 from pipeline.core.errors import UserError
 from pipeline.core.types import Batch
 from pipeline.models.layers.feed_forward import ACTIVATIONS
+from pipeline.models.layers.network import Network
 
 POOLING: dict[str, Callable[[int], nn.Module]] = {"average": nn.AvgPool2d, "max": nn.MaxPool2d}
 
 
-class LeNetNetwork(nn.Module):
+class LeNetNetwork(Network):
     """Blocks of convolution, activation and 2 x 2 pooling, then linear layers (LeCun et al. 1998; D2L 7.6).
 
     The first convolution keeps the image's size and the others are unpadded, as in the paper,

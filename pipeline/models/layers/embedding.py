@@ -6,9 +6,10 @@ from torch import Tensor, nn
 
 from pipeline.core.text import PAD
 from pipeline.core.types import Batch
+from pipeline.models.layers.network import Network
 
 
-class BagOfEmbeddings(nn.Module):
+class BagOfEmbeddings(Network):
     """Mean embedding of the tokens that are not padding (a zero vector where there are none),
     dropout, linear (fastText: Joulin et al. 2016)."""
 

@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from pipeline.core.text import BOS, EOS, PAD, UNK
 from pipeline.core.types import Batch
 from pipeline.models.layers.attention import AdditiveAttention
+from pipeline.models.layers.network import Network
 
 MARGIN = 8
 """Tokens an answer may have beyond twice its source's."""
@@ -93,7 +94,7 @@ class AttentionDecoder(nn.Module):
         return self.output(self.dropout(combined)), state  # [batch, steps, tokens]
 
 
-class EncoderDecoder(nn.Module):
+class EncoderDecoder(Network):
     """Translation with teacher forcing in training and greedy search to answer.
 
     steps: the most tokens it answers, the end mark included.

@@ -8,12 +8,13 @@ from torch import Tensor, nn
 
 from pipeline.core.types import Batch
 from pipeline.models.layers.members import BatchNorm, Dropout, LayerNorm, Linear
+from pipeline.models.layers.network import Network
 
 ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "gelu": nn.GELU, "silu": nn.SiLU}
 NORMALIZATIONS = {"batch": BatchNorm, "layer": LayerNorm}
 
 
-class Affine(nn.Module):
+class Affine(Network):
     """One affine layer: linear regression, or the logits of softmax regression."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -29,7 +30,7 @@ class Affine(nn.Module):
         return dict(zip(names.get("numbers") or map(str, range(len(weights))), weights, strict=True))
 
 
-class MultilayerPerceptron(nn.Module):
+class MultilayerPerceptron(Network):
     """Hidden layers of affine, normalisation, activation, dropout; then an affine layer (D2L ch. 5)."""
 
     def __init__(

@@ -12,6 +12,7 @@ from torch.nn import functional
 from pipeline.core.types import Batch
 from pipeline.models.layers.category_embedding import CategoryEmbedding
 from pipeline.models.layers.members import Dropout, Linear
+from pipeline.models.layers.network import Network
 from pipeline.models.layers.numeric_embedding import PeriodicEmbedding, known
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -31,7 +32,7 @@ SIMPLEX = 5
 """Rows whose random mixture places a unit's zero."""
 
 
-class RealMLPNetwork(nn.Module):
+class RealMLPNetwork(Network):
     """Embedded inputs, a scale for each of them, hidden layers of linear, parametric activation and
     dropout, and a linear layer.
 
@@ -42,6 +43,8 @@ class RealMLPNetwork(nn.Module):
     Names of the inputs' parts hold their own weights of the first layer, so that networks whose
     parts differ in width can share a stack.
     """
+
+    prepares = True
 
     mean: Tensor
     deviation: Tensor

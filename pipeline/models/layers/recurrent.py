@@ -5,9 +5,10 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from pipeline.core.types import Batch
+from pipeline.models.layers.network import Network
 
 
-class GruLanguageNetwork(nn.Module):
+class GruLanguageNetwork(Network):
     """Embedding, GRU, a score for every token that may come next (D2L 9.5, 10.2).
 
     tied: the output layer uses the embedding's own weights (Press and Wolf 2017).

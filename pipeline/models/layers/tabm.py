@@ -14,12 +14,13 @@ from torch.nn import functional
 from pipeline.core.types import Batch
 from pipeline.models.layers.category_embedding import first_levels, lookup
 from pipeline.models.layers.members import Dropout
+from pipeline.models.layers.network import Network
 from pipeline.models.layers.numeric_embedding import PeriodicEmbedding, PiecewiseLinearEmbedding, known
 
 Embedding = Literal["none", "periodic", "piecewise_linear"]
 
 
-class TabMNetwork(nn.Module):
+class TabMNetwork(Network):
     """``submodels`` multilayer perceptrons of shared weights, each with scales of its own for the
     inputs and outputs of every layer (*BatchEnsemble*), biases, and a last layer of its own.
 
@@ -29,6 +30,8 @@ class TabMNetwork(nn.Module):
     numbers: columns of ``numbers``, of which the first ``continuous`` are embedded; the others are
         indicators. levels: of each column of ``categories``, which are taken one-hot.
     """
+
+    prepares = True
 
     mean: Tensor
     deviation: Tensor

@@ -1,0 +1,117 @@
+"""What is known of a competition's rows, and the forms they take on their way into a model.
+
+Between stages go data frames and named files. Inside training goes ``Encoded``, a plain
+``dict`` of arrays that share their first dimension, the *examples*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+Encoded: TypeAlias = "dict[str, np.ndarray]"
+"""Arrays by name, first dimension examples (float32, int64 or bool). One example a row, unless ``row`` [examples]
+int64 says which row each example belongs to (windows of a document, say). ``first`` [examples] bool marks those
+that begin a document, ``length`` [examples] int64 counts their tokens; both are for samplers. ``target`` is the
+encoded target, where the rows have one."""
+
+Batch: TypeAlias = "dict[str, torch.Tensor]"
+"""The same as tensors, for one minibatch."""
+
+Weighed: TypeAlias = "tuple[torch.Tensor, torch.Tensor | int]"
+"""A sum of losses and how many it is over (rows, tokens; 0: nothing counts), so that sums and weights add up."""
+
+InnerFolds: TypeAlias = "Callable[[], list[tuple[np.ndarray, np.ndarray]]]"
+"""What is cross-fitted on the rows that something is fitted on asks for the competition's split within
+them: pairs of positions among these rows, those that train and those that are answered by what the
+others taught. No row is answered twice; some may not be at all (the earliest, where time orders them)."""
+
+FOLD = "__fold__"
+"""Column of ``rows/train.parquet`` with each row's validation fold (-1: none); no competition's own."""
+
+ROW = "__row__"
+"""Column of out-of-fold predictions with the row's position in the training table; beside it stands ``FOLD``."""
+
+ColumnKind = Literal["number", "category", "text"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A feature column once its type is settled.
+
+    kind: ``number`` (float64, dates already taken apart), ``category`` (discrete levels as
+    strings) or ``text`` (free text as strings). Missing values stay missing in all three.
+    source: how raw text becomes the typed column: ``as_is``, ``numeric_text``, ``boolean``, or ``date.<part>``
+    for a part of the raw date column ``origin``, written in ``format`` (``ISO8601`` or strptime's).
+    """
+
+    name: str
+    kind: ColumnKind
+    source: str = "as_is"
+    origin: str | None = None
+    format: str | None = None
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What preprocess settled once about a competition's rows; lies in ``schema.json``.
+
+    classes: the target's levels in order (their own JSON type), empty when it is not a class.
+    dropped: raw column to the reason it is not used (identifier, constant, all missing, ...).
+    keep: columns that stay in the rows and are no features (group, time, fold).
+    target_kind: a ``number`` (float64 in the rows), a ``class`` of ``classes``, or ``text``.
+    """
+
+    id: str | None
+    target: str
+    columns: tuple[Column, ...]
+    classes: tuple[Any, ...] = ()
+    dropped: Mapping[str, str] = field(default_factory=dict)
+    missing: tuple[str, ...] = ("", "NA")
+    keep: tuple[str, ...] = ()
+    target_kind: Literal["number", "class", "text"] = "number"
+
+    def names(self, *kinds: ColumnKind) -> list[str]:
+        return [column.name for column in self.columns if column.kind in kinds]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Schema:
+        columns = tuple(Column(**column) for column in value["columns"])
+        lists = {key: tuple(value[key]) for key in ("classes", "missing", "keep")}
+        return cls(**{**value, **lists, "columns": columns})
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a model must know of the encoded inputs to be built. Plain data, saved with the model.
+
+    shapes: per input, the shape of one example without the leading dimension.
+    names: per input, the names along its last dimension (feature names), where it has them.
+    sizes: named sizes: vocabulary sizes, ``categories`` cardinalities (a list), ...
+    vocabularies: index-to-token lists by name, for tasks that answer with text.
+    outputs: width of the raw output (1 for regression, number of classes, vocabulary size).
+    classes: the target's classes as text, in the schema's order; empty when it is not a class.
+    """
+
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    names: Mapping[str, list[str]] = field(default_factory=dict)
+    sizes: Mapping[str, Any] = field(default_factory=dict)
+    vocabularies: Mapping[str, list[str]] = field(default_factory=dict)
+    outputs: int = 1
+    classes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Spec:
+        shapes = {name: tuple(shape) for name, shape in value["shapes"].items()}
+        return cls(**{**value, "shapes": shapes, "classes": tuple(value.get("classes", ()))})

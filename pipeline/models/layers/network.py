@@ -1,0 +1,36 @@
+"""What the training loop may ask of a network besides its forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from pipeline.core.types import Batch
+
+
+class Network(nn.Module):
+    """What ``Model.build`` gives: ``forward(batch, state=None) -> (output, state)``, see ``training/neural.py``."""
+
+    prepares: ClassVar[bool] = False
+    """Whether it fits its beginning to the rows that it is to learn from."""
+
+    def prepare(self, batch: Batch) -> None:
+        """Do so, from all of these rows; called once, before the first epoch, where it ``prepares``."""
+
+    def rate_factors(self) -> Mapping[str, float]:
+        """By name of parameter, what its learning rate is multiplied by, where that is not 1."""
+        return {}
+
+    def undecayed(self) -> set[str]:
+        """Names of matrices that do not decay (vectors never do)."""
+        return set()
+
+    def importance(self, names: Mapping[str, Sequence[str]]) -> dict[str, float] | None:
+        """Of its inputs, by the names along their last dimension; None: it knows nothing of it."""
+        return None
+
+    def decode(self, batch: Batch) -> Tensor:
+        """Raw answers [batch, ...], found in many passes; of networks for a task that ``decodes``."""
+        raise NotImplementedError
