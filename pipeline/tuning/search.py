@@ -80,8 +80,8 @@ class Search:
             try:
                 while self._in_time() and (asked := study.ask()):
                     for one, outcome, results, seconds in (yield from self._try(asked)):
-                        trial = study.tell(one, outcome, seconds)
-                        self._note(trial, results)
+                        if (trial := study.tell(one, outcome, seconds)) is not None:
+                            self._note(trial, results)
                         asked = [other for other in asked if other is not one]
             except OutOfTime:
                 pass

@@ -142,6 +142,7 @@ def quiet_optuna() -> None:
 
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    warnings.filterwarnings("ignore", message="Heartbeat of storage is supposed")  # claims.py beats itself
 
 
 def check_journal(path: Path) -> None:

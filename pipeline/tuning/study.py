@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -62,10 +62,12 @@ class Study:
         """
         if self.trials is None and self.minutes is None:
             raise UserError(f"study {self.name}: needs trials or minutes, got neither")
-        with lock(self.path.with_suffix(".lock"), wait=10, held=f"the study {self.name}"):
-            opened = OpenStudy.begin(self)
-            with opened.heard():
-                yield opened
+        with ExitStack() as held:
+            with told_plainly():
+                held.enter_context(lock(self.path.with_suffix(".lock"), wait=10, held=f"the study {self.name}"))
+                opened = OpenStudy.begin(self)
+                held.enter_context(opened.heard())
+            yield opened
 
     @property
     def identity(self) -> str:
@@ -97,8 +99,8 @@ class OpenStudy:
         self._running: dict[int, optuna.Trial] = {}
 
     @classmethod
-    @told_plainly()
     def begin(cls, settings: Study) -> OpenStudy:
+        """Open the study in its storage, fail what dead processes left, see that trial 0 is there."""
         from optuna.trial import TrialState, create_trial
 
         study = open_study(

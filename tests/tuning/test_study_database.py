@@ -6,85 +6,122 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from functools import partial
 from pathlib import Path
 
+import optuna
 import pytest
-from test_study import bowl, in_process, make
+from test_study import bowl, in_process, make, run
 
 from pipeline.core.errors import UserError
-from pipeline.tuning.running import mark
 
 CANARY = "s3cr3t-canary"
 
 
 def test_a_database_keeps_the_study_and_gives_the_same(tmp_path, monkeypatch):
-    expected = make(tmp_path / "journal", trials=13).run(bowl)
+    expected = run(make(tmp_path / "journal", trials=13), bowl)
     monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", f"sqlite:///{tmp_path}/studies.db")
     folder = tmp_path / "database"
-    make(folder, trials=5).run(bowl)
+    run(make(folder, trials=5), bowl)
     assert (tmp_path / "studies.db").exists()
     assert not (folder / "bowl.journal").exists()
-    assert make(folder, trials=13).run(bowl) == expected
-
-
-def test_workers_share_a_database(tmp_path, monkeypatch):
-    monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", f"sqlite:///{tmp_path}/studies.db")
-    result = make(tmp_path, trials=8, workers=2).run(bowl)
-    assert [trial.number for trial in result.trials] == list(range(8))
-
-
-def running(study, **process):
-    """A trial that runs as ``process`` says; its number in the storage."""
-    trial = study.ask()
-    trial.set_user_attr("process", mark(**process))
-    return trial.number
-
-
-def test_only_trials_of_dead_processes_are_failed(tmp_path, monkeypatch):
-    monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", f"sqlite:///{tmp_path}/studies.db")
-    monkeypatch.setattr("pipeline.tuning.running.CLAIM_SECONDS", 0.1)
-    declared = make(tmp_path / "here", trials=3)
-    study = declared.open()
-    done = subprocess.Popen(["true"])
-    done.wait()
-    there = tmp_path / "there" / "bowl.journal"
-    with monkeypatch.context() as patch:
-        patch.setattr("socket.gethostname", lambda: "another")
-        foreign = running(study, path=declared.path, pid=done.pid)
-    beside = running(study, path=there)
-    dead = [
-        running(study, path=there, pid=done.pid),
-        running(study, path=declared.path),  # a process now, but it does not hold the lock that this run holds
-        study.ask().number,  # killed before it was marked
-    ]
-    assert [trial.number for trial in declared.run(bowl).trials] == [0, 1, 2]
-    states = [trial.state.name for trial in study.trials]
-    assert states[foreign] == states[beside] == "RUNNING"
-    assert [states[number] for number in dead] == ["FAIL"] * 3
+    assert run(make(folder, trials=13), bowl) == expected
 
 
 def test_a_trial_killed_in_a_database_is_asked_again(tmp_path, monkeypatch):
-    expected = make(tmp_path / "undisturbed", trials=13).run(bowl)
+    expected = run(make(tmp_path / "undisturbed", trials=13), bowl)
     monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", f"sqlite:///{tmp_path}/studies.db")
-    killed = in_process(tmp_path, "make(folder, trials=13).run(partial(bowl, killed_once=folder / 'at', at=11))")
+    killed = in_process(tmp_path, "run(make(folder, trials=13), partial(bowl, killed_once=folder / 'at', at=11))")
     assert killed.wait() == -signal.SIGKILL
-    assert make(tmp_path, trials=13).run(bowl) == expected
+    assert run(make(tmp_path, trials=13), bowl) == expected
 
 
-def test_a_worker_killed_in_a_database_takes_no_other_hosts_trial_with_it(tmp_path, monkeypatch):
+def killed_at(overrides, asked, nth, counted=[]):  # noqa: B006 - counts what this process was asked
+    """``bowl``, slowly; kills its own process in the n-th trial."""
+    counted.append(asked.number)
+    if len(counted) == nth:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.05)
+    return bowl(overrides, asked)
+
+
+def dies_on_its_turn(self, ticket, counted=[]):  # noqa: B006
+    counted.append(ticket)
+    if len(counted) == 3:  # it has a ticket, and no number yet
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def start_host(folder: Path, code: str) -> subprocess.Popen:
+    """A project of its own on the common database, as another machine has it; begins once ``go`` is there."""
+    folder.mkdir(exist_ok=True)
+    begin = "while not (folder.parent / 'go').exists(): time.sleep(0.001)"
+    short = "storage.BEAT_SECONDS, storage.GRACE_SECONDS, claims.CLAIM_SECONDS = 1, 5, 1"
+    names = "from test_study_database import *; from pipeline.tuning import claims, storage"
+    return in_process(folder, f"{names}; {short}\n    {begin}\n    {code}", stderr=subprocess.PIPE, text=True)
+
+
+def numbers(url: str) -> list[list[int]]:
+    """Of the only study in a database: the numbers of finished trials, and of those that run."""
+    [summary] = optuna.get_all_study_summaries(url)
+    trials = optuna.load_study(study_name=summary.study_name, storage=url).trials
+    groups = (("COMPLETE", "PRUNED"), ("RUNNING",))
+    return [sorted(t.user_attrs.get("number", -1) for t in trials if t.state.name in names) for names in groups]
+
+
+def test_machines_that_share_a_database_claim_no_number_twice_and_lose_none(tmp_path, monkeypatch):
+    url = f"sqlite:///{tmp_path}/studies.db"
+    monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", url)
+    study = "make(folder, trials=20, batch={})"
+    dying = "; claims.Claims._wait_for_turn = dies_on_its_turn; "
+    hosts = [
+        start_host(tmp_path / "a", f"run({study.format(1)}, partial(killed_at, nth=None))"),
+        start_host(tmp_path / "b", f"run({study.format(3)}, partial(killed_at, nth=None))"),
+        start_host(tmp_path / "c", f"run({study.format(3)}, partial(killed_at, nth=3))"),
+        start_host(tmp_path / "d", f"run({study.format(1)}, partial(killed_at, nth=2))"),
+        start_host(tmp_path / "e", f"pass{dying}run({study.format(1)}, partial(killed_at, nth=None))"),
+    ]
+    time.sleep(2.0)  # they have imported all
+    (tmp_path / "go").touch()
+    ended = [(host.communicate()[1], host.returncode) for host in hosts]
+    assert [code for _, code in ended] == [0, 0, *[-signal.SIGKILL] * 3], ended
+    finished, left = numbers(url)
+    assert len(set(finished)) == len(finished) and not set(finished) & set(left)
+    # One of the dead comes again, and has its own trials at once; the others' come back with time.
+    again = start_host(tmp_path / "c", f"run({study.format(3)}, bowl)")
+    assert again.wait() == 0, again.communicate()
+    time.sleep(6.0)
+    result = run(make(tmp_path / "f", trials=20), bowl)
+    assert [trial.number for trial in result.trials] == list(range(20))
+    assert numbers(url)[0] == list(range(20))
+
+
+def test_who_is_slow_but_alive_keeps_its_trial(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.tuning.storage.BEAT_SECONDS", 1)
+    monkeypatch.setattr("pipeline.tuning.storage.GRACE_SECONDS", 3)
     monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", f"sqlite:///{tmp_path}/studies.db")
-    declared = make(tmp_path, trials=4, workers=2)
-    study = declared.open()
-    unmarked = []
+    with make(tmp_path / "slow", trials=3).opened() as slow:
+        [mine] = slow.ask()
+        time.sleep(5.0)
+        result = run(make(tmp_path / "fast", trials=3), bowl)
+        assert [trial.number for trial in result.trials] == [0, 2]
+        assert slow.tell(mine, bowl(mine.overrides, mine), 5.0).number == 1
+        assert [trial.number for trial in slow.result().trials] == [0, 1, 2]
 
-    def told(trial):
-        if not unmarked:
-            unmarked.append(study.ask().number)  # as on another machine, before it is marked
 
-    result = declared.run(partial(bowl, killed_once=tmp_path / "killed", at=2), told)
-    assert (tmp_path / "killed").exists() and len(result.trials) == 4
-    assert study.trials[unmarked[0]].state.name == "RUNNING"
+def test_who_was_taken_for_dead_leaves_its_trial_to_the_other(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.tuning.storage.GRACE_SECONDS", 1)  # and no heartbeat so soon
+    monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", f"sqlite:///{tmp_path}/studies.db")
+    with make(tmp_path / "asleep", trials=2).opened() as asleep:
+        [mine] = asleep.ask()
+        assert mine.report(0, 1.0) is False
+        time.sleep(2.5)
+        result = run(make(tmp_path / "awake", trials=2), bowl)
+        assert mine.report(1, 1.0) is True
+        assert asleep.tell(mine, 1.0, 3.0) is None
+        asleep.give_back([mine])
+        assert asleep.result() == result
+        assert asleep.ask() == []
 
 
 @pytest.mark.parametrize(
@@ -101,7 +138,7 @@ def test_a_worker_killed_in_a_database_takes_no_other_hosts_trial_with_it(tmp_pa
 def test_a_database_that_fails_is_told_in_one_line_without_its_password(tmp_path, monkeypatch, capfd, caplog, url):
     monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", url)
     with pytest.raises(UserError) as caught:
-        make(tmp_path).run(bowl)
+        run(make(tmp_path), bowl)
     assert str(caught.value).startswith("PODIUM_OPTUNA_STORAGE: ")
     assert "\n" not in str(caught.value)
     printed = capfd.readouterr()
@@ -117,12 +154,12 @@ def test_a_missing_driver_is_told_with_the_extra_that_brings_it(tmp_path, monkey
     with pytest.raises(
         UserError, match=r"its driver is missing: .*pip install -e '\.\[postgresql\]'.*postgresql\+psycopg"
     ):
-        make(tmp_path).run(bowl)
+        run(make(tmp_path), bowl)
 
 
 def test_nothing_in_a_traceback_or_a_file_tells_the_password(tmp_path):
     script = tmp_path / "script.py"
-    script.write_text("from test_study import *\nmake(Path.cwd() / 'state').run(bowl)\n")
+    script.write_text("from test_study import *\nrun(make(Path.cwd() / 'state'), bowl)\n")
     path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2])])
     url = f"postgresql://me:{CANARY}@localhost:1/none"
     environment = {**os.environ, "PYTHONPATH": path, "PODIUM_OPTUNA_STORAGE": url}
