@@ -80,8 +80,6 @@ class _Stage:
                 task.worth = partial(_worth, search, searches)
 
             def heard() -> None:
-                for search in searches:
-                    search.searching.beat()
                 self.budget.clock.note()
                 view.refresh()
 

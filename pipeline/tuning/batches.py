@@ -12,7 +12,8 @@ from itertools import count
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
@@ -65,16 +66,15 @@ def sampler_of(number: int, seed: int, known: Mapping[int, Mapping[str, Any]]) -
     return optuna.samplers.TPESampler(seed=derive_seed("trial", seed, number), multivariate=True, constant_liar=True)
 
 
-def write_params(trial: optuna.Trial, params: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]) -> None:
-    """Write parameters that were found elsewhere into a trial that has none."""
+def write_params(trial: optuna.Trial, params: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]) -> bool:
+    """Write parameters that were found elsewhere into a trial that has none; False where it is finished already."""
     trial.study.sampler = Given(params)
-    for name, distribution in distributions.items():
-        if isinstance(distribution, FloatDistribution):
-            trial.suggest_float(name, distribution.low, distribution.high, step=distribution.step, log=distribution.log)
-        elif isinstance(distribution, IntDistribution):
-            trial.suggest_int(name, distribution.low, distribution.high, step=distribution.step, log=distribution.log)
-        elif isinstance(distribution, CategoricalDistribution):
-            trial.suggest_categorical(name, distribution.choices)
+    try:
+        for name, distribution in distributions.items():
+            trial._suggest(name, distribution)
+    except UpdateFinishedTrialError:
+        return False
+    return True
 
 
 class Given(BaseSampler):

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 import uuid
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core.files import write_text
 from pipeline.tuning.batches import Given
-from pipeline.tuning.storage import BEAT_SECONDS, GRACE_SECONDS, shared
+from pipeline.tuning.storage import shared
 
 if TYPE_CHECKING:
     import optuna
-    from optuna.trial import FrozenTrial
+    from optuna.trial import FrozenTrial, TrialState
 
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.05
+CLAIM_SECONDS = 10.0
+"""Whoever has not claimed a number for so long, though it is their turn, counts as dead."""
+
+_beating = threading.Lock()
+# A fork waits for the end of a heartbeat, so that no child inherits a lock that the beating thread holds.
+os.register_at_fork(before=_beating.acquire, after_in_parent=_beating.release, after_in_child=_beating.release)
 
 
 class Claims:
@@ -30,8 +39,8 @@ class Claims:
 
     def __init__(self, study: optuna.Study, path: Path) -> None:
         self._study = study
-        self._owner = _owner(path)
-        self._beaten = 0.0
+        self._owner = _owner(path) if shared() else None
+        self._alive: set[int] = set()
 
     def standing(self) -> dict[int, FrozenTrial]:
         """By number, the trials that count: all but the failed, and those that have not claimed yet."""
@@ -41,56 +50,98 @@ class Claims:
                 found.setdefault(trial.user_attrs["number"], trial)
         return found
 
-    def claim(self) -> optuna.Trial:
-        """A new trial with a number of its own in ``user_attrs``, and no parameters yet."""
-        self._study.sampler = Given({})
-        trial = self._study.ask()
-        trial.set_user_attr("owner", self._owner)
-        self._record_heartbeats([trial])
-        while any(t.number < trial.number and "number" not in t.user_attrs for t in self._trials("RUNNING")):
-            time.sleep(POLL_SECONDS)
-            self._fail_stale()
-        taken = self.standing()
-        trial.set_user_attr("number", next(number for number in range(len(taken) + 1) if number not in taken))
-        return trial
+    def claim(self) -> tuple[int, optuna.Trial]:
+        """A number, and a new trial that has it and no parameters yet."""
+        from optuna.exceptions import UpdateFinishedTrialError
 
-    def fail_left_behind(self) -> None:
-        """Fail what dead processes left running: all of this project's, since whoever holds the lock runs none
-        yet, and of other machines what has not been heard of for long."""
-        mine = [t for t in self._trials("RUNNING") if not shared() or t.user_attrs.get("owner") == self._owner]
-        self.fail(mine)
-        self._fail_stale()
+        while True:
+            self._study.sampler = Given({})
+            trial = self._study.ask()
+            try:
+                if self._owner is not None:
+                    self._alive.add(trial._trial_id)
+                    self._beat(trial._trial_id)
+                    trial.set_user_attr("owner", self._owner)
+                self._wait_for_turn(trial.number)
+                taken = self.standing()
+                number = next(number for number in count() if number not in taken)
+                trial.set_user_attr("number", number)
+                return number, trial
+            except UpdateFinishedTrialError:  # it took so long that another machine thought this one dead
+                self._alive.discard(trial._trial_id)
+
+    def finish(
+        self, trial: optuna.Trial, state: TrialState, value: float | None, **attributes: Any
+    ) -> FrozenTrial | None:
+        """End a trial. None where another machine has failed it, since nothing was heard of it for long."""
+        from optuna.exceptions import UpdateFinishedTrialError
+
+        with suppress(UpdateFinishedTrialError):
+            for name, content in attributes.items():
+                trial.set_user_attr(name, content)
+            self._study.tell(trial, value, state=state, skip_if_finished=True)
+        self._alive.discard(trial._trial_id)
+        finished = self._study._storage.get_trial(trial._trial_id)
+        return finished if finished.state == state else None
 
     def fail(self, trials: Sequence[FrozenTrial | optuna.Trial]) -> None:
+        """Give numbers back."""
+        from optuna.exceptions import UpdateFinishedTrialError
         from optuna.trial import TrialState
 
         for trial in trials:
-            self._study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+            with suppress(UpdateFinishedTrialError):
+                self._study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+            self._alive.discard(trial._trial_id)
 
-    def beat(self, trials: Sequence[optuna.Trial]) -> None:
-        """Record that trials are alive, if it is time."""
-        if shared() and time.monotonic() - self._beaten >= BEAT_SECONDS:
-            self._beaten = time.monotonic()
-            self._record_heartbeats(trials)
+    def fail_left_behind(self) -> None:
+        """Fail what dead processes left running: all of this project's, since whoever holds the lock runs none
+        yet, and what has not been heard of for long of other machines'."""
+        self.fail([t for t in self._trials("RUNNING") if t.user_attrs.get("owner") == self._owner])
+        self.fail_stale()
 
-    def _record_heartbeats(self, trials: Sequence[optuna.Trial]) -> None:
-        from optuna.storages import RDBStorage
+    def fail_stale(self) -> None:
+        """Fail what has not been heard of for long."""
+        if self._owner is not None:
+            from optuna.storages import fail_stale_trials
 
-        storage = self._study._storage
-        storage = getattr(storage, "_backend", storage)  # Optuna caches a database's trials
-        if isinstance(storage, RDBStorage):
-            for trial in trials:
-                storage.record_heartbeat(trial._trial_id)
+            fail_stale_trials(self._study)
 
-    def _fail_stale(self) -> None:
-        """Of other machines' trials those whose last heartbeat is too old, or that were killed before the first."""
-        if not shared():
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """Say now and then, where other machines listen, that the trials which run here are alive."""
+        if self._owner is None:
+            yield
             return
-        from optuna.storages import fail_stale_trials
+        over = threading.Event()
+        seconds = self._study._storage.get_heartbeat_interval()  # type: ignore[attr-defined]
 
-        fail_stale_trials(self._study)
-        silent = [t for t in self._trials("RUNNING") if "owner" not in t.user_attrs and _age(t) > GRACE_SECONDS]
-        self.fail(silent)
+        def beat() -> None:
+            while not over.wait(seconds):
+                for number in list(self._alive):
+                    with suppress(Exception):  # of a storage that fails tells the study itself
+                        self._beat(number)
+
+        thread = threading.Thread(target=beat, name="heartbeats", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def _beat(self, trial_id: int) -> None:
+        with _beating:
+            self._study._storage.record_heartbeat(trial_id)  # type: ignore[attr-defined]
+
+    def _wait_for_turn(self, ticket: int) -> None:
+        turn, since = None, 0.0
+        while earlier := [t for t in self._trials("RUNNING") if t.number < ticket and "number" not in t.user_attrs]:
+            if earlier[0].number != turn:
+                turn, since = earlier[0].number, time.monotonic()
+            elif time.monotonic() - since > CLAIM_SECONDS:
+                self.fail(earlier[:1])
+            time.sleep(POLL_SECONDS)
 
     def _trials(self, *states: str) -> list[FrozenTrial]:
         from optuna.trial import TrialState
@@ -104,8 +155,3 @@ def _owner(path: Path) -> str:
     if not file.exists():
         write_text(file, uuid.uuid4().hex)
     return file.read_text(encoding="utf-8")
-
-
-def _age(trial: FrozenTrial) -> float:
-    began = trial.datetime_start
-    return (datetime.now() - began).total_seconds() if began else 0.0

@@ -69,26 +69,23 @@ class Search:
     best: tuple[int, list[FoldResult]] = (0, [])
     """The best trial's number, and its folds where this run has fitted them."""
     _value: float = field(init=False)
-    _beat: Callable[[], None] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._value, self._beat = self.study.score, _silent
+        self._value = self.study.score
 
     def work(self) -> Work[StudyResult]:
         """Ask, try and tell until nothing is left to ask, or the time is over."""
         with self.study.opened() as study:
-            self._beat = study.beat
             asked: list[Asked] = []
             try:
                 while self._in_time() and (asked := study.ask()):
                     for one, outcome, results, seconds in (yield from self._try(asked)):
-                        trial = study.tell(one, outcome, seconds)
-                        self._note(trial, results)
+                        if (trial := study.tell(one, outcome, seconds)) is not None:
+                            self._note(trial, results)
                         asked = [other for other in asked if other is not one]
             except OutOfTime:
                 pass
             finally:
-                self._beat = _silent
                 study.give_back(asked)
             return study.result()
 
@@ -103,10 +100,6 @@ class Search:
         data = self.rows.data(config.features)
         place = self._place(data, config, number)
         return (yield from cross_validation(data, config, self.workers, checkpoint=place, predictors=members))
-
-    def beat(self) -> None:
-        """Say, where other machines share the study, that its running trials are alive. Call it often."""
-        self._beat()
 
     def _in_time(self) -> bool:
         return self.time_left() > self.study.batch * self.seconds / self.workers
@@ -315,7 +308,3 @@ def train_to_rung(data: TrainingData, jobs: Sequence[RungJob]) -> list[float]:
 def fold_score(metric: Metric, data: TrainingData, index: np.ndarray, predictions: pd.DataFrame) -> float:
     """A metric of the predictions for the training rows at these positions."""
     return metric.score(data.target.iloc[index].reset_index(drop=True), predictions.reset_index(drop=True))
-
-
-def _silent() -> None:
-    pass

@@ -25,6 +25,8 @@ BEAT_SECONDS, GRACE_SECONDS = 20, 120
 """Between two heartbeats of a trial in a database, and after the last one until it counts as dead."""
 OPENINGS = 10
 """Attempts at opening a database that others open for the first time too."""
+RACES = ("already exists", "unique", "duplicate", "locked", "deadlock")
+"""Words of the errors that such a race may raise."""
 
 T = TypeVar("T")
 
@@ -97,7 +99,7 @@ def _again_where_others_begin(action: Callable[[], T]) -> T:
         except Exception as error:
             told = f"{error} {error.__cause__}".lower()
             racing = isinstance(error, SQLAlchemyError) or type(error).__module__.startswith("optuna")
-            if not racing or not any(word in told for word in ("exist", "unique", "duplicate", "locked", "another")):
+            if not racing or not any(word in told for word in RACES):
                 raise
             time.sleep(attempt * random.uniform(0.05, 0.2))
     return action()
@@ -140,7 +142,7 @@ def quiet_optuna() -> None:
 
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-    warnings.filterwarnings("ignore", message="Heartbeat of storage")
+    warnings.filterwarnings("ignore", message="Heartbeat of storage is supposed")  # claims.py beats itself
 
 
 def check_journal(path: Path) -> None:

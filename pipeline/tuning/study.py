@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -64,7 +65,9 @@ class Study:
         with ExitStack() as held:
             with told_plainly():
                 held.enter_context(lock(self.path.with_suffix(".lock"), wait=10, held=f"the study {self.name}"))
-            yield OpenStudy.begin(self)
+                opened = OpenStudy.begin(self)
+                held.enter_context(opened.heard())
+            yield opened
 
     @property
     def identity(self) -> str:
@@ -96,8 +99,8 @@ class OpenStudy:
         self._running: dict[int, optuna.Trial] = {}
 
     @classmethod
-    @told_plainly()
     def begin(cls, settings: Study) -> OpenStudy:
+        """Open the study in its storage, fail what dead processes left, see that trial 0 is there."""
         from optuna.trial import TrialState, create_trial
 
         study = open_study(
@@ -119,6 +122,10 @@ class OpenStudy:
             )
         return opened
 
+    def heard(self) -> AbstractContextManager[None]:
+        """While it lasts, machines that share the study hear that its trials here are alive."""
+        return self._claims.heard()
+
     @told_plainly()
     def ask(self) -> list[Asked]:
         """Claim the next batch of trials, as far as nobody has; none when the total or the time is reached.
@@ -127,54 +134,61 @@ class OpenStudy:
         with the number. So a study broken off asks for the very same trials again.
         """
         settings = self.settings
-        if settings.minutes is not None and self._study.user_attrs.get("spent", 0.0) >= 60 * settings.minutes:
+        self._claims.fail_stale()
+        standing = self._claims.standing()
+        spent = sum(trial.user_attrs.get("seconds", 0.0) for trial in standing.values())
+        if settings.minutes is not None and spent >= 60 * settings.minutes:
             return []
-        asked: list[Asked] = []
-        for _ in range(len(free_numbers(self._claims.standing(), settings.batch, settings.trials))):
-            trial = self._claims.claim()
-            number = trial.user_attrs["number"]
+        claimed: dict[int, optuna.Trial] = {}
+        for _ in free_numbers(standing, settings.batch, settings.trials):
+            number, trial = self._claims.claim()
             if settings.trials is not None and number >= settings.trials:
                 self._claims.fail([trial])  # another machine had the last one meanwhile
                 break
-            batch = batch_of(number, settings.batch, settings.trials)
-            standing = self._claims.standing()
-            before = [standing[n] for n in range(batch.start) if n in standing and standing[n].state.is_finished()]
-            direction = self._study.direction
-            params = suggest(before, self._distributions, direction, settings.seed, batch, settings.known)[
-                number - batch.start
-            ]
-            write_params(trial, params, self._distributions)
-            self._running[number] = trial
-            asked.append(Asked(trial, number, self._overrides(params)))
+            claimed[number] = trial
+        return [asked for batch in self._batches(claimed) for asked in self._suggested(batch, claimed)]
+
+    def _batches(self, numbers: Iterable[int]) -> list[range]:
+        """Of these numbers: one, but where other machines claim in between."""
+        batches = {batch_of(number, self.settings.batch, self.settings.trials) for number in numbers}
+        return sorted(batches, key=lambda batch: batch.start)
+
+    def _suggested(self, batch: range, claimed: Mapping[int, optuna.Trial]) -> list[Asked]:
+        """The claimed trials of a batch, with what they try written into them."""
+        settings, standing = self.settings, self._claims.standing()
+        before = [standing[n] for n in range(batch.start) if n in standing and standing[n].state.is_finished()]
+        found = suggest(before, self._distributions, self._study.direction, settings.seed, batch, settings.known)
+        asked = []
+        for number, params in zip(batch, found, strict=True):
+            if number in claimed and write_params(claimed[number], params, self._distributions):
+                self._running[number] = claimed[number]
+                asked.append(Asked(claimed[number], number, self._overrides(params)))
         return asked
 
     @told_plainly()
-    def tell(self, asked: Asked, outcome: float | Diverged | None, seconds: float) -> Trial:
+    def tell(self, asked: Asked, outcome: float | Diverged | None, seconds: float) -> Trial | None:
         """Note what came of a trial: its mean score, None where it was pruned, or that it diverged.
 
         seconds: that it took, which count against ``minutes``.
+        None where another machine tries it anew, since it heard nothing of this one for long.
         """
         from optuna.trial import TrialState
 
-        trial = self._running.pop(asked.number)
-        value = None if isinstance(outcome, Diverged) else outcome
+        if isinstance(outcome, float) and not math.isfinite(outcome):
+            outcome = Diverged(f"scored {outcome}")
+        attributes: dict[str, Any] = {"seconds": seconds}
         if isinstance(outcome, Diverged):
             # Told as pruned: Optuna's samplers leave failed trials out, and would ask for it again.
-            trial.set_user_attr("diverged", str(outcome))
-        self._study.tell(trial, value, state=TrialState.PRUNED if value is None else TrialState.COMPLETE)
-        self._study.set_user_attr("spent", self._study.user_attrs.get("spent", 0.0) + seconds)
-        return self._row(self._study.trials[trial.number])
+            attributes["diverged"], outcome = str(outcome), None
+        state = TrialState.PRUNED if outcome is None else TrialState.COMPLETE
+        finished = self._claims.finish(self._running.pop(asked.number), state, outcome, **attributes)
+        return None if finished is None else self._row(finished)
 
     @told_plainly()
     def give_back(self, asked: Sequence[Asked]) -> None:
         """Leave trials untried; their numbers are asked again."""
         trials = [self._running.pop(one.number) for one in asked if one.number in self._running]
         self._claims.fail(trials)
-
-    @told_plainly()
-    def beat(self) -> None:
-        """Say, where other machines listen, that the running trials are alive. Call it often."""
-        self._claims.beat(list(self._running.values()))
 
     @told_plainly()
     def result(self) -> StudyResult:

@@ -68,13 +68,18 @@ class Asked:
         self._trial = trial
 
     def report(self, fold: int, score: float) -> bool:
-        """Keep a fold's score; True where the pruner drops the trial.
+        """Keep a fold's score; True where the pruner drops the trial, or another machine tries it anew.
 
         Folds count from 0 in the order of ``Study.scores``, whatever they are called elsewhere.
         Raises Diverged for a score that is no finite number.
         """
         if not math.isfinite(score):
             raise Diverged(f"fold {fold} scored {score}")
+        from optuna.exceptions import UpdateFinishedTrialError
+
         with told_plainly():
-            self._trial.report(score, fold)
+            try:
+                self._trial.report(score, fold)
+            except UpdateFinishedTrialError:
+                return True
             return self._trial.should_prune()

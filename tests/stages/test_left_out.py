@@ -54,9 +54,7 @@ def run(project: Project, settings: dict, *stages) -> None:
 def broken(monkeypatch: pytest.MonkeyPatch, how) -> None:
     """Lasso does this in every job that is to fit it."""
     build, mine = models.get("lasso").build, os.getpid()
-    monkeypatch.setattr(
-        models.get("lasso"), "build", lambda *a, **k: build(*a, **k) if os.getpid() == mine else how()
-    )
+    monkeypatch.setattr(models.get("lasso"), "build", lambda *a, **k: build(*a, **k) if os.getpid() == mine else how())
 
 
 def raises() -> None:

@@ -7,7 +7,6 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import yaml
@@ -168,7 +167,9 @@ def edited(project, monkeypatch):
             with (copied / file).open("a") as stream:
                 stream.write("\n# edited\n")
         after = seen()
-        stages, fits = ({name for name in one if one[name] != two[name]} for one, two in zip(before, after, strict=True))
+        stages, fits = (
+            {name for name in one if one[name] != two[name]} for one, two in zip(before, after, strict=True)
+        )
         return stages, fits
 
     yield edit
@@ -238,7 +239,11 @@ def meddled(bench: Bench, place: str, old: str, new: str) -> None:
     metric = bench.root / "pipeline" / "metrics" / "own" / "meddling.py"
     metric.parent.mkdir(parents=True)
     metric.write_text(MEDDLING.format(place=str(bench.root / place), old=old, new=new))
-    bench.competition["metric"] = {"name": "file", "path": "pipeline/metrics/own/meddling.py", "higher_is_better": False}
+    bench.competition["metric"] = {
+        "name": "file",
+        "path": "pipeline/metrics/own/meddling.py",
+        "higher_is_better": False,
+    }
     bench.model["model"] = {"name": "ridge", "alpha": 2.0}
     bench.write()
     check.write(load_project())
@@ -317,5 +322,7 @@ def test_code_edited_while_a_stage_runs_belongs_to_the_next_run(tmp_path):
         "error: train lines: code was edited since `check` ran; run `dvc repro` again\n"
     )
     told = project.podium("train", "lines", code=2)
-    assert told == "error: train lines: params.yaml or code was edited since it was checked; run `dvc repro check` first\n"
+    assert (
+        told == "error: train lines: params.yaml or code was edited since it was checked; run `dvc repro check` first\n"
+    )
     assert digest_files(cv) == undisturbed

@@ -139,4 +139,6 @@ def test_a_stage_shows_its_models(tmp_path, monkeypatch, capsys):
     told = shown(arrived)
     for name in ("ridge", "lasso"):
         assert re.search(rf"^lines-{name} +runs +[0-3](\.\d)?/3 folds *$", told, re.MULTILINE)
-        assert re.search(rf"^lines-{name} +done +3/3 folds +\d\.\d{{5}} *$", told.rpartition("cross-val")[2], re.MULTILINE)
+        assert re.search(
+            rf"^lines-{name} +done +3/3 folds +\d\.\d{{5}} *$", told.rpartition("cross-val")[2], re.MULTILINE
+        )

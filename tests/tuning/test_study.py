@@ -31,53 +31,34 @@ def loss(overrides, fold):
     return distance + abs(overrides["fit.learning_rate"] - 0.01) + len(overrides["model.hidden"]) / 10 + fold / 100
 
 
-class Told:
-    """What an objective is handed: ``report(fold, score)`` is True to prune."""
-
-    def __init__(self, asked):
-        self.number, self._asked = asked.number, asked
-
-    def __call__(self, fold, score):
-        return self._asked.report(fold, score)
-
-
-def run(study, objective, told=lambda trial: None):
-    """Ask, try and tell until nothing is left to ask."""
-    with study.opened() as opened:
-        while asked := opened.ask():
-            try:
-                for one in asked:
-                    began = time.monotonic()
-                    try:
-                        outcome = objective(one.overrides, Told(one))
-                    except Diverged as fault:
-                        outcome = fault
-                    told(opened.tell(one, outcome, time.monotonic() - began))
-            finally:
-                opened.give_back(asked)
-        return opened.result()
-
-
-def bowl(overrides, report, killed_once=None, at=None):
+def bowl(overrides, asked, killed_once=None, at=None):
     """Three folds of ``loss``; kills its own process in fold 1 of trial ``at``, once each."""
     scores = []
     for fold in range(3):
-        if report.number == at and fold == 1 and killed_once and not killed_once.exists():
+        if asked.number == at and fold == 1 and killed_once and not killed_once.exists():
             killed_once.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         scores.append(loss(overrides, fold))
-        if report(fold, scores[-1]):
+        if asked.report(fold, scores[-1]):
             return None
     return sum(scores) / 3
 
 
-def slow(overrides, report, dies=False):
-    """Takes a moment, so that others come in between; kills its process in its third trial."""
-    slow.tried = getattr(slow, "tried", 0) + 1
-    time.sleep(0.05)
-    if dies and slow.tried == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return bowl(overrides, report)
+def run(study: Study, objective, on_trial=lambda trial: None, seconds=0.0):
+    """Ask, try one trial after another, and tell; what is left of a batch is given back on an error."""
+    with study.opened() as opened:
+        while asked := opened.ask():
+            try:
+                while asked:
+                    try:
+                        outcome = objective(asked[0].overrides, asked[0])
+                    except Diverged as fault:
+                        outcome = fault
+                    if (trial := opened.tell(asked.pop(0), outcome, seconds)) is not None:
+                        on_trial(trial)
+            finally:
+                opened.give_back(asked)
+        return opened.result()
 
 
 def make(folder: Path, **changes):
@@ -93,8 +74,7 @@ def undisturbed(tmp_path_factory):
 
 def in_process(folder: Path, code: str, **options):
     """Run a script with this module's names; returns the finished process."""
-    head = f"from functools import partial\nfrom test_study import *\nfolder = Path({str(folder)!r})\n"
-    text = f"{head}if __name__ == '__main__':\n    {code}\n"
+    text = f"from test_study import *\nfolder = Path({str(folder)!r})\nif __name__ == '__main__':\n    {code}\n"
     script = folder / "script.py"
     script.write_text(text)
     path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2])])
@@ -130,22 +110,49 @@ def test_suggestions_stay_in_the_space(undisturbed):
 
 
 def test_the_declared_trial_is_never_tried_again_and_the_total_is_a_total(tmp_path, undisturbed):
-    asked = []
+    tried = []
 
-    def counted(overrides, report):
-        asked.append(report.number)
-        return bowl(overrides, report)
+    def counted(overrides, asked):
+        tried.append(asked.number)
+        return bowl(overrides, asked)
 
     run(make(tmp_path, trials=6), counted)
-    assert asked == [1, 2, 3, 4, 5]
+    assert tried == [1, 2, 3, 4, 5]
     run(make(tmp_path, trials=6), counted)
-    assert asked == [1, 2, 3, 4, 5]
+    assert tried == [1, 2, 3, 4, 5]
     more = run(make(tmp_path), counted)
-    assert asked == list(range(1, 16))
+    assert tried == list(range(1, 16))
     assert more == undisturbed
     fewer = run(make(tmp_path, trials=6), counted)
     assert fewer.trials == undisturbed.trials[:6]
-    assert asked == list(range(1, 16))
+    assert tried == list(range(1, 16))
+
+
+def test_what_is_given_back_is_asked_again(tmp_path, undisturbed):
+    def at_fault(overrides, asked):
+        if asked.number == 7:
+            raise UserError("rows.parquet: not there")
+        return bowl(overrides, asked)
+
+    with pytest.raises(UserError, match=r"rows\.parquet"):
+        run(make(tmp_path), at_fault)
+    with make(tmp_path).opened() as opened:
+        [asked] = opened.ask()
+        assert (asked.number, asked.overrides) == (7, undisturbed.trials[7].overrides)
+        opened.give_back([asked])
+        assert [one.number for one in opened.ask()] == [7]
+    assert run(make(tmp_path), bowl) == undisturbed
+
+
+def test_studies_that_interleave_ask_as_each_would_alone(tmp_path, undisturbed):
+    alone = run(make(tmp_path / "alone", seed=1), bowl)
+    with make(tmp_path / "one").opened() as one, make(tmp_path / "two", seed=1).opened() as two:
+        for _ in range(15):
+            for opened in (one, two):
+                [asked] = opened.ask()
+                opened.tell(asked, bowl(asked.overrides, asked), 0.0)
+        assert (one.ask(), two.ask()) == ([], [])
+        assert (one.result(), two.result()) == (undisturbed, alone)
 
 
 def test_result_is_plain_data_without_times(undisturbed):
@@ -205,27 +212,27 @@ def test_a_second_run_beside_the_first_is_refused(tmp_path, monkeypatch):
         run(make(tmp_path), bowl)
 
 
-def test_time_budget_and_its_count_give_the_same(tmp_path):
-    def slow(overrides, report):
-        time.sleep(0.1)
-        return bowl(overrides, report)
-
-    timed = run(make(tmp_path / "timed", trials=None, minutes=0.6 / 60), slow)
-    assert 3 <= len(timed.trials) <= 8
-    assert run(make(tmp_path / "timed", trials=None, minutes=0.6 / 60), slow) == timed
+def test_minutes_count_the_seconds_that_were_told_alone(tmp_path):
+    began = time.monotonic()
+    timed = run(make(tmp_path / "timed", trials=None, minutes=1.0), bowl, seconds=7.5)
+    assert time.monotonic() - began < 30
+    assert len(timed.trials) == 1 + 8
+    assert run(make(tmp_path / "timed", trials=None, minutes=1.0), bowl, seconds=7.5) == timed
+    longer = run(make(tmp_path / "timed", trials=None, minutes=1.1), bowl, seconds=7.5)
+    assert longer.trials[:9] == timed.trials and len(longer.trials) == 10
     assert run(make(tmp_path / "counted", trials=timed.to_json()["count"]), bowl) == timed
-    assert len(run(make(tmp_path / "both", trials=2, minutes=1), slow).trials) == 2
+    assert len(run(make(tmp_path / "both", trials=2, minutes=1), bowl, seconds=7.5).trials) == 2
     with pytest.raises(UserError, match="needs trials or minutes"):
         run(make(tmp_path, trials=None), bowl)
 
 
 @pytest.mark.parametrize("pruner", ["median", "wilcoxon"])
 def test_pruned_trials_count_and_never_win(tmp_path, pruner):
-    def folds(overrides, report):
+    def folds(overrides, asked):
         scores = []
         for fold in range(6):
             scores.append(loss(overrides, fold))
-            if report(fold, scores[-1]):
+            if asked.report(fold, scores[-1]):
                 return None
         return sum(scores) / 6
 
@@ -241,23 +248,23 @@ def test_pruned_trials_count_and_never_win(tmp_path, pruner):
 
 
 def test_a_diverged_fit_is_a_bad_trial(tmp_path):
-    def diverging(overrides, report):
-        if report.number == 2:
+    def diverging(overrides, asked):
+        if asked.number == 2:
             raise Diverged("loss is nan in epoch 3")
-        if report.number == 3:
-            report(0, float("nan"))
-        return bowl(overrides, report)
+        if asked.number == 3:
+            asked.report(0, float("nan"))
+        return float("inf") if asked.number == 4 else bowl(overrides, asked)
 
     result = run(make(tmp_path), diverging)
     states = [trial.state for trial in result.trials]
-    assert states[2:4] == ["diverged"] * 2
-    assert set(states[:2] + states[4:]) == {"complete"}
+    assert states[2:5] == ["diverged"] * 3
+    assert set(states[:2] + states[5:]) == {"complete"}
     assert result.trials[2].value is None
     json.dumps(result.to_json(), allow_nan=False)
 
 
 def test_higher_is_better_and_ties_go_to_the_lowest_number(tmp_path):
-    result = run(make(tmp_path, higher_is_better=True, trials=5), lambda overrides, report: 100.0)
+    result = run(make(tmp_path, higher_is_better=True, trials=5), lambda overrides, asked: 100.0)
     assert result.best.number == 1
 
 
@@ -293,9 +300,9 @@ def test_a_real_cross_validation_is_tuned(tmp_path):
     def score(alpha):
         return -cross_val_score(Ridge(alpha=alpha), rows, target, scoring="neg_root_mean_squared_error", cv=3)
 
-    def objective(overrides, report):
+    def objective(overrides, asked):
         scores = score(overrides["model.alpha"])
-        return None if any(report(k, s) for k, s in enumerate(scores)) else float(scores.mean())
+        return None if any(asked.report(k, s) for k, s in enumerate(scores)) else float(scores.mean())
 
     space = {"model.alpha": {"log_float": [1e-3, 1e3]}}
     start = score(100.0)

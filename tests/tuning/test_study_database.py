@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import optuna
 import pytest
 from test_study import bowl, in_process, make, run
 
@@ -27,57 +28,99 @@ def test_a_database_keeps_the_study_and_gives_the_same(tmp_path, monkeypatch):
     assert run(make(folder, trials=13), bowl) == expected
 
 
-def test_only_trials_of_this_project_and_stale_ones_are_failed(tmp_path, monkeypatch):
-    monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", f"sqlite:///{tmp_path}/studies.db")
-    for module in ("storage", "claims"):
-        monkeypatch.setattr(f"pipeline.tuning.{module}.GRACE_SECONDS", 3)
-    here, there = make(tmp_path / "here", trials=4), make(tmp_path / "there", trials=4)
-    with there.opened() as beside:
-        alive, stale = beside._claims.claim(), beside._claims.claim()
-        silent = beside._study.ask()  # killed before it could claim a number
-        with here.opened() as mine:
-            left_behind = mine._claims.claim()
-        time.sleep(4.1)
-        beside._claims._record_heartbeats([alive])
-        result = run(here, bowl)
-        states = [trial.state.name for trial in beside._study.trials]
-        assert states[alive.number] == "RUNNING"
-        assert [states[trial.number] for trial in (stale, silent, left_behind)] == ["FAIL"] * 3
-        assert [trial.number for trial in result.trials] == [0, 2, 3]  # number 1 is still tried there
-
-
-HOST = """from pipeline.tuning import claims, storage
-    claims.GRACE_SECONDS = storage.GRACE_SECONDS = 3
-    claims.BEAT_SECONDS = storage.BEAT_SECONDS = 1
-    run(make(folder, trials=30), partial(slow, dies={name!r}.startswith('dies')))
-"""
-
-
-def test_hosts_share_a_database_from_its_first_moment(tmp_path, monkeypatch):
-    """Each with a journal's path of its own, as two machines have; some are killed in the middle of a trial."""
-    monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", f"sqlite:///{tmp_path}/studies.db")
-    names = ["one", "two", "three", "dies-1", "dies-2"]
-    hosts = []
-    for name in names:
-        (tmp_path / name).mkdir()
-        hosts.append(in_process(tmp_path / name, HOST.format(name=name)))
-    codes = dict(zip(names, [host.wait(timeout=120) for host in hosts], strict=True))
-    assert all((code == -signal.SIGKILL) == name.startswith("dies") for name, code in codes.items()), codes
-    with make(tmp_path / "one", trials=30).opened() as opened:
-        standing = [trial for trial in opened._study.trials if trial.state.name in ("COMPLETE", "PRUNED", "RUNNING")]
-        numbers = [trial.user_attrs["number"] for trial in standing]
-    # Those of the killed are asked again once they are stale: no number twice, none lost, the total exact.
-    result = run(make(tmp_path / "one", trials=30), bowl)
-    assert all(numbers.count(number) == 1 for number in range(1, 30) if number in numbers)
-    assert [trial.number for trial in result.trials] == list(range(30))
-
-
 def test_a_trial_killed_in_a_database_is_asked_again(tmp_path, monkeypatch):
     expected = run(make(tmp_path / "undisturbed", trials=13), bowl)
     monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", f"sqlite:///{tmp_path}/studies.db")
     killed = in_process(tmp_path, "run(make(folder, trials=13), partial(bowl, killed_once=folder / 'at', at=11))")
     assert killed.wait() == -signal.SIGKILL
     assert run(make(tmp_path, trials=13), bowl) == expected
+
+
+def killed_at(overrides, asked, nth, counted=[]):  # noqa: B006 - counts what this process was asked
+    """``bowl``, slowly; kills its own process in the n-th trial."""
+    counted.append(asked.number)
+    if len(counted) == nth:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.05)
+    return bowl(overrides, asked)
+
+
+def dies_on_its_turn(self, ticket, counted=[]):  # noqa: B006
+    counted.append(ticket)
+    if len(counted) == 3:  # it has a ticket, and no number yet
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def start_host(folder: Path, code: str) -> subprocess.Popen:
+    """A project of its own on the common database, as another machine has it; begins once ``go`` is there."""
+    folder.mkdir(exist_ok=True)
+    begin = "while not (folder.parent / 'go').exists(): time.sleep(0.001)"
+    short = "storage.BEAT_SECONDS, storage.GRACE_SECONDS, claims.CLAIM_SECONDS = 1, 5, 1"
+    names = "from test_study_database import *; from pipeline.tuning import claims, storage"
+    return in_process(folder, f"{names}; {short}\n    {begin}\n    {code}", stderr=subprocess.PIPE, text=True)
+
+
+def numbers(url: str) -> list[list[int]]:
+    """Of the only study in a database: the numbers of finished trials, and of those that run."""
+    [summary] = optuna.get_all_study_summaries(url)
+    trials = optuna.load_study(study_name=summary.study_name, storage=url).trials
+    groups = (("COMPLETE", "PRUNED"), ("RUNNING",))
+    return [sorted(t.user_attrs.get("number", -1) for t in trials if t.state.name in names) for names in groups]
+
+
+def test_machines_that_share_a_database_claim_no_number_twice_and_lose_none(tmp_path, monkeypatch):
+    url = f"sqlite:///{tmp_path}/studies.db"
+    monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", url)
+    study = "make(folder, trials=20, batch={})"
+    dying = "; claims.Claims._wait_for_turn = dies_on_its_turn; "
+    hosts = [
+        start_host(tmp_path / "a", f"run({study.format(1)}, partial(killed_at, nth=None))"),
+        start_host(tmp_path / "b", f"run({study.format(3)}, partial(killed_at, nth=None))"),
+        start_host(tmp_path / "c", f"run({study.format(3)}, partial(killed_at, nth=3))"),
+        start_host(tmp_path / "d", f"run({study.format(1)}, partial(killed_at, nth=2))"),
+        start_host(tmp_path / "e", f"pass{dying}run({study.format(1)}, partial(killed_at, nth=None))"),
+    ]
+    time.sleep(2.0)  # they have imported all
+    (tmp_path / "go").touch()
+    ended = [(host.communicate()[1], host.returncode) for host in hosts]
+    assert [code for _, code in ended] == [0, 0, *[-signal.SIGKILL] * 3], ended
+    finished, left = numbers(url)
+    assert len(set(finished)) == len(finished) and not set(finished) & set(left)
+    # One of the dead comes again, and has its own trials at once; the others' come back with time.
+    again = start_host(tmp_path / "c", f"run({study.format(3)}, bowl)")
+    assert again.wait() == 0, again.communicate()
+    time.sleep(6.0)
+    result = run(make(tmp_path / "f", trials=20), bowl)
+    assert [trial.number for trial in result.trials] == list(range(20))
+    assert numbers(url)[0] == list(range(20))
+
+
+def test_who_is_slow_but_alive_keeps_its_trial(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.tuning.storage.BEAT_SECONDS", 1)
+    monkeypatch.setattr("pipeline.tuning.storage.GRACE_SECONDS", 3)
+    monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", f"sqlite:///{tmp_path}/studies.db")
+    with make(tmp_path / "slow", trials=3).opened() as slow:
+        [mine] = slow.ask()
+        time.sleep(5.0)
+        result = run(make(tmp_path / "fast", trials=3), bowl)
+        assert [trial.number for trial in result.trials] == [0, 2]
+        assert slow.tell(mine, bowl(mine.overrides, mine), 5.0).number == 1
+        assert [trial.number for trial in slow.result().trials] == [0, 1, 2]
+
+
+def test_who_was_taken_for_dead_leaves_its_trial_to_the_other(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.tuning.storage.GRACE_SECONDS", 1)  # and no heartbeat so soon
+    monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", f"sqlite:///{tmp_path}/studies.db")
+    with make(tmp_path / "asleep", trials=2).opened() as asleep:
+        [mine] = asleep.ask()
+        assert mine.report(0, 1.0) is False
+        time.sleep(2.5)
+        result = run(make(tmp_path / "awake", trials=2), bowl)
+        assert mine.report(1, 1.0) is True
+        assert asleep.tell(mine, 1.0, 3.0) is None
+        asleep.give_back([mine])
+        assert asleep.result() == result
+        assert asleep.ask() == []
 
 
 @pytest.mark.parametrize(
