@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial  # noqa: F401 - for the scripts that import all of this
 from pathlib import Path
 
 import pytest
