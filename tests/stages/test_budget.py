@@ -125,7 +125,7 @@ def test_every_model_is_trained_before_any_search_begins_and_a_deadline_ends_the
     run("train")
     names = list(load_project().models)
     assert all((project.data("lines", "cv", name) / "scores.json").exists() for name in names)
-    left(AFTER["tune"] + 6)
+    left(AFTER["tune"] + 10)
     began = time.monotonic()
     run("tune")
     assert time.monotonic() - began < 60

@@ -274,6 +274,8 @@ ONE_RUN = """
 from pipeline import tracking
 with tracking.run(competition="ames", stage="train", model="ridge") as run:
     run.metrics({"valid": 0.5})
+from pipeline.tracking.background import warn_if_unreachable
+warn_if_unreachable()
 """
 
 

@@ -176,7 +176,9 @@ def test_the_pages_open_on_loopback_alone_and_end_with_their_command(stored, how
     taken.bind(("127.0.0.1", 0))
     taken.listen()
     port = taken.getsockname()[1]
-    code = f"""
+    code = ffrom pipeline.tracking.background import warn_if_unreachable
+warn_if_unreachable()
+"""
 import signal
 from pipeline.tracking.ui import serve
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started us with it ignored
