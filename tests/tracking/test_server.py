@@ -103,6 +103,8 @@ with tracking.run(
     Path("notes.txt").write_text("kept")
     run.artifact("notes.txt", "texts")
     run.metrics({"valid": 0.125})
+from pipeline.tracking.background import warn_if_unreachable
+warn_if_unreachable()
 """.replace("CANARY", CANARY)
 
 
@@ -176,9 +178,7 @@ def test_the_pages_open_on_loopback_alone_and_end_with_their_command(stored, how
     taken.bind(("127.0.0.1", 0))
     taken.listen()
     port = taken.getsockname()[1]
-    code = ffrom pipeline.tracking.background import warn_if_unreachable
-warn_if_unreachable()
-"""
+    code = f"""
 import signal
 from pipeline.tracking.ui import serve
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started us with it ignored
