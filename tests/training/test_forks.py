@@ -32,12 +32,13 @@ def network(rows):
 
 def trees(rows):
     features = np.random.default_rng(0).normal(size=(rows, 5))
-    lightgbm.train({"verbose": -1}, lightgbm.Dataset(features, features[:, 0]), 5)
-    HistGradientBoostingRegressor(max_iter=5).fit(features, features[:, 0])
+    lightgbm.train({"verbose": -1}, lightgbm.Dataset(features, features[:, 0]), 2)
+    HistGradientBoostingRegressor(max_iter=2).fit(features, features[:, 0])
     return rows
 
-here = network(2000), trees(2000)  # in the process that forks
-tasks = [Task(f.__name__, gather([Job(f"{f.__name__} {n}", f, (2000,)) for n in range(2)])) for f in (network, trees)]
+here = network(2000), trees(500)  # in the process that forks
+tasks = [Task(f.__name__, gather([Job(f"{f.__name__} {n}", f, (rows,)) for n in range(2)]))
+         for f, rows in ((network, 2000), (trees, 500))]
 Pool(Processes(2, threads=int(sys.argv[1]))).run(tasks)
 assert [task.result for task in tasks] == [[here[0]] * 2, [here[1]] * 2], [task.error for task in tasks]
 """
