@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from math import inf, isfinite
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core.config import ModelConfig
 from pipeline.core.errors import Diverged
@@ -32,15 +32,13 @@ from pipeline.tuning.batches import batch_of
 from pipeline.tuning.pruners import RUNGS
 from pipeline.tuning.space import apply
 from pipeline.tuning.study import Study
+from pipeline.tuning.trying import Outcome, Trying
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
     from pipeline.tuning.trial import Asked, StudyResult, Trial
-
-Outcome: TypeAlias = "float | Diverged | None"
-"""A trial's mean score; None where it was dropped."""
 
 
 @dataclass
@@ -116,8 +114,8 @@ class Search:
     def _try(self, asked: Sequence[Asked]) -> Work[list[tuple[Asked, Outcome, list[FoldResult], float]]]:
         """Several trials at once, in stacks of those that may share one."""
         competition = self.rows.competition
-        trials = [_Trying(one, self.build(apply(self.model.raw, one.overrides))) for one in asked]
-        groups: dict[Any, list[_Trying]] = {}
+        trials = [Trying(one, self.build(apply(self.model.raw, one.overrides))) for one in asked]
+        groups: dict[Any, list[Trying]] = {}
         for trial in trials:
             key = trial.config.fit.stack_key(trial.config.model, competition.task)
             groups.setdefault((trial.config.features, key), []).append(trial)
@@ -131,7 +129,7 @@ class Search:
                 yield from self._all_folds(data, group)
         return [(trial.asked, trial.outcome, trial.results, trial.seconds) for trial in trials]
 
-    def _all_folds(self, data: TrainingData, group: Sequence[_Trying]) -> Work[None]:
+    def _all_folds(self, data: TrainingData, group: Sequence[Trying]) -> Work[None]:
         """Every fold of every trial, in the order in which stacks are cut from them.
 
         A trial's folds side by side, since an optimiser works by groups of one rate; but where the folds
@@ -149,7 +147,7 @@ class Search:
         for trial in group:
             trial.report(lambda result: self._score(data, result))
 
-    def _fold_by_fold(self, data: TrainingData, group: Sequence[_Trying]) -> Work[None]:
+    def _fold_by_fold(self, data: TrainingData, group: Sequence[Trying]) -> Work[None]:
         """Trials one after another, each told of its folds in their order, and dropped as soon as it is behind."""
         for trial in group:
             folds = [FoldJob(trial.config, k, self._place(data, trial.config, trial.number)) for k in data.folds]
@@ -165,7 +163,7 @@ class Search:
                     trial.report_last(lambda result: self._score(data, result), more=ended < len(jobs))
             yield Stop(jobs)
 
-    def _halve(self, data: TrainingData, group: list[_Trying]) -> Work[list[_Trying]]:
+    def _halve(self, data: TrainingData, group: list[Trying]) -> Work[list[Trying]]:
         """Train up to each rung and keep the better half: those that stay.
 
         Who is dropped is noted before any is told: a study broken off while a batch is told asks for the rest of it
@@ -184,7 +182,7 @@ class Search:
                 shutil.rmtree(self._place(data, trial.config, trial.number), ignore_errors=True)
         return [trial for trial in group if trial.goes_on]
 
-    def _dropped(self, data: TrainingData, group: Sequence[_Trying]) -> Work[dict[str, list[float | None]]]:
+    def _dropped(self, data: TrainingData, group: Sequence[Trying]) -> Work[dict[str, list[float | None]]]:
         """By number, the folds' scores of the trials that the rungs drop; None where a fold diverged."""
         sign = -1 if self.study.higher_is_better else 1
         dropped: dict[str, list[float | None]] = {}
@@ -216,74 +214,9 @@ class Search:
         """Where a trial's finished folds are kept."""
         return self.trials / f"{number}-{identity(data, config, self.threads)}"
 
-    def _name(self, group: Sequence[_Trying]) -> str:
+    def _name(self, group: Sequence[Trying]) -> str:
         numbers = ", ".join(str(trial.number) for trial in group)
         return f"{self.model.name}: trial{'s' if len(group) > 1 else ''} {numbers}"
-
-
-@dataclass
-class _Trying:
-    """A trial that is tried: its settings, and what has come of it."""
-
-    asked: Asked
-    config: ModelConfig
-    results: list[FoldResult] = field(default_factory=list)
-    fault: Diverged | None = None
-    dropped: bool = False
-    seconds: float = 0.0
-    scores: list[float] = field(default_factory=list)
-
-    @property
-    def number(self) -> int:
-        return self.asked.number
-
-    @property
-    def goes_on(self) -> bool:
-        return self.fault is None and not self.dropped
-
-    @property
-    def outcome(self) -> Outcome:
-        if self.fault is not None:
-            return self.fault
-        return None if self.dropped else fmean(self.scores)
-
-    def take(self, result: FoldResult | Diverged) -> None:
-        if isinstance(result, Diverged):
-            self.fault = self.fault or result
-        else:
-            self.results.append(result)
-            self.seconds += result.seconds
-
-    def report_last(self, score: Callable[[FoldResult], float], *, more: bool) -> None:
-        """Report the last fold; the pruner may drop the trial where more were to come."""
-        if self.fault is not None:
-            return
-        result = self.results[-1]
-        self.scores.append(score(result))
-        try:
-            self.dropped = self.asked.report(result.fold, self.scores[-1]) and more
-        except Diverged as fault:
-            self.fault = fault
-
-    def report(self, score: Callable[[FoldResult], float]) -> None:
-        """Report every fold."""
-        if self.fault is not None:
-            return
-        self.scores = [score(result) for result in self.results]
-        try:
-            for result, value in zip(self.results, self.scores, strict=True):
-                self.asked.report(result.fold, value)
-        except Diverged as fault:
-            self.fault = fault
-
-    def drop(self, scores: Sequence[float | None]) -> None:
-        """Report the folds' scores where it was dropped; None for a fold that diverged."""
-        finite = {fold: value for fold, value in enumerate(scores) if value is not None}
-        for fold, value in finite.items():
-            self.asked.report(fold, value)
-        self.dropped = True
-        if not finite:
-            self.fault = Diverged("it diverged before it was dropped")
 
 
 @dataclass(frozen=True)
