@@ -26,7 +26,9 @@ def run(config: Config, name: str) -> None:
     ensemble = Ensemble.from_json(read_json(paths.blend))
     folders = {model: ModelPaths(name, model).final for model in ensemble.models}
     frames = {model: pd.read_parquet(folder / "predictions.parquet") for model, folder in folders.items()}
-    target = competition.task.fit_target(pd.read_parquet(paths.train_rows, columns=[schema.target])[schema.target], schema)
+    target = competition.task.fit_target(
+        pd.read_parquet(paths.train_rows, columns=[schema.target])[schema.target], schema
+    )
     write_submission(competition, schema, ensemble.predict(frames, competition.task, target), paths.submission)
     _register_champion(config, name, folders, ensemble)
 
