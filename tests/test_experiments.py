@@ -24,7 +24,8 @@ def versioned(undisturbed, tmp_path_factory) -> Project:
     """The finished project in a git repository of its own."""
     project = undisturbed.copy(tmp_path_factory.mktemp("versioned") / "project")
     shutil.copyfile(ROOT / ".dvc" / "config", project.root / ".dvc" / "config")
-    shutil.copyfile(ROOT / ".gitignore", project.root / ".gitignore")
+    for file in (".gitignore", ".dvc/.gitignore"):
+        shutil.copyfile(ROOT / file, project.root / file)
     shutil.rmtree(project.root / "trace")
     project.run("git", "init", "--quiet")
     project.run("git", "config", "user.name", "somebody")
