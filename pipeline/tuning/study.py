@@ -101,8 +101,6 @@ class OpenStudy:
     @classmethod
     def begin(cls, settings: Study) -> OpenStudy:
         """Open the study in its storage, fail what dead processes left, see that trial 0 is there."""
-        from optuna.trial import TrialState, create_trial
-
         study = open_study(
             settings.path, f"{settings.name}-{settings.identity}", settings.pruner, settings.higher_is_better
         )
@@ -110,17 +108,21 @@ class OpenStudy:
         claims.fail_left_behind()
         opened = cls(settings, study, claims)
         if 0 not in claims.standing():
-            study.add_trial(
-                create_trial(
-                    state=TrialState.COMPLETE,
-                    value=settings.score,
-                    params=settings.known[0],
-                    distributions=opened._distributions,
-                    intermediate_values=dict(enumerate(settings.scores)),
-                    user_attrs={"number": 0},
-                )
-            )
+            opened._add_declared()
         return opened
+
+    def _add_declared(self) -> None:
+        """Trial 0, as ``train`` found it; by one machine alone."""
+        from optuna.trial import TrialState
+
+        number, trial = self._claims.claim()
+        if number != 0:
+            self._claims.fail([trial])  # another machine had it meanwhile
+            return
+        write_params(trial, self.settings.known[0], self._distributions)
+        for fold, score in enumerate(self.settings.scores):
+            trial.report(score, fold)
+        self._claims.finish(trial, TrialState.COMPLETE, self.settings.score)
 
     def heard(self) -> AbstractContextManager[None]:
         """While it lasts, machines that share the study hear that its trials here are alive."""

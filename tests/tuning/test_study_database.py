@@ -9,7 +9,6 @@ import sys
 import time
 from pathlib import Path
 
-import optuna
 import pytest
 from test_study import bowl, in_process, make, run
 
@@ -49,50 +48,6 @@ def dies_on_its_turn(self, ticket, counted=[]):  # noqa: B006
     counted.append(ticket)
     if len(counted) == 3:  # it has a ticket, and no number yet
         os.kill(os.getpid(), signal.SIGKILL)
-
-
-def start_host(folder: Path, code: str) -> subprocess.Popen:
-    """A project of its own on the common database, as another machine has it; begins once ``go`` is there."""
-    folder.mkdir(exist_ok=True)
-    begin = "while not (folder.parent / 'go').exists(): time.sleep(0.001)"
-    short = "storage.BEAT_SECONDS, storage.GRACE_SECONDS, claims.CLAIM_SECONDS = 1, 5, 1"
-    names = "from test_study_database import *; from pipeline.tuning import claims, storage"
-    return in_process(folder, f"{names}; {short}\n    {begin}\n    {code}", stderr=subprocess.PIPE, text=True)
-
-
-def numbers(url: str) -> list[list[int]]:
-    """Of the only study in a database: the numbers of finished trials, and of those that run."""
-    [summary] = optuna.get_all_study_summaries(url)
-    trials = optuna.load_study(study_name=summary.study_name, storage=url).trials
-    groups = (("COMPLETE", "PRUNED"), ("RUNNING",))
-    return [sorted(t.user_attrs.get("number", -1) for t in trials if t.state.name in names) for names in groups]
-
-
-def test_machines_that_share_a_database_claim_no_number_twice_and_lose_none(tmp_path, monkeypatch):
-    url = f"sqlite:///{tmp_path}/studies.db"
-    monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", url)
-    study = "make(folder, trials=20, batch={})"
-    dying = "; claims.Claims._wait_for_turn = dies_on_its_turn; "
-    hosts = [
-        start_host(tmp_path / "a", f"run({study.format(1)}, partial(killed_at, nth=None))"),
-        start_host(tmp_path / "b", f"run({study.format(3)}, partial(killed_at, nth=None))"),
-        start_host(tmp_path / "c", f"run({study.format(3)}, partial(killed_at, nth=3))"),
-        start_host(tmp_path / "d", f"run({study.format(1)}, partial(killed_at, nth=2))"),
-        start_host(tmp_path / "e", f"pass{dying}run({study.format(1)}, partial(killed_at, nth=None))"),
-    ]
-    time.sleep(2.0)  # they have imported all
-    (tmp_path / "go").touch()
-    ended = [(host.communicate()[1], host.returncode) for host in hosts]
-    assert [code for _, code in ended] == [0, 0, *[-signal.SIGKILL] * 3], ended
-    finished, left = numbers(url)
-    assert len(set(finished)) == len(finished) and not set(finished) & set(left)
-    # One of the dead comes again, and has its own trials at once; the others' come back with time.
-    again = start_host(tmp_path / "c", f"run({study.format(3)}, bowl)")
-    assert again.wait() == 0, again.communicate()
-    time.sleep(6.0)
-    result = run(make(tmp_path / "f", trials=20), bowl)
-    assert [trial.number for trial in result.trials] == list(range(20))
-    assert numbers(url)[0] == list(range(20))
 
 
 def test_who_is_slow_but_alive_keeps_its_trial(tmp_path, monkeypatch):
