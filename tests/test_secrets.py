@@ -90,5 +90,5 @@ def test_a_database_that_cannot_be_reached_is_told_without_its_password(url, tmp
 
     monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", url)
     with pytest.raises(UserError, match="PODIUM_OPTUNA_STORAGE") as error, told_plainly():
-        open_study(tmp_path / "study.journal", "lines-ridge", "none", False)
+        open_study(tmp_path / "study.journal", "lines-ridge", False)
     nothing_secret(str(error.value))

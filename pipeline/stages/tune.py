@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from math import inf
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -155,7 +156,7 @@ class _Searching:
             higher_is_better=self.metric.higher_is_better,
             first=tune.first,
             trials=None if endless else tune.trials,
-            minutes=stage.budget.minutes if endless else tune.minutes,
+            minutes=inf if endless else tune.minutes,
             pruner=tune.pruner,
             batch=batch_size(tune, model, competition),
             seed=tune.seed,
@@ -173,6 +174,7 @@ class _Searching:
             told=self._told,
             seconds=stage.budget.clock.ledger.trained.get(model.name, 0.0),
             time_left=lambda: stage.budget.ends - time.monotonic(),
+            took=lambda: self.task.seconds,
         )
         self.best = self.line.score = fmean(self.scores)
         self.gained: list[bool] = []

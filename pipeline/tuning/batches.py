@@ -1,8 +1,8 @@
-"""What the trials of a batch try.
+"""What the trials of a batch try, and which of them are dropped.
 
 It follows from the finished trials before the batch alone, each suggestion seeded from its number and knowing of
 those before it in the batch that they run. So a study that was broken off in the middle of a batch asks for the
-very same trials again.
+very same trials again, and drops the same.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import UpdateFinishedTrialError
+from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
@@ -34,21 +35,25 @@ def free_numbers(standing: Container[int], size: int, total: int | None) -> list
     return [number for number in batch_of(first, size, total) if number not in standing]
 
 
+def remember(finished: Sequence[FrozenTrial], direction: Any, pruner: BasePruner) -> optuna.Study:
+    """A study in memory of the trials before a batch, in the order of their numbers: all that the batch follows
+    from, both what its trials try and when the pruner drops them."""
+    memory = optuna.create_study(direction=direction, pruner=pruner)
+    memory.add_trials(finished)
+    return memory
+
+
 def suggest(
-    finished: Sequence[FrozenTrial],
+    memory: optuna.Study,
     distributions: Mapping[str, BaseDistribution],
-    direction: Any,
     seed: int,
     numbers: Sequence[int],
     known: Mapping[int, Mapping[str, Any]],
 ) -> list[dict[str, Any]]:
     """Parameters for each of the numbers.
 
-    finished: the trials before the batch, in the order of their numbers.
     known: parameters of numbers that no sampler is asked for.
     """
-    memory = optuna.create_study(direction=direction)
-    memory.add_trials(finished)
     asked = []
     for number in numbers:
         memory.sampler = sampler_of(number, seed, known)

@@ -50,7 +50,7 @@ class Search:
     metric: what scores a trial. trials: folder with a folder for each trial's finished folds; a study broken
     off in a trial goes on with them. told: hears of each trial.
     seconds: on one core, that a trial is expected to take. time_left: seconds; a batch that is not expected to be
-    done in time is not asked.
+    done in time is not asked. took: seconds that this work's jobs have taken so far, those that came to nothing too.
     """
 
     study: Study
@@ -64,6 +64,7 @@ class Search:
     told: Callable[[Trial], None]
     seconds: float = 0.0
     time_left: Callable[[], float] = lambda: inf
+    took: Callable[[], float] = lambda: 0.0
     best: tuple[int, list[FoldResult]] = (0, [])
     """The best trial's number, and its folds where this run has fitted them."""
     _value: float = field(init=False)
@@ -77,8 +78,9 @@ class Search:
             asked: list[Asked] = []
             try:
                 while self._in_time() and (asked := study.ask()):
-                    for one, outcome, results, seconds in (yield from self._try(asked)):
-                        if (trial := study.tell(one, outcome, seconds)) is not None:
+                    before, many = self.took(), len(asked)
+                    for one, outcome, results in (yield from self._try(asked)):
+                        if (trial := study.tell(one, outcome, (self.took() - before) / many)) is not None:
                             self._note(trial, results)
                         asked = [other for other in asked if other is not one]
             except OutOfTime:
@@ -111,7 +113,7 @@ class Search:
             shutil.rmtree(place, ignore_errors=True)
         self.told(trial)
 
-    def _try(self, asked: Sequence[Asked]) -> Work[list[tuple[Asked, Outcome, list[FoldResult], float]]]:
+    def _try(self, asked: Sequence[Asked]) -> Work[list[tuple[Asked, Outcome, list[FoldResult]]]]:
         """Several trials at once, in stacks of those that may share one."""
         competition = self.rows.competition
         trials = [Trying(one, self.build(apply(self.model.raw, one.overrides))) for one in asked]
@@ -127,7 +129,7 @@ class Search:
                 yield from self._fold_by_fold(data, group)
             else:
                 yield from self._all_folds(data, group)
-        return [(trial.asked, trial.outcome, trial.results, trial.seconds) for trial in trials]
+        return [(trial.asked, trial.outcome, trial.results) for trial in trials]
 
     def _all_folds(self, data: TrainingData, group: Sequence[Trying]) -> Work[None]:
         """Every fold of every trial, in the order in which stacks are cut from them.

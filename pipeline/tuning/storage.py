@@ -36,15 +36,13 @@ def shared() -> bool:
     return bool(os.environ.get(VARIABLE))
 
 
-def open_study(path: Path, name: str, pruner: str, higher_is_better: bool) -> optuna.Study:
+def open_study(path: Path, name: str, higher_is_better: bool) -> optuna.Study:
     """The study in the database that PODIUM_OPTUNA_STORAGE names, else in the journal at ``path``; made where it
     is not there yet.
 
     Raises UserError where it cannot be opened; that holds nothing secret.
     """
     import optuna
-
-    from pipeline.tuning.pruners import build_pruner
 
     quiet_optuna()
 
@@ -53,7 +51,6 @@ def open_study(path: Path, name: str, pruner: str, higher_is_better: bool) -> op
             storage=_storage(path),
             study_name=name,
             direction="maximize" if higher_is_better else "minimize",
-            pruner=build_pruner(pruner),
             load_if_exists=True,
         )
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.core.errors import Diverged, UserError
 from pipeline.core.files import digest, lock
-from pipeline.tuning.batches import batch_of, free_numbers, suggest, write_params
-from pipeline.tuning.claims import Claims
+from pipeline.tuning.batches import batch_of, free_numbers, remember, suggest, write_params
+from pipeline.tuning.claims import POLL_SECONDS, Claims
+from pipeline.tuning.pruners import build_pruner
 from pipeline.tuning.space import Space, parse_space
 from pipeline.tuning.storage import open_study, told_plainly
 from pipeline.tuning.trial import Asked, StudyResult, Trial
@@ -101,27 +103,31 @@ class OpenStudy:
     @classmethod
     def begin(cls, settings: Study) -> OpenStudy:
         """Open the study in its storage, fail what dead processes left, see that trial 0 is there."""
-        study = open_study(
-            settings.path, f"{settings.name}-{settings.identity}", settings.pruner, settings.higher_is_better
-        )
+        study = open_study(settings.path, f"{settings.name}-{settings.identity}", settings.higher_is_better)
         claims = Claims(study, settings.path)
         claims.fail_left_behind()
         opened = cls(settings, study, claims)
-        if 0 not in claims.standing():
-            opened._add_declared()
+        while (first := claims.standing().get(0)) is None or not first.state.is_finished():
+            if first is None:
+                opened._add_declared()
+            else:  # another machine is about to, or died over it
+                time.sleep(POLL_SECONDS)
+                claims.fail_stale()
         return opened
 
     def _add_declared(self) -> None:
         """Trial 0, as ``train`` found it; by one machine alone."""
+        from optuna.exceptions import UpdateFinishedTrialError
         from optuna.trial import TrialState
 
         number, trial = self._claims.claim()
         if number != 0:
             self._claims.fail([trial])  # another machine had it meanwhile
             return
-        write_params(trial, self.settings.known[0], self._distributions)
-        for fold, score in enumerate(self.settings.scores):
-            trial.report(score, fold)
+        with suppress(UpdateFinishedTrialError):
+            write_params(trial, self.settings.known[0], self._distributions)
+            for fold, score in enumerate(self.settings.scores):
+                trial.report(score, fold)
         self._claims.finish(trial, TrialState.COMPLETE, self.settings.score)
 
     def heard(self) -> AbstractContextManager[None]:
@@ -159,12 +165,13 @@ class OpenStudy:
         """The claimed trials of a batch, with what they try written into them."""
         settings, standing = self.settings, self._claims.standing()
         before = [standing[n] for n in range(batch.start) if n in standing and standing[n].state.is_finished()]
-        found = suggest(before, self._distributions, self._study.direction, settings.seed, batch, settings.known)
+        memory = remember(before, self._study.direction, build_pruner(settings.pruner))
+        found = suggest(memory, self._distributions, settings.seed, batch, settings.known)
         asked = []
         for number, params in zip(batch, found, strict=True):
             if number in claimed and write_params(claimed[number], params, self._distributions):
                 self._running[number] = claimed[number]
-                asked.append(Asked(claimed[number], number, self._overrides(params)))
+                asked.append(Asked(claimed[number], number, self._overrides(params), memory))
         return asked
 
     @told_plainly()

@@ -61,11 +61,13 @@ class Asked:
     """A trial that is to be tried.
 
     number: counts finished trials, the same after a kill. overrides: settings by dotted key.
+    memory: the trials before its batch, see ``batches.remember``, which a pruner compares it with.
     """
 
-    def __init__(self, trial: optuna.Trial, number: int, overrides: Mapping[str, Any]) -> None:
+    def __init__(self, trial: optuna.Trial, number: int, overrides: Mapping[str, Any], memory: optuna.Study) -> None:
         self.number, self.overrides = number, overrides
-        self._trial = trial
+        self._trial, self._memory = trial, memory
+        self._scores: dict[int, float] = {}
 
     def report(self, fold: int, score: float) -> bool:
         """Keep a fold's score; True where the pruner drops the trial, or another machine tries it anew.
@@ -76,10 +78,13 @@ class Asked:
         if not math.isfinite(score):
             raise Diverged(f"fold {fold} scored {score}")
         from optuna.exceptions import UpdateFinishedTrialError
+        from optuna.trial import TrialState, create_trial
 
         with told_plainly():
             try:
                 self._trial.report(score, fold)
             except UpdateFinishedTrialError:
                 return True
-            return self._trial.should_prune()
+        self._scores[fold] = score
+        seen = create_trial(state=TrialState.RUNNING, intermediate_values=self._scores)
+        return self._memory.pruner.prune(self._memory, seen)

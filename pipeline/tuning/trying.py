@@ -27,7 +27,6 @@ class Trying:
     results: list[FoldResult] = field(default_factory=list)
     fault: Diverged | None = None
     dropped: bool = False
-    seconds: float = 0.0
     scores: list[float] = field(default_factory=list)
 
     @property
@@ -49,7 +48,6 @@ class Trying:
             self.fault = self.fault or result
         else:
             self.results.append(result)
-            self.seconds += result.seconds
 
     def report_last(self, score: Callable[[FoldResult], float], *, more: bool) -> None:
         """Report the last fold; the pruner may drop the trial where more were to come."""

@@ -14,6 +14,7 @@ from pipeline.stages import clock as clocks
 from pipeline.stages.budget import AFTER, Budget
 from pipeline.stages.clock import Ledger, clock
 from pipeline.stages.project import load_project
+from pipeline.tuning.study import OpenStudy
 
 STAGES = {
     stage.__name__.rpartition(".")[2]: stage
@@ -141,6 +142,19 @@ def test_every_model_is_trained_before_any_search_begins_and_a_deadline_ends_the
     run("tune", "blend", "retrain", "submit")
     assert [read_json(project.data("lines", "tuned", name, "trials.json"))["best"] for name in names] == [0, 0, 0]
     assert project.data("lines", "submission.csv").exists()
+
+
+def test_a_search_within_a_budget_is_ended_by_its_deadline_however_many_workers_it_has(project, monkeypatch):
+    """The seconds of jobs side by side add up to more than the clock's."""
+    tell = OpenStudy.tell
+    project.params(params(tune=SEARCH))
+    run("fetch", "preprocess", "train")
+    left(AFTER["tune"] + 10)
+    monkeypatch.setattr(OpenStudy, "tell", lambda self, one, outcome, seconds: tell(self, one, outcome, 3600.0))
+    run("tune")
+    names = load_project().models
+    counts = [read_json(project.data("lines", "tuned", name, "trials.json"))["count"] for name in names]
+    assert min(counts) > 1 + 2
 
 
 def test_pauses_between_runs_do_not_count(project):

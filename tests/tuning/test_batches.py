@@ -160,6 +160,14 @@ def test_halving_drops_the_worse_half_twice(tmp_path, monkeypatch):
     assert halved["trials"][halved["best"]]["state"] == "complete"
 
 
+def test_the_epochs_of_dropped_trials_count_against_the_minutes(tmp_path, monkeypatch):
+    seconds, tell = [], OpenStudy.tell
+    monkeypatch.setattr(OpenStudy, "tell", lambda self, *told: (seconds.append(told[2]), tell(self, *told))[1])
+    halved, _ = search(tmp_path / "halved", monkeypatch, batch=8, pruner="halving")
+    assert [trial["state"] for trial in halved["trials"]].count("pruned") == 6
+    assert len(seconds) == 8 and min(seconds) > 0
+
+
 def test_halving_broken_off_while_its_batch_is_told_ends_as_undisturbed(tmp_path, monkeypatch):
     """The rest of a batch must not be halved by itself."""
     undisturbed, _ = search(tmp_path / "whole", monkeypatch, batch=8, pruner="halving")

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
+import traceback
 from pathlib import Path
 
+import optuna
 import pytest
 from test_study import bowl, in_process, make, run
 
 from pipeline.core.errors import UserError
+from pipeline.tuning.claims import Claims
 
 CANARY = "s3cr3t-canary"
 
@@ -35,19 +39,97 @@ def test_a_trial_killed_in_a_database_is_asked_again(tmp_path, monkeypatch):
     assert run(make(tmp_path, trials=13), bowl) == expected
 
 
-def killed_at(overrides, asked, nth, counted=[]):  # noqa: B006 - counts what this process was asked
-    """``bowl``, slowly; kills its own process in the n-th trial."""
-    counted.append(asked.number)
-    if len(counted) == nth:
-        os.kill(os.getpid(), signal.SIGKILL)
-    time.sleep(0.05)
+def host(folder: Path, number: int, begins: float = 0.0) -> int:
+    """A fork of this process at work as another machine: a project of its own on the common database."""
+    if pid := os.fork():
+        return pid
+    try:
+        while time.monotonic() < begins:
+            pass
+        run(make(folder / str(number), trials=24, batch=1 + number % 3), slowly)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def slowly(overrides, asked):
+    time.sleep(0.03)
     return bowl(overrides, asked)
 
 
-def dies_on_its_turn(self, ticket, counted=[]):  # noqa: B006
-    counted.append(ticket)
-    if len(counted) == 3:  # it has a ticket, and no number yet
-        os.kill(os.getpid(), signal.SIGKILL)
+def race(folder: Path, seed: int) -> None:
+    """Five machines begin at once on an empty database and are killed at random moments, to begin again but for
+    the last, whose trials come back with time."""
+    from pipeline.tuning import claims, storage
+
+    storage.BEAT_SECONDS, storage.GRACE_SECONDS, claims.CLAIM_SECONDS = 1, 2, 1
+    with pytest.MonkeyPatch.context() as patch:  # all libraries loaded, so that the forks begin at once
+        patch.setenv("PODIUM_OPTUNA_STORAGE", f"sqlite:///{folder}/aside.db")
+        run(make(folder / "aside", trials=2), bowl)
+    chance, codes, begins = random.Random(seed), [], time.monotonic() + 0.1
+    running = {host(folder, number, begins): number for number in range(5)}
+    for kill in range(6):
+        time.sleep(chance.uniform(0.1, 0.35))
+        pid = chance.choice(list(running))
+        os.kill(pid, signal.SIGKILL)
+        codes.append(os.waitpid(pid, 0)[1])
+        number = running.pop(pid)
+        if kill < 5:
+            running[host(folder, number)] = number
+    codes += [os.waitpid(pid, 0)[1] for pid in running]
+    assert set(codes) <= {0, signal.SIGKILL}, codes
+    ends = time.monotonic() + 30
+    while len(run(make(folder / "last", trials=24), bowl).trials) < 24:
+        assert time.monotonic() < ends
+        time.sleep(0.2)
+    assert standing(os.environ["PODIUM_OPTUNA_STORAGE"]) == list(range(24))
+
+
+def test_machines_that_share_a_database_claim_no_number_twice_and_lose_none(tmp_path, monkeypatch):
+    monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", f"sqlite:///{tmp_path}/studies.db")
+    code = "from test_study_database import race; race(folder, seed=1)"
+    raced = in_process(tmp_path, code, stderr=subprocess.PIPE, text=True)
+    told = raced.communicate(timeout=120)[1]
+    assert raced.returncode == 0 and "Traceback" not in told, told
+
+
+def standing(url: str) -> list[int]:
+    """Of the only study in a database, the numbers of the trials that count."""
+    [summary] = optuna.get_all_study_summaries(url)
+    trials = optuna.load_study(study_name=summary.study_name, storage=url).trials
+    return sorted(t.user_attrs["number"] for t in trials if t.state.name != "FAIL" and "number" in t.user_attrs)
+
+
+def test_two_first_starts_make_one_trial_0(tmp_path, monkeypatch):
+    url = f"sqlite:///{tmp_path}/studies.db"
+    monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", url)
+    look, looked = Claims.standing, []
+
+    def meanwhile(claims):
+        seen = look(claims)
+        if not looked:
+            looked.append(seen)
+            run(make(tmp_path / "other", trials=3), bowl)
+        return seen
+
+    monkeypatch.setattr(Claims, "standing", meanwhile)
+    result = run(make(tmp_path / "one", trials=3), bowl)
+    assert looked == [{}] and [trial.number for trial in result.trials] == standing(url) == [0, 1, 2]
+
+
+def test_who_finds_trial_0_half_made_waits_until_it_is_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.tuning.storage.GRACE_SECONDS", 1)
+    monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", f"sqlite:///{tmp_path}/studies.db")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Claims, "finish", raises_interrupt)
+        run(make(tmp_path / "dies", trials=1), bowl)
+    result = run(make(tmp_path / "other", trials=1), bowl)
+    assert [trial.number for trial in result.trials] == [0]
+
+
+def raises_interrupt(*arguments, **settings):
+    raise KeyboardInterrupt
 
 
 def test_who_is_slow_but_alive_keeps_its_trial(tmp_path, monkeypatch):
