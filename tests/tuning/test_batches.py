@@ -1,8 +1,10 @@
 """Trials asked several at once: reproducible, broken off and gone on with, halved between epochs."""
 
+import inspect
 import math
 from pathlib import Path
 
+import optuna
 import pytest
 from projects import Project, small_competition
 
@@ -69,6 +71,14 @@ def test_a_study_asks_for_batches_and_finds_the_bottom(tmp_path):
     assert len(result.trials) == 60
     asked = [(trial.overrides["x"], trial.overrides["y"]) for trial in result.trials]
     assert len(set(asked)) == 60  # no two of a batch ask for the same
+
+
+def test_what_a_batch_asks_hangs_on_no_default_of_optunas(tmp_path, monkeypatch):
+    expected = Bowl().run(study(tmp_path / "one", trials=30))
+    init = inspect.unwrap(optuna.samplers.TPESampler.__init__)
+    changed = {**init.__kwdefaults__, "constant_liar": False, "multivariate": False}
+    monkeypatch.setattr(init, "__kwdefaults__", changed)
+    assert Bowl().run(study(tmp_path / "two", trials=30)) == expected
 
 
 def test_the_first_batch_begins_with_the_trials_that_are_named(tmp_path):
