@@ -133,7 +133,8 @@ class _Stage:
         mine = identity(data, tuned, self.config.execution.threads)
         decision = self.blend["models"][tuned.name]["decision"]
         retrain = [tuned.retrain.mode, tuned.retrain.seeds]
-        return digest("final", found, mine, retrain, decision, raw["submission"], data.facts["digest"])
+        named = [self.name, tuned.name]  # the answer holds them
+        return digest("final", named, found, mine, retrain, decision, raw["submission"], data.facts["digest"])
 
     def _work(self, tuned: ModelConfig, mine: str, line: Line) -> Work[None]:
         paths = ModelPaths(self.name, tuned.name)

@@ -97,9 +97,10 @@ class _Stage:
         """Of all that a model's search hangs on: its folds as declared, the search, and the code of both."""
         folds = read_json(cv / IDENTITY)["identity"]
         if model.tune is None:
-            return digest("tuned", folds)
+            return digest("tuned", self.name, model.name, folds)
         budget = model.budget.minutes if model.budget else None
-        return digest("tuned", folds, settings_dict(model.tune), budget, self._code(model, model.tune))
+        searched = [settings_dict(model.tune), budget, self._code(model, model.tune)]
+        return digest("tuned", self.name, model.name, folds, searched)
 
     def _code(self, model: ModelConfig, tune: Tune) -> str:
         """Of the searching itself, and of every part that the space may choose."""

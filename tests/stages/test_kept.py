@@ -224,3 +224,23 @@ def test_a_search_hangs_on_its_folds_and_its_own_settings(fitted):
     assert trials(params(**{"lines-ridge": longer})) == 3
     assert trials(params(**{"lines-ridge": search})) == 2  # as it was; the study itself has three by now
     assert digest_files(place) == first
+
+
+def test_competitions_and_models_alike_do_not_take_each_others_settings(fitted):
+    """Their folds are the same, their settings and submissions hold names."""
+    settings = params()
+    settings["competitions"]["twins"] = settings["competitions"]["lines"]
+    ridge = {**settings["models"]["lines-ridge"], "retrain": {"always": True}}
+    settings["models"] = {
+        "lines-ridge": ridge,
+        "lines-other": ridge,
+        "twins-ridge": {**ridge, "competition": "twins"},
+    }
+    fitted(settings, train, tune, blend, retrain)
+    config = load_project()
+    for stage in (fetch, preprocess, train, tune, blend, retrain):
+        stage.run(config, "twins")
+    for competition, model in (("lines", "lines-ridge"), ("lines", "lines-other"), ("twins", "twins-ridge")):
+        data = fitted.project.data(competition)
+        assert read_json(data / "tuned" / model / "settings.json")["competition"] == competition
+        assert list(read_json(data / "final" / model / "answer.json")["models"]) == [model]
