@@ -35,6 +35,12 @@ def versioned(undisturbed, tmp_path_factory) -> Project:
     return project
 
 
+def kept_models(project: Project) -> set[str]:
+    """The names in the project's store; none where nothing was fitted there yet."""
+    store = project.root / ".podium" / "models"
+    return {path.name for path in store.iterdir()} if store.exists() else set()
+
+
 def table(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
@@ -71,9 +77,9 @@ def test_an_experiment_is_a_row_beside_what_it_changed(versioned, undisturbed):
 def test_in_a_temporary_copy_studies_and_models_are_the_project_s(versioned):
     versioned.run("git", "checkout", "--quiet", ".")
     versioned.run("dvc", "checkout", "--quiet")
-    kept = {path.name for path in (versioned.root / ".podium/models").iterdir()}
+    kept = kept_models(versioned)
     versioned.run("dvc", "exp", "run", "--temp", "--name", "aside", "--set-param", f"{SETTING}=0.2")
-    assert {path.name for path in (versioned.root / ".podium/models").iterdir()} > kept
+    assert kept_models(versioned) > kept
     rows = {row["Experiment"] or row["rev"]: row for row in table(versioned.run("dvc", "exp", "show", "--csv"))}
     assert rows["aside"][SETTING] == "0.2"
     assert versioned.run("git", "status", "--short", "--untracked-files=no") == ""
