@@ -11,9 +11,10 @@ from typing import Any
 
 from pipeline.answering.left_out import kept_models
 from pipeline.core.config import Config
-from pipeline.core.files import read_json, whole_folder, write_json
+from pipeline.core.files import digest, read_json, whole_folder, write_json
 from pipeline.core.paths import CompetitionPaths, ModelPaths
 from pipeline.core.types import FOLD, Schema
+from pipeline.stages.kept import IDENTITY
 
 
 def run(config: Config, name: str) -> None:
@@ -57,6 +58,7 @@ def run(config: Config, name: str) -> None:
         "decided": None if found.ensemble.decision is None else fmean(found.folds),
         "steps": found.steps,
         "models": models,
+        "tuned": digest([read_json(file)["files"] for file in sorted(paths.tuned.glob(f"*/{IDENTITY}"))]),
     }
     write_json(paths.blend, blend)
     write_json(paths.scores, _scores(blend))

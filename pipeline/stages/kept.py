@@ -51,8 +51,7 @@ class KeptModels:
         """A folder to fill, which becomes the model's on success. identity: None for what is never kept."""
         with self._whole(model) as aside:
             yield aside
-            if identity is not None:
-                write_json(aside / IDENTITY, {"identity": identity, "files": _digests(aside)})
+            write_json(aside / IDENTITY, {"identity": identity, "files": _digests(aside)})
             _keep(self.root / model)  # which may have come from DVC's cache
         _keep(self.root / model)
 
@@ -90,6 +89,8 @@ def _keep(folder: Path) -> None:
     try:
         identity = read_json(folder / IDENTITY)["identity"]
     except (UserError, KeyError, TypeError):
+        return
+    if identity is None:
         return
     if not _is_whole(_store() / identity, identity) and _is_whole(folder, identity):
         with whole_folder(_store() / identity, sync=False) as stored:

@@ -193,3 +193,32 @@ def test_a_fold_whose_process_dies_is_done_again(project, monkeypatch, when):
     train.run(load_project(), "lines")
     assert died.exists()
     assert digest_files(project.data("lines", "cv")) == undisturbed
+
+
+def test_a_model_whose_search_fails_is_fitted_as_declared(project, capsys):
+    search = {"trials": 3, "space": {"model.alpha": {"log_float": [0.01, 100]}}}
+    journal = project.root / ".podium/studies/lines-ridge.journal"
+    journal.parent.mkdir(parents=True)
+    journal.write_bytes(b"{\n" * 3)
+    settings = params(ridge={**RIDGE, "tune": search}, lasso={**RIDGE, "model": {"name": "lasso"}})
+    run(project, settings, train, tune, blend, retrain, submit, report)
+    assert "lines-ridge: its search failed, and it stays as declared" in capsys.readouterr().err
+    assert (project.data("lines", "final", "lines-ridge") / "final.json").exists()
+    assert project.data("lines", "submission.csv").exists()
+
+
+def test_the_blend_s_file_is_another_where_anything_of_a_model_is(project, monkeypatch):
+    """Later stages hang on ``tuned/`` through it alone, also on why a model without weight was left out."""
+
+    def other() -> None:
+        raise RuntimeError("no such driver")
+
+    found = []
+    for how in (raises, raises, other):
+        with monkeypatch.context() as patched:
+            broken(patched, how)
+            settings = params(bad={**RIDGE, "model": {"name": "lasso"}}, ridge=RIDGE)
+            run(project, settings, train, tune, blend)
+        found.append(read_json(project.data("lines", "blend.json")))
+    assert found[0] == found[1]
+    assert {key for key in found[2] if found[2][key] != found[1][key]} == {"tuned"}
