@@ -29,6 +29,7 @@ SHARING = ("test_stages", "test_faults", "test_kills", "test_experiments")
 """Files that share two clean runs of every stage: one worker has them all, and makes the runs once."""
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Each file stays on one worker, as its fixtures want it."""
     for item in items:
