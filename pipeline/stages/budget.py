@@ -12,7 +12,7 @@ from pipeline.core.config import Config, ModelConfig
 from pipeline.stages.clock import running_clock
 from pipeline.training.executors import make_executor
 
-AFTER = {"train": 9.0, "tune": 8.0, "retrain": 4.0}
+AFTER = {"train": 14.0, "tune": 12.5, "retrain": 8.0}
 """Seconds kept after a stage for those that come: DVC's own work, blend, submission, report."""
 MAY_HAVE_WEIGHT = 0.7
 """Part of the models' fits on all rows that time is kept for; models without weight are not fitted."""
