@@ -84,7 +84,7 @@ def test_a_model_that_is_not_expected_to_be_done_is_left_out_and_the_rest_goes_o
 def test_what_the_models_before_took_is_expected_of_the_next(project):
     project.params(params())
     config = load_project()
-    left(20)
+    left(AFTER["train"] + 11)
     model = config.models["lines-elastic_net"]
 
     def why() -> str | None:
