@@ -88,12 +88,12 @@ KINDS = [folds, study, pruned, one_by_one]
 
 
 def test_each_work_gives_what_it_gives_alone():
-    names = ["a", "b"]
-    pairs = [(kind, name) for name in names for kind in KINDS]
+    names = ["a", "b", "c", "d", "e", "f"]
+    pairs = [(kind, name) for name in names for kind in KINDS][:12]
     alone = [results(Serial(), kind(name))[0] for kind, name in pairs]
     assert len(set(map(str, alone))) == len(alone)
     assert len({len(trial) for found in alone[2::4] for trial in found}) > 1, "some trials are stopped, some are not"
-    for executor in (Serial(), Processes(1), Processes(3)):
+    for executor in (Serial(), Processes(1), Processes(2), Processes(3)):
         assert results(executor, *(kind(name) for kind, name in pairs)) == alone
     turned = [lambda: random.random() for _ in pairs]  # asked in an order that nobody knows
     assert results(Processes(3), *(kind(name) for kind, name in pairs[::-1]), worths=turned) == alone[::-1]
@@ -111,7 +111,7 @@ def test_many_works_of_jobs_that_nobody_keeps():
         return total
 
     assert results(Serial(), *map(counting, range(40))) == [4950] * 40
-    assert results(Processes(3), *(folds(str(number), 1) for number in range(20)))[19][0] > 0
+    assert results(Processes(3), *(folds(str(number), 1) for number in range(50)))[49][0] > 0
     assert run(Serial()) == []
 
 
