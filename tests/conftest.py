@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,14 +11,24 @@ from bench import Bench
 from projects import ROOT, Project, free_port, make_project, three_models
 
 
+def forget_surroundings() -> None:
+    """Before the first test, since fixtures of whole files come before those of a test, and after each: MLflow
+    sets its variable itself where it is told an address."""
+    for name in ("DVC_STAGE", "DVC_ROOT", "MLFLOW_TRACKING_URI", "PODIUM_OPTUNA_STORAGE"):
+        os.environ.pop(name, None)
+
+
+forget_surroundings()
+
+
 @pytest.fixture(autouse=True)
-def quiet_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+def quiet_surroundings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No tracking sender in the background unless a test asks for it, no variables of a stage."""
     monkeypatch.setenv("PODIUM_TRACKING", "off")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as a stage's jobs have it
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-    for name in ("DVC_STAGE", "DVC_ROOT", "MLFLOW_TRACKING_URI", "PODIUM_OPTUNA_STORAGE"):
-        monkeypatch.delenv(name, raising=False)
+    yield
+    forget_surroundings()
 
 
 @pytest.fixture
