@@ -1,22 +1,19 @@
 """Executors: the same results from each, and processes that really die."""
 
 import os
-import pickle
 import random
 import signal
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pipeline.core.config import Execution
-from pipeline.core.errors import Faults, UserError
 from pipeline.training import pool
-from pipeline.training.executors import Event, Job, Processes, Serial, available_cores, make_executor, tell
+from pipeline.training.executors import Event, Job, Processes, Serial, available_cores, make_executor
 
 BOTH = pytest.mark.parametrize("executor", [Serial(), Processes(workers=2)], ids=["serial", "processes"])
 ROOT = Path(__file__).parents[2]
@@ -33,14 +30,6 @@ def gather(executor, function, arguments, heard=lambda task: None):
     if task.error is not None:
         raise task.error
     return task.result
-
-
-def all_events(executor):
-    """What is heard until something other than progress is."""
-    events = []
-    while not events or events[-1].kind == "progress":
-        events += executor.wait(10)
-    return events
 
 
 def fit_booster(job):
@@ -151,118 +140,6 @@ def test_torch_is_capped_where_it_is_loaded():
     (first,), (second,) = (gather(executor, job, [0]) for executor in (Serial(threads=1), Processes(threads=1)))
     assert first == second
     assert first[0] == 1
-
-
-def die_once(folder, job):
-    mark = folder / f"tried-{job}"
-    if job == 1 and not mark.exists():
-        mark.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return solve(job)
-
-
-def test_a_killed_workers_job_is_done_again(tmp_path):
-    results = gather(Processes(workers=2), partial(die_once, tmp_path), range(3))
-    assert (tmp_path / "tried-1").exists()
-    assert results == gather(Serial(), solve, range(3))
-
-
-def test_a_worker_killed_from_outside_is_done_again(tmp_path):
-    def job(number):
-        first = not (tmp_path / f"pid-{number}").exists()
-        (tmp_path / f"pid-{number}").write_text(str(os.getpid()))
-        time.sleep(20 if number == 0 and first else 0)
-        return number * 10
-
-    killer = subprocess.Popen(
-        ["sh", "-c", f"while [ ! -s {tmp_path}/pid-0 ]; do sleep 0.05; done; kill -9 $(cat {tmp_path}/pid-0)"]
-    )
-    assert gather(Processes(workers=2), job, range(2)) == [0, 10]
-    assert killer.wait() == 0
-
-
-def test_a_job_that_always_dies_is_named_with_its_signal(tmp_path):
-    def job(number):
-        with (tmp_path / f"tries-{number}").open("a") as stream:
-            stream.write("x")
-        if number == 2:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return number
-
-    with pytest.raises(UserError, match=r"^job 2: its process died 3 times, last by signal SIGKILL; it may have run"):
-        gather(Processes(workers=2), job, range(3))
-    assert (tmp_path / "tries-2").read_text() == "xxx"
-    assert (tmp_path / "tries-0").read_text() == "x"
-
-
-def test_a_job_that_leaves_without_an_answer_is_named_with_its_exit_code():
-    with pytest.raises(UserError, match=r"^job 0: its process died 3 times, last by exit code 3$"):
-        gather(Processes(), lambda job: os._exit(3), ["fold"])
-
-
-class Odd(Exception):
-    def __init__(self, one, two):
-        super().__init__(f"{one} and {two}")
-
-
-def failing(job):
-    if job == "user":
-        raise UserError("columns.target: got None")
-    if job == "faults":
-        raise Faults(["one", "two"])
-    if job == "value":
-        raise ValueError("bad value")
-    if job == "odd":
-        raise Odd(1, 2)
-    if job == "exit":
-        sys.exit(4)
-    return lambda: None  # cannot be pickled
-
-
-@pytest.mark.parametrize(
-    ("job", "kind", "message"),
-    [
-        ("user", UserError, "columns.target: got None"),
-        ("faults", Faults, "one\ntwo"),
-        ("value", ValueError, "bad value"),
-        ("odd", RuntimeError, "Odd: 1 and 2"),
-        ("exit", RuntimeError, "SystemExit: 4"),
-        ("unpicklable", Exception, "pickle"),
-    ],
-)
-def test_an_error_comes_back_as_itself(job, kind, message):
-    with pytest.raises(kind) as caught:
-        gather(Processes(), failing, [job])
-    assert message in str(caught.value)
-    if job in ("user", "faults", "value"):
-        assert str(caught.value) == message
-        assert type(caught.value) is kind
-        assert "in failing" in str(caught.value.__cause__)  # the process's own traceback
-    if job == "faults":
-        assert caught.value.faults == ["one", "two"]
-
-
-@pytest.mark.parametrize("job", ["user", "faults", "value", "odd"])
-def test_an_error_is_itself_without_a_process_too(job):
-    with pytest.raises((UserError, Faults, ValueError, Odd)) as caught:
-        gather(Serial(), failing, [job])
-    assert caught.traceback[-1].name == "failing"
-
-
-def test_a_result_that_cannot_be_read_is_its_jobs_error():
-    assert pickle.dumps(Odd(1, 2))  # it leaves the process, and does not arrive
-    executor, job = Processes(), Job("odd", lambda: Odd(1, 2))
-    executor.start(job)
-    ((heard, kind, error),) = executor.wait(10)
-    assert (heard, kind, type(error)) == (job, "error", TypeError)
-
-
-def test_a_module_that_only_a_job_can_import_ends_nobody(tmp_path, monkeypatch):
-    (tmp_path / "shy_module.py").write_text(
-        f"import os\nif os.getpid() == {os.getpid()}:\n    raise ValueError('not here')\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    assert gather(Processes(workers=1), lambda job: __import__("shy_module").__name__, range(2)) == ["shy_module"] * 2
 
 
 def running(pid):
@@ -395,65 +272,3 @@ def test_the_configuration_chooses():
     assert make_executor(Execution(executor="serial", threads=2)) == Serial(threads=2)
     assert make_executor(Execution(workers=3, threads=1)) == Processes(workers=3, threads=1)
     assert make_executor(Execution(workers=0)).workers == available_cores() >= 1
-
-
-def test_how_far_a_job_is_is_heard(monkeypatch):
-    monkeypatch.setattr("pipeline.training.executors.TELL_SECONDS", 0.0)
-
-    def function():
-        tell(1, 2)
-        tell(7, 5)  # more than all there is
-        return "done"
-
-    executor, job = Processes(), Job("job", function)
-    executor.start(job)
-    heard = all_events(executor)
-    assert heard == [Event(job, "progress", 0.5), Event(job, "progress", 1.0), Event(job, "result", "done")]
-    tell(1, 2)  # nobody listens here
-
-
-def test_jobs_half_done_count_for_half(monkeypatch):
-    monkeypatch.setattr("pipeline.training.executors.TELL_SECONDS", 0.0)
-    heard = []
-
-    def function(number):
-        tell(1, 2)
-        time.sleep(0.05)
-        return number
-
-    gather(Processes(workers=2), function, range(3), lambda task: heard.append(task.finished + task.part))
-    assert heard[-1] == 3
-    assert 0.5 in heard
-    assert all(0 < done <= 3 for done in heard)
-
-
-def test_a_job_without_a_process_is_heard_once_it_is_done():
-    heard = []
-    gather(Serial(), lambda number: tell(1, 2), range(3), lambda task: heard.append(task.finished + task.part))
-    assert heard == [1, 2, 3]
-
-
-def test_a_job_is_heard_about_twice_a_second_and_no_more():
-    def function():
-        until = time.monotonic() + 1.2
-        while time.monotonic() < until:
-            tell(1, 4)
-            time.sleep(0.001)
-
-    executor = Processes()
-    executor.start(Job("job", function))
-    heard = [event.value for event in all_events(executor)]
-    assert heard in ([0.25, 0.25, None], [0.25, None])
-
-
-def test_a_job_that_dies_loses_what_it_had_done(tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.training.executors.TELL_SECONDS", 0.0)
-
-    def function():
-        tell(3, 4)
-        return len(die_once(tmp_path, 1))
-
-    executor = Processes(workers=1)
-    executor.start(Job("job", function))
-    heard = [event.value for event in all_events(executor)]
-    assert heard == [0.75, 0, 0.75, 2400]
