@@ -19,7 +19,7 @@ repro: $(VENV)/installed  ## Run every stage that needs it, then print the table
 	$(BIN)/python -m pipeline leaderboard
 
 test: $(VENV)/installed  ## Run the tests.
-	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder
 
 check: $(VENV)/installed  ## Style, types, and the direction of imports.
 	$(BIN)/ruff check .
