@@ -90,9 +90,7 @@ def _keep(folder: Path) -> None:
         identity = read_json(folder / IDENTITY)["identity"]
     except (UserError, KeyError, TypeError):
         return
-    if identity is None:
-        return
-    if not _is_whole(_store() / identity, identity) and _is_whole(folder, identity):
+    if identity is not None and not _is_whole(_store() / identity, identity) and _is_whole(folder, identity):
         with whole_folder(_store() / identity, sync=False) as stored:
             shutil.copytree(folder, stored, copy_function=link_or_copy, dirs_exist_ok=True)
 
