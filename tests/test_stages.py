@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from projects import ROOT, Project, three_models
+from projects import ROOT, Project, small_competition, three_models
 
 from pipeline.core.files import read_json
 from pipeline.core.types import FOLD, ROW
@@ -120,6 +120,26 @@ class TestAnEditOfParamsAlone:
         project.params(three_models())
         assert not re.search(r"^[0-9:]{8} lines-", project.repro(), re.MULTILINE)
         assert project.outputs() == undisturbed.outputs()
+
+
+def test_test_rows_changed_in_place_reach_the_submission(project):
+    """They change no prediction of the folds, and DVC hears of them through what each stage wrote alone."""
+    random = np.random.default_rng(0)
+    rows = pd.DataFrame({"id": range(60), "size": random.normal(size=60)}).assign(y=lambda one: 3 * one["size"] + 1)
+    files = project.root / "files"
+    files.mkdir()
+    rows[:40].to_csv(files / "train.csv", index=False)
+    rows[40:].drop(columns="y").to_csv(files / "test.csv", index=False)
+    rows[40:][["id", "y"]].assign(y=0).to_csv(files / "sample_submission.csv", index=False)
+    competition = {**small_competition(), "source": {"name": "files", "path": "files"}}
+    ridge = {"competition": "lines", "features": "numbers", "model": {"name": "ridge"}}
+    project.params({"competitions": {"lines": competition}, "models": {"lines-ridge": ridge}})
+    project.repro()
+    before = pd.read_csv(project.data("lines", "submission.csv"))
+    rows[40:].drop(columns="y").assign(size=lambda one: one["size"] + 1).to_csv(files / "test.csv", index=False)
+    project.repro()
+    after = pd.read_csv(project.data("lines", "submission.csv"))
+    assert (after["y"] - before["y"]).to_numpy() == pytest.approx(3, abs=0.3)
 
 
 def declared(family: str, key: str) -> tuple[list[str], list[str]]:

@@ -58,12 +58,19 @@ def run(config: Config, name: str) -> None:
         "decided": None if found.ensemble.decision is None else fmean(found.folds),
         "steps": found.steps,
         "models": models,
-        "tuned": digest([read_json(file)["files"] for file in sorted(paths.tuned.glob(f"*/{IDENTITY}"))]),
+        "made_of": _made_of(paths),
     }
     write_json(paths.blend, blend)
     write_json(paths.scores, _scores(blend))
     with whole_folder(paths.plots) as folder:
         _plots(blend, name, folder)
+
+
+def _made_of(paths: CompetitionPaths) -> str:
+    """Digest of all rows, test rows too, and of every model's folder and what it came of: for DVC the later stages
+    hang on these through this file alone."""
+    models = [read_json(file) for file in sorted(paths.tuned.glob(f"*/{IDENTITY}"))]
+    return digest(read_json(paths.rows / "facts.json"), models)
 
 
 def _scores(blend: dict[str, Any]) -> dict[str, Any]:

@@ -221,4 +221,4 @@ def test_the_blend_s_file_is_another_where_anything_of_a_model_is(project, monke
             run(project, settings, train, tune, blend)
         found.append(read_json(project.data("lines", "blend.json")))
     assert found[0] == found[1]
-    assert {key for key in found[2] if found[2][key] != found[1][key]} == {"tuned"}
+    assert {key for key in found[2] if found[2][key] != found[1][key]} == {"made_of"}
