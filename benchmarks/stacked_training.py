@@ -65,7 +65,7 @@ def params() -> dict[str, Any]:
     }
 
 
-def settings(model: str, trial: int, epochs: int) -> dict[str, Any]:
+def settings(model: str, trial: int, epochs: int, device: str = "auto") -> dict[str, Any]:
     """Rates from 1e-3 to 1e-2, one cycle; the trials' own weight decay and dropout."""
     share = trial / 15
     body = dict(MODELS[model])
@@ -78,6 +78,7 @@ def settings(model: str, trial: int, epochs: int) -> dict[str, Any]:
         "epochs": epochs,
         "batch_size": 64,
         "schedule": "one_cycle",
+        "device": device,
     }
     return {"competition": "bench", "features": "numbers", "model": body, "fit": fit}
 
@@ -228,10 +229,13 @@ def main() -> None:
     parser.add_argument("--model", choices=[*MODELS, "both"], default="both")
     parser.add_argument("--skip-book", action="store_true", help="leave (a) out, which takes longest")
     parser.add_argument("--grid", action="store_true")
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    parser.add_argument("--programs", type=int, default=CORES, help="stacks side by side, with --grid")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "params.yaml").write_text(json.dumps(params()))  # JSON is YAML
-        environment = {**os.environ, "PODIUM_TRACKING": "off", "PYTHONPATH": str(ROOT), "DVC_ROOT": folder}
+        environment = {**os.environ, "PODIUM_TRACKING": "off", "DVC_ROOT": folder}
+        environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
         for stage in ("check", "fetch@bench", "preprocess@bench"):
             command = [sys.executable, "-m", "pipeline", stage.partition("@")[0]]
             environment["DVC_STAGE"] = stage
@@ -254,7 +258,7 @@ def work(chosen: argparse.Namespace) -> None:
         grid(data, competition, chosen)
         return
     for model in MODELS if chosen.model == "both" else [chosen.model]:
-        bodies = [settings(model, trial, chosen.epochs) for trial in range(chosen.trials)]
+        bodies = [settings(model, trial, chosen.epochs, chosen.device) for trial in range(chosen.trials)]
         configs = [rebuild_model(competition, "bench-ridge", body) for body in bodies]
         ways = {"(b) a model at a time": one_by_one, "(b) a process a core": in_processes, "(c) the stack": stacked}
         if not chosen.skip_book:
@@ -292,7 +296,7 @@ def grid(data: Any, competition: Any, chosen: argparse.Namespace) -> None:
         *((f"{w}-{w}", {"name": "mlp", "hidden": [w, w]}) for w in WIDTHS),
     ]:
         epochs = max(chosen.epochs // (20 if body["name"] == "mlp" and body["hidden"][0] > 500 else 5), 2)
-        raws = [{**settings("linear", trial, epochs), "model": body} for trial in range(-(-GRID[-1] // 5))]
+        raws = [{**settings("linear", trial, epochs, chosen.device), "model": body} for trial in range(-(-GRID[-1] // 5))]
         configs = [rebuild_model(competition, "bench-ridge", raw) for raw in raws]
         began = time.perf_counter()
         in_processes(data, configs[:1])
@@ -300,7 +304,7 @@ def grid(data: Any, competition: Any, chosen: argparse.Namespace) -> None:
         for members in GRID:
             jobs = [FoldJob(config, k) for config in configs for k in data.folds][:members]
             began = time.perf_counter()
-            run_alone(together(data, jobs, CORES, _stack, "benchmark"), Processes(CORES, 1))
+            run_alone(together(data, jobs, chosen.programs, _stack, "benchmark"), Processes(CORES, 1))
             cells.append(1000 * (time.perf_counter() - began) / members / epochs)
         size = configs[0].fit.stack_size(configs[0].model, data.widest, competition.task)
         print(f"| {name} | " + " | ".join(f"{cell:.1f}" for cell in cells) + f" | {size} |", flush=True)

@@ -19,6 +19,10 @@ def forget_surroundings() -> None:
 
 
 forget_surroundings()
+if os.environ.get("PODIUM_TEST_CUDA") == "1":
+    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # tests ask torch for CUDA, and fork later
+else:
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # most tests hold results against the CPU's
 
 
 @pytest.fixture(autouse=True)

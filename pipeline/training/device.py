@@ -15,6 +15,9 @@ def find_device(wanted: str) -> torch.device:
     """``auto`` is CUDA where there is one. Raises UserError when CUDA is asked for and absent."""
     # cuBLAS reads it when CUDA starts, and is deterministic only with it.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    # Torch then asks NVML, not the driver: a process that has asked the driver, as the pool's does when it cuts
+    # stacks, could fork none that computes there.
+    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     found = torch.cuda.is_available()
     if wanted == "cuda" and not found:
         raise UserError("fit.device: cuda needs a CUDA device and there is none; use auto or cpu")

@@ -94,7 +94,9 @@ class FittedNetwork:
     def save(self, folder: Path) -> None:
         """Write ``weights.safetensors`` and ``training.json`` (rounds and curves)."""
         folder.mkdir(parents=True, exist_ok=True)
-        save_model(self.network, str(folder / "weights.safetensors"))
+        # On the CPU: cuDNN keeps a recurrent layer's weights in one block, which safetensors takes for tied ones.
+        save_model(self.network.cpu(), str(folder / "weights.safetensors"))
+        self.network.to(self.device)
         write_json(folder / "training.json", {"rounds": self.rounds, "curves": self.curves})
 
     @classmethod

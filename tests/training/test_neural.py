@@ -1,5 +1,8 @@
 """The one training loop through its learner."""
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -16,6 +19,7 @@ from pipeline.tasks import tasks
 from pipeline.training import learners
 from pipeline.training.examples import Examples
 
+ROOT = Path(__file__).parents[2]
 WEIGHTS, BIAS = np.float32([[2.0], [-3.4], [0.5], [1.0]]), 4.2
 MLP = {"name": "mlp", "hidden": [8], "dropout": 0.2}
 REGRESSION = tasks.build("regression", "task")
@@ -334,3 +338,18 @@ def test_same_bytes_on_cuda(tmp_path):
     for i in range(2):
         learner(epochs=3, device="cuda").fit(job(MLP)).save(tmp_path / str(i))
     assert files(tmp_path / "0") == files(tmp_path / "1")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_processes_forked_after_the_device_was_asked_for_compute_there():
+    code = """
+import torch
+from pipeline.training.device import find_device
+from pipeline.training.executors import Job, Processes
+from pipeline.training.pool import gather, run_alone
+
+device = find_device("auto")
+jobs = [Job(str(i), lambda i: torch.full((1,), i, device=device).item(), (i,)) for i in range(3)]
+assert run_alone(gather(jobs), Processes(2, 1)) == [0, 1, 2]
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, cwd=ROOT)
