@@ -246,6 +246,10 @@ def main() -> None:
 
 
 def work(chosen: argparse.Namespace) -> None:
+    from pipeline.core.seeds import fix_threads
+
+    if chosen.grid:
+        fix_threads(1)  # as a stage has it before it forks; what computes here says its own number
     import torch
 
     from pipeline.stages.project import load_project, rebuild_model
@@ -289,6 +293,7 @@ def grid(data: Any, competition: Any, chosen: argparse.Namespace) -> None:
     from pipeline.training.executors import Processes
     from pipeline.training.pool import run_alone
 
+    executor = Processes(CORES, 1)  # one, which loads once what the first jobs had to
     print("| network | alone | " + " | ".join(str(members) for members in GRID) + " | in one part |")
     print("|---|" + "---:|" * (len(GRID) + 2))
     for name, body in [
@@ -300,14 +305,14 @@ def grid(data: Any, competition: Any, chosen: argparse.Namespace) -> None:
         configs = [rebuild_model(competition, "bench-ridge", raw) for raw in raws]
         began = time.perf_counter()
         in_processes(data, configs[:1])
-        cells = [1000 * (time.perf_counter() - began) / len(data.folds) / epochs]
+        alone = 1000 * (time.perf_counter() - began) / len(data.folds) / epochs
+        print(f"| {name} | {alone:.1f}", end="", flush=True)
         for members in GRID:
             jobs = [FoldJob(config, k) for config in configs for k in data.folds][:members]
             began = time.perf_counter()
-            run_alone(together(data, jobs, chosen.programs, _stack, "benchmark"), Processes(CORES, 1))
-            cells.append(1000 * (time.perf_counter() - began) / members / epochs)
-        size = configs[0].fit.stack_size(configs[0].model, data.widest, competition.task)
-        print(f"| {name} | " + " | ".join(f"{cell:.1f}" for cell in cells) + f" | {size} |", flush=True)
+            run_alone(together(data, jobs, chosen.programs, _stack, "benchmark"), executor)
+            print(f" | {1000 * (time.perf_counter() - began) / members / epochs:.1f}", end="", flush=True)
+        print(f" | {configs[0].fit.stack_size(configs[0].model, data.widest, competition.task)} |", flush=True)
 
 
 if __name__ == "__main__":
