@@ -301,7 +301,9 @@ def grid(data: Any, competition: Any, chosen: argparse.Namespace) -> None:
         *((f"{w}-{w}", {"name": "mlp", "hidden": [w, w]}) for w in WIDTHS),
     ]:
         epochs = max(chosen.epochs // (20 if body["name"] == "mlp" and body["hidden"][0] > 500 else 5), 2)
-        raws = [{**settings("linear", trial, epochs, chosen.device), "model": body} for trial in range(-(-GRID[-1] // 5))]
+        raws = [
+            {**settings("linear", trial, epochs, chosen.device), "model": body} for trial in range(-(-GRID[-1] // 5))
+        ]
         configs = [rebuild_model(competition, "bench-ridge", raw) for raw in raws]
         began = time.perf_counter()
         in_processes(data, configs[:1])
