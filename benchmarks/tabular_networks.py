@@ -98,7 +98,8 @@ class Table:
     def __init__(self, name: str, folds: int) -> None:
         from sklearn.model_selection import KFold, StratifiedKFold
 
-        from pipeline.features.schema import apply, settle
+        from pipeline.features.schema import apply
+        from pipeline.features.settling import settle
         from pipeline.tasks import tasks
 
         raw, id_, target, task = tables()[name]()

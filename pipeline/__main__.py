@@ -1,4 +1,4 @@
-"""The command line: one command a stage, plus add, score, predict, track, ui and kaggle."""
+"""The command line: one command a stage, plus add, look, check, leaderboard, score, predict, track, ui and kaggle."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _stage(stage: str, name: str | None, again: bool = False) -> None:
     run_stage(stage, name, again=again)
 
 
-@app.command(rich_help_panel="Stages")
+@app.command()
 def fetch(name: CompetitionOfStage = None) -> None:
     """Bring the competition's raw files."""
     _stage("fetch", name)
@@ -96,6 +96,7 @@ def add(
     id: Annotated[str | None, typer.Option(help="Id column; guessed when not given.")] = None,
     metric: Annotated[str | None, typer.Option(help="Metric; guessed when not given.")] = None,
     minutes: Annotated[float | None, typer.Option(min=0.1, help="Time to spend on training and tuning.")] = None,
+    encoding: Annotated[str | None, typer.Option(help="Of the text files; recognised when not given.")] = None,
 ) -> None:
     """Put a competition and its models into params.yaml.
 
@@ -104,7 +105,7 @@ def add(
     """
     from pipeline.commands.add import run
 
-    run(name, source=source, target=target, id=id, metric=metric, minutes=minutes)
+    run(name, source=source, target=target, id=id, metric=metric, minutes=minutes, encoding=encoding)
 
 
 @app.command()
@@ -139,6 +140,17 @@ def leaderboard(
     from pipeline.commands.leaderboard import run
 
     run(name)
+
+
+@app.command()
+def look(
+    name: CompetitionName,
+    rows: Annotated[int, typer.Option(min=1, max=20, help="How many.")] = 5,
+) -> None:
+    """Show a competition's first rows as its models will see them."""
+    from pipeline.commands.look import run
+
+    run(name, rows)
 
 
 @app.command()

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import yaml
-from bench import ROOT, TRAIN, changed
+from bench import ROOT, changed
 
 from pipeline.stages import check
 from pipeline.stages.project import load_project
@@ -120,8 +120,7 @@ def test_every_fault_of_params_is_told_at_once_a_line_each(bench):
 @pytest.mark.parametrize(
     ("files", "changes", "stage", "words"),
     [
-        ({"test.csv": None}, {}, "fetch", ["no test file"]),
-        ({"train.csv": TRAIN.replace(",", ";")}, {}, "fetch", ["semicolons"]),
+        ({"train.csv": None}, {}, "fetch", ["no train file"]),
         ({"train.csv": changed(7, 3, "dear")}, {}, "preprocess", ["train.csv", "row 7"]),
     ],
 )
@@ -144,3 +143,15 @@ def test_the_real_command_line(bench, files, changes, stage, words):
     assert done.returncode == 2 and done.stdout == ""
     assert re.fullmatch(r"error: .*\n", done.stderr) and all(word in done.stderr for word in words), done.stderr
     assert bench.written() == before
+
+
+def test_a_competition_may_not_be_named_as_the_folder_of_check(bench):
+    bench.write()
+    params = bench.root / "params.yaml"
+    params.write_text(
+        params.read_text().replace("toy:", "checked:").replace("competition: toy", "competition: checked")
+    )
+    code, lines = bench.run("check")
+    assert code == 2 and lines[0].startswith("error: competitions.checked: data/checked/ is where `check` writes"), (
+        lines
+    )

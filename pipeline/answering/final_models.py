@@ -56,10 +56,10 @@ class Answering:
         self, raw: pd.DataFrame, where: str = "rows", warn: Callable[[str], object] = warnings.warn
     ) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Typed rows and their blended predictions. warn: is told of levels that training never saw."""
-        from pipeline.features.schema import apply
+        from pipeline.features.typed_rows import new_rows
 
         first = next(iter(self.models.values())).members[0]
-        rows = apply(first.schema, raw, training=False, where=where)
+        rows = new_rows(first.schema, raw, where)
         for told in unseen_levels(rows, self.levels, where):
             warn(told)
         frames = {name: self.models[name].predict(rows) for name in self.ensemble.models}

@@ -20,6 +20,7 @@ def submission_layout(
     target_column: str,
     submission_format: str,
     classes: Sequence[Any],
+    of: Any = None,
     where: str = SAMPLE,
 ) -> dict[str, Any]:
     """What a submission looks like, as JSON values.
@@ -27,6 +28,7 @@ def submission_layout(
     sample: the sample submission, or any file of the same form; without one, id and target
     (or a column a class, where more than two want probabilities).
     submission_format: ``values`` of a classification are its classes.
+    of: the class that a lone column of probabilities is of, see ``Submission``.
 
     Returns ``format``; ``id``, its id column or None; ``columns``, all in order; ``written``,
     each class as the sample spells it; ``probabilities``, target column to the class it is of.
@@ -40,10 +42,12 @@ def submission_layout(
         columns = [*([id_column] if id_column else []), *targets]
     else:
         columns = [str(column) for column in sample.columns]
-        if id_column is not None and id_column not in columns:
-            raise UserError(f"{where}: no id column '{id_column}'{did_you_mean(id_column, columns)}")
         if id_column is None:
             id_column = _unnamed_id(columns, kind, names)
+        elif (same := same_name(id_column, columns)) is None:
+            raise UserError(f"{where}: no id column '{id_column}'{did_you_mean(id_column, columns)}")
+        else:
+            id_column = same
         targets = [column for column in columns if column != id_column]
     written = dict(zip(names, classes))
     probabilities: dict[str, str] = {}
@@ -52,10 +56,41 @@ def submission_layout(
     elif len(targets) != 1:
         raise UserError(f"{where}: needs one column beside the id for {kind}, got {', '.join(targets) or 'none'}")
     elif kind == "probabilities":
-        probabilities = {targets[0]: names[1]}
+        probabilities = {targets[0]: _lone_class(targets[0], names, of)}
     elif kind == "classes" and sample is not None:
         written = spelled(classes, sample[targets[0]])
     return {"format": kind, "id": id_column, "columns": columns, "written": written, "probabilities": probabilities}
+
+
+def same_name(name: str, columns: Sequence[str]) -> str | None:
+    """The column of this name; else the only one that is spelled alike but for case, spaces and marks."""
+    if name in columns:
+        return name
+
+    def plain(one: str) -> str:
+        return "".join(letter for letter in one.casefold() if letter.isalnum())
+
+    alike = [column for column in columns if plain(column) == plain(name)]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _lone_class(column: str, names: Sequence[str], of: Any) -> str:
+    """The class of two that one column of probabilities is of."""
+    if of is not None:
+        chosen = [name for name in names if name.casefold() == str(of).casefold()]
+        if not chosen:
+            raise UserError(f"submission.of: needs one of the classes {', '.join(names)}, got {of!r}")
+        return chosen[0]
+    return class_named(column, names) or names[1]
+
+
+def class_named(column: str, names: Sequence[str]) -> str | None:
+    """The class that a column is named after: by its name or its ending, in any case of letters."""
+    folded = column.casefold()
+    found = [name for name in names if folded == name.casefold()] or [
+        name for name in names if folded.endswith((f"_{name}".casefold(), f" {name}".casefold()))
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 def spelled(classes: Sequence[Any], column: pd.Series) -> dict[str, Any]:

@@ -9,13 +9,26 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.answering.submission_layout import SAMPLE, spelled, submission_layout
+from pipeline.answering.submission_layout import SAMPLE, same_name, spelled, submission_layout
 from pipeline.core.errors import UserError, did_you_mean
 from pipeline.core.types import Metric
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+
+
+def read_answers(path: Path, id_column: str | None) -> pd.DataFrame:
+    """A submission, a sample of one, or a solution: nothing in it is missing, and ids are text to the character.
+
+    id_column: the test rows'; where they have none, the first column of several is taken for it.
+    """
+    from pipeline.sources.tables import read_table
+
+    given = read_table(path, missing=())
+    columns = [str(column) for column in given.columns]
+    identifier = same_name(id_column, columns) if id_column is not None else columns[0] if len(columns) > 1 else None
+    return given if identifier is None else read_table(path, missing=(), text=[identifier])
 
 
 def format_predictions(
@@ -52,10 +65,12 @@ def make_submission(
     target_column: str,
     submission_format: str,
     classes: Sequence[Any],
+    of: Any = None,
 ) -> pd.DataFrame:
-    """Predictions of the test rows in the sample's columns and row order.
+    """Predictions of the test rows in the sample's columns and row order, each id as the sample spells it.
 
     ids: of the test rows, None where they have none; then the sample's rows are theirs in order.
+    A sample of a few of the test rows is an example: the rows are then all of the test file, in its order.
 
     Raises UserError where the test rows' ids and the sample's are not the same set.
     """
@@ -65,6 +80,7 @@ def make_submission(
         target_column=target_column,
         submission_format=submission_format,
         classes=classes,
+        of=of,
     )
     made = format_predictions(predictions, ids, layout, classes)
     if sample is None:
@@ -73,6 +89,8 @@ def make_submission(
         if len(made) != len(sample):
             raise UserError(f"{SAMPLE}: needs as many rows as the test rows, {len(made)}, got {len(sample)}")
         return made if layout["id"] is None else made.assign(**{layout["id"]: sample[layout["id"]].to_numpy()})
+    if is_example(sample[layout["id"]], ids):
+        return made
     order = _matched(ids, sample[layout["id"]], "test rows", SAMPLE)
     return made.iloc[order].assign(**{layout["id"]: sample[layout["id"]].to_numpy()}).reset_index(drop=True)
 
@@ -86,6 +104,7 @@ def check_submission(
     target_column: str,
     submission_format: str,
     classes: Sequence[Any],
+    of: Any = None,
     where: str = "submission.csv",
 ) -> None:
     """Hold a submission to the sample (without one, to the test rows' ids, in their order).
@@ -103,12 +122,14 @@ def check_submission(
         target_column=target_column,
         submission_format=submission_format,
         classes=classes,
+        of=of,
     )
     if list(submission.columns) != layout["columns"]:
         expected, got = ", ".join(layout["columns"]), ", ".join(map(str, submission.columns))
         raise UserError(f"{where}: needs the columns {expected}, in this order, got {got}")
-    wanted = sample[layout["id"]] if sample is not None and layout["id"] else ids
-    rows = len(sample) if sample is not None else None if wanted is None else len(wanted)
+    wanted, rows = ids, None if ids is None else len(ids)
+    if sample is not None and not (layout["id"] and ids is not None and is_example(sample[layout["id"]], ids)):
+        wanted, rows = sample[layout["id"]] if layout["id"] else ids, len(sample)
     if rows is not None and len(submission) != rows:
         raise UserError(f"{where}: needs {rows} rows, got {len(submission)}")
     if layout["id"] is not None and wanted is not None:
@@ -158,6 +179,7 @@ def score_submission(
     target_column: str,
     submission_format: str,
     classes: Sequence[Any],
+    of: Any = None,
 ) -> float:
     """The metric of a submission file against a solution file, joined by id in any order.
 
@@ -166,25 +188,25 @@ def score_submission(
     """
     import pandas as pd
 
-    from pipeline.sources.tables import read_table
-
     submission, solution = Path(submission), Path(solution)
-    given, truth = read_table(submission, missing=()), read_table(solution, missing=())
+    given, truth = read_answers(submission, id_column), read_answers(solution, id_column)
     layout = submission_layout(
         given,
         id_column=id_column,
         target_column=target_column,
         submission_format=submission_format,
         classes=classes,
+        of=of,
         where=submission.name,
     )
     if target_column not in truth.columns:
         raise UserError(f"{solution.name}: no column '{target_column}'{did_you_mean(target_column, truth.columns)}")
     identifier = layout["id"]
-    if identifier is not None and (identifier in truth.columns or id_column is not None):
-        if identifier not in truth.columns:
+    theirs = None if identifier is None else same_name(identifier, list(truth.columns))
+    if identifier is not None and (theirs is not None or id_column is not None):
+        if theirs is None:
             raise UserError(f"{solution.name}: no id column '{identifier}'{did_you_mean(identifier, truth.columns)}")
-        order = _matched(given[identifier], truth[identifier], submission.name, solution.name)
+        order = _matched(given[identifier], truth[theirs], submission.name, solution.name)
         given = given.iloc[order].reset_index(drop=True)
     elif len(given) != len(truth):
         raise UserError(f"{submission.name}: needs as many rows as {solution.name}, {len(truth)}, got {len(given)}")
@@ -206,12 +228,38 @@ def score_submission(
     return metric.score(target, pd.DataFrame(one_hot, columns=[str(level) for level in classes]))
 
 
-def _comparable(first: pd.Series, second: pd.Series) -> tuple[pd.Series, pd.Series]:
-    """Two columns of ids in one type: numbers where both are, else text where they differ."""
-    import pandas as pd
+EXAMPLE = 0.5
+"""Part of the test rows below which a sample that names some of them is an example."""
 
-    numeric = pd.api.types.is_numeric_dtype(first) and pd.api.types.is_numeric_dtype(second)
-    return (first, second) if numeric or first.dtype == second.dtype else (first.map(str), second.map(str))
+
+def is_example(sample_ids: pd.Series, ids: pd.Series) -> bool:
+    """Whether a sample submission holds but a few of the test rows."""
+    if len(sample_ids) >= EXAMPLE * len(ids):
+        return False
+    asked, given = _comparable(sample_ids, ids)
+    return bool(asked.is_unique and asked.isin(given).all())
+
+
+def _comparable(first: pd.Series, second: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Two columns of ids as text, to be held against each other: to the character where they agree so, else with
+    whole numbers written one way (7, 7.0, 07 and 1e+05 are 7, 7, 7 and 100000), where that makes no two the same."""
+    texts = first.map(str), second.map(str)
+    if set(texts[0]) <= set(texts[1]) or set(texts[1]) <= set(texts[0]):
+        return texts
+    plain = texts[0].map(_plain_id), texts[1].map(_plain_id)
+    merged = any(one.nunique() < text.nunique() for one, text in zip(plain, texts, strict=True))
+    return texts if merged else plain
+
+
+def _plain_id(text: str) -> str:
+    from decimal import Decimal, InvalidOperation
+
+    word = text.strip()
+    try:
+        number = Decimal(word)
+        return str(int(number)) if number.is_finite() and abs(number) < 10**30 and number == int(number) else word
+    except InvalidOperation:
+        return word
 
 
 def _matched(ids: pd.Series, wanted: pd.Series, ids_of: str, wanted_of: str) -> np.ndarray:
@@ -264,6 +312,7 @@ def _probabilities(given: pd.DataFrame, layout: Mapping[str, Any], classes: Sequ
 
     names = [str(level) for level in classes]
     frame = pd.DataFrame({name: _numeric(given[column], where) for column, name in layout["probabilities"].items()})
-    if list(frame) == [names[1]]:
-        frame[names[0]] = 1 - frame[names[1]]
+    if len(frame.columns) == 1 < len(names):
+        other = names[1 - names.index(frame.columns[0])]
+        frame[other] = 1 - frame.iloc[:, 0]
     return frame[names]

@@ -29,11 +29,52 @@ def write_submission(competition: CompetitionConfig, schema: Schema, predictions
         check_written(aside, submission)
 
 
+def write_empty_submission(competition: CompetitionConfig, schema: Schema, path: Path) -> None:
+    """The column names alone, of a competition without test rows."""
+    from pipeline.answering.submission_layout import submission_layout
+
+    layout = submission_layout(read_sample(competition), **submission_settings(competition, schema))
+    with whole_file(path) as aside:
+        aside.write_text(",".join(layout["columns"]) + "\n", encoding="utf-8")
+
+
+def check_sample(
+    competition: CompetitionConfig, schema: Schema, test: pd.DataFrame, sample: pd.DataFrame | None
+) -> list[str]:
+    """Lay stand-ins for predictions of the typed test rows out as the sample submission is: whatever would not be
+    accepted at the end is said before anything is trained. Raises UserError.
+
+    Gives lines about what the submission will be that its user should know.
+    """
+    import pandas as pd
+
+    from pipeline.answering.submission_layout import submission_layout
+    from pipeline.answering.submissions import is_example, make_submission
+
+    settings = submission_settings(competition, schema)
+    names = [str(level) for level in schema.classes] or ["prediction"]
+    predictions = pd.DataFrame(1 / len(names), index=range(len(test)), columns=names)
+    ids = None if schema.id is None else test[schema.id]
+    make_submission(predictions, ids, sample, **settings)
+    layout = submission_layout(sample, **settings)
+    told = []
+    if layout["format"] == "probabilities" and len(layout["probabilities"]) == 1 < len(names):
+        column, of = next(iter(layout["probabilities"].items()))
+        told.append(f"submission: '{column}' is the probability of {of!r}; submission.of names another class")
+    if sample is not None and ids is not None and is_example(sample[layout["id"]], ids):
+        told.append(
+            f"the sample submission names {len(sample)} of {len(ids)} test rows and is taken for an example; "
+            "the submission holds all of them"
+        )
+    return told
+
+
 def read_sample(competition: CompetitionConfig) -> pd.DataFrame | None:
-    from pipeline.sources.tables import find_table, read_table
+    from pipeline.answering.submissions import read_answers
+    from pipeline.sources.tables import find_table
 
     path = find_table(CompetitionPaths(competition.name).raw, "sample_submission")
-    return None if path is None else read_table(path, missing=())
+    return None if path is None else read_answers(path, competition.columns.id)
 
 
 def test_ids(competition: CompetitionConfig, schema: Schema) -> pd.Series | None:
@@ -51,6 +92,7 @@ def submission_settings(competition: CompetitionConfig, schema: Schema) -> dict[
         "target_column": schema.target,
         "submission_format": competition.submission.format,
         "classes": schema.classes,
+        "of": competition.submission.of,
     }
 
 
@@ -83,17 +125,23 @@ def solution_score(competition: CompetitionConfig, submission: Path, solution: P
 
 
 def write_own_answer(
-    competition: CompetitionConfig, schema: Schema, model: str, predictions: pd.DataFrame, decision: Any, folder: Path
+    competition: CompetitionConfig,
+    schema: Schema,
+    model: str,
+    predictions: pd.DataFrame | None,
+    decision: Any,
+    folder: Path,
 ) -> None:
     """A lone model's ``submission.csv`` and ``answer.json``.
 
-    predictions: of the test rows. decision: its state in ``blend.json``, None where it takes none.
+    predictions: of the test rows, None where there are none; then there is no submission.
+    decision: its state in ``blend.json``, None where it takes none.
     folder: of the final model.
     """
     from pipeline.answering.ensembles import Ensemble
 
     ensemble = Ensemble.from_json({"weights": {model: 1.0}, "decision": decision})
-    if ensemble.decision is not None:
-        predictions = ensemble.decision.apply(predictions)
-    write_submission(competition, schema, predictions, folder / "submission.csv")
+    if predictions is not None:
+        decided = predictions if ensemble.decision is None else ensemble.decision.apply(predictions)
+        write_submission(competition, schema, decided, folder / "submission.csv")
     write_json(folder / "answer.json", answer(competition, schema, {model: "."}, ensemble))

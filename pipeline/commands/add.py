@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.commands import gallery
+from pipeline.commands.columns_table import table
 from pipeline.commands.insert import insert, read
+from pipeline.commands.own_files import OwnFiles
 from pipeline.core.config import build_config
 from pipeline.core.errors import UserError
 from pipeline.core.files import lock, write_text
@@ -17,30 +18,47 @@ from pipeline.core.params import parse_params
 from pipeline.core.paths import check_name, project_root, state_folder
 from pipeline.stages.project import shelves
 
-TABLES = ("train", "test", "sample_submission")
-
 
 def run(
-    name: str, *, source: str | None, target: str | None, id: str | None, metric: str | None, minutes: float | None
+    name: str,
+    *,
+    source: str | None,
+    target: str | None,
+    id: str | None,
+    metric: str | None,
+    minutes: float | None,
+    encoding: str | None = None,
 ) -> None:
     """Add the competition ``name``; raises UserError, with params.yaml untouched."""
     check_name(name, "add")
     path = project_root() / "params.yaml"
     _refuse_twice(_read(path), name)
-    described = _described(name, _source(source), target, id, metric)
-    competition, models, left_out = gallery.compose(name, described, minutes)
+    origin = _source(source, encoding)
+    entry = _entry(name, origin, target, id, metric)
+    told: list[str] = []
+    if entry is not None or origin is None:
+        competition, models, left_out = gallery.compose(name, entry or {}, minutes)
+    else:
+        with OwnFiles.of(origin, name) as own:
+            described = own.describe(origin, target=target, id=id, metric=metric)
+            competition, models, left_out = gallery.compose(name, described, minutes)
+            built = build_config({"competitions": {name: competition}, "models": models}, shelves())
+            schema, notes = own.check(built.competition(name), metric)
+            told = [*table(schema, competition), *notes]
+    added = {"competitions": {name: competition}, "models": models}
     with lock(state_folder() / "locks" / "params", wait=10, held="params.yaml"):
         text = _read(path)
         _refuse_twice(text, name)
-        added = insert(text, {"competitions": {name: competition}, "models": models})
-        build_config(parse_params(added), shelves())
-        write_text(path, added)
+        written = insert(text, added)
+        build_config(parse_params(written), shelves())
+        write_text(path, written)
     say = sys.stdout.write
     say(f"params.yaml: competition {name} with {len(models)} models: {', '.join(models)}\n")
     for key, why in left_out.items():
         say(f"  left out {name}-{key}: {why}\n")
     for key, why in competition.get("guessed", {}).items():
         say(f"  guessed {key}{_said(competition, key)}: {why}\n")
+    say("".join(f"  {line}\n" for line in told))
     say("now: dvc repro\n")
 
 
@@ -65,80 +83,42 @@ def _said(competition: Mapping[str, Any], key: str) -> str:
     return f" = {value}" if isinstance(value, str) and value else ""
 
 
-def _source(source: str | None) -> dict[str, Any] | None:
+def _source(source: str | None, encoding: str | None) -> dict[str, Any] | None:
     if source is None:
+        if encoding is not None:
+            raise UserError("--encoding: is that of one's own files; give --from too")
         return None
+    said = {} if encoding is None else {"encoding": encoding}
     if source.startswith("kaggle:"):
-        return {"name": "kaggle", "competition": source.removeprefix("kaggle:")}
+        return {"name": "kaggle", "competition": source.removeprefix("kaggle:"), **said}
     if not (project_root() / source).exists():
         raise UserError(f"--from: no file or folder {source!r}; name the folder of the files, or kaggle:SLUG")
-    return {"name": "files", "path": source}
+    return {"name": "files", "path": source, **said}
 
 
-def _described(
+def _entry(
     name: str, origin: dict[str, Any] | None, target: str | None, id: str | None, metric: str | None
-) -> dict[str, Any]:
-    """The gallery's description, or one guessed from the files.
+) -> dict[str, Any] | None:
+    """The gallery's description; None where the files speak for themselves.
 
     Files given with a gallery entry's name belong to it only where it asks for files: another
-    edition of the same data has other columns.
+    edition of the same data has other columns. What is said on the command line wins: a metric replaces the
+    entry's, another target or id makes it another competition.
     """
     entry = gallery.entry(name) if origin is None or name in gallery.names() else None
     if entry is None or (origin is not None and entry["competition"]["source"]["name"] != "files"):
-        return _own(name, origin or {}, target, id, metric)
-    if target or id or metric:
-        raise UserError(f"add: '{name}' is a gallery entry, which says its own target, id and metric")
-    declared = entry["competition"]["source"]
+        return None
+    competition = entry["competition"]
+    said = {key: value for key, value in (("target", target), ("id", id)) if value is not None}
+    if any(competition["columns"].get(key) != value for key, value in said.items()):
+        if origin is None:
+            raise UserError(f"add: '{name}' of the gallery has its own target and id; give --from for your own files")
+        return None
+    if metric is not None:
+        competition["metric"] = metric
+    declared = competition["source"]
     if origin is not None:
-        entry["competition"]["source"] = {**declared, **origin}
+        competition["source"] = {**declared, **origin}
     elif declared["name"] == "files" and "path" not in declared:
         raise UserError(f"add: '{name}' needs its files: --from DIR or --from kaggle:SLUG")
     return entry
-
-
-def _own(name: str, origin: dict[str, Any], target: str | None, id: str | None, metric: str | None) -> dict[str, Any]:
-    """Bring the files aside, guess, hold them against the same rules as ``preprocess`` does."""
-    from pipeline.commands.guess import guess, missing_marks
-    from pipeline.commands.sample import check_sample
-    from pipeline.features.raw_checks import check_raw
-    from pipeline.sources import sources
-    from pipeline.sources.tables import find_table, read_table
-
-    with tempfile.TemporaryDirectory() as aside:
-        part = sources.build(origin, "--from")
-        part.fetch(Path(aside), name)
-        paths = {stem: path for stem in TABLES if (path := find_table(Path(aside), stem))}
-        missing = list(part.missing)
-        tables = {stem: read_table(path, missing=missing) for stem, path in paths.items()}
-        if marks := missing_marks(tables["train"]):
-            missing += sorted(marks)
-            origin = {**origin, "missing": missing}
-            tables |= {stem: read_table(paths[stem], missing=missing) for stem in ("train", "test")}
-        # As ``submit`` reads it: nothing in it is missing.
-        sample = read_table(paths["sample_submission"], missing=()) if "sample_submission" in paths else None
-    train, test = tables["train"], tables["test"]
-    found = guess(train, test, tables.get("sample_submission"), target=target, id=id, metric=metric)
-    for mark, names in sorted(marks.items()):
-        found.why["source.missing"] = f"{mark!r} stands among the numbers of {', '.join(names[:5])}"
-    facts = {
-        "task_is_class": found.task["name"] == "classification",
-        "target_is_number": found.task["name"] == "regression",
-        "missing": missing,
-        "where": paths["train"].name,
-    }
-    check_raw(train, test, **found.columns, test_where=paths["test"].name, **facts)
-    described = gallery.describe(train, test, found, **facts)
-    if sample is not None:
-        check_sample(found, train, test, sample, missing, metric)
-    competition = {
-        "source": origin,
-        "columns": found.columns,
-        "task": found.task,
-        "metric": found.metric,
-        "split": found.split,
-        "features": {},
-        "blend": found.blend,
-        "submission": found.submission,
-        "guessed": found.why,
-    }
-    return {"competition": competition, **described}

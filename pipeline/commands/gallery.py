@@ -154,7 +154,7 @@ def _budgeted(models: Mapping[str, Any], minutes: float, thousand_rows: float, f
     return kept
 
 
-def describe(train: pd.DataFrame, test: pd.DataFrame, found: Guess, **facts: Any) -> dict[str, Any]:
+def describe(train: pd.DataFrame, test: pd.DataFrame | None, found: Guess, **facts: Any) -> dict[str, Any]:
     """Which portfolio suits one's own files, and the settings in it that name columns.
 
     Adds to the guess what it found of the columns' types, and why.
@@ -164,13 +164,14 @@ def describe(train: pd.DataFrame, test: pd.DataFrame, found: Guess, **facts: Any
 
     task = found.task["name"]
     described: dict[str, Any] = {"portfolio": task, "rows": len(train)}
-    known = {found.columns.get("id"), found.columns["target"], *found.columns.get("drop", ())}
-    if task == "classification" and (image := square(train.drop(columns=list(known - {None})))):
+    known = {found.columns.get("id"), found.columns["target"], *found.columns.get("drop", ()), *facts["keep"]}
+    if task == "classification" and (image := square(train.drop(columns=[name for name in known if name in train]))):
         found.why["features"] = (
             f"{image['shape'][1]} x {image['shape'][2]} pixels in columns '{image['prefix']}<number>'"
         )
         return {**described, "portfolio": "image_classification", "columns": {"image": image}}
-    from pipeline.features.schema import settle
+    from pipeline.features.settling import settle
+    from pipeline.sources.contents import names_images
 
     columns = found.columns
     schema = settle(train, test, id=columns["id"], target=columns["target"], drop=columns.get("drop", ()), **facts)
@@ -200,8 +201,14 @@ def describe(train: pd.DataFrame, test: pd.DataFrame, found: Guess, **facts: Any
     as_is = [column.name for column in schema.columns if column.kind == "number" and column.source == "as_is"]
     if named := named_kinds(found, {name: train[name] for name in as_is}):
         columns["types"] = named
-    if not numbers and not schema.names("category"):
-        raise UserError("add: no column is left to predict from; the others are identifiers, constant or missing")
+    if image_files := [name for name in train if train[name].iloc[:20].map(names_images).all()]:
+        raise UserError(
+            f"add: column '{image_files[0]}' names image files, which are not read; docs/files.md, Images, says how to "
+            "make arrays of them"
+        )
+    if not numbers and not schema.names("category") and not texts:
+        reasons = "; ".join(f"{name}: {why}" for name, why in list(schema.dropped.items())[:5])
+        raise UserError(f"add: no column is left to predict from ({reasons or 'there is none'})")
     if texts:
         told = f"numbers and categories, and terms of the text in {', '.join(texts)}"
         found.why["features"] = told

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pipeline.answering.submission_layout import same_name
+from pipeline.commands.groups import find_group
 from pipeline.core.errors import UserError, did_you_mean
+from pipeline.core.schema import INDEX
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,8 +21,11 @@ LONG_TAIL = 1.0
 SEVERAL_WORDS = 1.5
 """Mean words of a target whose texts are written anew for each row, not chosen from a list."""
 LOG_METRICS = ("log_rmse", "rmsle")
-MISSING_MARKS = ("?", "-", "nan", "NaN", "na", "n/a", "N/A", "#N/A", "<NA>", "null", "NULL", "Null")
-"""Marks that mean a missing value where all else in a column is numbers ("None" may be a level)."""
+TARGETS = ("target", "label", "labels", "class", "y", "outcome", "response", "score")
+"""Names of a target, where no test file says which column is asked for."""
+FOLDS = 5
+LEAST_FOLDS = 3
+"""Rows of the rarest class below which folds are not stratified."""
 
 
 @dataclass
@@ -37,31 +43,41 @@ class Guess:
 
 def guess(
     train: pd.DataFrame,
-    test: pd.DataFrame,
+    test: pd.DataFrame | None,
     sample: pd.DataFrame | None,
     *,
     target: str | None = None,
     id: str | None = None,
     metric: str | None = None,
 ) -> Guess:
-    """Guess what is not said. Raises UserError where nothing can be guessed, saying what to give."""
+    """Guess what is not said. Raises UserError where nothing can be guessed, saying what to give.
+
+    test: None where there is nothing to predict.
+    """
     found = Guess()
     suits = _tasks_of(metric)
     found.columns["id"] = _id(train, test, sample, id, found.why)
     found.columns["target"] = _target(train, test, sample, found.columns["id"], target, found.why)
-    if extra := [n for n in train.columns if n not in test.columns and n not in found.columns.values()]:
+    of_test = train.columns if test is None else test.columns
+    if extra := [n for n in train.columns if n not in of_test and n not in found.columns.values()]:
         found.columns["drop"] = extra
         found.why["columns.drop"] = "in train, not in test, and not the target"
-    answers = None if sample is None else sample.drop(columns=found.columns["id"] or [], errors="ignore")
+    answers = None
+    if sample is not None:
+        id_there = (
+            None if found.columns["id"] is None else same_name(found.columns["id"], list(map(str, sample.columns)))
+        )
+        answers = sample.drop(columns=id_there or [], errors="ignore")
     values = train[found.columns["target"]].dropna()
     if values.empty:
         raise UserError(f"target: column '{found.columns['target']}' is missing in every training row; give --target")
     task = _task(values, answers, suits, found.why)
-    found.split = {"name": "shuffled", "folds": 5, "seed": 0}
+    found.split = {"name": "shuffled", "folds": FOLDS, "seed": 0}
+    found.why["split"] = "no groups and no time were named or found"
     found.submission = "values"
     if task == "classification":
         found.task = {"name": "classification"}
-        found.split["name"] = "stratified"
+        _stratify(found, values)
         found.submission = _class_submission(values, answers, metric, found.why)
         guessed_metric = "log_loss" if found.submission == "probabilities" else "accuracy"
         because = f"the submission wants {found.submission}"
@@ -78,25 +94,22 @@ def guess(
     found.metric = metric or guessed_metric
     if metric is None:
         found.why["metric"] = f"{because}; if the competition scores otherwise, change it"
-    found.why["split"] = "no groups and no time were named"
+    known = {found.columns["id"], found.columns["target"], *extra}
+    if test is not None and task != "translation" and (group := find_group(train, test, known)) is not None:
+        found.columns["group"] = group.column
+        found.split = {"name": "grouped", "folds": FOLDS}
+        found.why["split"] = f"'{group.column}': {group.why}, so folds keep them together"
     return found
 
 
-def missing_marks(train: pd.DataFrame) -> dict[str, list[str]]:
-    """Marks of ``MISSING_MARKS`` to the columns where they stand among numbers alone."""
-    import pandas as pd
-
-    found: dict[str, list[str]] = {}
-    for name in train.columns:
-        if pd.api.types.is_numeric_dtype(train[name].dtype):
-            continue
-        distinct = pd.Series(train[name].dropna().unique())
-        number = pd.to_numeric(distinct, errors="coerce")
-        odd = distinct[number.isna()].tolist()
-        if len(odd) < len(distinct) - 1 and all(str(mark).strip() in MISSING_MARKS for mark in odd):
-            for mark in odd:
-                found.setdefault(str(mark), []).append(str(name))
-    return found
+def _stratify(found: Guess, values: pd.Series) -> None:
+    least = int(values.value_counts().min())
+    if least < LEAST_FOLDS:
+        found.why["split"] = f"the rarest class has too few rows ({least}) for each fold to have some"
+        return
+    found.split = {"name": "stratified", "folds": min(FOLDS, least), "seed": 0}
+    if least < FOLDS:
+        found.why["split"] = f"as many folds as the rarest class has rows, {least}"
 
 
 def _tasks_of(metric: str | None) -> tuple[str, ...]:
@@ -114,19 +127,24 @@ def _tasks_of(metric: str | None) -> tuple[str, ...]:
 
 
 def _id(
-    train: pd.DataFrame, test: pd.DataFrame, sample: pd.DataFrame | None, given: str | None, why: dict[str, str]
+    train: pd.DataFrame,
+    test: pd.DataFrame | None,
+    sample: pd.DataFrame | None,
+    given: str | None,
+    why: dict[str, str],
 ) -> str | None:
+    """The test file's id column; the training file may be without."""
+    asked, where = (train, "train") if test is None else (test, "test")
+    columns = [str(name) for name in asked.columns]
     if given is not None:
-        for frame, name in ((train, "train"), (test, "test")):
-            if given not in frame.columns:
-                hint = did_you_mean(given, map(str, frame.columns))
-                raise UserError(f"--id: no column '{given}' in the {name} file{hint}")
+        if given not in columns:
+            raise UserError(f"--id: no column '{given}' in the {where} file{did_you_mean(given, columns)}")
         return given
-    if sample is not None and sample.columns[0] in test.columns and sample.columns[0] in train.columns:
+    if sample is not None and (same := same_name(str(sample.columns[0]), columns)) is not None:
         why["columns.id"] = "first column of the sample submission"
-        return str(sample.columns[0])
-    for name in map(str, test.columns):
-        unique = name in train.columns and train[name].is_unique and test[name].is_unique
+        return same
+    for name in columns:
+        unique = asked[name].is_unique and (name not in train.columns or train[name].is_unique)
         if unique and name.lower().rstrip("0123456789").endswith("id"):
             why["columns.id"] = "its name ends with id, and its values are unique"
             return name
@@ -136,7 +154,7 @@ def _id(
 
 def _target(
     train: pd.DataFrame,
-    test: pd.DataFrame,
+    test: pd.DataFrame | None,
     sample: pd.DataFrame | None,
     id: str | None,
     given: str | None,
@@ -147,9 +165,22 @@ def _target(
             hint = did_you_mean(given, map(str, train.columns))
             raise UserError(f"--target: no column '{given}' in the train file{hint}")
         return given
-    only = [str(name) for name in train.columns if name not in test.columns and name != id]
-    answers = [] if sample is None else [str(name) for name in sample.columns if name != id]
+    of_test = [] if test is None else list(test.columns)
+    only = [str(name) for name in train.columns if name not in of_test and name != id and not INDEX.fullmatch(name)]
+    theirs = None if sample is None or id is None else same_name(id, [str(name) for name in sample.columns])
+    answers = [] if sample is None else [str(name) for name in sample.columns if name not in (id, theirs)]
     named = [name for name in answers if name in train.columns]
+    if test is None and sample is None:
+        named = [name for name in only if name.casefold() in TARGETS]
+        if len(named) == 1:
+            why["columns.target"] = "its name; there is no test file that lacks it"
+            return named[0]
+        raise UserError("target: cannot be guessed without a test file; give --target")
+    if len(named) > 1:
+        raise UserError(
+            f"target: the sample submission asks for several columns, {', '.join(named)}, and a competition here has "
+            "one target; give --target and a sample submission with it alone, a competition for each"
+        )
     if len(named) == 1:
         where = "not in test" if named[0] in only else "and in test"
         why["columns.target"] = f"in train and sample submission, {where}"
@@ -176,9 +207,11 @@ def _numbers(values: pd.Series) -> pd.Series:
     """Float64, NaN where a value is no number ('1,234' and '$5' are numbers)."""
     import pandas as pd
 
-    from pipeline.features.values import numbers
+    from pipeline.features.number_formats import number_format
+    from pipeline.features.values import is_numeric, numbers, text
 
-    read, bad = numbers(values, ())
+    form = None if is_numeric(values) else number_format(text(values, ()))
+    read, bad = numbers(values, (), None if form is None else str(form))
     return pd.Series(read, index=values.index).mask(bad)
 
 

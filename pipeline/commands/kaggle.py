@@ -15,9 +15,8 @@ from pipeline.stages.project import load_project
 
 def run(name: str, message: str, slug: str | None = None) -> None:
     """Send it. slug: the competition's name on Kaggle, where its source is none of Kaggle's or another."""
-    from pipeline.answering.submissions import check_submission
+    from pipeline.answering.submissions import check_submission, read_answers
     from pipeline.sources.kaggle import SLUG, submit_to_kaggle
-    from pipeline.sources.tables import read_table
 
     competition = load_project().competition(name)
     slug = competition.source.slug if slug is None else slug
@@ -33,5 +32,5 @@ def run(name: str, message: str, slug: str | None = None) -> None:
         raise UserError(f"{name}: no submission.csv yet; run `dvc repro`")
     schema = Schema.from_json(read_json(CompetitionPaths(name).schema))
     ids, sample = test_ids(competition, schema), read_sample(competition)
-    check_submission(read_table(path, missing=()), sample, ids, **submission_settings(competition, schema))
+    check_submission(read_answers(path, schema.id), sample, ids, **submission_settings(competition, schema))
     sys.stdout.write(f"{submit_to_kaggle(slug, path, message)}\n")

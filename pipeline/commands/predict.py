@@ -24,7 +24,7 @@ def run(name: str, rows: Path, out: Path) -> None:
     from pipeline.sources.tables import read_table
 
     source = competition.source
-    raw = read_table(rows, missing=source.missing, encoding=source.encoding)
+    raw = read_table(rows, missing=source.missing, text=[competition.columns.id], encoding=source.encoding)
     if out.suffix != ".csv":
         raise UserError(f"--out: predictions are written as CSV, got {out.name!r}")
     ensemble = Ensemble.from_json(blend)

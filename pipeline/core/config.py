@@ -12,7 +12,7 @@ from pipeline.core.pairing import column_faults, metric_faults, model_faults, ta
 from pipeline.core.params import read_params
 from pipeline.core.paths import check_name, project_root
 from pipeline.core.registry import Registry, build_settings
-from pipeline.core.sections import Budget, Columns, Execution, Retrain, Submission, Tune
+from pipeline.core.sections import Budget, Columns, Execution, OwnColumns, Retrain, Submission, Tune
 from pipeline.core.types import Blend, FeatureSet, Learner, Metric, Model, Source, Split, Task
 
 
@@ -28,6 +28,7 @@ class CompetitionConfig:
     blend: Blend
     submission: Submission
     raw: Mapping[str, Any]
+    own_columns: OwnColumns | None = None
 
 
 @dataclass(frozen=True)
@@ -79,13 +80,17 @@ class Shelves:
     models: Registry
     learners: Registry
     blends: Registry
+    learned: Callable[[Any, OwnColumns], Any]
+    """A feature set's settings as written, behind what the class of one's own columns learns, if there is one."""
     check_tune: Callable[..., list[str]]
     """Faults of a model's search space: (where, tune, config or None, build, folds) -> lines."""
 
 
 REQUIRED_KEYS = ("source", "columns", "task", "metric", "split", "features", "blend", "submission")
 """All of them: DVC tracks each by its key, which must stand in the file."""
-COMPETITION_KEYS = (*REQUIRED_KEYS, "guessed")
+RESERVED = "checked"
+"""The folder of ``data/`` that is no competition's."""
+COMPETITION_KEYS = (*REQUIRED_KEYS, "own_columns", "guessed")
 MODEL_KEYS = ("competition", "features", "model", "fit", "tune", "retrain", "budget", "seed")
 
 
@@ -127,6 +132,8 @@ def build_config(raw: Mapping[str, Any], shelves: Shelves) -> Config:
     for name, body in raw_competitions.items():
         before = len(check.faults)
         check(check_name, name, "params.yaml: competitions")
+        if name == RESERVED:
+            check.faults.append(f"competitions.{name}: data/{name}/ is where `check` writes; choose another name")
         if built := _competition(name, body, shelves, check):
             declared[name] = built
             if len(check.faults) == before:
@@ -180,17 +187,31 @@ def _competition(name: str, raw: Any, shelves: Shelves, check: _Collector) -> Co
     if raw.get("columns") is not None and columns is not None and columns.target is None:
         check.faults.append(f"{where}.columns.target: is needed and missing")
     submission = check(build_submission, raw.get("submission"), f"{where}.submission")
+    own = None
+    if raw.get("own_columns") is not None:
+        own = check(build_own_columns, raw["own_columns"], f"{where}.own_columns")
     features: dict[str, FeatureSet] = {}
     raw_features = _mapping(raw, "features", check, f"{where}.") if raw.get("features") is not None else {}
     for set_name, body in raw_features.items():
         check(check_name, set_name, f"{where}.features")
-        if built := check(shelves.features.build, body, f"{where}.features.{set_name}"):
+        if built := check(build_features, body, own, shelves, f"{where}.features.{set_name}"):
             features[set_name] = built
     if task:
         check.faults.extend(task_faults(where, task, metric, blend, submission))
     if columns:
         check.faults.extend(column_faults(where, columns, split, shelves.splits))
-    return CompetitionConfig(name, source, columns, task, metric, split, features, blend, submission, dict(raw))
+    return CompetitionConfig(name, source, columns, task, metric, split, features, blend, submission, dict(raw), own)
+
+
+def build_features(raw: Any, own: OwnColumns | None, shelves: Shelves, where: str) -> FeatureSet:
+    """A feature set, read through the class of one's own columns where their file has one."""
+    built: FeatureSet = shelves.features.build(raw, where)
+    return built if own is None else shelves.features.build(shelves.learned(raw, own), where)
+
+
+def build_own_columns(raw: Any, where: str) -> OwnColumns:
+    """``own_columns: pipeline/features/own/mine.py`` or ``own_columns: {path: …}``."""
+    return build_settings(OwnColumns, {"path": raw} if isinstance(raw, str) else raw, where)
 
 
 def build_submission(raw: Any, where: str) -> Submission:

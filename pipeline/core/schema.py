@@ -6,6 +6,7 @@ Between stages go data frames and named files. Inside training goes ``Encoded``,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -37,6 +38,9 @@ FOLD = "__fold__"
 ROW = "__row__"
 """Column of out-of-fold predictions with the row's position in the training table; beside it stands ``FOLD``."""
 
+INDEX = re.compile(r"Unnamed: 0(\.\d+)?|__index_level_\d+__|level_0")
+"""Names that pandas gives the column its index is written to."""
+
 ColumnKind = Literal["number", "category", "text"]
 
 
@@ -47,7 +51,9 @@ class Column:
     kind: ``number`` (float64, dates already taken apart), ``category`` (discrete levels as
     strings) or ``text`` (free text as strings). Missing values stay missing in all three.
     source: how raw text becomes the typed column: ``as_is``, ``numeric_text``, ``boolean``, or ``date.<part>``
-    for a part of the raw date column ``origin``, written in ``format`` (``ISO8601`` or strptime's).
+    for a part of the raw date column ``origin``.
+    format: of a date ``ISO8601`` or strptime's; of a number the way in which it writes 1234.5, None for the plain one.
+    missing: what stands for a missing value in this column alone, besides the schema's own.
     """
 
     name: str
@@ -55,6 +61,7 @@ class Column:
     source: str = "as_is"
     origin: str | None = None
     format: str | None = None
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,10 @@ class Schema:
     dropped: raw column to the reason it is not used (identifier, constant, all missing, ...).
     keep: columns that stay in the rows and are no features (group, time, fold).
     target_kind: a ``number`` (float64 in the rows), a ``class`` of ``classes``, or ``text``.
+    target_format: of a target of numbers, as a column's. target_missing: what means a missing target.
+    own_columns: the file of one's own columns, which are made of raw rows first.
+    mark: the column that is 1 in training rows from elsewhere and 0 in all others, if there is one.
+    notes: raw column to what was decided about it that its user should know.
     """
 
     id: str | None
@@ -75,6 +86,11 @@ class Schema:
     missing: tuple[str, ...] = ("", "NA")
     keep: tuple[str, ...] = ()
     target_kind: Literal["number", "class", "text"] = "number"
+    target_format: str | None = None
+    target_missing: tuple[str, ...] = ("", "NA")
+    own_columns: str | None = None
+    mark: str | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     def names(self, *kinds: ColumnKind) -> list[str]:
         return [column.name for column in self.columns if column.kind in kinds]
@@ -84,8 +100,8 @@ class Schema:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Schema:
-        columns = tuple(Column(**column) for column in value["columns"])
-        lists = {key: tuple(value[key]) for key in ("classes", "missing", "keep")}
+        columns = tuple(Column(**{**column, "missing": tuple(column["missing"])}) for column in value["columns"])
+        lists = {key: tuple(value[key]) for key in ("classes", "missing", "keep", "target_missing")}
         return cls(**{**value, **lists, "columns": columns})
 
 

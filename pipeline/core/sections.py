@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from pipeline.core.own_files import check_own_file
+from pipeline.core.paths import project_root
 from pipeline.core.registry import settings
 
 
@@ -24,11 +27,35 @@ class Columns:
 
 
 @settings
+class OwnColumns:
+    """Columns that a competitor invents, from a Python file in ``pipeline/features/own/``; see its README."""
+
+    FOLDER: ClassVar[str] = "pipeline/features/own"
+
+    path: str
+
+    @property
+    def code_files(self) -> tuple[Path, ...]:
+        """The file itself: an edit of it makes the rows anew."""
+        return ((project_root() / self.path).resolve(),)
+
+    @field_validator("path")
+    @classmethod
+    def _inside_project(cls, path: str) -> str:
+        return check_own_file(path, cls.FOLDER)
+
+
+@settings
 class Submission:
     """What the submission wants. ``values``: numbers or texts as predicted; ``classes``: the most
-    probable class; ``probabilities``: of the second class, or of every class, a column each."""
+    probable class; ``probabilities``: of one class of two, or of every class, a column each.
+
+    of: the class that a lone column of probabilities is of. Not given, it is the class that the column is named
+    after, and else the second in order (1, True, yes).
+    """
 
     format: Literal["values", "classes", "probabilities"] = "values"
+    of: str | int | float | bool | None = None
 
 
 @settings

@@ -311,6 +311,10 @@ class Source(ABC):
     """Texts that mean a missing value in its files."""
     encoding: str = "utf-8"
     """Of the text files that it brings."""
+    extra: tuple[str, ...] = ()
+    """Files of further training rows, which no fold is validated on; ``fetch`` writes them as ``extra-0.*``, ...."""
+    mark: str | None = None
+    """Name of a column that is 1 in these rows and 0 in all others, where models are to know them."""
 
     @property
     def slug(self) -> str | None:

@@ -10,6 +10,8 @@ import numpy as np
 from pipeline.core.errors import UserError, did_you_mean
 from pipeline.core.types import FOLD, ROW
 from pipeline.features import values
+from pipeline.features.missing_marks import missing_labels
+from pipeline.features.number_formats import number_format
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,59 +45,49 @@ def check_raw(
             raise UserError(f"{name}: column '{own[0]}' has a name that Podium keeps for itself; rename it")
         if len(frame) == 0:
             raise UserError(f"{name}: needs at least one row below the header, got none")
-    for key, column in (("id", id), ("target", target)):
-        if column is not None and column not in train.columns:
-            hint = did_you_mean(column, map(str, train.columns))
-            raise UserError(f"{where}: no column '{column}' (declared as columns.{key}){hint}")
+    for key, column, frame, name in (("target", target, train, where), ("id", id, test, test_where)):
+        if column is not None and frame is not None and column not in frame.columns:
+            hint = did_you_mean(column, map(str, frame.columns))
+            raise UserError(f"{name}: no column '{column}' (declared as columns.{key}){hint}")
     if test is not None:
-        _check_columns(train, test, {target, *drop, *keep}, id, where, test_where)
-    if id is not None:
-        _check_ids(train, test, id, missing, where, test_where)
+        _check_columns(train, test, {id, target, *drop, *keep}, where, test_where)
+    if id is not None and test is not None:
+        _check_ids(test[id], test_where)
     if target is not None:
         _check_target(train[target], task_is_class, target_is_number, missing, where)
 
 
 def _check_columns(
-    train: pd.DataFrame, test: pd.DataFrame, optional: set[str | None], id: str | None, where: str, test_where: str
+    train: pd.DataFrame, test: pd.DataFrame, optional: set[str | None], where: str, test_where: str
 ) -> None:
     for name in train.columns:
         if name not in test.columns and name not in optional:
             raise UserError(
                 f"{test_where}: column '{name}' is missing, and {where} has it; add it, or name it under columns.drop"
-            )
-    for name in test.columns:
-        if name not in train.columns:
-            raise UserError(
-                f"{test_where}: column '{name}' is not in {where}; take it out, or add it to {where}"
-                f"{did_you_mean(str(name), map(str, train.columns)) if id is None else ''}"
+                f"{did_you_mean(str(name), [str(one) for one in test.columns if one not in train.columns])}"
             )
 
 
-def _check_ids(
-    train: pd.DataFrame, test: pd.DataFrame | None, id: str, missing: Sequence[str], where: str, test_where: str
-) -> None:
-    seen: dict[str, pd.Series] = {}
-    for frame, name in ((train, where), (test, test_where)):
-        if frame is None:
-            continue
-        ids = values.levels(frame[id], missing).reset_index(drop=True)
-        if ids.isna().any():
-            values.raise_at(name, frame[id], int(np.argmax(ids.isna())), "needs an id, got a missing value")
-        if (again := ids.duplicated()).any():
-            row = int(np.argmax(again))
-            first = int(np.argmax(ids == ids.iloc[row]))
-            rule = f"needs ids that occur once, got {ids.iloc[row]!r} of row {first + 2} again"
-            values.raise_at(name, frame[id], row, rule)
-        seen[name] = ids
-    if test is not None and (both := seen[test_where].isin(seen[where])).any():
-        row = int(np.argmax(both))
-        rule = f"needs ids that are not in {where}, got {seen[test_where].iloc[row]!r}"
-        values.raise_at(test_where, test[id], row, rule)
+def _check_ids(raw: pd.Series, where: str) -> None:
+    """The test rows' alone: the submission names them. Those of training rows may begin again or repeat.
+
+    Only nothing is a missing id: ``NA`` may be one.
+    """
+    ids = values.text(raw, ("",)).reset_index(drop=True)
+    if ids.isna().any():
+        values.raise_at(where, raw, int(np.argmax(ids.isna())), "needs an id, got a missing value")
+    if (again := ids.duplicated()).any():
+        row = int(np.argmax(again))
+        first = int(np.argmax(ids == ids.iloc[row]))
+        rule = f"needs ids that occur once, got {ids.iloc[row]!r} of row {first + 2} again"
+        values.raise_at(where, raw, row, rule)
 
 
 def _check_target(
     series: pd.Series, task_is_class: bool, target_is_number: bool, missing: Sequence[str], where: str
 ) -> None:
+    if task_is_class:
+        missing = missing_labels(values.text(series, ()), missing)
     words = values.levels(series, missing)
     absent = words.isna().to_numpy()
     if absent.all():
@@ -110,7 +102,8 @@ def _check_target(
         if words.nunique() < 2:
             raise UserError(f"{where}: column '{series.name}': needs two classes at least, got only {words.iloc[0]!r}")
     elif target_is_number:
-        _, bad = values.numbers(series, missing)
+        form = None if values.is_numeric(series) else number_format(values.text(series, missing))
+        _, bad = values.numbers(series, missing, None if form is None else str(form))
         if bad.any():
             row = int(np.argmax(bad))
             values.raise_at(where, series, row, f"needs a finite number as target, got {values.got(series, row)}")

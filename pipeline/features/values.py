@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from pipeline.core.errors import UserError
+from pipeline.features.number_formats import NumberFormat
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,16 +23,6 @@ TRUTHS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0, "t": 1.0, "f": 0.0}
 DECLARED_TRUTHS = {**TRUTHS, "y": 1.0, "n": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0, "on": 1.0, "off": 0.0}
 """Words taken in a column that is (or was declared) boolean."""
 
-DATE_PARTS = ("year", "month", "day", "weekday", "day_of_year", "hour", "days")
-_DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%m/%d/%Y", "%d/%m/%Y", "%m-%d-%Y", "%d-%m-%Y", "%d.%m.%Y")
-_NAMED_MONTHS = ("%b %d, %Y", "%B %d, %Y", "%d %b %Y", "%d %B %Y")
-_TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
-DATE_FORMATS = ("ISO8601", *(day + time for day in _DAYS + _NAMED_MONTHS for time in _TIMES))
-"""Tried in this order, so that 03/04/2020 is the 4th of March unless another row forbids it."""
-
-_NUMBER = r"[-+]?\s*[$€£]?\s*(\d{1,3}(,\d{3})+|\d+)?(\.\d*)?([eE][-+]?\d+)?\s*%?"
-_ORNAMENT = r"[$€£,%\s]"
-_LOOKS_LIKE_DATE = re.compile(r"(?=(?:.*\d){3})(?:\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|.*[A-Za-z]{3}.*\d{4}).*")
 _WHOLE = re.compile(r"-?\d+\.0+")
 
 
@@ -91,11 +82,11 @@ def too_large(value: object) -> bool:
         return False
 
 
-def numbers(series: pd.Series, missing: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+def numbers(series: pd.Series, missing: Sequence[str], form: str | None = None) -> tuple[np.ndarray, np.ndarray]:
     """float64 [rows] with NaN where missing, and bool [rows]: present and not a finite number, or one
     whose square would not be.
 
-    Text may hold spaces, thousands separators ('1,234'), a currency sign or a per cent sign.
+    form: how text writes 1234.5, as a ``NumberFormat`` tells it; ``1,234.5`` where it is not given.
     """
     import pandas as pd
     from pandas.api import types
@@ -105,20 +96,14 @@ def numbers(series: pd.Series, missing: Sequence[str]) -> tuple[np.ndarray, np.n
         return values, np.abs(values) > LARGEST
     words = text(series, missing)
     present = words.notna().to_numpy()
+    if form is not None:
+        return (values := NumberFormat.parse(form).read(words)), present & ~(np.abs(values) <= LARGEST)
     # A copy: what pandas gives may share the column's memory and refuse to be written.
     values = np.array(pd.to_numeric(words, errors="coerce"), dtype="float64")
     odd = present & np.isnan(values)
     if odd.any():
-        written = words[odd].str.strip()
-        plain = written.where(written.str.fullmatch(_NUMBER)).str.replace(_ORNAMENT, "", regex=True)
-        values[odd] = pd.to_numeric(plain, errors="coerce")
+        values[odd] = NumberFormat().read(words[odd])
     return values, present & ~(np.abs(values) <= LARGEST)
-
-
-def are_numbers(words: pd.Series) -> bool:
-    """Whether text is numbers throughout; looks at a few values first, which mostly decides."""
-    distinct = words.dropna().drop_duplicates()
-    return not any(numbers(some, ())[1].any() for some in (distinct.iloc[:100], distinct))
 
 
 def truths(series: pd.Series, missing: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -132,48 +117,6 @@ def are_truths(words: pd.Series) -> bool:
     """Whether text holds both words of one pair (true/false, yes/no, t/f) and nothing else."""
     seen = {str(word).strip().lower() for word in words.dropna().unique()}
     return seen in ({"true", "false"}, {"yes", "no"}, {"t", "f"})
-
-
-def date_format(words: pd.Series) -> str | None:
-    """The first of ``DATE_FORMATS`` that reads every present value; None where none does."""
-    import pandas as pd
-
-    present = words.dropna().drop_duplicates().str.strip()
-    if present.empty or not all(_LOOKS_LIKE_DATE.fullmatch(word) for word in present.iloc[:20]):
-        return None
-    for form in DATE_FORMATS:
-        for some in (present.iloc[:50], present):
-            read = pd.to_datetime(some, format=form, errors="coerce", utc=True)
-            if read.isna().any():
-                break
-        else:
-            return form
-    return None
-
-
-def dates(series: pd.Series, form: str | None, missing: Sequence[str]) -> tuple[pd.Series, np.ndarray]:
-    """datetime64 [rows] (UTC, without a zone), and bool [rows]: present and no such date."""
-    import pandas as pd
-    from pandas.api import types
-
-    if types.is_datetime64_any_dtype(series.dtype):
-        return pd.Series(pd.to_datetime(series, utc=True).dt.tz_localize(None), index=series.index), np.zeros(
-            len(series), dtype=bool
-        )
-    words = text(series, missing).str.strip()
-    read = pd.to_datetime(words, format=form, errors="coerce", utc=True).dt.tz_localize(None)
-    return read, (words.notna() & read.isna()).to_numpy()
-
-
-def date_part(moments: pd.Series, part: str) -> np.ndarray:
-    """One of ``DATE_PARTS`` as float64 [rows]; weekday 0 is Monday, days count from 1970-01-01."""
-    import pandas as pd
-
-    if part == "days":
-        values = (moments - pd.Timestamp(0)) / pd.Timedelta(days=1)
-    else:
-        values = getattr(moments.dt, "day_of_week" if part == "weekday" else part)
-    return values.to_numpy(dtype="float64", na_value=np.nan)
 
 
 def raise_at(where: str, series: pd.Series, row: int, rule: str) -> NoReturn:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import field_validator
 
 from pipeline.core.errors import UserError, did_you_mean
+from pipeline.core.own_files import check_own_file, described, load_own_file
 from pipeline.core.paths import project_root
 from pipeline.core.registry import settings
 from pipeline.core.types import Metric
@@ -58,13 +57,7 @@ class FileMetric(Metric):
     @field_validator("path")
     @classmethod
     def _inside_project(cls, path: str) -> str:
-        place = (project_root() / path).resolve()
-        # There it is among what the stages depend on, so that an edit of it runs them again.
-        if not place.is_relative_to((project_root() / FOLDER).resolve()):
-            raise ValueError(f"needs a file in {FOLDER}/")
-        if place.suffix != ".py" or not place.is_file():
-            raise ValueError("needs a Python file that exists in the project")
-        return path
+        return check_own_file(path, FOLDER)
 
     def score(self, target: pd.Series, predictions: pd.DataFrame) -> float:
         function = _function((project_root() / self.path).resolve(), self.path, self.function)
@@ -73,7 +66,7 @@ class FileMetric(Metric):
         except UserError:
             raise
         except Exception as error:
-            raise UserError(f"metric {self.path}: {self.function} raised {_described(error)}") from error
+            raise UserError(f"metric {self.path}: {self.function} raised {described(error)}") from error
         if isinstance(value, bool) or not hasattr(value, "__float__") or not math.isfinite(float(value)):
             raise UserError(f"metric {self.path}: {self.function} must return a finite number, got {value!r}")
         return float(value)
@@ -81,23 +74,9 @@ class FileMetric(Metric):
 
 @cache
 def _function(place: Path, shown: str, name: str) -> Callable[..., Any]:
-    module = ModuleType(f"podium_metric_{place.stem}")
-    module.__file__ = str(place)
-    sys.modules[module.__name__] = module  # dataclasses and the like look their module up by name
-    try:
-        # Compiled here rather than imported, so that no __pycache__ appears beside the file.
-        exec(compile(place.read_text(encoding="utf-8"), shown, "exec"), module.__dict__)
-    except OSError as error:
-        raise UserError(f"metric {shown}: cannot be read: {error.strerror}") from None
-    except Exception as error:
-        raise UserError(f"metric {shown}: cannot be loaded: {_described(error)}") from error
+    module = load_own_file(place, f"metric {shown}")
     function = getattr(module, name, None)
     if not callable(function):
         known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         raise UserError(f"metric {shown}: has no function '{name}'{did_you_mean(name, known)}")
     return function
-
-
-def _described(error: Exception) -> str:
-    message = " ".join(str(error).split())
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__

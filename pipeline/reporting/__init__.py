@@ -1,1 +1,1 @@
-"""Floor 4."""
+"""Floor 5: figures, tables and the page."""

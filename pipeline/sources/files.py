@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import codecs
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -17,12 +17,14 @@ from pipeline.core.registry import settings
 from pipeline.core.types import Source
 from pipeline.sources import sources
 from pipeline.sources.archives import extract, is_archive, is_litter, unpack
+from pipeline.sources.contents import what_it_holds
+from pipeline.sources.encodings import AUTO, encoding_of, to_utf8
 from pipeline.sources.tables import DELIMITERS, find_table, read_table, write_table
 
 USUAL_NAMES = {
     "train": ("train", "training"),
     "test": ("test", "testing"),
-    "sample_submission": ("sample_submission", "sampleSubmission", "SampleSubmission", "gender_submission"),
+    "sample_submission": ("sample_submission", "sampleSubmission", "gender_submission"),
     "solution": ("solution", "test_solution"),
 }
 
@@ -37,8 +39,11 @@ class Files(Source):
 
     path: relative to the project, or absolute.
     train, test, sample_submission, solution: names within it; found by the usual names where they
-    are not said. The first two are needed.
-    encoding: of the text files; they are written to the project in UTF-8.
+    are not said. The first is needed; without the second everything but the submission is made.
+    extra: files of further training rows (last year's, the data behind a synthetic competition), in the folder or
+        anywhere in the project: every fold trains on them, none is validated on them. mark: see ``Source``.
+    encoding: of the text files; auto recognises UTF-8, UTF-16 and cp1252, file by file. They are written to the
+        project in UTF-8.
     """
 
     path: str
@@ -46,8 +51,10 @@ class Files(Source):
     test: str | None = None
     sample_submission: str | None = None
     solution: str | None = None
+    extra: tuple[str, ...] = ()
+    mark: str | None = None
     missing: Missing = ("", "NA")
-    encoding: str = "utf-8"
+    encoding: str = AUTO
 
     def origin(self) -> dict[str, Path]:
         """The files behind it by name, for whoever must notice that they changed: the tables, or the archive.
@@ -56,7 +63,8 @@ class Files(Source):
         """
         path = main_root() / self.path
         if path.is_dir():
-            return {table.name: table for table in self._tables(path, shown(path)).values()}
+            tables = [*self._tables(path, shown(path)).values(), *self._extras(path, shown(path))]
+            return {table.name: table for table in tables}
         path.stat()
         return {path.name: path}
 
@@ -86,6 +94,8 @@ class Files(Source):
         for role, table in found.items():
             if role not in images:
                 self._copy(table, folder, role, f"{name}/{table.relative_to(origin)}")
+        for number, table in enumerate(self._extras(origin, name)):
+            self._copy(table, folder, f"extra-{number}", f"{name}/{table.name}")
         if images:
             from pipeline.sources.arrays import tables_from_arrays
 
@@ -102,23 +112,39 @@ class Files(Source):
             table = origin / named if named is not None else _find(origin, usual)
             if table is not None and not table.is_file():
                 raise UserError(f"{name}: no file '{named}' in it, which source.{role} names")
-            if table is None and role in ("train", "test"):
-                raise UserError(f"{name}: no {role} file in it (such as {role}.csv); name it in source.{role}")
+            if table is None and role == "train":
+                raise UserError(f"{name}: no {role} file in it (such as {role}.csv){what_it_holds(origin)}")
             if table is not None:
                 found[role] = table
         return found
 
+    def _extras(self, origin: Path, name: str) -> list[Path]:
+        found = []
+        for one in self.extra:
+            places = [place for place in (origin / one, main_root() / one) if place.is_file()]
+            if not places:
+                raise UserError(f"{name}: no file '{one}' in it nor in the project, which source.extra names")
+            found.append(places[0])
+        return found
+
     def _copy(self, table: Path, folder: Path, role: str, name: str) -> None:
         read_table(table, missing=self.missing, encoding=self.encoding, name=name)  # refuses what is no proper table
-        if table.suffix in (".gz", ".zip"):
+        if table.suffix.lower() in (".gz", ".zip"):
             inner, data = unpack(table)
-            target = folder / f"{role}{Path(inner).suffix}"
+            target = folder / f"{role}{Path(inner).suffix.lower()}"
             target.write_bytes(data)
         else:
-            target = folder / f"{role}{table.suffix}"
+            target = folder / f"{role}{table.suffix.lower()}"
             shutil.copyfile(table, target)
-        if target.suffix in DELIMITERS and codecs.lookup(self.encoding).name != "utf-8":
-            target.write_bytes(target.read_bytes().decode(self.encoding).encode())
+        if target.suffix not in DELIMITERS:
+            return
+        data = target.read_bytes()
+        found = encoding_of(data, name) if self.encoding == AUTO else self.encoding
+        if found != "utf-8":
+            target.write_bytes(to_utf8(data, name, found))
+        if self.encoding == AUTO and found == "cp1252":
+            told = f"{name} is not UTF-8 and was read as cp1252; if letters look wrong, set source.encoding"
+            print(f"warning: {told}", file=sys.stderr)  # noqa: T201
 
 
 def _find(origin: Path, stems: tuple[str, ...]) -> Path | None:

@@ -24,6 +24,7 @@ from pipeline.core.registry import settings
 from pipeline.core.types import Source
 from pipeline.sources import sources
 from pipeline.sources.archives import extract, is_archive
+from pipeline.sources.encodings import AUTO
 from pipeline.sources.files import Files, Missing, only_folder
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Kaggle(Source):
     The download lies in ``.podium/downloads/<competition>/`` and is taken from there ever after;
     delete that folder to download again. A download broken off is taken up where it stopped.
     competition: the last part of its address, such as ``titanic``.
-    train, test, sample_submission, solution, encoding: as for source ``files``.
+    train, test, sample_submission, solution, extra, mark, encoding: as for source ``files``.
     """
 
     competition: Annotated[str, Field(pattern=SLUG)]
@@ -52,8 +53,10 @@ class Kaggle(Source):
     test: str | None = None
     sample_submission: str | None = None
     solution: str | None = None
+    extra: tuple[str, ...] = ()
+    mark: str | None = None
     missing: Missing = ("", "NA")
-    encoding: str = "utf-8"
+    encoding: str = AUTO
 
     @property
     def slug(self) -> str:
@@ -79,7 +82,9 @@ class Kaggle(Source):
                     raise
                 archive.unlink()
         names = {role: getattr(self, role) for role in ("train", "test", "sample_submission", "solution")}
-        files = Files(path=str(unpacked), missing=self.missing, encoding=self.encoding, **names)
+        files = Files(
+            path=str(unpacked), extra=self.extra, mark=self.mark, missing=self.missing, encoding=self.encoding, **names
+        )
         files.bring(only_folder(unpacked), folder, shown(unpacked))
 
 

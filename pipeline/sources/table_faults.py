@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NoReturn
@@ -16,7 +17,7 @@ from pipeline.core.errors import UserError
 
 LONGEST_VALUE = 1 << 30
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
+DELIMITERS = (",", ";", "\t", "|")
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,14 @@ class Header:
 
     written: tuple[str, ...]
     names: tuple[str, ...]
+
+
+def delimiter_of(data: bytes, usual: str) -> str:
+    """What separates the columns of a UTF-8 table: the usual mark of its ending, or another that its first line
+    has, where that has none."""
+    first = re.split(rb"[\r\n]", data.lstrip(b"\r\n"), maxsplit=1)[0].decode("utf-8", "replace")
+    counts = {mark: len(next(csv.reader([first], delimiter=mark), [])) for mark in DELIMITERS}
+    return usual if counts[usual] > 1 else max(DELIMITERS, key=lambda mark: (counts[mark], mark == usual))
 
 
 def header_of(data: bytes, name: str, delimiter: str) -> Header:
@@ -38,12 +47,6 @@ def header_of(data: bytes, name: str, delimiter: str) -> Header:
     line, written = first
     if any("\udc80" <= letter <= "\udcff" for letter in "".join(written)):
         explain(data, name, delimiter, None, "wrong encoding")
-    for mark, called in OTHER_DELIMITERS.items():
-        if len(written) == 1 and mark in written[0] and mark != delimiter:
-            raise UserError(
-                f"{name} line {line}: one column named {written[0][:60]!r}, which looks separated by {called}; "
-                "separate by commas in a .csv, by tabs in a .tsv"
-            )
     for position, column in enumerate(written):
         if column and column in written[:position]:
             raise UserError(

@@ -7,7 +7,6 @@ anything else is text, unchanged (``007`` is a code, ``True`` a word, dates stay
 
 from __future__ import annotations
 
-import codecs
 import csv
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,8 @@ from typing import TYPE_CHECKING
 from pipeline.core.errors import UserError
 from pipeline.core.files import shown, whole_file
 from pipeline.sources.archives import unpack
-from pipeline.sources.table_faults import explain, header_of, no_rows, nul_byte, scan
+from pipeline.sources.encodings import to_utf8
+from pipeline.sources.table_faults import delimiter_of, explain, header_of, no_rows, nul_byte, scan
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,21 +30,30 @@ EXACT = 2**53
 
 
 def find_table(folder: Path, stem: str) -> Path | None:
-    """``folder/stem`` with the first of ``SUFFIXES`` that is there."""
+    """``folder/stem`` with the first of ``SUFFIXES`` that is there; where there is none, in any case of letters."""
     for suffix in SUFFIXES:
         if (path := folder / f"{stem}{suffix}").is_file():
             return path
-    return None
+    files = sorted(folder.iterdir(), reverse=True) if folder.is_dir() else []
+    there = {path.name.casefold(): path for path in files if path.is_file()}
+    named = [f"{stem}{suffix}".casefold() for suffix in SUFFIXES]
+    return next((there[name] for name in named if name in there), None)
 
 
 def read_table(
-    path: Path, *, missing: Sequence[str] = ("", "NA"), encoding: str = "utf-8", name: str | None = None
+    path: Path,
+    *,
+    missing: Sequence[str] = ("", "NA"),
+    text: Sequence[str | None] = (),
+    encoding: str = "utf-8",
+    name: str | None = None,
 ) -> pd.DataFrame:
     """Read a table whole. name: what messages call it, where the path would tell a reader nothing.
 
     Returns columns of dtype int64, float64 (also whole numbers with some missing) and ``str``.
     A column with nothing but missing values is float64. Parquet follows the same rule: booleans,
     dates and categories become text, and nulls are missing as well as the strings in ``missing``.
+    text: columns, where there are such, that are ``str`` to the character; only nothing is missing in them.
 
     Raises UserError naming file, line (of the file, where the row begins), column and rule: no such
     file, nothing in it, no rows, wrong encoding, a row too long or too short, a column name that
@@ -54,22 +63,25 @@ def read_table(
     name = name or shown(path)
     if not path.is_file():
         raise UserError(f"{name}: no such file; check the source's path, or run `dvc repro` if it should be made")
-    if path.suffix == ".parquet":
-        return _read_parquet(path, name, missing)
-    return _read_text(path, name, missing, encoding)
+    if path.suffix.lower() == ".parquet":
+        return _read_parquet(path, name, missing, text)
+    return _read_text(path, name, missing, text, encoding)
 
 
-def _read_text(path: Path, name: str, missing: Sequence[str], encoding: str) -> pd.DataFrame:
+def _read_text(
+    path: Path, name: str, missing: Sequence[str], text: Sequence[str | None], encoding: str
+) -> pd.DataFrame:
     import pyarrow as pa
     import pyarrow.csv
 
-    inner, data = unpack(path) if path.suffix in (".gz", ".zip") else (path.name, path.read_bytes())
-    delimiter = DELIMITERS.get(Path(inner).suffix)
+    inner, data = unpack(path) if path.suffix.lower() in (".gz", ".zip") else (path.name, path.read_bytes())
+    delimiter = DELIMITERS.get(Path(inner).suffix.lower())
     if delimiter is None:
         raise UserError(f"{name}: '{inner}' is no table to read here; use .csv, .tsv (also in .gz, .zip) or .parquet")
-    data = _to_utf8(data, name, encoding)
+    data = to_utf8(data, name, encoding)
     if 0 in data:
         raise UserError(nul_byte(data, name))
+    delimiter = delimiter_of(data, delimiter)
     columns = header_of(data, name, delimiter)
     lines, quotes = data.count(b"\n") + (not data.endswith(b"\n")), data.count(b'"')
     buffer = arrow_buffer(data)
@@ -82,7 +94,7 @@ def _read_text(path: Path, name: str, missing: Sequence[str], encoding: str) -> 
             parse_options=pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
             convert_options=pa.csv.ConvertOptions(
                 column_types={column: pa.string() for column in columns.written},
-                null_values=list(missing),
+                null_values=[],
                 strings_can_be_null=True,
             ),
         )
@@ -98,7 +110,7 @@ def _read_text(path: Path, name: str, missing: Sequence[str], encoding: str) -> 
         del data
     if table.num_rows == 0:
         raise UserError(no_rows(name))
-    return _to_pandas(table, columns.names, name, missing=())
+    return _to_pandas(table, columns.names, name, missing, text, written=True)
 
 
 def arrow_buffer(data: bytes) -> pa.Buffer:
@@ -115,21 +127,7 @@ def arrow_buffer(data: bytes) -> pa.Buffer:
     return buffer
 
 
-def _to_utf8(data: bytes, name: str, encoding: str) -> bytes:
-    try:
-        codec = codecs.lookup(encoding).name
-    except LookupError:
-        raise UserError(f"{name}: no encoding '{encoding}' is known; use utf-8, cp1252, latin-1, utf-16, ...") from None
-    if codec not in ("utf-8", "utf-8-sig", "ascii"):
-        try:
-            data = data.decode(codec).encode()
-        except UnicodeDecodeError as error:
-            line = data.count(b"\n", 0, error.start) + 1
-            raise UserError(f"{name} line {line}: not valid {encoding}; set the source's encoding right") from None
-    return data.removeprefix(codecs.BOM_UTF8)
-
-
-def _read_parquet(path: Path, name: str, missing: Sequence[str]) -> pd.DataFrame:
+def _read_parquet(path: Path, name: str, missing: Sequence[str], text: Sequence[str | None]) -> pd.DataFrame:
     import pyarrow as pa
     import pyarrow.parquet
 
@@ -142,41 +140,68 @@ def _read_parquet(path: Path, name: str, missing: Sequence[str]) -> pd.DataFrame
         raise UserError(f"{name}: the column name '{doubled[0]}' stands twice; each column needs its own name")
     if table.num_rows == 0:
         raise UserError(no_rows(name))
-    return _to_pandas(table, [str(column) for column in names], name, missing)
+    return _to_pandas(table, [str(column) for column in names], name, missing, text, written=False)
 
 
-def _to_pandas(table: pa.Table, names: Sequence[str], name: str, missing: Sequence[str]) -> pd.DataFrame:
+def _to_pandas(
+    table: pa.Table,
+    names: Sequence[str],
+    name: str,
+    missing: Sequence[str],
+    text: Sequence[str | None],
+    *,
+    written: bool,
+) -> pd.DataFrame:
+    """written: whether the columns are the text of a file, in which numbers have yet to be found."""
     import pandas as pd
 
     columns = table.columns
     del table
     typed = {}
     for column in reversed(names):  # from the end, so that each Arrow column is freed once it is typed
-        typed[column] = _typed(columns.pop(), f"{name} column '{column}'", missing).to_pandas()
+        values, where = columns.pop(), f"{name} column '{column}'"
+        found = _text(values, where, ("",)) if column in text else _typed(values, where, missing, written)
+        del values
+        typed[column] = found.to_pandas()
+        if column in text:
+            typed[column] = typed[column].astype("str")  # also where all are missing
     return pd.DataFrame({column: typed[column] for column in names}, copy=False)
 
 
-def _typed(values: pa.ChunkedArray, where: str, missing: Sequence[str]) -> pa.ChunkedArray:
+def _typed(values: pa.ChunkedArray, where: str, missing: Sequence[str], written: bool) -> pa.ChunkedArray:
     """One column as int64, float64 or string."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     kind = values.type
     if pa.types.is_integer(kind):
-        return values.cast(pa.int64())
+        try:
+            return values.cast(pa.int64())
+        except pa.ArrowInvalid:  # beyond int64, as some ids are: a float64 would round them
+            return values.cast(pa.string())
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind):
         return values.cast(pa.float64())
     if pa.types.is_boolean(kind):
         return pc.if_else(values, "True", "False")
+    text = _text(values, where, () if pa.types.is_temporal(kind) else missing)
+    if text.null_count == len(text):
+        return text.cast(pa.float64())
+    return _number(text) if written else text
+
+
+def _text(values: pa.ChunkedArray, where: str, missing: Sequence[str]) -> pa.ChunkedArray:
+    """One column as text, null where it holds one of ``missing``."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     try:
         text = values.cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        raise UserError(f"{where}: holds {kind}; a column holds numbers, texts, booleans or dates") from None
-    if missing and not (pa.types.is_temporal(kind)):
+        rule = f"holds {values.type}; a column holds numbers, texts, booleans or dates"
+        raise UserError(f"{where}: {rule}") from None
+    if missing:
         text = pc.if_else(pc.is_in(text, pa.array(missing, pa.string())), None, text)
-    if text.null_count == len(text):
-        return text.cast(pa.float64())
-    return text if kind != pa.string() or missing else _number(text)
+    return text
 
 
 def _number(text: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -1,1 +1,1 @@
-"""Floor 5: one file a stage, in data order. The first line of each is ``in -> out``."""
+"""Floor 6: one file a stage, whose first line is ``in -> out``, and what runs them."""

@@ -1,7 +1,8 @@
 """How much of a competition's budget has been used.
 
 The clock runs while stages work and from one to the next within a `dvc repro`, not between two of them: a run
-that was stopped goes on with the rest of its budget. Once a submission is there the next run begins a new one.
+that was stopped goes on with the rest of its budget. Once a submission is there, or settings that models are
+fitted by are others, the next run begins a new one.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pipeline.core.errors import UserError
-from pipeline.core.files import read_json, write_json
-from pipeline.core.paths import state_folder
+from pipeline.core.files import digest_files, read_json, write_json
+from pipeline.core.paths import CompetitionPaths, state_folder
 from pipeline.core.process import starter
 
 NOTE_SECONDS = 5.0
@@ -23,11 +24,12 @@ NOTE_SECONDS = 5.0
 
 @dataclass
 class Ledger:
-    """used: seconds of the budget. over: whether its submission is there. trained: seconds on one core that
-    each model's folds took when last fitted."""
+    """used: seconds of the budget. over: whether its submission is there. settings: digest of those that its models
+    were fitted by. trained: seconds on one core that each model's folds took when last fitted."""
 
     used: float = 0.0
     over: bool = False
+    settings: str = ""
     trained: dict[str, float] = field(default_factory=dict)
 
     @classmethod
@@ -50,8 +52,9 @@ class Clock:
     def __init__(self, competition: str, stage: str) -> None:
         self.competition, self.stage = competition, stage
         self.ledger = Ledger.read(competition)
-        if self.ledger.over and stage != "report":
-            self.ledger.used, self.ledger.over = 0.0, False
+        settings = _settings(competition)
+        if (self.ledger.over or self.ledger.settings != settings) and stage != "report":
+            self.ledger.used, self.ledger.over, self.ledger.settings = 0.0, False, settings
         self.before = self.ledger.used + _on_the_way()
         self.began = self._noted = time.monotonic()
 
@@ -62,8 +65,8 @@ class Clock:
             self.ledger.used = self.before + self._noted - self.began
             self.ledger.write(self.competition)
 
-    def end(self) -> None:
-        self.ledger.over |= self.stage == "submit"
+    def end(self, *, failed: bool = False) -> None:
+        self.ledger.over |= self.stage == "submit" and not failed
         self.note(now=True)
         if run := starter():
             write_json(_last(), {"run": run[0], "ended": time.time()})
@@ -89,16 +92,24 @@ def clock(competition: str, stage: str) -> Iterator[None]:
     """Run the clock for a stage of a competition."""
     global _clock
     _clock = Clock(competition, stage)
+    failed = True
     try:
         yield
+        failed = False
     finally:
-        _clock.end()
+        _clock.end(failed=failed)
         _clock = None
 
 
 def running_clock(competition: str) -> Clock:
     """That of the stage at work; a new one where a stage is run without."""
     return _clock if _clock is not None else Clock(competition, "")
+
+
+def _settings(competition: str) -> str:
+    """Digest of what `check` found that training hangs on; '' where it has not been."""
+    path = CompetitionPaths(competition).checked("train")
+    return digest_files(path) if path.exists() else ""
 
 
 def _file(competition: str) -> Path:

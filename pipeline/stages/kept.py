@@ -46,6 +46,13 @@ class KeptModels:
         os.utime(stored)
         return True
 
+    def is_whole(self, model: str) -> bool:
+        """Whether the model's folder is as it was written, whatever it came of."""
+        try:
+            return _is_whole(self.root / model, read_json(self.root / model / IDENTITY)["identity"])
+        except (UserError, KeyError, TypeError):
+            return False
+
     @contextmanager
     def replace(self, model: str, identity: str | None) -> Iterator[Path]:
         """A folder to fill, which becomes the model's on success. identity: None for what is never kept."""

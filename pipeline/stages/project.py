@@ -12,6 +12,7 @@ def shelves() -> Shelves:
     """All registries, filled. Parts import their heavy libraries only when used."""
     from pipeline.blends import blends
     from pipeline.features import features
+    from pipeline.features.learned import through
     from pipeline.metrics import metrics
     from pipeline.models import models
     from pipeline.sources import sources
@@ -20,7 +21,7 @@ def shelves() -> Shelves:
     from pipeline.training import learners
     from pipeline.tuning.space import check_tune
 
-    return Shelves(sources, splits, features, tasks, metrics, models, learners, blends, check_tune)
+    return Shelves(sources, splits, features, tasks, metrics, models, learners, blends, through, check_tune)
 
 
 def load_project() -> Config:

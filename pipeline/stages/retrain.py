@@ -15,14 +15,16 @@ from typing import Any
 from pipeline.answering.final_models import FinalModel
 from pipeline.answering.left_out import kept_models
 from pipeline.answering.submitting import write_own_answer
+from pipeline.core.code import code_digest
 from pipeline.core.config import Config, ModelConfig
-from pipeline.core.errors import Diverged
+from pipeline.core.errors import Diverged, UserError
 from pipeline.core.files import digest, read_json, whole_folder, write_json
 from pipeline.core.paths import CompetitionPaths, ModelPaths
 from pipeline.core.seeds import derive_seed
 from pipeline.stages.budget import Budget
 from pipeline.stages.kept import IDENTITY, KeptModels, link_or_copy
 from pipeline.stages.records import model_record
+from pipeline.stages.snapshot import stage_files
 from pipeline.stages.tune import tuned_config
 from pipeline.stages.view import Line, View
 from pipeline.training.cross_validation import make_fit_job, make_predictor, together
@@ -103,7 +105,7 @@ class _Stage:
         lines, tasks, tuned = [], [], {}
         for declared in models:
             tuned[declared.name] = tuned_config(self.competition, declared)
-            line = Line(declared.name, "fits", declared.retrain.seeds)
+            line = Line(declared.name, "fits", declared.retrain.seeds if declared.retrain.mode == "all_rows" else None)
             lines.append(line)
             mine = self._identity(tuned[declared.name])
             if self.kept.has(declared.name, mine):
@@ -121,42 +123,65 @@ class _Stage:
 
             Pool(self.executor, heard=heard).run(tasks)
         for task in tasks:
+            if isinstance(task.error, Diverged):
+                raise UserError(
+                    f"{task.name}: its fit on all rows: {task.error}; mend it, take the model out, or set its "
+                    "retrain.mode to folds, whose fits went well"
+                )
             if task.error is not None:
                 raise task.error
 
-    def _identity(self, tuned: ModelConfig) -> str:
-        """Of all that the final model hangs on: the settings and folds that were found best, how it is fitted
-        again, and what its own submission looks like."""
-        raw = self.competition.raw
+    def _fit_identity(self, tuned: ModelConfig) -> str:
+        """Of all that its fits on all rows hang on: the settings and folds that were found best, and how it is
+        fitted again."""
         found = read_json(ModelPaths(self.name, tuned.name).tuned / IDENTITY)["files"]
         data = self.rows.data(tuned.features)
         mine = identity(data, tuned, self.config.execution.threads)
+        return digest("fits", found, mine, tuned.retrain.mode, tuned.retrain.seeds)
+
+    def _identity(self, tuned: ModelConfig) -> str:
+        """Of all that the final model hangs on: its fits, what its own submission looks like, and the code that
+        answers."""
+        data, raw = self.rows.data(tuned.features), self.competition.raw
         decision = self.blend["models"][tuned.name]["decision"]
-        retrain = [tuned.retrain.mode, tuned.retrain.seeds]
         named = [self.name, tuned.name]  # the answer holds them
-        return digest("final", named, found, mine, retrain, decision, raw["submission"], data.facts["digest"])
+        code = code_digest(stage_files("retrain", self.competition))
+        fits = self._fit_identity(tuned)
+        return digest("final", named, fits, decision, raw["submission"], data.facts["digest"], code)
 
     def _work(self, tuned: ModelConfig, mine: str, line: Line) -> Work[None]:
         paths = ModelPaths(self.name, tuned.name)
         data, rounds = self.rows.data(tuned.features), read_json(paths.tuned / "scores.json")["rounds"]
-        checkpoints = paths.checkpoints / "final" / mine
+        fits = self._fit_identity(tuned)
+        checkpoints = paths.checkpoints / "final" / fits
         line.state = "runs"
         if self.kept.again:
             shutil.rmtree(checkpoints, ignore_errors=True)
         with model_record(data, tuned, "retrain") as record, self.kept.replace(tuned.name, mine) as folder:
-            if tuned.retrain.mode == "folds":
+            if (before := self._fitted(tuned.name, fits)) is not None:  # only what answers is another
+                shutil.copytree(before / "members", folder / "members", copy_function=link_or_copy)
+                members = int(read_json(before / "final.json")["members"])
+            elif tuned.retrain.mode == "folds":
                 shutil.copytree(paths.tuned / "members", folder / "members", copy_function=link_or_copy)
                 members = len(data.folds)
             else:
                 members = yield from self._fit(data, tuned, rounds, checkpoints, folder, record)
-            write_json(folder / "final.json", {"members": members, "rounds": rounds, "mode": tuned.retrain.mode})
+            facts = {"members": members, "rounds": rounds, "mode": tuned.retrain.mode, "fits": fits}
+            write_json(folder / "final.json", facts)
             # In a job of its own: to compute with several threads would spoil this process for forks.
             yield from gather([Job(f"{tuned.name}: test rows", self._answer, (data, tuned.name, folder), 0)])
             record.metrics({"rounds": rounds, "members": members})
             record.model(folder, name=tuned.name, register=self.name, alias=None)
         shutil.rmtree(checkpoints.parent, ignore_errors=True)
-        line.state, line.done = "done", members
+        line.state, line.done, line.total = "done", members, members
         self.view.tell(tuned.name, f"{members} fit{'s' if members > 1 else ''} on all rows")
+
+    def _fitted(self, model: str, fits: str) -> Path | None:
+        """The model's folder, where it holds these very fits."""
+        folder = self.paths.final / model
+        if self.kept.again or not self.kept.is_whole(model):
+            return None
+        return folder if read_json(folder / "final.json").get("fits") == fits else None
 
     def _fit(
         self, data: TrainingData, tuned: ModelConfig, rounds: int, checkpoints: Path, folder: Path, record: Any
@@ -193,7 +218,9 @@ class _Stage:
         """The final model's predictions of the test rows, and its own submission, into its folder."""
         import pandas as pd
 
-        predictions = FinalModel.load(folder).predict(pd.read_parquet(self.paths.test_rows))
-        predictions.to_parquet(folder / "predictions.parquet", index=False)
+        predictions = None
+        if self.paths.test_rows.exists():
+            predictions = FinalModel.load(folder).predict(pd.read_parquet(self.paths.test_rows))
+            predictions.to_parquet(folder / "predictions.parquet", index=False)
         decision = self.blend["models"][model]["decision"]
         write_own_answer(self.competition, data.schema, model, predictions, decision, folder)

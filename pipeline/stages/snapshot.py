@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.code import code_digest, code_files, hold_code, read_again
-from pipeline.core.config import CompetitionConfig, Config, ModelConfig, build_model, build_submission
+from pipeline.core.config import (
+    CompetitionConfig,
+    Config,
+    ModelConfig,
+    build_features,
+    build_model,
+    build_own_columns,
+    build_submission,
+)
 from pipeline.core.errors import UserError
 from pipeline.core.files import read_json, shown
 from pipeline.core.paths import CompetitionPaths
@@ -35,17 +43,17 @@ class Needs:
     runs: bool = False
 
 
-FITTED = ("columns", "metric", "task", "split", "features")
+FITTED = ("columns", "metric", "task", "split", "features", "own_columns")
 NAMED = ("competition", "features", "model")
 MODEL = ("competition", "features", "model", "fit", "seed", "retrain", "budget")
-WHOLE = ("source", "columns", "task", "metric", "split", "features", "blend", "submission", "guessed")
+WHOLE = ("source", "columns", "task", "metric", "split", "features", "blend", "submission", "own_columns", "guessed")
 
 STAGES: Mapping[str, Needs] = {
     "fetch": Needs(("source",), ("core",)),
-    "preprocess": Needs(("source", "columns", "task", "split", "features"), ("core",)),
+    "preprocess": Needs(("source", "columns", "task", "split", "features", "submission", "own_columns"), ("core",)),
     "train": Needs(FITTED, ("core", "training"), MODEL, runs=True),
     "tune": Needs(FITTED, ("core", "training", "tuning"), (*MODEL, "tune"), runs=True),
-    "blend": Needs(("blend", "features", "metric", "task"), ("core", "answering"), NAMED),
+    "blend": Needs(("blend", "features", "own_columns", "metric", "task"), ("core", "answering"), NAMED),
     "retrain": Needs((*FITTED, "submission"), ("core", "training", "answering"), (*MODEL, "tune"), runs=True),
     "submit": Needs(("blend", "metric", "task", "submission"), ("core", "training", "answering")),
     "report": Needs(WHOLE, ("core", "answering", "reporting"), (*MODEL, "tune")),
@@ -56,8 +64,8 @@ STAGES: Mapping[str, Needs] = {
 def contents(config: Config, competition: str, stage: str) -> dict[str, Any]:
     """What the stage's file holds: plain data.
 
-    settings: as params.yaml has them. code: digest of what the stage runs through besides its models' parts,
-    and of each model's own parts.
+    competition, models: their settings as params.yaml has them. code: digest of what the stage runs through besides
+    its models' parts, and of each model's own parts.
     """
     needs, found = STAGES[stage], config.competition(competition)
     models = config.models_of(competition) if needs.models else []
@@ -69,7 +77,10 @@ def contents(config: Config, competition: str, stage: str) -> dict[str, Any]:
         body["models"] = {model.name: _some(model.raw, needs.models) for model in models}
     if needs.runs:
         body["execution"] = dict(config.execution_raw)
-        body["code_of_models"] = {model.name: code_digest(model_files(model)) for model in models}
+        searching = "tune" in needs.models
+        body["code_of_models"] = {
+            model.name: code_digest(model_files(model if searching else replace(model, tune=None))) for model in models
+        }
     if stage == "fetch":
         from pipeline.stages.digests import source_digests
 
@@ -94,6 +105,7 @@ def stage_files(stage: str, competition: CompetitionConfig) -> list[Path]:
 
 
 MODULES = {
+    "preprocess": ("answering/submitting.py", "answering/submissions.py", "answering/submission_layout.py"),
     "train": ("answering/left_out.py",),
     "tune": ("answering/left_out.py",),
     "retrain": ("stages/tune.py",),
@@ -102,8 +114,13 @@ MODULES = {
 
 
 def model_files(model: ModelConfig) -> list[Path]:
-    """The code of a model's own parts."""
-    return code_files((), [model.model, model.fit])
+    """The code of a model's own parts, and of what its search compares trials by."""
+    return code_files((), [model.model, model.fit, *(searched_by(model.tune) if model.tune is not None else [])])
+
+
+def searched_by(tune: Tune) -> list[Any]:
+    """The metric that a search compares trials by, where that is not the competition's."""
+    return [] if tune.metric is None else [shelves().metrics.build(tune.metric, "tune.metric")]
 
 
 def read(competition: str, stage: str) -> tuple[Config, dict[str, Any]]:
@@ -125,8 +142,9 @@ def _built(name: str, body: Mapping[str, Any]) -> Config:
     def part(registry: Any, key: str) -> Any:
         return registry.build(raw[key], f"{where}.{key}") if key in raw else None
 
+    own = build_own_columns(raw["own_columns"], f"{where}.own_columns") if raw.get("own_columns") is not None else None
     features = {
-        key: on.features.build(value, f"{where}.features.{key}") for key, value in raw.get("features", {}).items()
+        key: build_features(value, own, on, f"{where}.features.{key}") for key, value in raw.get("features", {}).items()
     }
     competition = CompetitionConfig(
         name,
@@ -139,6 +157,7 @@ def _built(name: str, body: Mapping[str, Any]) -> Config:
         blend=part(on.blends, "blend"),
         submission=build_submission(raw.get("submission", {}), f"{where}.submission"),
         raw=raw,
+        own_columns=own,
     )
     execution = build_settings(Execution, body.get("execution"), "execution")
     models = {key: _model(key, value, competition) for key, value in body.get("models", {}).items()}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.answering.submitting import answer, write_submission
+from pipeline.answering.submitting import answer, write_empty_submission, write_submission
 from pipeline.core.config import Config
 from pipeline.core.files import read_json, write_json
 from pipeline.core.paths import CompetitionPaths, ModelPaths
@@ -25,6 +26,12 @@ def run(config: Config, name: str) -> None:
     schema = Schema.from_json(read_json(paths.schema))
     ensemble = Ensemble.from_json(read_json(paths.blend))
     folders = {model: ModelPaths(name, model).final for model in ensemble.models}
+    if not paths.test_rows.exists():
+        write_empty_submission(competition, schema, paths.submission)
+        told = f"{name}: no test file, so there is nothing to predict; `python -m pipeline predict` answers new rows"
+        print(told, file=sys.stderr)  # noqa: T201
+        _register_champion(config, name, folders, ensemble)
+        return
     frames = {model: pd.read_parquet(folder / "predictions.parquet") for model, folder in folders.items()}
     target = competition.task.fit_target(
         pd.read_parquet(paths.train_rows, columns=[schema.target])[schema.target], schema

@@ -6,12 +6,11 @@ import shutil
 import sys
 import time
 import traceback
-from pathlib import Path
 
 from pipeline.answering.left_out import LEFT_OUT
 from pipeline.core.config import Config, ModelConfig
 from pipeline.core.errors import UserError
-from pipeline.core.files import write_json
+from pipeline.core.files import read_json, write_json
 from pipeline.core.memory import no_memory
 from pipeline.core.paths import CompetitionPaths, ModelPaths
 from pipeline.stages.budget import Budget
@@ -19,7 +18,7 @@ from pipeline.stages.kept import KeptModels
 from pipeline.stages.records import fold_record, model_record, out_of_fold_figures
 from pipeline.stages.view import Line, View
 from pipeline.training import encoded
-from pipeline.training.cross_validation import CrossValidation, cross_validation
+from pipeline.training.cross_validation import cross_validation
 from pipeline.training.data import Rows, TrainingData
 from pipeline.training.executors import make_executor
 from pipeline.training.identity import identity
@@ -50,6 +49,7 @@ class _Stage:
         self.budget = Budget(config, name, "train")
         self.rows = Rows(self.competition)
         self.left_out: dict[str, str] = {}
+        self.late: set[str] = set()
 
     def run(self, models: list[ModelConfig]) -> None:
         lines, tasks = [], []
@@ -59,7 +59,10 @@ class _Stage:
             line = Line(model.name, "folds", len(data.folds))
             lines.append(line)
             if self.kept.has(model.name, mine):
-                line.state = "kept"
+                line.state, line.score = (
+                    "kept",
+                    read_json(ModelPaths(self.name, model.name).cv / "scores.json")["valid"],
+                )
                 continue
             tasks.append(Task(model.name, self._work(data, model, mine, line)))
         with View(f"{self.name}: cross-validation", lines, self.budget.ends) as self.view:
@@ -97,13 +100,15 @@ class _Stage:
                 done = yield from cross_validation(
                     data, model, self.executor.workers, checkpoint=checkpoint, predictors=members
                 )
-                self._write(done, folder)
+                done.write(folder)
                 for fold in done.folds:
                     fold_record(record, fold)
                 scores = done.scores()
                 record.metrics({key: scores[key] for key in ("train", "valid", "spread")})
                 out_of_fold_figures(record, data, done)
         except (OutOfTime, UserError) as reason:
+            if isinstance(reason, OutOfTime):
+                self.late.add(model.name)
             self._leave_out(model, str(reason), line)
             return
         except OSError:
@@ -125,9 +130,6 @@ class _Stage:
             if stale != checkpoint:
                 shutil.rmtree(stale, ignore_errors=True)
 
-    def _write(self, done: CrossValidation, folder: Path) -> None:
-        done.write(folder)
-
     def _leave_out(self, model: ModelConfig, why: str, line: Line) -> None:
         line.state = "left out"
         self.left_out[model.name] = why
@@ -142,3 +144,6 @@ class _Stage:
             with self.kept.replace(model, None) as folder:
                 write_json(folder / LEFT_OUT, {"why": why})
             print(f"warning: {model} is left out: {why}", file=sys.stderr)  # noqa: T201
+        if any(model in self.late for model in self.left_out):
+            told = f"`python -m pipeline train {self.name}`, then `dvc repro`, trains what there was no time for"
+            print(f"  {told}", file=sys.stderr)  # noqa: T201

@@ -26,6 +26,7 @@ from pipeline.stages.budget import Budget
 from pipeline.stages.kept import IDENTITY, KeptModels, link_or_copy
 from pipeline.stages.project import rebuild_model
 from pipeline.stages.records import fold_record, model_record, out_of_fold_figures, trial_record
+from pipeline.stages.snapshot import searched_by
 from pipeline.stages.view import Line, View
 from pipeline.training.data import Rows, TrainingData
 from pipeline.training.executors import make_executor
@@ -106,7 +107,7 @@ class _Stage:
         """Of the searching itself, and of every part that the space may choose."""
         from pipeline.tuning.space import apply
 
-        parts = fitted_parts(self.competition, model)
+        parts = [*fitted_parts(self.competition, model), *searched_by(tune)]
         for key, body in tune.space.items():
             for value in body.get("choice", ()):
                 changed = rebuild_model(self.competition, model.name, apply(model.raw, {key: value}))

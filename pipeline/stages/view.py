@@ -84,13 +84,15 @@ class View:
         return table
 
     def _left(self) -> str:
+        working = [line for line in self.lines if line.state not in ("kept", "left out")]  # which took no time
+        if all(line.state == "done" for line in working):
+            return ""
         if self.deadline != float("inf"):
             return f": {_clock(self.deadline - time.monotonic())} left"
-        totals = [line.total for line in self.lines]
-        if any(total is None for total in totals):
+        if any(line.total is None for line in working):
             return ""
-        whole = sum(total or 0 for total in totals)
-        done = sum(line.total or 0 if line.state in ("done", "kept", "left out") else line.done for line in self.lines)
+        whole = sum(line.total or 0 for line in working)
+        done = sum(line.total or 0 if line.state == "done" else line.done for line in working)
         passed = time.monotonic() - self._began
         return f": about {_clock(passed / done * (whole - done))} left" if done and passed > 2 else ""
 

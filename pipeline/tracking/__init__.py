@@ -1,4 +1,4 @@
-"""Floor 4: MLflow. Stages append records to an outbox; one background sender delivers them.
+"""Floor 5: MLflow. Stages append records to an outbox; one background sender delivers them.
 
 Importing this is cheap: neither MLflow nor any numeric library is loaded in a stage.
 """

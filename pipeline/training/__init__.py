@@ -1,4 +1,4 @@
-"""Floor 3: learners, the one training loop, cross-validation, predictors, executors."""
+"""Floor 4: learners, the one training loop, cross-validation, predictors, executors."""
 
 from pipeline.core.registry import Registry
 

@@ -57,7 +57,7 @@ def _train(settings: Neural, job: FitJob, device: torch.device) -> FittedNetwork
         record = close_epoch(progress, optimizer)
         if valid is not None:
             record["valid_loss"], raw = fitted.validate(valid, criterion, scored)
-            if job.score is not None and raw is not None:
+            if job.score is not None and raw is not None and all_finite(record):
                 record["valid_score"] = job.score(raw)
         note(progress, record, settings.learning_rate)
         job.progress(epoch + 1, epochs)
@@ -146,6 +146,11 @@ def close_epoch(progress: Progress, optimizer: torch.optim.Optimizer) -> dict[st
     progress.epoch, progress.step, progress.state = progress.epoch + 1, 0, None
     progress.losses, progress.weights, progress.norms = [], [], []
     return record
+
+
+def all_finite(record: Mapping[str, float]) -> bool:
+    """Whether the values so far are finite numbers: a network that has diverged is not scored."""
+    return all(map(math.isfinite, record.values()))
 
 
 def note(progress: Progress, record: Mapping[str, float], learning_rate: float) -> None:

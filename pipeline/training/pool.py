@@ -92,8 +92,6 @@ class Pool:
     ) -> None:
         self.executor, self.deadline, self.heard = executor, deadline, heard
         self._of: dict[int, tuple[Task[Any], Job]] = {}
-        self.busy = 0.0
-        """Seconds that jobs have run, side by side ones added up."""
 
     def run(self, tasks: Sequence[Task[Any]]) -> None:
         """Run all; each task has its result, or the error that ended it, afterwards.
@@ -196,7 +194,6 @@ class Pool:
         del self._of[id(job)]
         task._parts.pop(id(job), None)
         task.seconds += seconds
-        self.busy += seconds
         if kind == "result":
             task.finished += job.weight
             task._done.append(Done(job, value, seconds))
@@ -231,9 +228,7 @@ class Pool:
         for key, (other, job) in list(self._of.items()):
             if other is task and (wanted is None or key in wanted):
                 self.executor.stop(job)
-                seconds = time.monotonic() - task._running.pop(key)
-                task.seconds += seconds
-                self.busy += seconds
+                task.seconds += time.monotonic() - task._running.pop(key)
                 task._parts.pop(key, None)
                 del self._of[key]
 

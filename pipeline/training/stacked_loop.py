@@ -23,7 +23,7 @@ from pipeline.core.types import Batch, Spec
 from pipeline.models.layers.members import Stack
 from pipeline.training.datasets import Datasets
 from pipeline.training.device import find_device, reproducible
-from pipeline.training.loop import is_best, note
+from pipeline.training.loop import all_finite, is_best, note
 from pipeline.training.member import Member
 from pipeline.training.network import PREDICTION_BATCHES, mean_loss
 from pipeline.training.optimizers import parameter_groups, trainable
@@ -199,7 +199,7 @@ class Run:
                 output = outputs[i, : len(target["target"])]  # [rows, outputs]
                 total, weight = self.task.loss(output, target, self.criteria[i])
                 record["valid_loss"] = mean_loss([total], [weight])
-                if member.job.score is not None:
+                if member.job.score is not None and all_finite(record):
                     record["valid_score"] = member.job.score(self.task.answer(output, target).cpu().numpy())
             try:
                 note(member.progress, record, member.settings.learning_rate)

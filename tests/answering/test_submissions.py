@@ -134,7 +134,7 @@ def test_ids_match_whatever_type_they_were_read_as():
 @pytest.mark.parametrize(
     ("sample", "settings", "message"),
     [
-        ({"id": [1], "y": [0]}, form(), "sample submission: no id column 'Id'; did you mean 'id'"),
+        ({"Ix": [1], "y": [0]}, form(), "sample submission: no id column 'Id'; known: Ix, y"),
         ({"Id": [1]}, form(), "needs one column beside the id for values, got none"),
         ({"Id": [1], "a": [0], "b": [0]}, form(), "needs one column beside the id for values, got a, b"),
         ({"Id": [1], "y": [0]}, form("classes"), "submission.format: classes need a target of classes"),
@@ -273,8 +273,8 @@ def test_a_score_of_translations_and_without_ids(tmp_path):
         ({"Id": [1, 2], "y": 1.0}, {"Id": [2, 2], "y": 1.0}, form(), "solution.csv: needs each id once, got 2 twice"),
         ({"Id": [1, 2], "y": [1, "x"]}, {"Id": [1, 2], "y": 1.0}, form(), "'y' needs numbers, got x in row 2"),
         ({"Id": [1], "y": 1.0}, {"Id": [1], "Y": 1.0}, form(), "solution.csv: no column 'y'; did you mean 'Y'"),
-        ({"Id": [1], "y": 1.0}, {"ID": [1], "y": 1.0}, form(), "solution.csv: no id column 'Id'"),
-        ({"id": [1], "y": 1.0}, {"Id": [1], "y": 1.0}, form(), "submission.csv: no id column 'Id'"),
+        ({"Id": [1], "y": 1.0}, {"Idx": [1], "y": 1.0}, form(), "solution.csv: no id column 'Id'"),
+        ({"Idx": [1], "y": 1.0}, {"Id": [1], "y": 1.0}, form(), "submission.csv: no id column 'Id'"),
         (
             {"y": [1.0, 2.0]},
             {"y": [1.0]},

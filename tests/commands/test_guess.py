@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from pipeline.commands.gallery import describe, square
-from pipeline.commands.guess import guess, missing_marks
+from pipeline.commands.guess import guess
 from pipeline.core.errors import UserError
 
 ROWS = 120
@@ -130,7 +130,7 @@ def test_a_metric_that_is_said_decides(metric, values, task, target, submission)
     ("options", "told"),
     [
         ({"target": "z"}, "--target: no column 'z' in the train file"),
-        ({"id": "Id"}, "--id: no column 'Id' in the train file; did you mean 'id'?"),
+        ({"id": "Id"}, "--id: no column 'Id' in the test file; did you mean 'id'?"),
         ({"metric": "rsme"}, "--metric: no metric 'rsme'; did you mean 'rmse'?"),
         ({"metric": "file"}, "--metric: 'file' needs settings of its own"),
         ({"metric": "perplexity"}, "--metric: 'perplexity' needs settings of its own"),
@@ -156,22 +156,11 @@ def test_what_cannot_be_guessed():
         guess(*tables(y=["a", "b"] * (ROWS // 2)), metric="rmse")
 
 
-def test_marks_that_mean_missing_among_numbers():
-    frame = pd.DataFrame(
-        {
-            "a": ["1", "2", "?", "3.5"],
-            "b": ["red", "?", "blue", "red"],
-            "c": ["1", "None", "2", "3"],
-            "d": [1, 2, 3, 4],
-            "e": ["?", "?", "?", "1"],
-        }
-    ).astype({"a": "str", "b": "str", "c": "str", "e": "str"})
-    assert missing_marks(frame) == {"?": ["a"]}
-
-
 def facts(found, where="train.csv"):
     number = found.task["name"] == "regression"
-    return {"task_is_class": found.task["name"] == "classification", "target_is_number": number, "where": where}
+    is_class = found.task["name"] == "classification"
+    keep = [found.columns["group"]] if "group" in found.columns else []
+    return {"task_is_class": is_class, "target_is_number": number, "keep": keep, "where": where}
 
 
 def described(train, test, sample):
@@ -277,4 +266,3 @@ def test_real_competitions(name, id, target, portfolio, metric, submission):
     found, made = described(*read)
     assert (found.columns["id"], found.columns["target"]) == (id, target)
     assert (made["portfolio"], found.metric, found.submission) == (portfolio, metric, submission)
-    assert missing_marks(read[0]) == {}

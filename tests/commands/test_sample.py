@@ -41,7 +41,7 @@ PROBABILITIES = "--metric: '{}' is of probabilities, and the sample submission t
     [
         (KINDS, sample("ant"), "roc_auc", PROBABILITIES + "sample submission: probabilities need one column for each"),
         (KINDS, sample("ant"), "log_loss", PROBABILITIES + "sample submission: probabilities need one column for each"),
-        (ANSWER, sample("no"), "roc_auc", PROBABILITIES + "its column 'kind' holds classes, such as 'no'"),
+        (ANSWER, sample("no"), "roc_auc", PROBABILITIES + "sample submission: its column 'kind' holds words"),
         (KINDS, sample("0.2,0.8", "ant,bee"), None, "sample submission: probabilities need one column for each"),
         ([1.5, 2.5, 3.25], sample("1.5,2", "kind,other"), "rmse", "sample submission: needs one column beside the id"),
         (KINDS, sample("ant", last=329), None, "sample submission: id 329 of the test rows is missing (1 such in all)"),

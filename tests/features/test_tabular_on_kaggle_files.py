@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.features import features
 from pipeline.features.raw_checks import check_raw
-from pipeline.features.schema import apply, check, settle
+from pipeline.features.schema import apply, check
+from pipeline.features.settling import settle
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 
@@ -29,8 +30,8 @@ def test_house_prices_as_the_book_encodes_it():
     assert len(schema.names("number")) == 36 and len(schema.names("category")) == 43 and not schema.dropped
     rows = apply(schema, train, training=True, where="train.csv")
     test_rows = apply(schema, test, training=False, where="test.csv")
-    check(schema, rows, "train.csv")
-    check(schema, test_rows, "test.csv")
+    check(schema, rows, "train.csv", training=True)
+    check(schema, test_rows, "test.csv", training=False)
     assert "None" in set(rows["MasVnrType"].dropna())
 
     joint = pd.concat([rows.drop(columns="SalePrice"), test_rows], ignore_index=True)
@@ -55,7 +56,7 @@ def test_titanic_with_every_way_of_encoding():
     assert schema.classes == (0, 1) and schema.names("text") == ["Name", "Ticket"]
     rows = apply(schema, train, training=True, where="train.csv")
     test_rows = apply(schema, test, training=False, where="test.csv")
-    check(schema, rows, "train.csv")
+    check(schema, rows, "train.csv", training=True)
     assert set(test_rows["Pclass"]) == {"1", "2", "3"} and rows["Survived"].dtype == "int64"
     for how in ("one_hot", "ordinal", "native", "target", "count", "none"):
         feature_set = features.build({"name": "tabular", "categories": how, "rare": 5}, "x")

@@ -115,7 +115,8 @@ def test_tfidf_and_logistic_regression_on_tweets():
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import make_pipeline
 
-    from pipeline.features.schema import apply, settle
+    from pipeline.features.schema import apply
+    from pipeline.features.settling import settle
 
     raw = pd.read_csv(DATA / "train.csv", keep_default_na=False, dtype=str)
     schema = settle(raw, None, id="id", target="target", task_is_class=True)

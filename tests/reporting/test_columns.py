@@ -10,7 +10,8 @@ import pytest
 from test_page import DATA, Page
 
 from pipeline.features import features
-from pipeline.features.schema import apply, settle
+from pipeline.features.schema import apply
+from pipeline.features.settling import settle
 from pipeline.reporting.columns import columns_read
 from pipeline.reporting.page import build_page
 

@@ -101,7 +101,6 @@ def test_arrays_of_objects_are_not_loaded(project):
     [
         ({"path": "nowhere"}, {}, "^nowhere: no such folder or archive; check the path of c's source$"),
         ({"path": "in/train.csv"}, {"train__csv": TRAIN}, r"in/train\.csv: neither a folder nor an archive"),
-        ({}, {"train__csv": TRAIN}, "^in: no test file in it"),
         ({}, {"test__csv": TEST}, "^in: no train file in it"),
         ({"train": "t.csv"}, {"test__csv": TEST}, r"^in: no file 't\.csv' in it, which source\.train names"),
         ({}, {"train__csv": b"", "test__csv": TEST}, r"^in/train\.csv: the file is empty"),

@@ -9,10 +9,10 @@ from pipeline.answering.left_out import kept_models
 from pipeline.commands import leaderboard
 from pipeline.core.errors import UserError
 from pipeline.core.files import read_json
-from pipeline.stages import blend, budget, fetch, preprocess, report, retrain, submit, train, tune
+from pipeline.stages import blend, budget, check, fetch, preprocess, report, retrain, submit, train, tune
 from pipeline.stages import clock as clocks
 from pipeline.stages.budget import AFTER, Budget
-from pipeline.stages.clock import Ledger, clock
+from pipeline.stages.clock import Ledger, clock, running_clock
 from pipeline.stages.project import load_project
 from pipeline.tuning.study import OpenStudy
 
@@ -254,3 +254,22 @@ def test_models_of_a_competition_have_one_budget(project):
     project.params(settings)
     with pytest.raises(UserError, match=r"those of lines need the same budget.minutes, got 3 and 10"):
         load_project()
+
+
+def test_other_settings_begin_a_new_budget_and_a_failed_submission_does_not(project):
+    project.params(params(minutes=10.0))
+    check.write(load_project())
+    with clock("lines", "train"):
+        running_clock("lines").before += 300
+    assert Ledger.read("lines").used > 299
+    with pytest.raises(UserError), clock("lines", "submit"):
+        raise UserError("a full disk, say")
+    assert not Ledger.read("lines").over
+    with clock("lines", "train"):
+        assert running_clock("lines").before > 299
+    changed = params(minutes=10.0)
+    changed["competitions"]["lines"]["split"]["seed"] = 5
+    project.params(changed)
+    check.write(load_project())
+    with clock("lines", "train"):
+        assert running_clock("lines").before < 60

@@ -6,13 +6,18 @@ import os
 import re
 import shutil
 import time
+from dataclasses import replace
 
+import numpy as np
+import pandas as pd
 import pytest
 from projects import Project, small_competition
 
+from pipeline.answering.final_models import FinalModel
+from pipeline.core.errors import Diverged, UserError
 from pipeline.core.files import digest_files, read_json, write_json
 from pipeline.core.paths import state_folder
-from pipeline.stages import blend, fetch, kept, preprocess, retrain, train, tune
+from pipeline.stages import blend, fetch, kept, preprocess, retrain, snapshot, train, tune
 from pipeline.stages.kept import KeptModels
 from pipeline.stages.project import load_project
 from pipeline.training import cross_validation
@@ -244,3 +249,40 @@ def test_competitions_and_models_alike_do_not_take_each_others_settings(fitted):
         data = fitted.project.data(competition)
         assert read_json(data / "tuned" / model / "settings.json")["competition"] == competition
         assert list(read_json(data / "final" / model / "answer.json")["models"]) == [model]
+
+
+def test_an_edit_of_the_code_that_answers_answers_anew_and_fits_nothing(fitted, monkeypatch):
+    settings = params(**{"lines-ridge": {"retrain": {"always": True}}, "lines-lasso": {}})
+    stages = (train, tune, blend, retrain)
+    fitted(settings, *stages)
+    final = fitted.project.data("lines", "final", "lines-ridge")
+    before = pd.read_parquet(final / "predictions.parquet")["prediction"]
+    assert fitted(settings, retrain) == set()
+    monkeypatch.setattr("pipeline.stages.retrain.stage_files", lambda *_: [])  # as other code would be
+    answered = FinalModel.predict
+    monkeypatch.setattr(FinalModel, "predict", lambda *a: answered(*a) * 1.5)
+
+    def fits(*_):
+        raise AssertionError("a fit")
+
+    monkeypatch.setattr("pipeline.stages.retrain.fit_members", fits)
+    assert fitted(settings, retrain) == {"lines-ridge"}
+    after = pd.read_parquet(final / "predictions.parquet")["prediction"]
+    np.testing.assert_allclose(after, before * 1.5, rtol=1e-12)
+
+
+def test_a_search_hangs_on_the_code_of_the_metric_it_compares_by(fitted):
+    tune_by = {"trials": 2, "metric": "mae", "space": {"model.alpha": {"log_float": [0.1, 10.0]}}}
+    fitted.project.params(params(**{"lines-ridge": {"tune": tune_by}}))
+    model = load_project().model("lines-ridge")
+    assert any(path.name == "regression.py" and path.parent.name == "metrics" for path in snapshot.model_files(model))
+    plain = snapshot.model_files(replace(model, tune=None))
+    assert not any(path.parent.name == "metrics" for path in plain)
+
+
+def test_a_fit_on_all_rows_that_diverges_is_told_with_its_model(fitted, monkeypatch):
+    settings = params(**{"lines-ridge": {"retrain": {"always": True}}, "lines-lasso": {}})
+    fitted(settings, train, tune, blend)
+    monkeypatch.setattr("pipeline.stages.retrain.fit_together", lambda *_: [Diverged("the train loss became nan")])
+    with pytest.raises(UserError, match=r"^lines-ridge: its fit on all rows: the train loss became nan; "):
+        fitted(settings, retrain)

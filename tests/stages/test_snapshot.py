@@ -63,7 +63,7 @@ EDITS: dict[str, tuple[Callable[[dict], object], set[str]]] = {
     "the blend": (lambda p: p["competitions"]["lines"].update(blend="equal"), {"blend", "submit", "report"}),
     "the submission": (
         lambda p: p["competitions"]["lines"].update(submission={"format": "values"}),
-        {"retrain", "submit", "report"},
+        {"preprocess", "retrain", "submit", "report"},  # the first holds the sample against it
     ),
     "the source": (
         lambda p: p["competitions"]["lines"]["source"].update(seed=2),

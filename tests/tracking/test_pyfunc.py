@@ -31,7 +31,8 @@ def save_final_model(folder: Path, train: pd.DataFrame) -> None:
     from pipeline.answering.submissions import submission_layout
     from pipeline.core.types import FitJob
     from pipeline.features import features
-    from pipeline.features.schema import apply, settle
+    from pipeline.features.schema import apply
+    from pipeline.features.settling import settle
     from pipeline.models import models
     from pipeline.tasks import tasks
     from pipeline.training import learners

@@ -353,3 +353,14 @@ jobs = [Job(str(i), lambda i: torch.full((1,), i, device=device).item(), (i,)) f
 assert run_alone(gather(jobs), Processes(2, 1)) == [0, 1, 2]
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60, cwd=ROOT)
+
+
+@pytest.mark.parametrize("model", ["linear", MLP])
+def test_a_network_that_diverges_says_so_before_it_is_scored(model):
+    def score(raw):
+        if not np.isfinite(raw).all():
+            raise UserError("every prediction must be a finite number")
+        return float(np.square(raw).mean())
+
+    with pytest.raises(Diverged, match=r"the train loss became (inf|nan) in epoch \d+: lower fit\.learning_rate"):
+        learner(epochs=9, learning_rate=1e30).fit(job(model, valid=line(50, 1), score=score))

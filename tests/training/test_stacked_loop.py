@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.core.errors import Diverged
+from pipeline.core.errors import Diverged, UserError
 from pipeline.core.registry import build_settings
 from pipeline.core.types import FitJob, Spec
 from pipeline.models import models
@@ -257,3 +257,18 @@ def test_the_widest_spec_is_as_wide_as_each_fold_s_even_where_one_has_more_colum
     wide = widest(folds)
     assert wide.shapes == {"numbers": (7,), "categories": (2,)}
     assert wide.sizes == {"categories": [9, 12], "continuous": 3}
+
+
+def test_a_member_that_diverges_is_not_scored_and_the_others_go_on():
+    def score(raw):
+        if not np.isfinite(raw).all():
+            raise UserError("every prediction must be a finite number")
+        return float(np.square(raw).mean())
+
+    task, model = tasks.build("regression", "task"), models.build("mlp", "model")
+    trials, jobs = folds(model, task, fit(epochs=6))
+    jobs = [with_changes(one, {"score": score}) for one in jobs]
+    trials[1] = with_changes(trials[1], {"learning_rate": 1e30})
+    fits = fit_together(trials, jobs, widest([one.spec for one in jobs]))
+    assert isinstance(fits[1], Diverged) and "loss became" in str(fits[1])
+    assert all(not isinstance(one, Diverged) for i, one in enumerate(fits) if i != 1)

@@ -1,0 +1,64 @@
+"""What each raw column became, as lines of a table: column, kind, why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.core.types import Column, Schema
+
+MOST = 40
+"""Lines beyond which columns of one kind are told together."""
+SOURCES = {"as_is": "numbers", "numeric_text": "numbers written as text", "boolean": "one of two truths"}
+SPECIAL = {"id": "names the test rows", "target": "is predicted", "group": "folds keep its values together"}
+SPECIAL |= {"time": "folds follow its order", "fold": "says each row's fold"}
+
+
+def table(schema: Schema, competition: Mapping[str, Any]) -> list[str]:
+    """Lines for a person: the columns that are something special, the features, and what is left out."""
+    types = competition["columns"].get("types") or {}
+    special = [
+        (
+            str(competition["columns"][key]),
+            key,
+            "; ".join(filter(None, (why, schema.notes.get(str(competition["columns"][key]))))),
+        )
+        for key, why in SPECIAL.items()
+        if competition["columns"].get(key) is not None
+    ]
+    found: dict[str, list[Column]] = {}
+    for column in schema.columns:
+        found.setdefault(column.origin or column.name, []).append(column)
+    features = [(name, *_kind(columns, name in types, schema.notes.get(name, ""))) for name, columns in found.items()]
+    left_out = [(name, "left out", why) for name, why in schema.dropped.items()]
+    return _lines([*special, *_short(features), *_short(left_out)])
+
+
+def _kind(columns: list[Column], declared: bool, note: str) -> tuple[str, str]:
+    first = columns[0]
+    if first.origin is not None:
+        parts = ", ".join(column.source.removeprefix("date.") for column in columns)
+        kind, why = ("time of day", "clock times") if parts == "time" else ("date", f"its {parts}")
+    elif first.kind == "number":
+        kind, why = "number", SOURCES[first.source]
+    else:
+        kind, why = first.kind, "texts" if first.kind == "text" else "words or codes that repeat"
+    return kind, "; ".join(part for part in ("declared" if declared else why, note) if part)
+
+
+def _short(rows: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    """Rows alike told in one where there are too many."""
+    if len(rows) <= MOST:
+        return rows
+    together: dict[tuple[str, str], list[str]] = {}
+    for name, kind, why in rows:
+        together.setdefault((kind, why), []).append(name)
+    return [
+        (names[0] if len(names) == 1 else f"{names[0]} … {names[-1]} ({len(names)})", kind, why)
+        for (kind, why), names in together.items()
+    ]
+
+
+def _lines(rows: list[tuple[str, str, str]]) -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(2)]
+    return [f"{name:{widths[0]}}  {kind:{widths[1]}}  {why}" for name, kind, why in rows]

@@ -1,0 +1,79 @@
+"""Columns whose values belong to one file each: patients, shops, places that the test rows do not share.
+
+Folds dealt row by row would then know the validation rows' own patients, and promise too much.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LEAST_GROUPS = 5
+ROWS_A_GROUP = 2.0
+"""Mean rows a value below which it groups nothing."""
+CHANCE = 1e-6
+"""How likely it may be, were the rows dealt at random, that no value is in both files."""
+TIMES = re.compile(r"(?:^|[\W_])(?:year|yr|month|week|quarter|season|date|day|time|timestamp|period|epoch)s?\d*$", re.I)
+IDS = re.compile(
+    r"(?:^|[\W_])(?:id|uid|key|code|no|number)\d*$|[a-z](?:ID|Id)$|"
+    r"(?:patient|subject|person|user|customer|client|shop|store|site|school|session|group|device|player)s?$",
+    re.I,
+)
+
+
+@dataclass(frozen=True)
+class Group:
+    column: str
+    why: str
+
+
+def find_group(train: pd.DataFrame, test: pd.DataFrame, known: set[str | None]) -> Group | None:
+    """The column to group folds by, if there is one; the coarsest of several, named ids first.
+
+    known: columns that are something else (id, target, dropped ones).
+    """
+    found: list[tuple[bool, int, str, float]] = []
+    for name in map(str, train.columns):
+        if name in known or name not in test.columns or TIMES.search(name):
+            continue
+        here, there = train[name].dropna(), test[name].dropna()
+        if here.empty or there.nunique() < 2 or (not _words(here) and not _codes(name, here, there)):
+            continue
+        rows = here.value_counts()
+        if len(rows) < LEAST_GROUPS or len(here) / len(rows) < ROWS_A_GROUP:
+            continue
+        alone = float(rows[rows == 1].sum() / len(here))  # of rows dealt at random, so many would be strangers
+        if there.isin(rows.index).any() or alone ** len(there) > CHANCE:
+            continue
+        found.append((not IDS.search(name), len(rows), name, len(here) / len(rows)))
+    if not found:
+        return None
+    _, count, name, mean = min(found)
+    why = f"each of its {count} values has {mean:.0f} training rows on average, and none is in the test file"
+    return Group(name, why)
+
+
+def _words(values: pd.Series) -> bool:
+    """Whether a column holds words, not numbers, dates or missing values written as text."""
+    from pandas.api import types
+
+    from pipeline.features.dates import date_format
+    from pipeline.features.missing_marks import marks_among
+    from pipeline.features.number_formats import number_format
+
+    if types.is_numeric_dtype(values.dtype) or types.is_datetime64_any_dtype(values.dtype):
+        return False
+    text = values.astype("str")
+    text = text[~text.str.strip().isin(list(marks_among(text)))]
+    return number_format(text) is None and date_format(text) is None
+
+
+def _codes(name: str, here: pd.Series, there: pd.Series) -> bool:
+    """Whether numbers are codes: whole, and named so or dealt to both files from one range."""
+    if here.dtype.kind not in "iuf" or there.dtype.kind not in "iuf" or bool((here % 1 != 0).any()):
+        return False
+    return bool(IDS.search(name)) or bool(there.between(here.min(), here.max()).mean() >= 0.5)

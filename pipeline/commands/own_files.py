@@ -1,0 +1,145 @@
+"""One's own files -> the description of a competition, with all that was guessed; and the checks of later stages."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from pipeline.commands import gallery
+from pipeline.core.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline.core.config import CompetitionConfig
+    from pipeline.core.types import Schema, Source
+
+
+@dataclass(frozen=True)
+class OwnFiles:
+    """A competition's files, brought aside as ``fetch`` brings them."""
+
+    paths: Mapping[str, Path]
+    missing: tuple[str, ...]
+
+    @classmethod
+    @contextmanager
+    def of(cls, origin: Mapping[str, Any], name: str) -> Iterator[OwnFiles]:
+        from pipeline.sources import sources
+        from pipeline.sources.tables import find_table
+
+        with TemporaryDirectory() as aside:
+            part: Source = sources.build(origin, "--from")
+            part.fetch(Path(aside), name)
+            stems = ("train", "test", "sample_submission", *(f"extra-{i}" for i in range(len(part.extra))))
+            yield cls({stem: path for stem in stems if (path := find_table(Path(aside), stem))}, part.missing)
+
+    def table(self, stem: str, text: list[str | None] | tuple[()] = ()) -> pd.DataFrame | None:
+        from pipeline.sources.tables import read_table
+
+        path = self.paths.get(stem)
+        return None if path is None else read_table(path, missing=self.missing, text=text)
+
+    def describe(
+        self, origin: Mapping[str, Any], *, target: str | None, id: str | None, metric: str | None
+    ) -> dict[str, Any]:
+        """What ``gallery.compose`` takes, guessed where it is not said."""
+        from pipeline.answering.submissions import read_answers
+        from pipeline.commands.guess import guess
+        from pipeline.features.raw_checks import check_raw
+
+        train, test = self.table("train"), self.table("test")
+        if train is None:
+            raise UserError("add: the source brought no training file")
+        sample_path = self.paths.get("sample_submission")
+        # As ``submit`` reads it: nothing in it is missing.
+        sample = None if sample_path is None else read_answers(sample_path, id)
+        found = guess(train, test, sample, target=target, id=id, metric=metric)
+        is_class = found.task["name"] == "classification"
+        if is_class:  # labels to the character: NA may be one of them
+            train[found.columns["target"]] = self.column("train", found.columns["target"])
+        facts: dict[str, Any] = {
+            "keep": [found.columns["group"]] if "group" in found.columns else [],
+            "task_is_class": is_class,
+            "target_is_number": found.task["name"] == "regression",
+            "missing": self.missing,
+            "where": self.paths["train"].name,
+        }
+        check_raw(
+            train,
+            test,
+            id=found.columns["id"],
+            target=found.columns["target"],
+            drop=found.columns.get("drop", ()),
+            test_where=self.paths["test"].name if "test" in self.paths else "test",
+            **facts,
+        )
+        described = gallery.describe(train, test, found, **facts)
+        competition = {
+            "source": dict(origin),
+            "columns": found.columns,
+            "task": found.task,
+            "metric": found.metric,
+            "split": found.split,
+            "features": {},
+            "blend": found.blend,
+            "submission": found.submission,
+            "guessed": found.why,
+        }
+        return {"competition": competition, **described}
+
+    def column(self, stem: str, name: str) -> pd.Series:
+        """One column to the character."""
+        table = self.table(stem, [name])
+        if table is None:
+            raise UserError(f"add: the source brought no {stem} file")
+        return table[name]
+
+    def typed(self, competition: CompetitionConfig) -> tuple[Schema, pd.DataFrame, pd.DataFrame | None]:
+        """Schema, training rows with their folds, and test rows, as ``preprocess`` makes them."""
+        from pipeline.features.typed_rows import read_as_text, typed_rows
+
+        text = read_as_text(competition)
+        stems = [stem for stem in self.paths if stem != "sample_submission"]
+        raw = {stem: table for stem in stems if (table := self.table(stem, text)) is not None}
+        names = {stem: path.name for stem, path in self.paths.items()}
+        return typed_rows(competition, raw, names, lambda told: print(f"warning: {told}", file=sys.stderr))  # noqa: T201
+
+    def check(self, competition: CompetitionConfig, metric: str | None) -> tuple[Schema, list[str]]:
+        """All that ``preprocess`` would refuse, in the same words; the schema, and what to tell of the submission.
+
+        metric: as given, None where it was guessed.
+        """
+        from pipeline.answering.submissions import read_answers
+        from pipeline.answering.submitting import check_sample
+
+        schema, _, rows = self.typed(competition)
+        if rows is None:
+            return schema, ["no test file: everything is made but the submission"]
+        path = self.paths.get("sample_submission")
+        sample = None if path is None else read_answers(path, competition.columns.id)
+        probable = metric is not None and competition.submission.format == "probabilities"
+        try:
+            told = check_sample(competition, schema, rows, sample)
+            if probable and sample is not None:
+                _refuse_words(sample.iloc[:, -1])
+            return schema, told
+        except UserError as error:
+            if not probable:
+                raise
+            raise UserError(
+                f"--metric: '{metric}' is of probabilities, and the sample submission takes none: {error}; "
+                "choose a metric of classes, such as accuracy"
+            ) from None
+
+
+def _refuse_words(answers: pd.Series) -> None:
+    from pandas.api import types
+
+    if not types.is_numeric_dtype(answers):
+        raise UserError(f"sample submission: its column '{answers.name}' holds words, such as {answers.iloc[0]!r}")

@@ -1,0 +1,42 @@
+"""Python files of one's own: where they may lie, and what is in them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from pipeline.core.errors import UserError
+from pipeline.core.paths import project_root
+
+
+def check_own_file(path: str, folder: str) -> str:
+    """The path, where it is a Python file below ``folder`` of the project; raises ValueError."""
+    place = (project_root() / path).resolve()
+    # There it is among what the stages depend on, so that an edit of it runs them again.
+    if not place.is_relative_to((project_root() / folder).resolve()):
+        raise ValueError(f"needs a file in {folder}/")
+    if place.suffix != ".py" or not place.is_file():
+        raise ValueError("needs a Python file that exists in the project")
+    return path
+
+
+def load_own_file(place: Path, shown: str) -> ModuleType:
+    """The file as a module, made anew at each call; raises UserError beginning with ``shown``."""
+    module = ModuleType(f"podium_own_{place.stem}")
+    module.__file__ = str(place)
+    sys.modules[module.__name__] = module  # dataclasses and the like look their module up by name
+    try:
+        # Compiled here rather than imported, so that no __pycache__ appears beside the file.
+        exec(compile(place.read_text(encoding="utf-8"), shown, "exec"), module.__dict__)
+    except OSError as error:
+        raise UserError(f"{shown}: cannot be read: {error.strerror}") from None
+    except Exception as error:
+        raise UserError(f"{shown}: cannot be loaded: {described(error)}") from error
+    return module
+
+
+def described(error: Exception) -> str:
+    """An error of one's own code in one line."""
+    message = " ".join(str(error).split())
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__

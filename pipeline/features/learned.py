@@ -1,0 +1,178 @@
+"""Columns that one's own class learns inside each fold, in front of any feature set.
+
+Fitted on a fold's training rows like every encoder; what it learned lies as JSON beside the encoder's own state.
+Where it looks at the target, training rows are answered by what the other rows of the fold taught, by the
+competition's own split.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+
+from pipeline.core.errors import UserError
+from pipeline.core.own_files import described
+from pipeline.core.registry import PartOf, settings
+from pipeline.core.sections import OwnColumns
+from pipeline.core.types import FOLD, Column, Encoded, Encoder, FeatureSet, InnerFolds, Schema, Spec
+from pipeline.features import features
+from pipeline.features.own_columns import answered, hold_row_by_row, learner_of, load, place_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@features.register("learned")
+@settings
+class Learned(FeatureSet):
+    """The columns of the class in the file ``path``, then the feature set ``of`` on all columns. A competition with
+    ``own_columns`` whose file has such a class reads every feature set through it."""
+
+    path: str
+    of: Annotated[Any, PartOf(features)]
+
+    @property
+    def code_files(self) -> tuple[Path, ...]:
+        return (place_of(self.path),)
+
+    @property
+    def statistics(self) -> Literal["training", "train_and_test"]:  # type: ignore[override]
+        return self.of.statistics  # type: ignore[no-any-return]
+
+    @property
+    def gives(self) -> frozenset[str]:
+        return self.of.gives  # type: ignore[no-any-return]
+
+    def fit(self, rows: pd.DataFrame, schema: Schema, seed: int) -> LearnedEncoder:
+        state = self.learn(rows, schema)
+        made = self.make(state, rows, schema)
+        hold_row_by_row(lambda part: self.make(state, part, schema), rows, made, self.said, "the training rows")
+        columns = tuple(Column(str(name), "number" if made[name].dtype.kind in "iufb" else "category") for name in made)
+        inner = self.of.fit(rows.assign(**typed(made, columns)), self.wider(schema, columns), seed)
+        return LearnedEncoder(self, schema, state, columns, inner)
+
+    def restore(self, state: Mapping[str, Any], schema: Schema) -> LearnedEncoder:
+        columns = tuple(Column(name, kind) for name, kind in state["columns"])
+        inner = self.of.restore(state["encoder"], self.wider(schema, columns))
+        return LearnedEncoder(self, schema, state["learned"], columns, inner)
+
+    @property
+    def said(self) -> str:
+        return f"{self.path}: transform"
+
+    @property
+    def cross_fits(self) -> bool:
+        """Whether ``fit`` asks for the target."""
+        return len(inspect.signature(self._new().fit).parameters) > 1
+
+    def learn(self, rows: pd.DataFrame, schema: Schema) -> dict[str, Any]:
+        """What the class learns from rows, as JSON values."""
+        learner = self._new()
+        target = [rows[schema.target].copy()] if self.cross_fits else []
+        try:
+            learner.fit(shown(rows, schema), *target)
+        except Exception as error:
+            raise UserError(f"{self.path}: fit raised {described(error)}") from error
+        return {name: _to_json(value, f"{self.path}: its attribute '{name}'") for name, value in vars(learner).items()}
+
+    def make(self, state: Mapping[str, Any], rows: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+        """The columns of rows, in their order, by what was learned."""
+        learner = self._new()
+        vars(learner).clear()
+        vars(learner).update({name: _from_json(value) for name, value in state.items()})
+        made = answered(learner.transform, shown(rows, schema), self.said, None)
+        if taken := [name for name in made if name in rows]:
+            raise UserError(f"{self.said} gives '{taken[0]}', which the rows have already; give it another name")
+        return made
+
+    def wider(self, schema: Schema, columns: tuple[Column, ...]) -> Schema:
+        return replace(schema, columns=(*schema.columns, *columns))
+
+    def _new(self) -> Any:
+        kind = learner_of(load(self.path))
+        if kind is None:
+            raise UserError(f"{self.path}: has no class with fit and transform")
+        return kind()
+
+
+@dataclass(frozen=True)
+class LearnedEncoder:
+    settings: Learned
+    schema: Schema
+    learned: Mapping[str, Any]
+    columns: tuple[Column, ...]
+    inner: Encoder
+
+    @property
+    def reads(self) -> list[str]:
+        return [column.name for column in self.schema.columns]
+
+    @property
+    def spec(self) -> Spec:
+        return self.inner.spec
+
+    def encode(self, rows: pd.DataFrame, training: InnerFolds | None = None) -> Encoded:
+        made = self.settings.make(self.learned, rows, self.schema)
+        if training is not None and self.settings.cross_fits:
+            for learn, answer in training():
+                state = self.settings.learn(rows.iloc[learn], self.schema)
+                part = self.settings.make(state, rows.iloc[answer], self.schema)
+                for name in made:
+                    made[name] = made[name].where(~np.isin(np.arange(len(made)), answer), part[name])
+        return self.inner.encode(rows.assign(**typed(made, self.columns)), training=training)
+
+    def state(self) -> dict[str, Any]:
+        columns = [[column.name, column.kind] for column in self.columns]
+        return {"learned": dict(self.learned), "columns": columns, "encoder": self.inner.state()}
+
+
+def shown(rows: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """What one's own class sees: typed rows without target and folds."""
+    seen = rows.drop(columns=[name for name in (schema.target, FOLD) if name in rows])
+    return seen.astype({name: "str" for name in seen if seen[name].dtype == "category"})
+
+
+def typed(made: pd.DataFrame, columns: tuple[Column, ...]) -> dict[str, Any]:
+    """Numbers as float64, all else as text."""
+    return {
+        column.name: made[column.name].astype("float64" if column.kind == "number" else "str") for column in columns
+    }
+
+
+def _to_json(value: Any, what: str) -> Any:
+    """A value as JSON can hold it: mappings as pairs, since their keys may be numbers."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else {"float": str(value)}
+    if isinstance(value, Mapping):
+        return {"pairs": [[_to_json(key, what), _to_json(one, what)] for key, one in value.items()]}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_to_json(one, what) for one in value]
+    raise UserError(
+        f"{what} is a {type(value).__name__}, and only numbers, texts, lists and dicts are kept; "
+        "use .to_dict() or .tolist()"
+    )
+
+
+def _from_json(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        if "float" in value:
+            return float(value["float"])
+        return {_from_json(key): _from_json(one) for key, one in value["pairs"]}
+    return [_from_json(one) for one in value] if isinstance(value, list) else value
+
+
+def through(raw: Any, own: OwnColumns) -> Any:
+    """A feature set's settings behind the class of one's own columns; as they are where the file has none."""
+    if learner_of(load(own.path)) is None:
+        return raw
+    return {"name": "learned", "path": own.path, "of": raw}

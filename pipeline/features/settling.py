@@ -1,0 +1,344 @@
+"""Types settled once: raw rows -> ``Schema``.
+
+How an undeclared column's type is settled, by its training values (the test file's only decide between two ways
+of reading them):
+
+1. numeric dtype -> number; a boolean dtype, or text with both words of true/false, yes/no or t/f -> number 1/0;
+   text that is numbers throughout in one format ('1,234', '0,5', '$5', '82 bhp') -> number;
+2. text that is dates throughout -> numbers year, month, day, weekday, day_of_year, hour and days since 1970-01-01,
+   each only where it varies; clock times -> hours since midnight;
+3. other text is free ``text`` when two of three hold: more than 50 levels; more than half of the present values
+   differ; three words or more on average. Else it is a ``category``.
+
+In the first two, what is known to stand for a missing value (``missing_marks.py``) is missing. Dropped are constant
+columns, those that are all missing, and identifiers: pandas' index, and columns in which no value occurs twice that
+also count up, are named as an id, or look drawn at random. A declared type is never second-guessed, and its column
+never dropped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.core.errors import UserError, did_you_mean
+from pipeline.core.schema import INDEX
+from pipeline.core.types import Column, Schema
+from pipeline.features import values
+from pipeline.features.dates import CLOCKS, DATE_PARTS, compact_date, date_format, date_part, dates, either_way
+from pipeline.features.missing_marks import marks_among, missing_labels
+from pipeline.features.number_formats import NumberFormat, number_format
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MANY_LEVELS = 50
+MANY_WORDS = 3.0
+IDENTIFIER_ROWS = 20
+"""Rows below which no value twice says nothing."""
+_ID_NAME = re.compile(r"(?:^|[\W_])(?:id|uid|uuid|guid|hash|key|index|idx|rowid|rownum|rownames)\d*$", re.IGNORECASE)
+_CAMEL_ID = re.compile(r"[a-z](?:ID|Id|UUID|Key)$")
+_RANDOM = re.compile(
+    r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?=.*[0-9])(?=.*[a-f])[0-9a-f]{8,}|(?=.*\d)(?=.*[A-Za-z])[A-Za-z0-9_+/=-]{16,}",
+    re.IGNORECASE,
+)
+_COUNTED = re.compile(r"([^\d\s]*)(\d+)([^\d\s]*)")
+
+
+def settle(
+    train: pd.DataFrame,
+    test: pd.DataFrame | None,
+    *,
+    id: str | None,
+    target: str | None,
+    drop: Sequence[str] = (),
+    keep: Sequence[str] = (),
+    types: Mapping[str, str] | None = None,
+    task_is_class: bool = False,
+    target_is_number: bool = True,
+    missing: Sequence[str] = ("", "NA"),
+    where: str = "train",
+) -> Schema:
+    """Decide once what each raw column is. Reads statistics of levels only, never of the target.
+
+    id: may be in the test file alone. keep: columns that stay in the rows but are no features (group, time, fold).
+    types: declared types (number, category, text, date, boolean) by column; they win.
+    missing: texts that mean a missing value. where: the training file, for messages.
+    Raises UserError for a declared column that is not there or cannot be read as declared.
+    """
+    types = dict(types or {})
+    named = [("target", target), *(("drop", name) for name in drop)]
+    named += [("keep", name) for name in keep] + [("types", name) for name in types]
+    for key, name in named:
+        if name is not None and name not in train.columns and (key != "drop" or test is None or name not in test):
+            hint = did_you_mean(name, map(str, train.columns))
+            raise UserError(f"{where}: no column '{name}' (declared as {key}){hint}")
+    if id is not None and id not in train.columns and (test is None or id not in test.columns):
+        raise UserError(f"{where}: no column '{id}' (declared as id){did_you_mean(id, map(str, train.columns))}")
+    columns: list[Column] = []
+    notes: dict[str, str] = {}
+    dropped: dict[str, str] = {name: "declared in columns.drop" for name in drop}
+    read = [name for name in map(str, train.columns) if name not in (id, target, *keep) and name not in dropped]
+    seen = {name: [train[name]] + ([test[name]] if test is not None and name in test.columns else []) for name in read}
+    found = {name: _Words.of(some, missing) for name, some in seen.items() if not _all_numeric(some)}
+    likely = _likely(found.values(), train[read])
+    for name in read:
+        declared, words = types.get(name), found.get(name)
+        if declared is None and (reason := _reason_to_drop(name, seen[name], words, missing)):
+            dropped[name] = reason
+        elif settled := _settle_column(name, seen[name], words, declared, missing, where, likely):
+            columns += settled
+            if words is not None and (note := _note(words, settled[0])):
+                notes[name] = note
+        else:
+            dropped[name] = "constant"
+    if test is not None:
+        dropped |= {str(name): "not in the training file" for name in test if name not in train and name != id}
+    target_kind, classes, target_format, target_missing = "number", (), None, tuple(missing)
+    if target is not None and task_is_class:
+        target_missing = missing_labels(values.text(train[target], ()), missing)
+        target_kind, classes = "class", _classes(train[target], target_missing)
+        if words_as_labels := [mark for mark in missing if mark not in target_missing and mark in map(str, classes)]:
+            notes[target] = f"{', '.join(map(repr, words_as_labels))} is read as a class, not as missing"
+    elif target is not None and not target_is_number:
+        target_kind = "text"
+    elif target is not None and not values.is_numeric(train[target]):
+        target_format = _told(number_format(values.text(train[target], missing), likely))
+    return Schema(
+        id=id,
+        target=target,  # type: ignore[arg-type]
+        columns=tuple(columns),
+        classes=classes,
+        dropped=dropped,
+        missing=tuple(missing),
+        keep=tuple(keep),
+        target_kind=target_kind,  # type: ignore[arg-type]
+        target_format=target_format,
+        target_missing=target_missing,
+        notes=notes,
+    )
+
+
+@dataclass(frozen=True)
+class _Words:
+    """A column as text: train alone, with test, and what in them stands for a missing value."""
+
+    train: pd.Series
+    every: pd.Series
+    marks: tuple[str, ...]
+
+    @classmethod
+    def of(cls, seen: Sequence[pd.Series], missing: Sequence[str]) -> _Words:
+        import pandas as pd
+
+        parts = [values.text(one, missing) for one in seen]
+        every = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
+        marks = marks_among(every)
+        if not marks:
+            return cls(parts[0], every, ())
+        train, every = (part.mask(part.str.strip().isin(list(marks))) for part in (parts[0], every))
+        return cls(train, every, marks)
+
+    @property
+    def whole(self) -> bool:
+        """Whether there is more than one value besides the marks, so that these may stand for none."""
+        return not self.marks or self.every.nunique() > 1
+
+    @cached_property
+    def _own_format(self) -> NumberFormat | None:
+        if not self.whole or self.train.isna().all():
+            return None
+        return number_format(self.every) or number_format(self.train)
+
+    def number_format(self, likely: str | None = None) -> NumberFormat | None:
+        """likely: what decides where its own values do not."""
+        own = self._own_format
+        if own is None or not own.doubtful or likely is None:
+            return own
+        return number_format(self.every, likely) or number_format(self.train, likely)
+
+    @cached_property
+    def date_format(self) -> str | None:
+        if not self.whole:
+            return None
+        return date_format(self.every) or date_format(self.train)
+
+
+def _all_numeric(seen: Sequence[pd.Series]) -> bool:
+    from pandas.api import types
+
+    return all(values.is_numeric(one) or types.is_datetime64_any_dtype(one.dtype) for one in seen)
+
+
+def _likely(words: Any, train: pd.DataFrame) -> str | None:
+    """How the file writes numbers where a column's own values leave that open: with decimal commas, where another
+    column surely does and none has decimal points."""
+    found = [form for one in words if (form := one.number_format()) and not form.doubtful]
+    commas = [form.written for form in found if form.written in ("1.234,5", "1 234,5")]
+    points = [name for name in train if train[name].dtype.kind == "f" and (train[name].dropna() % 1 != 0).any()]
+    return commas[0] if commas and not points else None
+
+
+def _reason_to_drop(name: str, seen: Sequence[pd.Series], words: _Words | None, missing: Sequence[str]) -> str | None:
+    numeric = words is None
+    series = seen if numeric else [values.levels(one, missing) for one in seen]
+    train = series[0]
+    if train.isna().all():
+        return "all missing"
+    if train.notna().all() and len(train) > 1 and train.nunique() == 1:
+        return f"constant: always {train.iloc[0]!s}"
+    if INDEX.fullmatch(name) and train.is_unique and (not numeric or bool((train % 1 == 0).all())):
+        return "pandas' index, which numbers the rows"
+    if len(train) < IDENTIFIER_ROWS or train.isna().any() or not train.is_unique:
+        return None
+    if _counts(series):
+        return "identifier: counts the rows"
+    if any(one.isna().any() or not one.is_unique for one in series) or not _never_twice(series):
+        return None
+    if numeric and not bool((train % 1 == 0).all()):
+        return None
+    if words is not None and (words.number_format() is not None or words.date_format is not None):
+        return None
+    if _ID_NAME.search(name) or _CAMEL_ID.search(name):
+        return "identifier: named as one, and no value occurs twice"
+    if not numeric and train.iloc[:1000].str.fullmatch(_RANDOM).all():
+        return "identifier: codes drawn at random, no value occurs twice"
+    return None
+
+
+def _never_twice(series: Sequence[pd.Series]) -> bool:
+    import pandas as pd
+
+    return pd.concat(series).is_unique
+
+
+def _counts(series: Sequence[pd.Series]) -> bool:
+    """Whether the values number the rows: up by one from row to row in each file, or all numbers of a range once,
+    dealt to the files; with the same letters around them."""
+    import pandas as pd
+
+    numbers = []
+    for one in series:
+        if not values.is_numeric(one):
+            parts = one.astype("str").str.extract(_COUNTED.pattern)  # (before, number, behind)
+            exact = (parts[0] + parts[1] + parts[2]) == one.astype("str")
+            if not exact.all() or parts[0].nunique() > 1 or parts[2].nunique() > 1 or parts[1].str.len().max() > 15:
+                return False
+            one = parts[1].astype("int64")
+        elif one.isna().any() or not bool((one % 1 == 0).all()):
+            return False
+        numbers.append(one.to_numpy(dtype="float64"))
+    if all(len(one) > 1 and bool((np.diff(one) == 1).all()) for one in numbers):
+        return True
+    every = np.concatenate(numbers)
+    return bool(every.max() - every.min() == len(every) - 1 and pd.Series(every).is_unique)
+
+
+def _settle_column(
+    name: str,
+    seen: Sequence[pd.Series],
+    words: _Words | None,
+    declared: str | None,
+    missing: Sequence[str],
+    where: str,
+    likely: str | None,
+) -> list[Column]:
+    """The typed columns that one raw column becomes; none for a date that never varies."""
+    from pandas.api import types
+
+    train = seen[0]
+    if declared in ("category", "text"):
+        return [Column(name, declared)]  # type: ignore[arg-type]
+    if declared == "boolean" or (declared is None and types.is_bool_dtype(train.dtype)):
+        return [Column(name, "number", "boolean")]
+    moment = types.is_datetime64_any_dtype(train.dtype)
+    if words is None and not moment and declared != "date":
+        return [Column(name, "number")]
+    words = words or _Words.of(seen, missing)
+    if declared in (None, "number") and not moment:
+        if declared is None and words.whole and values.are_truths(words.train):
+            return [Column(name, "number", "boolean", missing=words.marks)]
+        number = words.number_format(likely)
+        if number is not None or declared == "number" or values.is_numeric(train):
+            return [Column(name, "number", "numeric_text", format=_told(number), missing=words.marks)]
+    form = None if moment else words.date_format
+    if form is None and declared == "date" and not moment:
+        form = compact_date(words.every)
+    if moment or form is not None:
+        return _date_columns(name, train, form, (*missing, *words.marks), words.marks)
+    if declared == "date":
+        example = words.train.dropna().iloc[0] if words.train.notna().any() else "only missing values"
+        raise UserError(
+            f"{where}: column '{name}': declared a date, and no known way of writing dates reads all of it, "
+            f"got {example!r}; write dates as 2024-01-31 or 2024-01-31 17:00"
+        )
+    return [Column(name, "text" if _is_free_text(values.text(train, missing)) else "category")]
+
+
+def _date_columns(
+    name: str, train: pd.Series, form: str | None, missing: Sequence[str], marks: tuple[str, ...]
+) -> list[Column]:
+    """A column for each part of a date that varies."""
+    moments, _ = dates(train, form, missing)
+    parts = ("time",) if form in CLOCKS else DATE_PARTS
+    numbers = {part: date_part(moments, part) for part in parts}
+    varying = [part for part, number in numbers.items() if len(np.unique(number[~np.isnan(number)])) > 1]
+    return [Column(f"{name}.{part}", "number", f"date.{part}", name, form, marks) for part in varying]
+
+
+def _told(form: NumberFormat | None) -> str | None:
+    """A format as a schema holds it: None for the plain one."""
+    return None if form is None or str(form) == str(NumberFormat()) else str(form)
+
+
+def _note(words: _Words, column: Column) -> str:
+    """What was decided about a column that its values alone may not say."""
+    notes = []
+    if column.source == "numeric_text" and (form := words.number_format()) is not None:
+        if column.format is not None:
+            notes.append(f"numbers written {column.format}")
+        if form.doubtful:
+            other = "1.234,5" if not str(column.format or form).startswith("1.234,5") else "1,234.5"
+            notes.append(f"read as {column.format or form}, and could be {other}")
+    elif column.origin is not None and column.format is not None and column.format != "ISO8601":
+        swapped = ", and day and month could be the other way round" if either_way(words.every, column.format) else ""
+        notes.append(f"written like {datetime(2020, 1, 31, 17, 5, 9).strftime(column.format)}{swapped}")
+    if column.missing and (column.kind == "number"):
+        notes.append(f"{', '.join(map(repr, column.missing[:5]))} taken for missing")
+    return "; ".join(notes)
+
+
+def _is_free_text(words: pd.Series) -> bool:
+    present = words.dropna()
+    level = present.drop_duplicates()
+    signs = (
+        len(level) > MANY_LEVELS,
+        len(level) > len(present) / 2,
+        level.str.count(r"\S+").mean() >= MANY_WORDS,
+    )
+    return sum(signs) >= 2
+
+
+def _class_values(series: pd.Series, missing: Sequence[str]) -> pd.Series:
+    """A class target as int64, bool, float64 or text; missing values are left out."""
+    from pandas.api import types
+
+    words = values.levels(series, missing)
+    present = words.notna()
+    if types.is_bool_dtype(series.dtype):
+        return series[present].astype(bool)
+    if words[present].str.fullmatch(r"-?(0|[1-9]\d{0,17})").all():
+        return words[present].astype("int64")
+    if values.is_numeric(series):
+        return series[present].astype("float64")
+    return words[present]
+
+
+def _classes(series: pd.Series, missing: Sequence[str]) -> tuple[Any, ...]:
+    return tuple(sorted(_class_values(series, missing).unique().tolist()))

@@ -1,0 +1,130 @@
+"""A competition's raw rows -> ``Schema``, typed rows and their folds: what ``preprocess`` writes, and what ``add``
+tries before it lets a competition in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core.config import CompetitionConfig
+from pipeline.core.errors import UserError
+from pipeline.core.memory import give_memory_back
+from pipeline.core.types import FOLD, Schema
+from pipeline.features.own_columns import with_own_columns
+from pipeline.features.raw_checks import check_raw
+from pipeline.features.schema import apply, check
+from pipeline.features.settling import settle
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def read_as_text(competition: CompetitionConfig) -> list[str | None]:
+    """Raw columns to be read to the character: ids, and labels of classes."""
+    columns = competition.columns
+    return [columns.id, columns.target if competition.task.target_kind == "class" else None]
+
+
+def raw_facts(competition: CompetitionConfig, where: str) -> dict[str, Any]:
+    """What ``check_raw`` and ``settle`` ask about a competition. where: its training file."""
+    columns = competition.columns
+    return {
+        "id": columns.id,
+        "target": columns.target,
+        "drop": columns.drop,
+        "keep": [column for column in (columns.group, columns.time, columns.fold) if column],
+        "task_is_class": competition.task.target_kind == "class",
+        "target_is_number": competition.task.target_kind == "number",
+        "missing": competition.source.missing,
+        "where": where,
+    }
+
+
+def typed_rows(
+    competition: CompetitionConfig,
+    raw: dict[str, pd.DataFrame],
+    names: Mapping[str, str],
+    warn: Callable[[str], object],
+) -> tuple[Schema, pd.DataFrame, pd.DataFrame | None]:
+    """Check, settle the types once, and apply them to both; the training rows with their ``FOLD``, rows from elsewhere
+    last and with -1.
+
+    raw: ``train``; where there are such rows, ``test``, and ``extra-0`` and on. Taken out on the way, since a large
+    table need not be there twice. names: of their files. warn: is told of rows from elsewhere that are known already.
+    Raises UserError naming file, column, row and rule.
+    """
+    train_file, own, columns = names["train"], competition.own_columns, competition.columns
+    types, mark = dict(columns.types), competition.source.mark
+    for stem in raw:
+        if own is not None:
+            raw[stem] = with_own_columns(raw[stem], own.path, columns.target, names[stem], held=True)
+        if mark is not None:
+            if mark in raw[stem]:
+                raise UserError(f"{names[stem]}: has a column '{mark}', which source.mark adds; choose another name")
+            raw[stem] = raw[stem].assign(**{mark: float(stem.startswith(EXTRA))})
+            types[mark] = "number"
+    facts = raw_facts(competition, train_file)
+    check_raw(raw["train"], raw.get("test"), test_where=names.get("test", "test"), **facts)
+    schema = settle(raw["train"], raw.get("test"), types=types, **facts)
+    schema = replace(schema, own_columns=None if own is None else own.path, mark=mark)
+    rows = _applied(schema, raw.pop("train"), train_file, training=True)
+    test_rows = _applied(schema, raw.pop("test"), names["test"], training=False) if "test" in raw else None
+    try:
+        competition.task.fit_target(rows[schema.target], schema)  # refuses what its transform cannot take
+        rows[FOLD] = competition.split.assign(rows, columns, task_is_class=competition.task.target_kind == "class")
+    except UserError as error:
+        raise UserError(f"{train_file}: {error}") from None
+    for stem in sorted(raw):
+        more = _applied(schema, raw.pop(stem), names[stem], training=True)
+        rows = _with_extra(rows, test_rows, more, schema, names[stem], warn)
+    return schema, rows, test_rows
+
+
+EXTRA = "extra-"
+"""How the files of training rows from elsewhere are named in ``raw/``, a number behind."""
+
+
+def _with_extra(
+    rows: pd.DataFrame,
+    test: pd.DataFrame | None,
+    more: pd.DataFrame,
+    schema: Schema,
+    where: str,
+    warn: Callable[[str], object],
+) -> pd.DataFrame:
+    """Training rows and those from elsewhere, without those that are among the first: a fold would train on what it
+    is validated on."""
+    import pandas as pd
+
+    features = [column.name for column in schema.columns if column.name != schema.mark]
+    whole = [*features, schema.target]
+    known = _hashes(more, whole).isin(set(_hashes(rows, whole))).to_numpy()
+    if known.any():
+        warn(f"{where}: {int(known.sum())} of its {len(more)} rows are training rows already, and are left out")
+    if test is not None and (seen := _hashes(more, features).isin(set(_hashes(test, features))).to_numpy()).any():
+        warn(f"{where}: {int(seen.sum())} of its {len(more)} rows are test rows, with their answer")
+    return pd.concat([rows, more[~known].assign(**{FOLD: -1})], ignore_index=True)
+
+
+def _hashes(rows: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
+    import pandas as pd
+
+    return pd.util.hash_pandas_object(rows[list(columns)], index=False)
+
+
+def new_rows(schema: Schema, raw: pd.DataFrame, where: str) -> pd.DataFrame:
+    """Typed rows of raw ones that came later, one's own columns included."""
+    if schema.own_columns is not None:
+        raw = with_own_columns(raw, schema.own_columns, schema.target, where)
+    if schema.mark is not None and schema.mark not in raw:
+        raw = raw.assign(**{schema.mark: 0.0})
+    return apply(schema, raw, training=False, where=where)
+
+
+def _applied(schema: Schema, raw: pd.DataFrame, where: str, *, training: bool) -> pd.DataFrame:
+    rows = apply(schema, raw, training=training, where=where)
+    del raw
+    give_memory_back()
+    check(schema, rows, where, training=training)
+    return rows

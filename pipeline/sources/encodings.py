@@ -1,0 +1,52 @@
+"""What bytes of text are written in, where nobody says: UTF-8, UTF-16 by its marks, else cp1252."""
+
+from __future__ import annotations
+
+import codecs
+
+from pipeline.core.errors import UserError
+
+AUTO = "auto"
+"""Recognise the encoding, file by file."""
+_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+_LOOKED_AT = 1 << 16
+
+
+def encoding_of(data: bytes, name: str) -> str:
+    """The encoding of a text file; raises UserError where it is none that is recognised."""
+    for mark, encoding in _MARKS.items():
+        if data.startswith(mark):
+            return encoding
+    begin = data[:_LOOKED_AT]
+    # Latin text in UTF-16 has a zero in every second place.
+    for place, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
+        if len(begin) > 1 and begin[place::2].count(0) > len(begin) / 4 and begin[1 - place :: 2].count(0) == 0:
+            return encoding
+    for encoding in ("utf-8", "cp1252"):
+        try:
+            data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        return encoding
+    raise UserError(
+        f"{name}: is neither UTF-8, UTF-16 nor cp1252; say what it is written in, such as "
+        "source.encoding: latin-1, shift_jis, gbk (`add --encoding`)"
+    )
+
+
+def to_utf8(data: bytes, name: str, encoding: str) -> bytes:
+    """Text as UTF-8 without a mark; raises UserError where it is not in this encoding."""
+    encoding = encoding_of(data, name) if encoding == AUTO else encoding
+    try:
+        codec = codecs.lookup(encoding).name
+    except LookupError:
+        raise UserError(
+            f"{name}: no encoding '{encoding}' is known; use auto, utf-8, cp1252, latin-1, utf-16, ..."
+        ) from None
+    if codec not in ("utf-8", "utf-8-sig", "ascii"):
+        try:
+            data = data.decode(codec).encode()
+        except UnicodeDecodeError as error:
+            line = data.count(b"\n", 0, error.start) + 1
+            raise UserError(f"{name} line {line}: not valid {encoding}; set the source's encoding right") from None
+    return data.removeprefix(codecs.BOM_UTF8)

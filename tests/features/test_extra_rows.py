@@ -1,0 +1,90 @@
+"""Training rows from elsewhere: every fold trains on them, none is validated on them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from bench import TEST, TRAIN
+
+from pipeline.core.types import FOLD, ROW
+from pipeline.stages.project import load_project
+from pipeline.training.data import TrainingData
+
+EXTRA = "id,colour,size,y\n" + "".join(f"{i},blue,{i % 9},{100 + i}\n" for i in range(12))
+STAGES = ("fetch", "preprocess", "train", "tune", "blend", "retrain", "submit", "report")
+
+
+def through(bench, *stages: str) -> list[str]:
+    said = []
+    for stage in stages or STAGES:
+        code, lines = bench.run(stage, "toy")
+        assert code == 0, lines
+        said += lines
+    return said
+
+
+@pytest.mark.parametrize("mark", [None, "elsewhere"])
+def test_they_train_every_fold_and_validate_none(bench, mark):
+    bench.files["last_year.csv"] = EXTRA
+    bench.competition["source"] |= {"extra": ["last_year.csv"]} | ({"mark": mark} if mark else {})
+    bench.write()
+    through(bench)
+    rows = pd.read_parquet(bench.root / "data/toy/rows/train.parquet")
+    assert len(rows) == 42 and (rows[FOLD][30:] == -1).all() and (rows[FOLD][:30] >= 0).all()
+    assert rows["y"][30:].tolist() == [100.0 + i for i in range(12)]
+    if mark:
+        assert rows[mark].tolist() == [0.0] * 30 + [1.0] * 12
+    predicted = pd.read_parquet(bench.root / "data/toy/cv/toy-ridge/predictions.parquet")
+    assert sorted(predicted[ROW]) == list(range(30))
+    data = TrainingData(load_project().competition("toy"), "numbers")
+    for k in data.folds:
+        assert data.fold(k).train_target[-12:].tolist() == rows["y"][30:].tolist()
+    assert len(data.fold(None).train_target) == 42
+    (bench.root / "new.csv").write_text(TEST)
+    assert bench.run("predict", "toy", "--in", "new.csv", "--out", "answers.csv")[0] == 0
+    assert (bench.root / "answers.csv").read_text() == (bench.root / "data/toy/submission.csv").read_text()
+
+
+def test_what_is_known_already_is_left_out_and_told(bench):
+    known = "".join(f"{line}\n" for line in TRAIN.splitlines()[1:6])
+    seen = "90,red,0,777\n"  # as the first test row, with an answer
+    bench.files["last_year.csv"] = EXTRA + known + seen
+    bench.competition["source"]["extra"] = ["last_year.csv"]
+    bench.write()
+    told = through(bench, "fetch", "preprocess")
+    assert "warning: extra-0.csv: 5 of its 18 rows are training rows already, and are left out" in told
+    assert any("of its 18 rows are test rows, with their answer" in line for line in told)
+    rows = pd.read_parquet(bench.root / "data/toy/rows/train.parquet")
+    assert len(rows) == 30 + 13
+
+
+def test_an_edit_of_them_is_noticed(bench):
+    bench.files["last_year.csv"] = EXTRA
+    bench.competition["source"]["extra"] = ["last_year.csv"]
+    bench.write()
+    through(bench, "fetch", "preprocess")
+    before = (bench.root / "data/checked/toy/fetch.json").read_text()
+    (bench.root / "files/last_year.csv").write_text(EXTRA.replace("100", "200"))
+    through(bench, "fetch", "preprocess")
+    assert (bench.root / "data/checked/toy/fetch.json").read_text() != before
+    rows = pd.read_parquet(bench.root / "data/toy/rows/train.parquet")
+    assert np.isclose(rows["y"], 200).any()
+
+
+@pytest.mark.parametrize(
+    ("extra", "source", "stage", "words"),
+    [
+        (None, {}, "fetch", ["no file 'last_year.csv'", "source.extra"]),
+        (EXTRA.replace("size", "weight"), {}, "preprocess", ["extra-0.csv", "'size' is missing"]),
+        (EXTRA.replace(",100", ",dear"), {}, "preprocess", ["extra-0.csv", "row 2", "'dear'"]),
+        (EXTRA, {"mark": "size"}, "preprocess", ["train.csv", "'size'", "source.mark"]),
+    ],
+)
+def test_what_does_not_fit_is_told_with_its_file(bench, extra, source, stage, words):
+    bench.files["last_year.csv"] = extra
+    bench.competition["source"] |= {"extra": ["last_year.csv"], **source}
+    bench.write()
+    if stage == "preprocess":
+        through(bench, "fetch")
+    bench.fails(stage, words, bench.written())

@@ -1,0 +1,232 @@
+"""Columns of one's own: row by row, or refused; the same for training, test, new rows and the champion."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from bench import TEST
+
+from pipeline.core.errors import UserError
+from pipeline.core.types import FOLD
+from pipeline.features.learned import _from_json, _to_json
+from pipeline.features.own_columns import with_own_columns
+from pipeline.stages.project import load_project
+from pipeline.training.data import TrainingData
+
+PATH = "pipeline/features/own/mine.py"
+ROWS = pd.DataFrame({"id": range(40), "fare": [(i * 7 % 11) + 0.5 for i in range(40)], "deck": list("abcd") * 10})
+GOOD = """
+import pandas as pd
+
+def columns(rows):
+    return pd.DataFrame({"double": rows["fare"] * 2, "place": rows["deck"].str.upper()})
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """Write the file; gives what makes rows of it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text("")
+
+    def make(text: str, rows: pd.DataFrame = ROWS, target: str | None = None) -> pd.DataFrame:
+        place = tmp_path / PATH
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text)
+        return with_own_columns(rows, PATH, target, "train.csv", held=True)
+
+    return make
+
+
+def test_columns_are_added_and_known_ones_replaced(own):
+    made = own(GOOD + "\nold = columns\ndef columns(rows):\n    return old(rows).assign(fare=rows['fare'] + 1)\n")
+    assert list(made) == ["id", "fare", "deck", "double", "place"]
+    assert made["double"].tolist() == (ROWS["fare"] * 2).tolist()
+    assert made["fare"].tolist() == (ROWS["fare"] + 1).tolist() and made["place"].tolist() == list("ABCD") * 10
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "rows.assign(mean=rows.groupby('deck')['fare'].transform('mean'))",
+        "pd.DataFrame({'mean': rows['fare'] - rows['fare'].mean()})",
+        "pd.DataFrame({'mean': rows['fare'].rank()})",
+        "pd.DataFrame({'mean': rows['fare'].shift(1)})",
+        "pd.DataFrame({'mean': rows['deck'].map(rows['deck'].value_counts())})",
+        "pd.DataFrame({'mean': range(len(rows))})",
+        "pd.DataFrame({'mean': KEPT.setdefault('m', rows['fare'].mean()) + rows['fare']})",
+        "pd.DataFrame({'mean': __import__('numpy').random.default_rng().normal(size=len(rows))})",
+    ],
+    ids=["group mean", "mean", "rank", "row above", "counts", "place", "kept between calls", "chance"],
+)
+def test_what_looks_at_other_rows_is_refused_with_the_row_that_shows_it(own, body):
+    with pytest.raises(UserError, match=r"mine\.py: columns is not row by row: 'mean' of row \d+ of train\.csv is .* "):
+        own(f"import pandas as pd\nKEPT = {{}}\ndef columns(rows):\n    return {body}\n")
+
+
+def test_the_target_is_not_shown(own):
+    mean = "def columns(rows):\n    return rows.assign(m=rows.groupby('deck')['y'].transform('mean'))\n"
+    with pytest.raises(UserError, match=r"raised KeyError: .*y.* \(that is the target, which it is not shown\)"):
+        own(mean, ROWS.assign(y=1.0), "y")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("x = 1", "needs a function columns"),
+        ("def columns(rows):\n    return 3", "needs to return a DataFrame of as many rows as it is given, 40, got int"),
+        ("def columns(rows):\n    return rows.iloc[1:]", "as it is given, 40, got 39 rows"),
+        ("def columns(rows):\n    return rows.assign(a=[[1]] * len(rows))", "'a' needs numbers, texts"),
+        ("def columns(rows):\n    return rows.nothing", "raised AttributeError: "),
+        ("def columns(rows:\n", "cannot be loaded: SyntaxError"),
+        (
+            "import pandas as pd\ndef columns(rows):\n    return pd.get_dummies(rows[['id']].astype('str'))",
+            "for some rows",
+        ),
+    ],
+)
+def test_what_is_no_answer_is_one_line(own, text, told):
+    with pytest.raises(UserError, match=r"^pipeline/features/own/mine\.py") as caught:
+        own(text)
+    assert told in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_from_add_to_new_rows_and_an_edit_makes_rows_anew(bench):
+    place = bench.root / PATH
+    place.parent.mkdir(parents=True)
+    text = "import pandas as pd\n\ndef columns(rows):\n    return pd.DataFrame({'square': rows['size'] ** 2})\n"
+    place.write_text(text)
+    bench.competition["own_columns"] = PATH
+    bench.write()
+    for stage in ("fetch", "preprocess", "train", "tune", "blend", "retrain", "submit"):
+        code, lines = bench.run(stage, "toy")
+        assert code == 0, lines
+    rows = pd.read_parquet(bench.root / "data" / "toy" / "rows" / "train.parquet")
+    assert rows["square"].tolist() == (rows["size"] ** 2).tolist()
+    (bench.root / "new.csv").write_text(TEST)
+    code, lines = bench.run("predict", "toy", "--in", "new.csv", "--out", "answers.csv")
+    assert code == 0, lines
+    submitted = (bench.root / "data" / "toy" / "submission.csv").read_text()
+    assert (bench.root / "answers.csv").read_text() == submitted
+    checked = bench.root / "data" / "checked" / "toy" / "preprocess.json"
+    before = checked.read_text()
+    facts = (bench.root / "data" / "toy" / "rows" / "facts.json").read_text()
+    place.write_text(text.replace("** 2", "** 3"))
+    assert bench.run("preprocess", "toy")[0] == 0
+    assert checked.read_text() != before
+    assert (bench.root / "data" / "toy" / "rows" / "facts.json").read_text() != facts
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [("mine.py", "needs a file in"), (f"{PATH}x", "needs a Python file"), (3, "")]
+)
+def test_a_file_elsewhere_is_refused_by_check(bench, value, told):
+    bench.competition["own_columns"] = value
+    bench.write()
+    code, lines = bench.run("check")
+    assert code == 2 and "own_columns" in lines[0] and told in lines[0]
+
+
+LEARNING = """
+import pandas as pd
+
+class Means:
+    def fit(self, rows, target):
+        self.overall = float(target.mean())
+        self.mean = target.groupby(rows["size"]).mean().to_dict()
+
+    def transform(self, rows):
+        return pd.DataFrame({"mean": rows["size"].map(self.mean).fillna(self.overall), "odd": rows["colour"] + "!"})
+"""
+
+
+def test_what_learns_is_fitted_inside_each_fold_and_cross_fitted_on_training_rows(bench):
+    place = bench.root / PATH
+    place.parent.mkdir(parents=True)
+    place.write_text(LEARNING)
+    bench.competition |= {"own_columns": PATH, "features": {"trees": {"name": "categorical"}}}
+    bench.model |= {"features": "trees", "model": {"name": "extra_trees"}}
+    bench.write()
+    for stage in ("fetch", "preprocess"):
+        code, lines = bench.run(stage, "toy")
+        assert code == 0, lines
+    data = TrainingData(load_project().competition("toy"), "trees")
+    rows = pd.read_parquet(bench.root / "data" / "toy" / "rows" / "train.parquet")
+    for k in data.folds:
+        fold, learned = data.fold(k), rows[rows[FOLD] != k]
+        column = fold.spec.names["numbers"].index("mean")
+        means = learned.groupby("size")["y"].mean()
+        held = rows[rows[FOLD] == k]
+        expected = held["size"].map(means).fillna(learned["y"].mean())
+        np.testing.assert_allclose(fold.valid["numbers"][:, column], expected, rtol=1e-6)
+        # Training rows are answered by what the others of the fold taught.
+        for learn, answer in fold.inner_folds():
+            part = learned.iloc[learn]
+            inner = learned.iloc[answer]["size"].map(part.groupby("size")["y"].mean()).fillna(part["y"].mean())
+            np.testing.assert_allclose(fold.train["numbers"][answer, column], inner, rtol=1e-6)
+    for stage in ("train", "tune", "blend", "retrain", "submit"):
+        code, lines = bench.run(stage, "toy")
+        assert code == 0, lines
+    (bench.root / "new.csv").write_text(TEST)
+    assert bench.run("predict", "toy", "--in", "new.csv", "--out", "answers.csv")[0] == 0
+    assert (bench.root / "answers.csv").read_text() == (bench.root / "data/toy/submission.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (LEARNING.replace(".to_dict()", ""), "use .to_dict()"),
+        (LEARNING.replace("(self.overall)", "(0) - rows['size'].mean()"), "is not row by row: 'mean'"),
+        (LEARNING.replace('"mean":', '"size":'), "gives 'size', which the rows have already"),
+        (LEARNING + "\nclass Second(Means):\n    pass\n", "several classes"),
+        (LEARNING.replace("target.mean()", "target.men()"), "fit raised AttributeError"),
+    ],
+)
+def test_what_does_not_learn_rightly_is_told_before_training(bench, text, told):
+    place = bench.root / PATH
+    place.parent.mkdir(parents=True)
+    place.write_text(LEARNING)
+    bench.competition["own_columns"] = PATH
+    bench.write()
+    assert bench.run("fetch", "toy")[0] == 0
+    place.write_text(text)
+    code, lines = bench.run("preprocess", "toy")
+    assert code == 2 and len(lines) == 1 and told in lines[0] and "mine.py" in lines[0], lines
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        1,
+        2.5,
+        float("nan"),
+        float("-inf"),
+        "a",
+        True,
+        None,
+        [1, [2, "b"]],
+        {1: 2.0, "1": 3.0, 2.5: None},
+        {"pairs": {"float": 1}},
+    ],
+)
+def test_what_was_learned_comes_back_from_json(value):
+    back = _from_json(json.loads(json.dumps(_to_json(value, "it"))))
+    assert repr(back) == repr(value)
+
+
+def test_the_gallerys_example_adds_what_it_says(tmp_path):
+    rows = pd.DataFrame(
+        {
+            "name": ["Allen, Miss. Elisabeth", "Byles, Rev. Thomas", "Brown, Mr. Edward"],
+            "cabin": ["B5", None, "C22 C26"],
+            "sibsp": [0, 1, 0],
+            "parch": [0, 2, 0],
+            "fare": [10.0, 20.0, 30.0],
+        }
+    ).astype({"name": "str", "cabin": "str"})
+    made = with_own_columns(rows, "pipeline/features/own/titanic.py", "survived", "train.csv", held=True)
+    assert made["title"].tolist() == ["Miss", "other", "Mr"] and made["family"].tolist() == [1, 4, 1]
+    assert made["fare_each"].tolist() == [10, 5, 30] and made["alone"].tolist() == [True, False, True]

@@ -1,0 +1,143 @@
+"""What a column is taken for: marks among numbers, identifiers and what only looks like one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.core.errors import UserError
+from pipeline.features.missing_marks import missing_labels
+from pipeline.features.schema import apply
+from pipeline.features.settling import settle
+
+ROWS = 60
+
+
+def settled(frame, test=None, **options):
+    return settle(frame, test, **{"id": None, "target": None, **options})
+
+
+def words(*values):
+    return pd.Series(list(values), dtype="str")
+
+
+@pytest.mark.parametrize(
+    "mark", [".", "--", "?", "#DIV/0!", "-nan", "1.#QNAN", "unknown", "N/A", "NULL", "None", "n.a.", "#N/A", "tbd"]
+)
+@pytest.mark.parametrize("where", ["train", "test"])
+def test_a_column_that_is_numbers_but_for_one_mark_is_numbers(mark, where):
+    train, test = (pd.DataFrame({"n": words("1.5", mark if where == side else "2", "3")}) for side in ("train", "test"))
+    schema = settled(train, test)
+    assert schema.columns[0].kind == "number" and schema.columns[0].missing == (mark,)
+    assert repr(mark) in schema.notes["n"]
+    rows = apply(schema, train if where == "train" else test, training=False, where="x")
+    np.testing.assert_array_equal(rows["n"], [1.5, np.nan, 3])
+
+
+def test_a_mark_in_test_alone_is_seen_where_the_reader_made_training_numbers_of_it():
+    train, test = pd.DataFrame({"n": [1.5, 2.0]}), pd.DataFrame({"n": words("1", "?")})
+    rows = apply(settled(train, test), test, training=False, where="x")
+    np.testing.assert_array_equal(rows["n"], [1, np.nan])
+
+
+@pytest.mark.parametrize("mark", ["NULL", "NaT", "0000-00-00", "-"])
+def test_marks_among_dates(mark):
+    frame = pd.DataFrame({"when": words("2020-01-31", mark, "2021-02-03")})
+    schema = settled(frame)
+    rows = apply(schema, frame, training=False, where="x")
+    np.testing.assert_array_equal(rows["when.year"], [2020, np.nan, 2021])
+
+
+def test_marks_among_words_are_levels():
+    frame = pd.DataFrame({"w": words("red", "unknown", "None", "red")})
+    schema = settled(frame)
+    assert schema.columns[0].kind == "category" and schema.columns[0].missing == ()
+    rows = apply(schema, frame, training=False, where="x")
+    assert rows["w"].tolist() == ["red", "unknown", "None", "red"]
+
+
+def test_what_is_neither_number_nor_mark_in_test_is_refused_with_its_row():
+    train, test = pd.DataFrame({"n": [1.5, 2.0]}), pd.DataFrame({"n": words("1", "big")})
+    with pytest.raises(UserError, match=r"'n', row 3: needs a finite number, got 'big'"):
+        apply(settled(train, test), test, training=False, where="test.csv")
+
+
+RANDOM = np.random.default_rng(0)
+MEASURED = {
+    "income": RANDOM.choice(10**6, ROWS, replace=False),
+    "epoch": 1_600_000_000 + RANDOM.choice(10**7, ROWS, replace=False),
+    "weight": words(*(f"{one}kg" for one in RANDOM.choice(10**4, ROWS, replace=False))),
+    "sold": words(*(f"{day:%d-%b-%Y}" for day in pd.date_range("2020-01-01", periods=ROWS, freq="37D"))),
+    "clock": words(*(f"{minute // 60:02d}:{minute % 60:02d}" for minute in RANDOM.choice(1440, ROWS, replace=False))),
+    "price": words(*(f"{one},50" for one in RANDOM.choice(10**4, ROWS, replace=False))),
+}
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_what_is_measured_is_no_identifier_though_no_value_occurs_twice(name):
+    frame = pd.DataFrame({name: MEASURED[name]})
+    assert frame[name].is_unique
+    schema = settled(frame, frame.iloc[:0])
+    assert schema.dropped == {} and schema.names("number")
+
+
+NAMED = {
+    "counts": np.arange(ROWS) + 7,
+    "dealt": RANDOM.permutation(ROWS),
+    "customer_id": RANDOM.choice(10**6, ROWS, replace=False),
+    "orderID": RANDOM.choice(10**6, ROWS, replace=False),
+    "code": words(*(f"P{i:04d}" for i in range(ROWS))),
+    "hash": words(*(RANDOM.bytes(8).hex() for _ in range(ROWS))),
+    "token": words(*(f"{RANDOM.bytes(4).hex()}-0a1b-4c2d-8e3f-{RANDOM.bytes(6).hex()}" for _ in range(ROWS))),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_identifiers_have_further_signs_and_are_told(name):
+    schema = settled(pd.DataFrame({name: NAMED[name]}))
+    assert schema.dropped[name].startswith("identifier: ")
+    assert settled(pd.DataFrame({name: NAMED[name]}), types={name: "category"}).dropped == {}
+
+
+@pytest.mark.parametrize("name", ["Unnamed: 0", "__index_level_0__"])
+def test_pandas_index_is_no_feature(name):
+    train, test = pd.DataFrame({name: range(ROWS)}), pd.DataFrame({name: range(ROWS)})
+    assert settled(train, test).dropped == {name: "pandas' index, which numbers the rows"}
+
+
+def test_an_index_that_begins_again_in_each_file_counts_rows():
+    train, test = pd.DataFrame({"row": range(ROWS)}), pd.DataFrame({"row": range(20)})
+    assert settled(train, test).dropped["row"] == "identifier: counts the rows"
+
+
+def test_a_file_with_decimal_commas_decides_what_a_column_leaves_open():
+    frame = pd.DataFrame({"sure": words("0,5", "1,25"), "open": words("1,234", "2,500")})
+    rows = apply(settled(frame), frame, training=False, where="x")
+    assert rows["open"].tolist() == [1.234, 2.5]
+    alone = settled(frame[["open"]])
+    assert "could be 1.234,5" in alone.notes["open"]
+    assert apply(alone, frame[["open"]], training=False, where="x")["open"].tolist() == [1234, 2500]
+
+
+def test_a_target_of_numbers_has_a_format_too():
+    frame = pd.DataFrame({"x": [1, 2], "y": words("1.234,50", "0,5")})
+    schema = settled(frame, target="y")
+    assert apply(schema, frame, training=True, where="x")["y"].tolist() == [1234.5, 0.5]
+
+
+def test_na_is_a_label_among_words_and_none_among_numbers():
+    assert missing_labels(words("NA", "EU", "SA"), ("", "NA")) == ("",)
+    assert missing_labels(words("NA", "0", "1"), ("", "NA")) == ("", "NA")
+    assert missing_labels(words("?", "EU", "SA"), ("", "?")) == ("", "?")
+    frame = pd.DataFrame({"x": [1, 2, 3], "y": words("NA", "EU", "SA")})
+    schema = settled(frame, target="y", task_is_class=True)
+    assert schema.classes == ("EU", "NA", "SA") and "'NA' is read as a class" in schema.notes["y"]
+    assert apply(schema, frame, training=True, where="x")["y"].tolist() == ["NA", "EU", "SA"]
+
+
+def test_a_schema_comes_back_from_its_file():
+    from pipeline.core.types import Schema
+
+    schema = settled(pd.DataFrame({"n": words("1,5", ".", "2"), "y": words("0,5", "1", "2")}), target="y")
+    assert Schema.from_json(schema.to_json()) == schema
