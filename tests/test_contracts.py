@@ -44,6 +44,7 @@ SETTINGS = {  # what a part asks for beyond its defaults
     ("features", "pairs"): {"source": "text", "target": "answer"},
     ("features", "image"): {"shape": [1, 8, 8]},
     ("features", "learned"): {"path": "pipeline/features/own/counts.py", "of": "tabular"},
+    ("metrics", "mean_over_targets"): {"of": "rmse"},
     ("fit", "neural"): {"epochs": 2, "batch_size": 16},
     ("fit", "boosting"): {"iterations": 2},
 }
@@ -194,7 +195,7 @@ def test_a_part_survives_being_written_as_settings(shelf, name):
     if (shelf, name) == ("metrics", "file"):
         pytest.skip("needs a user's file; see test_file_metric.py")
     registry = getattr(SHELVES, shelf)
-    part = registry.build(name, "here")
+    part = registry.build({"name": name, **SETTINGS.get((shelf, name), {})}, "here")
     assert registry.build(json.loads(json.dumps(settings_dict(part))), "here") == part
     assert type(part).__doc__
 

@@ -21,6 +21,7 @@ def submission_layout(
     submission_format: str,
     classes: Sequence[Any],
     of: Any = None,
+    targets: Sequence[str] = (),
     where: str = SAMPLE,
 ) -> dict[str, Any]:
     """What a submission looks like, as JSON values.
@@ -28,11 +29,14 @@ def submission_layout(
     sample: the sample submission, or any file of the same form; without one, id and target
     (or a column a class, where more than two want probabilities).
     submission_format: ``values`` of a classification are its classes.
-    of: the class that a lone column of probabilities is of, see ``Submission``.
+    of: the class that a lone column of probabilities is of, see ``Submission``. targets: where there are several.
 
     Returns ``format``; ``id``, its id column or None; ``columns``, all in order; ``written``,
-    each class as the sample spells it; ``probabilities``, target column to the class it is of.
+    each class as the sample spells it; ``probabilities``, target column to the class it is of; ``targets``, column to
+    the target it holds, where there are several.
     """
+    if targets:
+        return _several(sample, id_column, targets, submission_format, where)
     names = [str(level) for level in classes]
     kind = "classes" if names and submission_format == "values" else submission_format
     if kind != "values" and not names:
@@ -59,7 +63,35 @@ def submission_layout(
         probabilities = {targets[0]: _lone_class(targets[0], names, of)}
     elif kind == "classes" and sample is not None:
         written = spelled(classes, sample[targets[0]])
-    return {"format": kind, "id": id_column, "columns": columns, "written": written, "probabilities": probabilities}
+    found = {"format": kind, "id": id_column, "columns": columns, "written": written, "probabilities": probabilities}
+    return {**found, "targets": {}}
+
+
+def _several(
+    sample: pd.DataFrame | None, id_column: str | None, targets: Sequence[str], submission_format: str, where: str
+) -> dict[str, Any]:
+    """A column a target, named as it is but for case and marks."""
+    if sample is None:
+        columns = [*([id_column] if id_column else []), *targets]
+    else:
+        columns = [str(column) for column in sample.columns]
+        if id_column is not None:
+            same = same_name(id_column, columns)
+            if same is None:
+                raise UserError(f"{where}: no id column '{id_column}'{did_you_mean(id_column, columns)}")
+            id_column = same
+        elif len(columns) == len(targets) + 1:
+            id_column = columns[0]
+    answers = [column for column in columns if column != id_column]
+    held = {column: target for target in targets if (column := same_name(target, answers)) is not None}
+    if len(held) != len(targets) or len(answers) != len(targets):
+        raise UserError(
+            f"{where}: needs a column for each of the targets {', '.join(targets)}, got {', '.join(answers) or 'none'}"
+        )
+    written = {"0": 0, "1": 1} if submission_format == "classes" else {}
+    probabilities = held if submission_format == "probabilities" else {}
+    found = {"format": submission_format, "id": id_column, "columns": columns, "written": written}
+    return {**found, "probabilities": probabilities, "targets": held}
 
 
 def same_name(name: str, columns: Sequence[str]) -> str | None:

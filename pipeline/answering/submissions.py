@@ -45,6 +45,9 @@ def format_predictions(
     for column in submission["columns"]:
         if column == submission["id"]:
             values[column] = range(1, len(predictions) + 1) if ids is None else ids.to_numpy()
+        elif submission["targets"]:
+            of_target = predictions[submission["targets"][column]].to_numpy()
+            values[column] = (of_target >= 0.5).astype("int64") if submission["format"] == "classes" else of_target
         elif submission["format"] == "values":
             values[column] = predictions["prediction"].to_numpy()
         elif submission["format"] == "classes":
@@ -66,6 +69,7 @@ def make_submission(
     submission_format: str,
     classes: Sequence[Any],
     of: Any = None,
+    targets: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Predictions of the test rows in the sample's columns and row order, each id as the sample spells it.
 
@@ -81,6 +85,7 @@ def make_submission(
         submission_format=submission_format,
         classes=classes,
         of=of,
+        targets=targets,
     )
     made = format_predictions(predictions, ids, layout, classes)
     if sample is None:
@@ -105,6 +110,7 @@ def check_submission(
     submission_format: str,
     classes: Sequence[Any],
     of: Any = None,
+    targets: Sequence[str] = (),
     where: str = "submission.csv",
 ) -> None:
     """Hold a submission to the sample (without one, to the test rows' ids, in their order).
@@ -123,6 +129,7 @@ def check_submission(
         submission_format=submission_format,
         classes=classes,
         of=of,
+        targets=targets,
     )
     if list(submission.columns) != layout["columns"]:
         expected, got = ", ".join(layout["columns"]), ", ".join(map(str, submission.columns))
@@ -180,6 +187,7 @@ def score_submission(
     submission_format: str,
     classes: Sequence[Any],
     of: Any = None,
+    targets: Sequence[str] = (),
 ) -> float:
     """The metric of a submission file against a solution file, joined by id in any order.
 
@@ -197,9 +205,10 @@ def score_submission(
         submission_format=submission_format,
         classes=classes,
         of=of,
+        targets=targets,
         where=submission.name,
     )
-    if target_column not in truth.columns:
+    if not targets and target_column not in truth.columns:
         raise UserError(f"{solution.name}: no column '{target_column}'{did_you_mean(target_column, truth.columns)}")
     identifier = layout["id"]
     theirs = None if identifier is None else same_name(identifier, list(truth.columns))
@@ -210,10 +219,12 @@ def score_submission(
         given = given.iloc[order].reset_index(drop=True)
     elif len(given) != len(truth):
         raise UserError(f"{submission.name}: needs as many rows as {solution.name}, {len(truth)}, got {len(given)}")
-    targets = [column for column in layout["columns"] if column != identifier]
+    if targets:
+        return _score_several(given, truth, layout["targets"], metric, submission.name, solution.name)
+    answers = [column for column in layout["columns"] if column != identifier]
     if layout["format"] == "values":
         numeric = not metric.reads_text
-        predicted, target = given[targets[0]], truth[target_column]
+        predicted, target = given[answers[0]], truth[target_column]
         if numeric:
             predicted, target = _numeric(predicted, submission.name), _numeric(target, solution.name)
         return metric.score(target, pd.DataFrame({"prediction": predicted}))
@@ -223,9 +234,24 @@ def score_submission(
         return metric.score(target, _probabilities(given, layout, classes, submission.name))
     if metric.needs_probabilities:
         raise UserError(f"metric {metric.name}: needs probabilities, and {submission.name} holds classes")
-    chosen = _codes(given[targets[0]], layout["written"], submission.name)
+    chosen = _codes(given[answers[0]], layout["written"], submission.name)
     one_hot = (chosen[:, None] == range(len(classes))).astype("float64")  # [rows, classes]
     return metric.score(target, pd.DataFrame(one_hot, columns=[str(level) for level in classes]))
+
+
+def _score_several(
+    given: pd.DataFrame, truth: pd.DataFrame, held: Mapping[str, str], metric: Metric, where: str, solution: str
+) -> float:
+    """held: column of the submission to its target."""
+    import pandas as pd
+
+    columns = [str(column) for column in truth.columns]
+    theirs = {target: same_name(target, columns) for target in held.values()}
+    if absent := [target for target, column in theirs.items() if column is None]:
+        raise UserError(f"{solution}: no column '{absent[0]}'{did_you_mean(absent[0], columns)}")
+    target = {name: pd.to_numeric(truth[column], errors="coerce") for name, column in theirs.items()}
+    predicted = {name: _numeric(given[column], where) for column, name in held.items()}
+    return metric.score(pd.DataFrame(target), pd.DataFrame(predicted))
 
 
 EXAMPLE = 0.5

@@ -52,13 +52,13 @@ def check_sample(
     from pipeline.answering.submissions import is_example, make_submission
 
     settings = submission_settings(competition, schema)
-    names = [str(level) for level in schema.classes] or ["prediction"]
+    names = [str(level) for level in schema.classes] or list(schema.targets) or ["prediction"]
     predictions = pd.DataFrame(1 / len(names), index=range(len(test)), columns=names)
     ids = None if schema.id is None else test[schema.id]
     make_submission(predictions, ids, sample, **settings)
     layout = submission_layout(sample, **settings)
     told = []
-    if layout["format"] == "probabilities" and len(layout["probabilities"]) == 1 < len(names):
+    if layout["format"] == "probabilities" and len(layout["probabilities"]) == 1 < len(schema.classes):
         column, of = next(iter(layout["probabilities"].items()))
         told.append(f"submission: '{column}' is the probability of {of!r}; submission.of names another class")
     if sample is not None and ids is not None and is_example(sample[layout["id"]], ids):
@@ -93,6 +93,7 @@ def submission_settings(competition: CompetitionConfig, schema: Schema) -> dict[
         "submission_format": competition.submission.format,
         "classes": schema.classes,
         "of": competition.submission.of,
+        "targets": schema.targets,
     }
 
 

@@ -32,6 +32,8 @@ class NonNegative(Blending):
         frames = library.frames
         predictions = np.stack([frame.to_numpy(dtype=np.float64).ravel() for frame in frames], axis=1)
         truth = _truth(library.target, frames[0])  # [rows * columns]; predictions [rows * columns, models]
+        known = np.isfinite(truth)  # of several targets a row may lack some
+        predictions, truth = predictions[known], truth[known]
         solutions = [_solve(predictions, truth)]
         if list(frames[0].columns) == ["prediction"] and predictions.min() > 0 and truth.min() > 0:
             solutions.append(_solve(np.log(predictions), np.log(truth)))
@@ -45,8 +47,8 @@ class NonNegative(Blending):
 
 def _truth(target: pd.Series, frame: pd.DataFrame) -> np.ndarray:
     """What a perfect frame would hold, flattened: [rows * columns]."""
-    if list(frame.columns) == ["prediction"]:
-        return target.to_numpy(dtype=np.float64)
+    if list(frame.columns) == ["prediction"] or target.ndim == 2:
+        return target.to_numpy(dtype=np.float64).ravel()
     levels = target.map(str).to_numpy(dtype=object)
     one_hot = levels[:, None] == np.array([str(name) for name in frame.columns], dtype=object)  # [rows, classes]
     return one_hot.astype(np.float64).ravel()

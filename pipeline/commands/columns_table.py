@@ -17,15 +17,11 @@ SPECIAL |= {"time": "folds follow its order", "fold": "says each row's fold"}
 def table(schema: Schema, competition: Mapping[str, Any]) -> list[str]:
     """Lines for a person: the columns that are something special, the features, and what is left out."""
     types = competition["columns"].get("types") or {}
-    special = [
-        (
-            str(competition["columns"][key]),
-            key,
-            "; ".join(filter(None, (why, schema.notes.get(str(competition["columns"][key]))))),
-        )
-        for key, why in SPECIAL.items()
-        if competition["columns"].get(key) is not None
-    ]
+    special = []
+    for key, why in SPECIAL.items():
+        named = competition["columns"].get(key)
+        for name in [] if named is None else [named] if isinstance(named, str) else named:
+            special.append((str(name), key, "; ".join(filter(None, (why, schema.notes.get(str(name)))))))
     found: dict[str, list[Column]] = {}
     for column in schema.columns:
         found.setdefault(column.origin or column.name, []).append(column)

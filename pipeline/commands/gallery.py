@@ -85,6 +85,8 @@ def compose(
         competition["features"][key] = {**body, **described.get("columns", {}).get(body["name"], {})}
     rows = described.get("rows", 1000)
     kept, left_out = _usable(models, rows)
+    if described.get("several"):
+        kept = {key: _of_several(body) for key, body in kept.items()}
     if not described.get("text"):
         kept = {key: body for key, body in kept.items() if not body.get("needs_text")}
     if described.get("names"):
@@ -116,6 +118,12 @@ def _usable(models: Mapping[str, Any], rows: int) -> tuple[dict[str, Any], dict[
         else:
             kept[key] = _sized(body, rows)
     return kept, left_out
+
+
+def _of_several(body: dict[str, Any]) -> dict[str, Any]:
+    """The model as it learns several targets: the loss is the task's own."""
+    fit = {key: value for key, value in (body.get("fit") or {}).items() if key != "loss"}
+    return {**body, "fit": fit} if "fit" in body else body
 
 
 def _search_without_text(models: dict[str, Any], features: dict[str, Any]) -> None:
@@ -162,10 +170,18 @@ def describe(train: pd.DataFrame, test: pd.DataFrame | None, found: Guess, **fac
     """
     from pipeline.commands.guess import named_kinds
 
-    task = found.task["name"]
+    task, target = found.task["name"], found.columns["target"]
+    targets = [target] if isinstance(target, str) else list(target)
+    task = {"multioutput_regression": "regression", "multilabel": "classification"}.get(task, task)
     described: dict[str, Any] = {"portfolio": task, "rows": len(train)}
-    known = {found.columns.get("id"), found.columns["target"], *found.columns.get("drop", ()), *facts["keep"]}
-    if task == "classification" and (image := square(train.drop(columns=[name for name in known if name in train]))):
+    if len(targets) > 1:
+        described["several"] = True
+    known = {found.columns.get("id"), *targets, *found.columns.get("drop", ()), *facts["keep"]}
+    if (
+        task == "classification"
+        and len(targets) == 1
+        and (image := square(train.drop(columns=[name for name in known if name in train])))
+    ):
         found.why["features"] = (
             f"{image['shape'][1]} x {image['shape'][2]} pixels in columns '{image['prefix']}<number>'"
         )
@@ -185,7 +201,7 @@ def describe(train: pd.DataFrame, test: pd.DataFrame | None, found: Guess, **fac
         found.why["features"] = f"translates '{richest}'"
         sides = {"source": richest, "target": columns["target"]}
         return {**described, "portfolio": "translation", "columns": {"pairs": sides}}
-    if richest is not None and not numbers and len(schema.names("category")) <= FEW_CATEGORIES:
+    if len(targets) == 1 and richest is not None and not numbers and len(schema.names("category")) <= FEW_CATEGORIES:
         columns["types"] = {richest: "text"}
         read = [name for name in texts if words[name] >= SENTENCE or name == richest]
         kinds = [column.name for column in schema.columns if column.kind == "category"]

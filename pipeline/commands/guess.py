@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,7 @@ class Guess:
 
     columns: dict[str, Any] = field(default_factory=dict)
     task: dict[str, Any] = field(default_factory=dict)
-    metric: str = ""
+    metric: Any = ""
     submission: str = ""
     split: dict[str, Any] = field(default_factory=dict)
     blend: dict[str, Any] = field(default_factory=lambda: {"name": "greedy"})
@@ -49,17 +49,24 @@ def guess(
     target: str | None = None,
     id: str | None = None,
     metric: str | None = None,
+    exactly: Callable[[str], pd.Series] | None = None,
 ) -> Guess:
     """Guess what is not said. Raises UserError where nothing can be guessed, saying what to give.
 
+    exactly: a column of the test file (of the training file without one) to the character.
     test: None where there is nothing to predict.
     """
     found = Guess()
     suits = _tasks_of(metric)
-    found.columns["id"] = _id(train, test, sample, id, found.why)
+    asked = train if test is None else test
+    found.columns["id"] = _id(train, test, sample, id, exactly or (lambda name: asked[name]), found.why)
+    if test is not None:
+        answered = set() if sample is None else set(map(str, sample.columns))
+        _refuse_alike(train, test, {found.columns["id"], target, *answered})
     found.columns["target"] = _target(train, test, sample, found.columns["id"], target, found.why)
+    target_names = [found.columns["target"]] if isinstance(found.columns["target"], str) else found.columns["target"]
     of_test = train.columns if test is None else test.columns
-    if extra := [n for n in train.columns if n not in of_test and n not in found.columns.values()]:
+    if extra := [n for n in train.columns if n not in of_test and n not in (found.columns["id"], *target_names)]:
         found.columns["drop"] = extra
         found.why["columns.drop"] = "in train, not in test, and not the target"
     answers = None
@@ -68,6 +75,8 @@ def guess(
             None if found.columns["id"] is None else same_name(found.columns["id"], list(map(str, sample.columns)))
         )
         answers = sample.drop(columns=id_there or [], errors="ignore")
+    if len(target_names) > 1:
+        return _several(found, train, test, answers, list(target_names), extra, metric)
     values = train[found.columns["target"]].dropna()
     if values.empty:
         raise UserError(f"target: column '{found.columns['target']}' is missing in every training row; give --target")
@@ -94,11 +103,69 @@ def guess(
     found.metric = metric or guessed_metric
     if metric is None:
         found.why["metric"] = f"{because}; if the competition scores otherwise, change it"
-    known = {found.columns["id"], found.columns["target"], *extra}
-    if test is not None and task != "translation" and (group := find_group(train, test, known)) is not None:
+    if task != "translation":
+        _group(found, train, test, {found.columns["id"], found.columns["target"], *extra})
+    return found
+
+
+def _refuse_alike(train: pd.DataFrame, test: pd.DataFrame, known: set[str | None]) -> None:
+    """A feature that the two files spell in two ways is not to be lost in silence."""
+    others = [str(name) for name in test.columns if name not in train.columns]
+    for name in map(str, train.columns):
+        if name not in test.columns and name not in known and (same := same_name(name, others)) is not None:
+            raise UserError(f"the training file has '{name}' and the test file '{same}'; give both one name")
+
+
+def _group(found: Guess, train: pd.DataFrame, test: pd.DataFrame | None, known: set[str | None]) -> None:
+    if len([name for name in train.columns if name not in known]) < 2:
+        return  # what would be left to learn from
+    if test is not None and (group := find_group(train, test, known)) is not None:
         found.columns["group"] = group.column
         found.split = {"name": "grouped", "folds": FOLDS}
         found.why["split"] = f"'{group.column}': {group.why}, so folds keep them together"
+
+
+def _several(
+    found: Guess,
+    train: pd.DataFrame,
+    test: pd.DataFrame | None,
+    answers: pd.DataFrame | None,
+    names: list[str],
+    extra: list[str],
+    metric: str | None,
+) -> Guess:
+    """What several targets are: labels of yes and no, or numbers; other kinds are refused."""
+    import pandas as pd
+
+    from pipeline.features.values import truths
+
+    labels = {name: not truths(train[name], ())[1].any() and train[name].nunique() <= 2 for name in names}
+    numbers = {name: bool(_numbers(train[name].dropna()).notna().all()) for name in names}
+    if all(labels.values()):
+        found.task = {"name": "multilabel"}
+        found.split = {"name": "stratified", "folds": FOLDS, "seed": 0}
+        whole = answers is not None and all(pd.api.types.is_integer_dtype(answers[name]) for name in answers)
+        found.submission = "classes" if whole and metric is None else "probabilities"
+        guessed: Any = "mean_columnwise_auc"
+        if found.submission == "classes":
+            guessed = {"name": "mean_over_targets", "of": "accuracy"}
+    elif all(numbers.values()):
+        skewed = [_transform(_numbers(train[name].dropna()), None, {}) == "log" for name in names]
+        found.task = {"name": "multioutput_regression", "target": "log" if all(skewed) else "standardise"}
+        found.split = {"name": "shuffled", "folds": FOLDS, "seed": 0}
+        found.submission, guessed = "values", "mcrmse"
+    else:
+        told = ", ".join(f"{name} of {'numbers' if numbers[name] else 'words'}" for name in names)
+        raise UserError(
+            f"target: several targets are all numbers or all yes and no, and here are {told}; give --target for one, "
+            "a competition for each"
+        )
+    found.why["task"] = f"{len(names)} targets, {'labels of yes and no' if all(labels.values()) else 'numbers'}"
+    found.why["split"] = "each fold has its share of each label" if all(labels.values()) else "no groups were found"
+    found.metric = metric or guessed
+    if metric is None:
+        found.why["metric"] = "the mean over the targets; if the competition scores otherwise, change it"
+    _group(found, train, test, {found.columns["id"], *names, *extra})
     return found
 
 
@@ -121,7 +188,7 @@ def _tasks_of(metric: str | None) -> tuple[str, ...]:
     if metric not in metrics:
         raise UserError(f"--metric: no metric '{metric}'{did_you_mean(metric, metrics)}")
     suits: tuple[str, ...] = () if metric == "file" else metrics.get(metric).tasks
-    if not {"regression", "classification", "translation"} & set(suits):
+    if not {"regression", "classification", "translation", "multioutput_regression", "multilabel"} & set(suits):
         raise UserError(f"--metric: '{metric}' needs settings of its own; add without it and write it into params.yaml")
     return suits
 
@@ -131,6 +198,7 @@ def _id(
     test: pd.DataFrame | None,
     sample: pd.DataFrame | None,
     given: str | None,
+    exactly: Callable[[str], pd.Series],
     why: dict[str, str],
 ) -> str | None:
     """The test file's id column; the training file may be without."""
@@ -144,8 +212,14 @@ def _id(
         why["columns.id"] = "first column of the sample submission"
         return same
     for name in columns:
-        unique = asked[name].is_unique and (name not in train.columns or train[name].is_unique)
-        if unique and name.lower().rstrip("0123456789").endswith("id"):
+        named = name.lower().rstrip("0123456789").endswith("id")
+        # 2010.1 and 2010.10 are two ids and one number.
+        unique = named and (asked[name].is_unique or exactly(name).is_unique)
+        if (
+            unique
+            and (name not in train.columns or train[name].is_unique)
+            and name.lower().rstrip("0123456789").endswith("id")
+        ):
             why["columns.id"] = "its name ends with id, and its values are unique"
             return name
     why["columns.id"] = "none found; the test rows' order is theirs in the submission"
@@ -159,12 +233,16 @@ def _target(
     id: str | None,
     given: str | None,
     why: dict[str, str],
-) -> str:
+) -> str | tuple[str, ...]:
     if given is not None:
-        if given not in train.columns:
-            hint = did_you_mean(given, map(str, train.columns))
-            raise UserError(f"--target: no column '{given}' in the train file{hint}")
-        return given
+        if given in train.columns:
+            return given
+        several = tuple(name.strip() for name in given.split(","))
+        if absent := [name for name in several if name not in train.columns]:
+            raise UserError(
+                f"--target: no column '{absent[0]}' in the train file{did_you_mean(absent[0], map(str, train.columns))}"
+            )
+        return several
     of_test = [] if test is None else list(test.columns)
     only = [str(name) for name in train.columns if name not in of_test and name != id and not INDEX.fullmatch(name)]
     theirs = None if sample is None or id is None else same_name(id, [str(name) for name in sample.columns])
@@ -176,11 +254,11 @@ def _target(
             why["columns.target"] = "its name; there is no test file that lacks it"
             return named[0]
         raise UserError("target: cannot be guessed without a test file; give --target")
-    if len(named) > 1:
-        raise UserError(
-            f"target: the sample submission asks for several columns, {', '.join(named)}, and a competition here has "
-            "one target; give --target and a sample submission with it alone, a competition for each"
-        )
+    if id is None and sample is not None and test is not None and len(named) > 1:
+        _refuse_absent_id(named[0], train, test, sample)
+    if len(named) > 1 and len(named) == len(answers) and not set(named) - set(only):
+        why["columns.target"] = "in train and sample submission, not in test"
+        return tuple(named)
     if len(named) == 1:
         where = "not in test" if named[0] in only else "and in test"
         why["columns.target"] = f"in train and sample submission, {where}"
@@ -194,6 +272,16 @@ def _target(
     raise UserError(
         f"target: cannot be guessed, columns in train and not in test: {', '.join(only) or 'none'}; give --target"
     )
+
+
+def _refuse_absent_id(name: str, train: pd.DataFrame, test: pd.DataFrame, sample: pd.DataFrame) -> None:
+    """A first column of the sample submission that is an id in the training file alone."""
+    there = same_name(name, [str(column) for column in test.columns])
+    if name == sample.columns[0] and there is None and train[name].is_unique:
+        raise UserError(
+            f"the sample submission names its rows by '{name}', which the test file has not; add it there, or take it "
+            "out of the sample submission, whose rows are then those of the test file in order"
+        )
 
 
 def _names_columns(values: pd.Series, columns: list[str]) -> bool:
@@ -228,6 +316,7 @@ def _task(values: pd.Series, answers: pd.DataFrame | None, suits: tuple[str, ...
                 raise UserError(f"--metric: it is for numbers, and the target '{values.name}' holds {first!r}")
             return task
     if not is_number:
+        _refuse_marks(values, numbers)
         if levels <= max(FEW_CLASSES, len(values) / 2):
             why["task"] = f"the target is not a number, it has {levels} levels"
             return "classification"
@@ -243,6 +332,17 @@ def _task(values: pd.Series, answers: pd.DataFrame | None, suits: tuple[str, ...
         return "classification"
     why["task"] = f"the target is a number with {levels} levels"
     return "regression"
+
+
+def _refuse_marks(values: pd.Series, numbers: pd.Series) -> None:
+    """A target of numbers but for marks of missing values is told as what it is."""
+    from pipeline.features.missing_marks import MARKS
+    from pipeline.features.values import raise_at
+
+    odd = values[numbers.isna()].astype("str")
+    if len(odd) < len(values) / 2 and odd.str.strip().str.lower().isin(MARKS | {"inf", "-inf", "+inf"}).all():
+        rule = f"needs a target, got {odd.iloc[0]!r}; give it or take the row out"
+        raise_at("train", values, int(str(odd.index[0])), rule)
 
 
 def _fractions_beyond_one(answers: pd.DataFrame | None) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,12 @@ class OwnFiles:
 
     paths: Mapping[str, Path]
     missing: tuple[str, ...]
+    unused: tuple[str, ...] = ()
+    """Tables that lie beside them."""
+    memo: dict[str, Any] = field(default_factory=dict)
+    """What was found of the columns, see ``settle``."""
+    _read: dict[str, pd.DataFrame] = field(default_factory=dict)
+    _exact: dict[tuple[str, str], pd.Series] = field(default_factory=dict)
 
     @classmethod
     @contextmanager
@@ -35,15 +41,22 @@ class OwnFiles:
 
         with TemporaryDirectory() as aside:
             part: Source = sources.build(origin, "--from")
-            part.fetch(Path(aside), name)
+            part.fetch(Path(aside), name, look=False)  # they are read here
             stems = ("train", "test", "sample_submission", *(f"extra-{i}" for i in range(len(part.extra))))
-            yield cls({stem: path for stem in stems if (path := find_table(Path(aside), stem))}, part.missing)
+            yield cls(
+                {stem: path for stem in stems if (path := find_table(Path(aside), stem))},
+                part.missing,
+                tuple(part.unused()),
+            )
 
-    def table(self, stem: str, text: list[str | None] | tuple[()] = ()) -> pd.DataFrame | None:
+    def table(self, stem: str) -> pd.DataFrame | None:
+        """A table, read once: whoever changes it has a copy of its own."""
         from pipeline.sources.tables import read_table
 
-        path = self.paths.get(stem)
-        return None if path is None else read_table(path, missing=self.missing, text=text)
+        if stem not in self._read and (path := self.paths.get(stem)) is not None:
+            self._read[stem] = read_table(path, missing=self.missing)
+        found = self._read.get(stem)
+        return None if found is None else found.copy(deep=False)
 
     def describe(
         self, origin: Mapping[str, Any], *, target: str | None, id: str | None, metric: str | None
@@ -59,14 +72,21 @@ class OwnFiles:
         sample_path = self.paths.get("sample_submission")
         # As ``submit`` reads it: nothing in it is missing.
         sample = None if sample_path is None else read_answers(sample_path, id)
-        found = guess(train, test, sample, target=target, id=id, metric=metric)
+        asked = "train" if test is None else "test"
+        found = guess(
+            train, test, sample, target=target, id=id, metric=metric, exactly=lambda name: self.column(asked, name)
+        )
+        if test is not None and (name := found.columns["id"]) is not None:
+            test[name] = self.column("test", name)
         is_class = found.task["name"] == "classification"
-        if is_class:  # labels to the character: NA may be one of them
+        several = not isinstance(found.columns["target"], str)
+        if is_class and not several:  # labels to the character: NA may be one of them
             train[found.columns["target"]] = self.column("train", found.columns["target"])
         facts: dict[str, Any] = {
             "keep": [found.columns["group"]] if "group" in found.columns else [],
             "task_is_class": is_class,
-            "target_is_number": found.task["name"] == "regression",
+            "target_is_number": found.task["name"] in ("regression", "multioutput_regression"),
+            "labels": found.task["name"] == "multilabel",
             "missing": self.missing,
             "where": self.paths["train"].name,
         }
@@ -79,10 +99,13 @@ class OwnFiles:
             test_where=self.paths["test"].name if "test" in self.paths else "test",
             **facts,
         )
-        described = gallery.describe(train, test, found, **facts)
+        described = gallery.describe(train, test, found, **facts, memo=self.memo)
         competition = {
             "source": dict(origin),
-            "columns": found.columns,
+            "columns": {
+                **found.columns,
+                "target": list(found.columns["target"]) if several else found.columns["target"],
+            },
             "task": found.task,
             "metric": found.metric,
             "split": found.split,
@@ -95,20 +118,30 @@ class OwnFiles:
 
     def column(self, stem: str, name: str) -> pd.Series:
         """One column to the character."""
-        table = self.table(stem, [name])
-        if table is None:
-            raise UserError(f"add: the source brought no {stem} file")
-        return table[name]
+        from pipeline.sources.tables import read_table
+
+        if (stem, name) not in self._exact:
+            table = read_table(self.paths[stem], missing=self.missing, text=[name], only=[name])
+            self._exact[stem, name] = table[name]
+        return self._exact[stem, name]
 
     def typed(self, competition: CompetitionConfig) -> tuple[Schema, pd.DataFrame, pd.DataFrame | None]:
         """Schema, training rows with their folds, and test rows, as ``preprocess`` makes them."""
         from pipeline.features.typed_rows import read_as_text, typed_rows
 
-        text = read_as_text(competition)
-        stems = [stem for stem in self.paths if stem != "sample_submission"]
-        raw = {stem: table for stem in stems if (table := self.table(stem, text)) is not None}
+        raw = {
+            stem: table
+            for stem in self.paths
+            if stem != "sample_submission" and (table := self.table(stem)) is not None
+        }
+        for stem, table in raw.items():
+            for name in read_as_text(competition):
+                if name is not None and name in table and (stem == "test" or name != competition.columns.id):
+                    table[name] = self.column(stem, name)
+        self._read.clear()  # a large table need not be there twice
         names = {stem: path.name for stem, path in self.paths.items()}
-        return typed_rows(competition, raw, names, lambda told: print(f"warning: {told}", file=sys.stderr))  # noqa: T201
+        names |= {f"extra-{number}": Path(own).name for number, own in enumerate(competition.source.extra)}
+        return typed_rows(competition, raw, names, _warn, self.memo)
 
     def check(self, competition: CompetitionConfig, metric: str | None) -> tuple[Schema, list[str]]:
         """All that ``preprocess`` would refuse, in the same words; the schema, and what to tell of the submission.
@@ -119,8 +152,9 @@ class OwnFiles:
         from pipeline.answering.submitting import check_sample
 
         schema, _, rows = self.typed(competition)
+        beside = [_beside(self.unused)] if self.unused else []
         if rows is None:
-            return schema, ["no test file: everything is made but the submission"]
+            return schema, ["no test file: everything is made but the submission", *beside]
         path = self.paths.get("sample_submission")
         sample = None if path is None else read_answers(path, competition.columns.id)
         probable = metric is not None and competition.submission.format == "probabilities"
@@ -128,7 +162,7 @@ class OwnFiles:
             told = check_sample(competition, schema, rows, sample)
             if probable and sample is not None:
                 _refuse_words(sample.iloc[:, -1])
-            return schema, told
+            return schema, [*told, *beside]
         except UserError as error:
             if not probable:
                 raise
@@ -143,3 +177,15 @@ def _refuse_words(answers: pd.Series) -> None:
 
     if not types.is_numeric_dtype(answers):
         raise UserError(f"sample submission: its column '{answers.name}' holds words, such as {answers.iloc[0]!r}")
+
+
+def _beside(tables: tuple[str, ...]) -> str:
+    """What to do with tables that nobody asked for."""
+    told = f"not used: {', '.join(tables[:6])}"
+    if any(name.lower().startswith(("valid", "dev")) for name in tables):
+        return f"{told}; source.extra takes such rows for training, and `predict` answers them to score by"
+    return f"{told}; source.test, source.sample_submission or source.extra name one"
+
+
+def _warn(told: str) -> None:
+    print(f"warning: {told}", file=sys.stderr)  # noqa: T201

@@ -6,19 +6,29 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+from pipeline.core.code import PACKAGE
 from pipeline.core.errors import UserError
 from pipeline.core.paths import project_root
 
 
 def check_own_file(path: str, folder: str) -> str:
-    """The path, where it is a Python file below ``folder`` of the project; raises ValueError."""
-    place = (project_root() / path).resolve()
+    """The path, where it is a Python file below ``folder``; raises ValueError."""
+    root = project_root()
     # There it is among what the stages depend on, so that an edit of it runs them again.
-    if not place.is_relative_to((project_root() / folder).resolve()):
+    if not (root / path).resolve().is_relative_to((root / folder).resolve()):
         raise ValueError(f"needs a file in {folder}/")
-    if place.suffix != ".py" or not place.is_file():
+    if not path.endswith(".py") or place_of(path, folder) is None:
         raise ValueError("needs a Python file that exists in the project")
     return path
+
+
+def place_of(path: str, folder: str) -> Path | None:
+    """Where the file lies: beside the package that runs, which a served model brings along, or in the project."""
+    for root in (PACKAGE.parent, project_root()):
+        place = (root / path).resolve()
+        if place.is_relative_to((root / folder).resolve()) and place.is_file():
+            return place
+    return None
 
 
 def load_own_file(place: Path, shown: str) -> ModuleType:
@@ -31,12 +41,12 @@ def load_own_file(place: Path, shown: str) -> ModuleType:
         exec(compile(place.read_text(encoding="utf-8"), shown, "exec"), module.__dict__)
     except OSError as error:
         raise UserError(f"{shown}: cannot be read: {error.strerror}") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f"{shown}: cannot be loaded: {described(error)}") from error
     return module
 
 
-def described(error: Exception) -> str:
+def described(error: BaseException) -> str:
     """An error of one's own code in one line."""
     message = " ".join(str(error).split())
     return f"{type(error).__name__}: {message}" if message else type(error).__name__

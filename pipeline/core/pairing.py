@@ -35,7 +35,7 @@ def task_faults(
             f"{where}.blend.calibration: '{blend.calibration}' needs a task with classes, "
             f"and '{task.name}' has none; use auto"
         )
-    if submission and submission.format != "values" and task.target_kind != "class":
+    if submission and submission.format != "values" and task.target_kind not in ("class", "labels"):
         faults.append(
             f"{where}.submission: '{submission.format}' needs a task with classes, "
             f"and '{task.name}' has none; use values"
@@ -53,7 +53,8 @@ def metric_faults(where: str, task: Task, metric: Metric) -> list[str]:
 def column_faults(where: str, columns: Columns, split: Split | None, splits: Registry) -> list[str]:
     """Columns that the split needs and lacks, and what is declared of a column to no effect."""
     faults = _split_faults(where, columns, split, splits) if split else []
-    special: dict[str | None, str] = {getattr(columns, key): key for key in ("id", "target", *SPLIT_COLUMNS)}
+    special: dict[str | None, str] = {getattr(columns, key): key for key in ("id", *SPLIT_COLUMNS)}
+    special |= dict.fromkeys(columns.targets, "target")
     special |= dict.fromkeys(columns.drop, "drop")
     for name in columns.types:
         if name in special:
@@ -115,7 +116,7 @@ def _task_of_model_faults(
     where: str, model: Model | type[Model] | None, fit: Learner | None, retrain: Retrain | None, task: Task
 ) -> list[str]:
     faults = []
-    if model is not None and task.name not in model.tasks:
+    if model is not None and (task.one or task.name) not in model.tasks:
         faults.append(
             f"{where}.model: '{model.name}' does not answer the task '{task.name}'; it answers {', '.join(model.tasks)}"
         )

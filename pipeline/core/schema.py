@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
     import torch
 
 Encoded: TypeAlias = "dict[str, np.ndarray]"
@@ -72,7 +73,9 @@ class Schema:
     dropped: raw column to the reason it is not used (identifier, constant, all missing, ...).
     keep: columns that stay in the rows and are no features (group, time, fold).
     target_kind: a ``number`` (float64 in the rows), a ``class`` of ``classes``, or ``text``.
-    target_format: of a target of numbers, as a column's. target_missing: what means a missing target.
+    targets: the target columns where there are several; ``target`` is then their names, joined. Their kind is
+        ``numbers`` or ``labels`` (0 and 1), and rows may lack some of them.
+    target_formats: by target of numbers, as a column's. target_missing: what means a missing target.
     own_columns: the file of one's own columns, which are made of raw rows first.
     mark: the column that is 1 in training rows from elsewhere and 0 in all others, if there is one.
     notes: raw column to what was decided about it that its user should know.
@@ -85,12 +88,22 @@ class Schema:
     dropped: Mapping[str, str] = field(default_factory=dict)
     missing: tuple[str, ...] = ("", "NA")
     keep: tuple[str, ...] = ()
-    target_kind: Literal["number", "class", "text"] = "number"
-    target_format: str | None = None
+    target_kind: Literal["number", "class", "text", "numbers", "labels"] = "number"
+    targets: tuple[str, ...] = ()
+    target_formats: Mapping[str, str] = field(default_factory=dict)
     target_missing: tuple[str, ...] = ("", "NA")
     own_columns: str | None = None
     mark: str | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """The target columns, one or several; none where the rows have no target."""
+        return self.targets or ((self.target,) if self.target is not None else ())
+
+    def target_of(self, rows: pd.DataFrame) -> Any:
+        """The target of typed rows: a Series, or a DataFrame of several."""
+        return rows[list(self.targets)] if self.targets else rows[self.target]
 
     def names(self, *kinds: ColumnKind) -> list[str]:
         return [column.name for column in self.columns if column.kind in kinds]
@@ -101,7 +114,7 @@ class Schema:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Schema:
         columns = tuple(Column(**{**column, "missing": tuple(column["missing"])}) for column in value["columns"])
-        lists = {key: tuple(value[key]) for key in ("classes", "missing", "keep", "target_missing")}
+        lists = {key: tuple(value[key]) for key in ("classes", "missing", "keep", "target_missing", "targets")}
         return cls(**{**value, **lists, "columns": columns})
 
 

@@ -8,22 +8,33 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from pipeline.core.own_files import check_own_file
-from pipeline.core.paths import project_root
+from pipeline.core.own_files import check_own_file, place_of
 from pipeline.core.registry import settings
 
 
 @settings
 class Columns:
-    """Which column is what. Names as in the raw files."""
+    """Which column is what. Names as in the raw files. target: one, or a list of several."""
 
     id: str | None = None
-    target: str | None = None
+    target: str | tuple[str, ...] | None = None
     drop: tuple[str, ...] = ()
     group: str | None = None
     time: str | None = None
     fold: str | None = None
     types: Mapping[str, Literal["number", "category", "text", "date", "boolean"]] = Field(default_factory=dict)
+
+    @field_validator("target")
+    @classmethod
+    def _each_once(cls, target: Any) -> Any:
+        if isinstance(target, tuple) and (len(target) < 2 or len(set(target)) < len(target)):
+            raise ValueError("needs a column, or a list of two or more, each once")
+        return target
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The target columns, one or several."""
+        return (self.target,) if isinstance(self.target, str) else self.target or ()
 
 
 @settings
@@ -37,7 +48,8 @@ class OwnColumns:
     @property
     def code_files(self) -> tuple[Path, ...]:
         """The file itself: an edit of it makes the rows anew."""
-        return ((project_root() / self.path).resolve(),)
+        place = place_of(self.path, self.FOLDER)
+        return () if place is None else (place,)
 
     @field_validator("path")
     @classmethod

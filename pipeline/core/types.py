@@ -72,8 +72,9 @@ class FeatureSet(ABC):
 class Target(Protocol):
     """How a task's target goes into training and comes back. Fitted on a fold's training rows."""
 
-    def encode(self, target: pd.Series) -> np.ndarray | None:
-        """[rows] -> float32 [rows, 1] or int64 [rows]; None where the encoder makes the target."""
+    def encode(self, target: Any) -> np.ndarray | None:
+        """Series [rows], or DataFrame [rows, targets] -> float32 [rows, 1 or targets], or int64 [rows]; None where the
+        encoder makes the target."""
         ...
 
     def state(self) -> dict[str, Any]: ...
@@ -103,8 +104,10 @@ class Task(ABC):
     """Names of the losses it takes, its default first."""
     numeric: ClassVar[bool]
     """Whether predictions are numbers and may be averaged."""
-    target_kind: ClassVar[Literal["number", "class", "text"]]
-    """What the target column holds."""
+    target_kind: ClassVar[Literal["number", "class", "text", "numbers", "labels"]]
+    """What the target columns hold."""
+    one: ClassVar[str | None] = None
+    """Of a task with several targets: the task that each of them is."""
     decodes: ClassVar[bool] = False
     """Whether raw answers are what the network's ``decode`` finds in many passes, not ``answer`` of its output."""
 
@@ -137,6 +140,10 @@ class Task(ABC):
 
     def raw(self, predictions: pd.DataFrame, target: Any) -> np.ndarray:
         """The inverse of ``predictions``, float64 [rows, outputs]; of tasks that the blend ``stacked`` suits."""
+        raise NotImplementedError
+
+    def single(self) -> tuple[Task, dict[str, Any]]:
+        """Of a task with several targets: the task of one alone, and what its ``Spec`` has in place of theirs."""
         raise NotImplementedError
 
     def diagnostic(self, target: pd.Series, predictions: pd.DataFrame) -> tuple[str, dict[str, Any]] | None:
@@ -259,7 +266,8 @@ class Metric(ABC):
         return self.name
 
     @abstractmethod
-    def score(self, target: pd.Series, predictions: pd.DataFrame) -> float: ...
+    def score(self, target: Any, predictions: pd.DataFrame) -> float:
+        """target: Series [rows], or DataFrame [rows, targets] of several."""
 
 
 class Split(ABC):
@@ -325,6 +333,13 @@ class Source(ABC):
         """Files that a person may change in place, by name; their digests decide whether to fetch again."""
         return {}
 
+    def unused(self) -> list[str]:
+        """Tables that lie beside those that it brings, by name."""
+        return []
+
     @abstractmethod
-    def fetch(self, folder: Path, competition: str) -> None:
-        """Write ``train.*``, ``test.*``, ``sample_submission.*`` and, where known, ``solution.*`` into ``folder``."""
+    def fetch(self, folder: Path, competition: str, *, look: bool = True) -> None:
+        """look: whether to read each table as a check.
+
+        Write ``train.*``, ``test.*``, ``sample_submission.*`` and, where known, ``solution.*`` into ``folder``.
+        """

@@ -66,7 +66,7 @@ def check_combinations(combine: Mapping[str, Combination], schema: Schema) -> No
     """Refuse a combination that takes a column's name, or names no number column."""
     numbers = schema.names("number")
     for name, combination in combine.items():
-        if name in schema.names("number", "category", "text") or name in (schema.id, schema.target):
+        if name in schema.names("number", "category", "text") or name in (schema.id, *schema.target_names):
             raise UserError(f"combine.{name}: there is a column '{name}' already; choose another name")
         for column in combination.columns():
             if column not in numbers:

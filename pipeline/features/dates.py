@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,8 +50,28 @@ def date_format(words: pd.Series) -> str | None:
     present = present.str.replace(_ZONE, "", regex=True)
     for form in CLOCKS if re.fullmatch(r"\d{1,2}:\d\d(?!.*/).*", present.iloc[0]) else DATE_FORMATS:
         if all(_read(some, form).notna().all() for some in (present.iloc[:50], present)):
-            return form
+            return form if "%y" not in form else f"{form}{_FROM}{_first_year(_read(present, form).dt.year.to_numpy())}"
     return None
+
+
+_FROM = ", years from "
+_LATEST = 2040
+"""Year that two digits are not taken to be beyond."""
+
+
+def _first_year(years: np.ndarray) -> int:
+    """First of the hundred years that two digits mean: the column's years lie together in them, as late as may be."""
+    digits = np.unique(years % 100)
+    gaps = np.diff(np.append(digits, digits[0] + 100))
+    first = int(digits[(int(gaps.argmax()) + 1) % len(digits)])  # behind the widest gap
+    span = int((digits[int(gaps.argmax())] - first) % 100)
+    return 2000 + first if 2000 + first + span <= _LATEST else 1900 + first
+
+
+def example(form: str) -> str:
+    """How a format writes a day, for a person."""
+    written, _, first = form.partition(_FROM)
+    return datetime(2020, 1, 31, 17, 5, 9).strftime(written) + (f"{_FROM}{first}" if first else "")
 
 
 def compact_date(words: pd.Series) -> str | None:
@@ -64,6 +85,7 @@ def compact_date(words: pd.Series) -> str | None:
 
 def either_way(words: pd.Series, form: str) -> bool:
     """Whether day and month could also stand the other way round."""
+    form = form.partition(_FROM)[0]
     if "%m" not in form or "%d" not in form or form.startswith("%Y"):
         return False
     other = form.replace("%m", "%_").replace("%d", "%m").replace("%_", "%d")
@@ -86,9 +108,18 @@ def dates(series: pd.Series, form: str | None, missing: Sequence[str]) -> tuple[
         read = pd.Series(pd.to_datetime(series, utc=True), index=series.index)
         bad = np.zeros(len(series), dtype=bool)
     else:
-        words = text(series, missing).str.strip()
-        read = _read(words.str.replace(_ZONE, "", regex=True), form or "ISO8601")
-        bad = (words.notna() & read.isna()).to_numpy()
+        codes, distinct = pd.factorize(series, use_na_sentinel=True)  # days repeat
+        words = text(pd.Series(distinct, dtype=series.dtype), missing).str.strip()
+        written, _, first = (form or "ISO8601").partition(_FROM)
+        read = _read(words.str.replace(_ZONE, "", regex=True), written)
+        if first:
+            shift = (int(first) + (read.dt.year - int(first)) % 100) - read.dt.year
+            for years in sorted(shift.dropna().unique()):
+                if years:
+                    moved = read + pd.DateOffset(years=int(years))
+                    read = read.mask(shift == years, moved)
+        bad = np.append((words.notna() & read.isna()).to_numpy(), False)[codes]
+        read = read.reindex(codes).set_axis(series.index)  # -1, of what is missing, is no label
     read = read.dt.tz_localize(None)
     return read.where(read.dt.year.between(_FIRST_YEAR, _LAST_YEAR)), bad
 

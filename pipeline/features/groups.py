@@ -49,7 +49,7 @@ def check_groups(groups: Mapping[str, Group], schema: Schema, taken: Sequence[st
     """Refuse a group that takes another column's name, or reads a column that is not there."""
     numbers, categories = schema.names("number"), schema.names("category")
     for name, group in groups.items():
-        if name in taken or name in (schema.id, schema.target):
+        if name in taken or name in (schema.id, *schema.target_names):
             raise UserError(f"groups.{name}: there is a column '{name}' already; choose another name")
         for column in group.keys:
             if column not in [*numbers, *categories]:

@@ -74,10 +74,10 @@ class Learned(FeatureSet):
     def learn(self, rows: pd.DataFrame, schema: Schema) -> dict[str, Any]:
         """What the class learns from rows, as JSON values."""
         learner = self._new()
-        target = [rows[schema.target].copy()] if self.cross_fits else []
+        target = [schema.target_of(rows).copy()] if self.cross_fits else []
         try:
             learner.fit(shown(rows, schema), *target)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise UserError(f"{self.path}: fit raised {described(error)}") from error
         return {name: _to_json(value, f"{self.path}: its attribute '{name}'") for name, value in vars(learner).items()}
 
@@ -86,7 +86,10 @@ class Learned(FeatureSet):
         learner = self._new()
         vars(learner).clear()
         vars(learner).update({name: _from_json(value) for name, value in state.items()})
-        made = answered(learner.transform, shown(rows, schema), self.said, None)
+        made = answered(learner.transform, shown(rows, schema), self.said, ())
+        numbers = made.select_dtypes("number")
+        if len(bad := numbers.columns[np.isinf(numbers.to_numpy(dtype="float64")).any(axis=0)]):
+            raise UserError(f"{self.said} gives '{bad[0]}' infinite values; give finite numbers, or none")
         if taken := [name for name in made if name in rows]:
             raise UserError(f"{self.said} gives '{taken[0]}', which the rows have already; give it another name")
         return made
@@ -98,7 +101,12 @@ class Learned(FeatureSet):
         kind = learner_of(load(self.path))
         if kind is None:
             raise UserError(f"{self.path}: has no class with fit and transform")
-        return kind()
+        try:
+            learner = kind()
+            vars(learner)
+        except Exception as error:
+            raise UserError(f"{self.path}: its class needs to be made without arguments, and no __slots__") from error
+        return learner
 
 
 @dataclass(frozen=True)
@@ -134,7 +142,7 @@ class LearnedEncoder:
 
 def shown(rows: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     """What one's own class sees: typed rows without target and folds."""
-    seen = rows.drop(columns=[name for name in (schema.target, FOLD) if name in rows])
+    seen = rows.drop(columns=[name for name in (*schema.target_names, FOLD) if name in rows])
     return seen.astype({name: "str" for name in seen if seen[name].dtype == "category"})
 
 
@@ -155,8 +163,12 @@ def _to_json(value: Any, what: str) -> Any:
         return value if math.isfinite(value) else {"float": str(value)}
     if isinstance(value, Mapping):
         return {"pairs": [[_to_json(key, what), _to_json(one, what)] for key, one in value.items()]}
-    if isinstance(value, list | tuple | np.ndarray):
+    if isinstance(value, list):
         return [_to_json(one, what) for one in value]
+    if isinstance(value, tuple):
+        return {"tuple": [_to_json(one, what) for one in value]}
+    if isinstance(value, np.ndarray):
+        return {"array": _to_json(value.tolist(), what), "dtype": value.dtype.name}
     raise UserError(
         f"{what} is a {type(value).__name__}, and only numbers, texts, lists and dicts are kept; "
         "use .to_dict() or .tolist()"
@@ -167,6 +179,10 @@ def _from_json(value: Any) -> Any:
     if isinstance(value, Mapping):
         if "float" in value:
             return float(value["float"])
+        if "tuple" in value:
+            return tuple(map(_from_json, value["tuple"]))
+        if "array" in value:
+            return np.array(_from_json(value["array"]), dtype=value["dtype"])
         return {_from_json(key): _from_json(one) for key, one in value["pairs"]}
     return [_from_json(one) for one in value] if isinstance(value, list) else value
 

@@ -7,17 +7,16 @@ too, each time as if the file had just been loaded, and must answer the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.core.code import PACKAGE
+from pipeline.core import own_files
 from pipeline.core.errors import UserError
 from pipeline.core.own_files import described, load_own_file
-from pipeline.core.paths import project_root
 from pipeline.core.sections import OwnColumns
 
 if TYPE_CHECKING:
@@ -27,12 +26,11 @@ FUNCTION = "columns"
 
 
 def place_of(path: str) -> Path:
-    """Where the file lies: beside the package that runs, which a served model brings along, or in the project."""
-    for root in (PACKAGE.parent, project_root()):
-        place = (root / path).resolve()
-        if place.is_relative_to((root / OwnColumns.FOLDER).resolve()) and place.is_file():
-            return place
-    raise UserError(f"{path}: no such file in {OwnColumns.FOLDER}/, and the model's rows need it")
+    """Where the file lies."""
+    place = own_files.place_of(path, OwnColumns.FOLDER)
+    if place is None:
+        raise UserError(f"{path}: no such file in {OwnColumns.FOLDER}/, and the model's rows need it")
+    return place
 
 
 def load(path: str) -> ModuleType:
@@ -53,36 +51,46 @@ def learner_of(module: ModuleType) -> type | None:
 
 
 def with_own_columns(
-    raw: pd.DataFrame, path: str, target: str | None, where: str, *, held: bool = False
+    raw: pd.DataFrame,
+    path: str,
+    targets: Sequence[str],
+    where: str,
+    *,
+    keep: Sequence[str] = (),
+    held: bool = False,
 ) -> pd.DataFrame:
     """Raw rows with what ``columns`` makes of them; as they are where the file has no such function.
 
-    target: is not shown to it. where: the rows' file, for messages. held: whether to call it on shuffled halves too.
+    targets: are not shown to it. keep: columns that it may not change. where: the rows' file, for messages.
+    held: whether to call it on shuffled halves too.
     Raises UserError naming the file, and the row and column that show that it is not row by row.
     """
     if not hasattr(load(path), FUNCTION):
         if learner_of(load(path)) is None:
             raise UserError(f"{path}: needs a function {FUNCTION}(rows), or a class with fit and transform")
         return raw
-    given = raw.drop(columns=[name for name in (target,) if name in raw])
+    given = raw.drop(columns=[name for name in targets if name in raw])
 
     def answer(rows: pd.DataFrame) -> pd.DataFrame:
-        return answered(getattr(load(path), FUNCTION), rows, f"{path}: {FUNCTION}", target)
+        return answered(getattr(load(path), FUNCTION), rows, f"{path}: {FUNCTION}", targets)
 
     made = answer(given)
+    for name in keep:
+        if name in made and name in raw and not _same(raw[name], made[name]).all():
+            raise UserError(f"{path}: {FUNCTION} must leave '{name}' as it is: it names the rows; give another name")
     if held:
         hold_row_by_row(answer, given, made, f"{path}: {FUNCTION}", where)
     return raw.assign(**{str(name): made[name] for name in made})
 
 
-def answered(function: Any, rows: pd.DataFrame, said: str, target: str | None) -> pd.DataFrame:
+def answered(function: Any, rows: pd.DataFrame, said: str, targets: Sequence[str]) -> pd.DataFrame:
     """What one's own function gives for these rows, held to its form: indexed as they are, columns of plain values."""
     import pandas as pd
 
     try:
         made = function(rows.reset_index(drop=True))
-    except Exception as error:
-        named = target is not None and isinstance(error, KeyError) and str(target) in str(error)
+    except (Exception, SystemExit) as error:
+        named = isinstance(error, KeyError) and any(name in str(error) for name in targets)
         hint = " (that is the target, which it is not shown)" if named else ""
         raise UserError(f"{said} raised {described(error)}{hint}") from error
     if not isinstance(made, pd.DataFrame) or len(made) != len(rows):
@@ -90,15 +98,34 @@ def answered(function: Any, rows: pd.DataFrame, said: str, target: str | None) -
         raise UserError(f"{said} needs to return a DataFrame of as many rows as it is given, {len(rows)}, got {got}")
     if sorted(made.index) == list(range(len(rows))):
         made = made.loc[list(range(len(rows)))]
-    if target is not None and target in made:
-        raise UserError(f"{said} must not return '{target}', the target")
-    made = made.infer_objects()
+    if taken := [name for name in targets if name in made]:
+        raise UserError(f"{said} must not return '{taken[0]}', the target")
+    if twice := made.columns[made.columns.duplicated()].tolist():
+        raise UserError(f"{said} returns the column '{twice[0]}' twice; each needs a name of its own")
+    made = pd.DataFrame({name: _plain(made[name]) for name in made}, index=made.index).infer_objects()
     for name in made:
         if made[name].dtype == object:
             if bad := [one for one in made[name].dropna() if not isinstance(one, str | bool | int | float)]:
                 raise UserError(f"{said}: column '{name}' needs numbers, texts, truths or dates, got {bad[0]!r}")
             made[name] = made[name].map(str, na_action="ignore").astype("str")
     return made.set_axis(rows.index)
+
+
+def _plain(values: pd.Series) -> pd.Series:
+    """A column of pandas' nullable or Arrow's types as one of numpy's, truths among missing ones as text."""
+    import pandas as pd
+
+    if isinstance(values.dtype, np.dtype | pd.CategoricalDtype) or not pd.api.types.is_extension_array_dtype(
+        values.dtype
+    ):
+        return values.astype(object) if isinstance(values.dtype, pd.CategoricalDtype) else values
+    if pd.api.types.is_bool_dtype(values.dtype):
+        return values.astype(object) if values.isna().any() else values.astype(bool)
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        return pd.Series(values.to_numpy(dtype="float64", na_value=np.nan), index=values.index)
+    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+        return pd.to_datetime(values, utc=True).dt.tz_localize(None)
+    return values.astype(object)
 
 
 def hold_row_by_row(
@@ -118,9 +145,14 @@ def hold_row_by_row(
                 place = int(np.argmax(wrong))
                 raise UserError(
                     f"{said} is not row by row: '{name}' of row {int(part[place]) + 2} of {where} is "
-                    f"{before[name].iloc[place]!r} among all rows and {again[name].iloc[place]!r} among half of them; "
+                    f"{_said(before[name], place)} among all rows and {_said(again[name], place)} among half of them; "
                     "a column may depend on its own row alone; what learns from rows is a class with fit and transform"
                 )
+
+
+def _said(values: pd.Series, place: int) -> str:
+    value = values.iloc[place]
+    return repr(value.item() if isinstance(value, np.generic) else value)
 
 
 def _same(one: pd.Series, other: pd.Series) -> np.ndarray:

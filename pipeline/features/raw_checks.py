@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.core.errors import UserError, did_you_mean
 from pipeline.core.types import FOLD, ROW
 from pipeline.features import values
-from pipeline.features.missing_marks import missing_labels
+from pipeline.features.missing_marks import MARKS, missing_labels
 from pipeline.features.number_formats import number_format
 
 if TYPE_CHECKING:
@@ -22,11 +22,12 @@ def check_raw(
     test: pd.DataFrame | None,
     *,
     id: str | None,
-    target: str | None,
+    target: str | Sequence[str] | None,
     drop: Sequence[str] = (),
     keep: Sequence[str] = (),
     task_is_class: bool = False,
     target_is_number: bool = True,
+    labels: bool = False,
     missing: Sequence[str] = ("", "NA"),
     where: str = "train",
     test_where: str = "test",
@@ -45,16 +46,18 @@ def check_raw(
             raise UserError(f"{name}: column '{own[0]}' has a name that Podium keeps for itself; rename it")
         if len(frame) == 0:
             raise UserError(f"{name}: needs at least one row below the header, got none")
-    for key, column, frame, name in (("target", target, train, where), ("id", id, test, test_where)):
+    targets = () if target is None else (target,) if isinstance(target, str) else tuple(target)
+    named = [*(("target", one, train, where) for one in targets), ("id", id, test, test_where)]
+    for key, column, frame, name in named:
         if column is not None and frame is not None and column not in frame.columns:
             hint = did_you_mean(column, map(str, frame.columns))
             raise UserError(f"{name}: no column '{column}' (declared as columns.{key}){hint}")
     if test is not None:
-        _check_columns(train, test, {id, target, *drop, *keep}, where, test_where)
+        _check_columns(train, test, {id, *targets, *drop, *keep}, where, test_where)
     if id is not None and test is not None:
         _check_ids(test[id], test_where)
-    if target is not None:
-        _check_target(train[target], task_is_class, target_is_number, missing, where)
+    for one in targets:
+        _check_target(train[one], task_is_class, target_is_number and not labels, missing, where, len(targets) > 1)
 
 
 def _check_columns(
@@ -84,15 +87,27 @@ def _check_ids(raw: pd.Series, where: str) -> None:
 
 
 def _check_target(
-    series: pd.Series, task_is_class: bool, target_is_number: bool, missing: Sequence[str], where: str
+    series: pd.Series, task_is_class: bool, target_is_number: bool, missing: Sequence[str], where: str, several: bool
 ) -> None:
+    """several: whether there are other targets, so that a row may lack this one."""
     if task_is_class:
         missing = missing_labels(values.text(series, ()), missing)
     words = values.levels(series, missing)
+    if task_is_class and not several:
+        folded = words.str.lower()
+        looks = folded.isin(MARKS).to_numpy(copy=True)
+        if not words[~looks].str.fullmatch(r"[-\d.]*").any():  # among words these may be names
+            looks &= ~folded.isin(["na", "none", "unknown", "unk", "missing", "x", "xx", "void", "empty"]).to_numpy()
+        marks = looks
+        if marks.any() and not marks.all():
+            row = int(np.argmax(marks))
+            values.raise_at(
+                where, series, row, f"needs a class, got {words.iloc[row]!r}, which looks missing; take the row out"
+            )
     absent = words.isna().to_numpy()
     if absent.all():
         raise UserError(f"{where}: column '{series.name}': needs a target, and every row's is missing")
-    if absent.any():
+    if absent.any() and not several:
         rule = "needs a target, got a missing value; give it or take the row out"
         values.raise_at(where, series, int(np.argmax(absent)), rule)
     if task_is_class:

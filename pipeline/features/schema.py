@@ -32,7 +32,7 @@ def apply(schema: Schema, raw: pd.DataFrame, *, training: bool, where: str) -> p
     needed = [*sources, *(schema.keep if training else ())]
     if absent := [name for name in needed if name not in raw.columns]:
         raise UserError(f"{where}: column '{absent[0]}' is missing, and the training file has it{_more(absent)}")
-    known = {*needed, *schema.dropped, *schema.keep, schema.target, schema.id}
+    known = {*needed, *schema.dropped, *schema.keep, *schema.target_names, schema.id}
     if not training and (extra := [str(name) for name in raw.columns if name not in known]):
         raise UserError(
             f"{where}: column '{extra[0]}' is not in the training file{_more(extra)}; take it out, "
@@ -43,8 +43,9 @@ def apply(schema: Schema, raw: pd.DataFrame, *, training: bool, where: str) -> p
         typed[schema.id] = raw[schema.id].reset_index(drop=True)
     for name, data in _typed_columns(schema, raw, where):
         typed[name] = data
-    if training and schema.target is not None and schema.target in raw.columns:
-        typed[schema.target] = _typed_target(schema, raw[schema.target], where)
+    for name in schema.target_names if training else ():
+        if name in raw.columns:
+            typed[name] = _typed_target(schema, raw[name], where)
     for name in schema.keep:
         if name in raw.columns and name not in typed:
             typed[name] = _kept(raw[name], schema.missing)
@@ -91,8 +92,12 @@ def _refuse(bad: np.ndarray, series: pd.Series, where: str, rule: str, or_else: 
 def _typed_target(schema: Schema, series: pd.Series, where: str) -> Any:
     import pandas as pd
 
-    if schema.target_kind == "number":
-        number, bad = values.numbers(series, schema.target_missing, schema.target_format)
+    if schema.target_kind == "labels":
+        number, bad = values.truths(series, schema.target_missing)
+        _refuse(bad, series, where, "0 or 1, or true or false, as label")
+        return number
+    if schema.target_kind in ("number", "numbers"):
+        number, bad = values.numbers(series, schema.target_missing, schema.target_formats.get(str(series.name)))
         _refuse(bad, series, where, "a finite number as target")
         return number
     words = values.text(series, schema.target_missing).reset_index(drop=True)

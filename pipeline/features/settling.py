@@ -20,8 +20,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +30,7 @@ from pipeline.core.errors import UserError, did_you_mean
 from pipeline.core.schema import INDEX
 from pipeline.core.types import Column, Schema
 from pipeline.features import values
-from pipeline.features.dates import CLOCKS, DATE_PARTS, compact_date, date_format, date_part, dates, either_way
+from pipeline.features.dates import CLOCKS, DATE_PARTS, compact_date, date_format, date_part, dates, either_way, example
 from pipeline.features.missing_marks import marks_among, missing_labels
 from pipeline.features.number_formats import NumberFormat, number_format
 
@@ -56,24 +55,31 @@ def settle(
     test: pd.DataFrame | None,
     *,
     id: str | None,
-    target: str | None,
+    target: str | Sequence[str] | None,
     drop: Sequence[str] = (),
     keep: Sequence[str] = (),
     types: Mapping[str, str] | None = None,
     task_is_class: bool = False,
     target_is_number: bool = True,
+    labels: bool = False,
     missing: Sequence[str] = ("", "NA"),
     where: str = "train",
+    memo: dict[str, Any] | None = None,
 ) -> Schema:
     """Decide once what each raw column is. Reads statistics of levels only, never of the target.
 
-    id: may be in the test file alone. keep: columns that stay in the rows but are no features (group, time, fold).
+    id: may be in the test file alone. target: one, or several of numbers or, with ``labels``, of 0 and 1.
+    keep: columns that stay in the rows but are no features (group, time, fold).
     types: declared types (number, category, text, date, boolean) by column; they win.
     missing: texts that mean a missing value. where: the training file, for messages.
+    memo: of an earlier call for the same rows, whose findings serve again.
     Raises UserError for a declared column that is not there or cannot be read as declared.
     """
+    memo = {} if memo is None else memo
     types = dict(types or {})
-    named = [("target", target), *(("drop", name) for name in drop)]
+    several = () if target is None or isinstance(target, str) else tuple(target)
+    targets = several or (() if target is None else (str(target),))
+    named = [*(("target", name) for name in targets), *(("drop", name) for name in drop)]
     named += [("keep", name) for name in keep] + [("types", name) for name in types]
     for key, name in named:
         if name is not None and name not in train.columns and (key != "drop" or test is None or name not in test):
@@ -84,45 +90,69 @@ def settle(
     columns: list[Column] = []
     notes: dict[str, str] = {}
     dropped: dict[str, str] = {name: "declared in columns.drop" for name in drop}
-    read = [name for name in map(str, train.columns) if name not in (id, target, *keep) and name not in dropped]
+    read = [name for name in map(str, train.columns) if name not in (id, *targets, *keep) and name not in dropped]
     seen = {name: [train[name]] + ([test[name]] if test is not None and name in test.columns else []) for name in read}
-    found = {name: _Words.of(some, missing) for name, some in seen.items() if not _all_numeric(some)}
+    known = memo.setdefault("words", {})
+    for name, some in seen.items():
+        if name not in known and not _all_numeric(some):
+            known[name] = _Words.of(some, missing)
+    found = {name: known[name] for name in seen if name in known}
+    reasons = memo.setdefault("reasons", {})
     likely = _likely(found.values(), train[read])
     for name in read:
         declared, words = types.get(name), found.get(name)
-        if declared is None and (reason := _reason_to_drop(name, seen[name], words, missing)):
-            dropped[name] = reason
+        if declared is None and name not in reasons:
+            reasons[name] = _reason_to_drop(name, seen[name], words, missing)
+        if declared is None and reasons[name]:
+            dropped[name] = reasons[name]
         elif settled := _settle_column(name, seen[name], words, declared, missing, where, likely):
-            columns += settled
+            taken = set(train.columns) - {name}
+            columns += [replace(one, name=_free(one.name, taken)) if one.origin else one for one in settled]
             if words is not None and (note := _note(words, settled[0])):
                 notes[name] = note
         else:
             dropped[name] = "constant"
     if test is not None:
         dropped |= {str(name): "not in the training file" for name in test if name not in train and name != id}
-    target_kind, classes, target_format, target_missing = "number", (), None, tuple(missing)
-    if target is not None and task_is_class:
-        target_missing = missing_labels(values.text(train[target], ()), missing)
-        target_kind, classes = "class", _classes(train[target], target_missing)
+    kind: Any = ("labels" if labels else "numbers") if several else "number"
+    classes: tuple[Any, ...] = ()
+    target_missing, formats = tuple(missing), dict[str, str]()
+    if targets and task_is_class:
+        kind, labelled = "class", train[targets[0]]
+        target_missing = missing_labels(values.text(labelled, ()), missing)
+        classes = _classes(labelled, target_missing)
         if words_as_labels := [mark for mark in missing if mark not in target_missing and mark in map(str, classes)]:
-            notes[target] = f"{', '.join(map(repr, words_as_labels))} is read as a class, not as missing"
-    elif target is not None and not target_is_number:
-        target_kind = "text"
-    elif target is not None and not values.is_numeric(train[target]):
-        target_format = _told(number_format(values.text(train[target], missing), likely))
+            notes[targets[0]] = f"{', '.join(map(repr, words_as_labels))} is read as a class, not as missing"
+    elif targets and not target_is_number and not labels:
+        kind = "text"
+    elif not labels:
+        for name in targets:
+            if not values.is_numeric(train[name]):
+                number = number_format(values.text(train[name], missing), likely)
+                formats |= {} if _told(number) is None else {name: str(number)}
+                if number is not None and (told := _format_note(number)):
+                    notes[name] = told
     return Schema(
         id=id,
-        target=target,  # type: ignore[arg-type]
+        target=", ".join(several) if several else target,  # type: ignore[arg-type]
         columns=tuple(columns),
         classes=classes,
         dropped=dropped,
         missing=tuple(missing),
         keep=tuple(keep),
-        target_kind=target_kind,  # type: ignore[arg-type]
-        target_format=target_format,
+        target_kind=kind,
+        targets=several,
+        target_formats=formats,
         target_missing=target_missing,
         notes=notes,
     )
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """A name for a part of a date that no raw column has."""
+    while name in taken:
+        name += "_"
+    return name
 
 
 @dataclass(frozen=True)
@@ -193,6 +223,8 @@ def _reason_to_drop(name: str, seen: Sequence[pd.Series], words: _Words | None, 
         return "all missing"
     if train.notna().all() and len(train) > 1 and train.nunique() == 1:
         return f"constant: always {train.iloc[0]!s}"
+    if train.dtype.kind == "M":
+        return None
     if INDEX.fullmatch(name) and train.is_unique and (not numeric or bool((train % 1 == 0).all())):
         return "pandas' index, which numbers the rows"
     if len(train) < IDENTIFIER_ROWS or train.isna().any() or not train.is_unique:
@@ -262,9 +294,11 @@ def _settle_column(
         return [Column(name, "number")]
     words = words or _Words.of(seen, missing)
     if declared in (None, "number") and not moment:
-        if declared is None and words.whole and values.are_truths(words.train):
+        if declared is None and words.whole and (values.are_truths(words.train) or _truths_in_one_file(words)):
             return [Column(name, "number", "boolean", missing=words.marks)]
         number = words.number_format(likely)
+        if number is not None and values.is_numeric(train):
+            number = _as_the_others(number, train, [values.text(one, (*missing, *words.marks)) for one in seen[1:]])
         if number is not None or declared == "number" or values.is_numeric(train):
             return [Column(name, "number", "numeric_text", format=_told(number), missing=words.marks)]
     form = None if moment else words.date_format
@@ -279,6 +313,26 @@ def _settle_column(
             f"got {example!r}; write dates as 2024-01-31 or 2024-01-31 17:00"
         )
     return [Column(name, "text" if _is_free_text(values.text(train, missing)) else "category")]
+
+
+def _as_the_others(form: NumberFormat, train: pd.Series, others: Sequence[pd.Series]) -> NumberFormat:
+    """The format of a file's text beside another's plain numbers: of two that fit, the one of these numbers' size."""
+    import pandas as pd
+
+    text = pd.concat([one for one in others if not values.is_numeric(one)], ignore_index=True)
+    sizes = {}
+    for written in {form.written, "1.234,5"}:
+        read = np.abs(NumberFormat(written, form.unit).read(text))
+        if np.isnan(read[text.notna().to_numpy()]).any() or not (read > 0).any():
+            continue
+        sizes[written] = abs(np.log(np.nanmedian(read[read > 0])) - np.log(train.abs()[train.abs() > 0].median()))
+    return NumberFormat(min(sizes, key=lambda written: sizes[written]), form.unit) if sizes else form
+
+
+def _truths_in_one_file(words: _Words) -> bool:
+    """Whether one file has true and false where the other has 1 and 0."""
+    every = {str(word).strip().lower() for word in words.every.dropna().unique()}
+    return {"0", "1"} < every <= {"0", "1", "true", "false"}
 
 
 def _date_columns(
@@ -301,17 +355,22 @@ def _note(words: _Words, column: Column) -> str:
     """What was decided about a column that its values alone may not say."""
     notes = []
     if column.source == "numeric_text" and (form := words.number_format()) is not None:
-        if column.format is not None:
-            notes.append(f"numbers written {column.format}")
-        if form.doubtful:
-            other = "1.234,5" if not str(column.format or form).startswith("1.234,5") else "1,234.5"
-            notes.append(f"read as {column.format or form}, and could be {other}")
+        told = NumberFormat.parse(column.format) if column.format is not None else form
+        if note := _format_note(replace(told, doubtful=form.doubtful)):
+            notes.append(note)
     elif column.origin is not None and column.format is not None and column.format != "ISO8601":
         swapped = ", and day and month could be the other way round" if either_way(words.every, column.format) else ""
-        notes.append(f"written like {datetime(2020, 1, 31, 17, 5, 9).strftime(column.format)}{swapped}")
+        notes.append(f"written like {example(column.format)}{swapped}")
     if column.missing and (column.kind == "number"):
         notes.append(f"{', '.join(map(repr, column.missing[:5]))} taken for missing")
     return "; ".join(notes)
+
+
+def _format_note(form: NumberFormat) -> str:
+    if form.doubtful:
+        other = "1,234.5" if form.written == "1.234,5" else "1.234,5"
+        return f"numbers read as {form}, and could be {other}"
+    return "" if str(form) == str(NumberFormat()) else f"numbers written {form}"
 
 
 def _is_free_text(words: pd.Series) -> bool:

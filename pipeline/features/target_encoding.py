@@ -26,8 +26,14 @@ def read_target(rows: pd.DataFrame, schema: Schema, setting: str = "categories: 
 
     setting: who asks, for the message.
     """
-    if schema.target is None or schema.target not in rows.columns or schema.target_kind == "text":
+    absent = [name for name in schema.target_names if name not in rows.columns]
+    if not schema.target_names or absent or schema.target_kind == "text":
         raise UserError(f"features: {setting} needs rows with a number or a class as target")
+    if schema.targets:  # of several, their mean once each has the same weight
+        several = rows[list(schema.targets)].to_numpy(dtype="float64")  # [rows, targets]
+        deviation = np.nanstd(several, axis=0)
+        scaled = (several - np.nanmean(several, axis=0)) / np.where(deviation > 0, deviation, 1.0)
+        return np.nan_to_num(np.nanmean(np.column_stack([scaled, np.zeros(len(scaled))]), axis=1))
     if not schema.classes:
         return rows[schema.target].to_numpy(dtype="float64")
     numbers = {level: i for i, level in enumerate(schema.classes)}

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from pipeline.core.config import CompetitionConfig
 from pipeline.core.errors import UserError
 from pipeline.core.memory import give_memory_back
+from pipeline.core.sections import Columns
 from pipeline.core.types import FOLD, Schema
+from pipeline.features import values
 from pipeline.features.own_columns import with_own_columns
 from pipeline.features.raw_checks import check_raw
 from pipeline.features.schema import apply, check
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 def read_as_text(competition: CompetitionConfig) -> list[str | None]:
     """Raw columns to be read to the character: ids, and labels of classes."""
     columns = competition.columns
-    return [columns.id, columns.target if competition.task.target_kind == "class" else None]
+    return [columns.id, *(columns.targets if competition.task.target_kind == "class" else ())]
 
 
 def raw_facts(competition: CompetitionConfig, where: str) -> dict[str, Any]:
@@ -35,7 +37,8 @@ def raw_facts(competition: CompetitionConfig, where: str) -> dict[str, Any]:
         "drop": columns.drop,
         "keep": [column for column in (columns.group, columns.time, columns.fold) if column],
         "task_is_class": competition.task.target_kind == "class",
-        "target_is_number": competition.task.target_kind == "number",
+        "target_is_number": competition.task.target_kind in ("number", "numbers"),
+        "labels": competition.task.target_kind == "labels",
         "missing": competition.source.missing,
         "where": where,
     }
@@ -46,19 +49,24 @@ def typed_rows(
     raw: dict[str, pd.DataFrame],
     names: Mapping[str, str],
     warn: Callable[[str], object],
+    memo: dict[str, Any] | None = None,
 ) -> tuple[Schema, pd.DataFrame, pd.DataFrame | None]:
     """Check, settle the types once, and apply them to both; the training rows with their ``FOLD``, rows from elsewhere
     last and with -1.
 
     raw: ``train``; where there are such rows, ``test``, and ``extra-0`` and on. Taken out on the way, since a large
     table need not be there twice. names: of their files. warn: is told of rows from elsewhere that are known already.
+    memo: see ``settle``.
     Raises UserError naming file, column, row and rule.
     """
+    import pandas as pd
+
     train_file, own, columns = names["train"], competition.own_columns, competition.columns
     types, mark = dict(columns.types), competition.source.mark
     for stem in raw:
         if own is not None:
-            raw[stem] = with_own_columns(raw[stem], own.path, columns.target, names[stem], held=True)
+            keep = [columns.id] if columns.id is not None else []
+            raw[stem] = with_own_columns(raw[stem], own.path, columns.targets, names[stem], keep=keep, held=True)
         if mark is not None:
             if mark in raw[stem]:
                 raise UserError(f"{names[stem]}: has a column '{mark}', which source.mark adds; choose another name")
@@ -66,18 +74,25 @@ def typed_rows(
             types[mark] = "number"
     facts = raw_facts(competition, train_file)
     check_raw(raw["train"], raw.get("test"), test_where=names.get("test", "test"), **facts)
-    schema = settle(raw["train"], raw.get("test"), types=types, **facts)
+    schema = settle(raw["train"], raw.get("test"), types=types, memo=memo, **facts)
     schema = replace(schema, own_columns=None if own is None else own.path, mark=mark)
     rows = _applied(schema, raw.pop("train"), train_file, training=True)
     test_rows = _applied(schema, raw.pop("test"), names["test"], training=False) if "test" in raw else None
     try:
-        competition.task.fit_target(rows[schema.target], schema)  # refuses what its transform cannot take
+        competition.task.fit_target(schema.target_of(rows), schema)  # refuses what its transform cannot take
         rows[FOLD] = competition.split.assign(rows, columns, task_is_class=competition.task.target_kind == "class")
     except UserError as error:
         raise UserError(f"{train_file}: {error}") from None
     for stem in sorted(raw):
+        if absent := [name for name in schema.target_names if name not in raw[stem]]:
+            raise UserError(f"{names[stem]}: no column '{absent[0]}', the target: its rows are to be learned from")
+        asked = [values.text(raw[stem][name], schema.target_missing) for name in schema.target_names]
+        lacking = pd.concat(asked, axis=1)
+        if (none := lacking.isna().all(axis=1)).any():
+            row = int(none.to_numpy().argmax())
+            values.raise_at(names[stem], raw[stem][schema.target_names[0]], row, "needs a target, got a missing value")
         more = _applied(schema, raw.pop(stem), names[stem], training=True)
-        rows = _with_extra(rows, test_rows, more, schema, names[stem], warn)
+        rows = _with_extra(rows, test_rows, more, schema, columns, names[stem], warn)
     return schema, rows, test_rows
 
 
@@ -90,6 +105,7 @@ def _with_extra(
     test: pd.DataFrame | None,
     more: pd.DataFrame,
     schema: Schema,
+    columns: Columns,
     where: str,
     warn: Callable[[str], object],
 ) -> pd.DataFrame:
@@ -98,8 +114,10 @@ def _with_extra(
     import pandas as pd
 
     features = [column.name for column in schema.columns if column.name != schema.mark]
-    whole = [*features, schema.target]
+    whole = [*features, *schema.target_names]
     known = _hashes(more, whole).isin(set(_hashes(rows, whole))).to_numpy()
+    if (group := columns.group) is not None and (shared := more[group].isin(rows[group])).any():
+        warn(f"{where}: {int(shared.sum())} of its rows are of groups of the training file, which folds keep together")
     if known.any():
         warn(f"{where}: {int(known.sum())} of its {len(more)} rows are training rows already, and are left out")
     if test is not None and (seen := _hashes(more, features).isin(set(_hashes(test, features))).to_numpy()).any():
@@ -116,7 +134,7 @@ def _hashes(rows: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
 def new_rows(schema: Schema, raw: pd.DataFrame, where: str) -> pd.DataFrame:
     """Typed rows of raw ones that came later, one's own columns included."""
     if schema.own_columns is not None:
-        raw = with_own_columns(raw, schema.own_columns, schema.target, where)
+        raw = with_own_columns(raw, schema.own_columns, schema.target_names, where)
     if schema.mark is not None and schema.mark not in raw:
         raw = raw.assign(**{schema.mark: 0.0})
     return apply(schema, raw, training=False, where=where)

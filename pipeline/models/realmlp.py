@@ -43,7 +43,7 @@ class RealMLP(Model):
     def build(self, spec: Spec, task: Task, seed: int) -> nn.Module:
         from pipeline.models.layers.realmlp import RealMLPNetwork
 
-        regression = task.target_kind == "number"
+        regression = task.target_kind in ("number", "numbers")
         numbers = spec.shapes["numbers"][0]
         return RealMLPNetwork(
             numbers=numbers,

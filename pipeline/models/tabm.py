@@ -55,4 +55,5 @@ class TabM(Model):
             width=self.width,
             bins=self.bins,
             classes=task.target_kind == "class",
+            standardised=task.target_kind in ("number", "numbers"),
         )

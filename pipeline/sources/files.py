@@ -19,7 +19,7 @@ from pipeline.sources import sources
 from pipeline.sources.archives import extract, is_archive, is_litter, unpack
 from pipeline.sources.contents import what_it_holds
 from pipeline.sources.encodings import AUTO, encoding_of, to_utf8
-from pipeline.sources.tables import DELIMITERS, find_table, read_table, write_table
+from pipeline.sources.tables import DELIMITERS, SUFFIXES, find_table, read_table, write_table
 
 USUAL_NAMES = {
     "train": ("train", "training"),
@@ -27,6 +27,9 @@ USUAL_NAMES = {
     "sample_submission": ("sample_submission", "sampleSubmission", "gender_submission"),
     "solution": ("solution", "test_solution"),
 }
+
+TABLES = (*SUFFIXES, ".npz")
+"""How the names of tables end."""
 
 Missing = Annotated[tuple[str, ...], Field(min_length=1)]
 """The strings that stand for a missing value in the raw files."""
@@ -68,34 +71,42 @@ class Files(Source):
         path.stat()
         return {path.name: path}
 
-    def fetch(self, folder: Path, competition: str) -> None:
+    def unused(self) -> list[str]:
+        path = main_root() / self.path
+        if not path.is_dir():
+            return []
+        used = set(self.origin().values())
+        tables = {item for item in path.iterdir() if item.is_file() and item.name.lower().endswith(TABLES)}
+        return sorted(table.name for table in tables - used)
+
+    def fetch(self, folder: Path, competition: str, *, look: bool = True) -> None:
         """Copy or unpack the tables into ``folder`` in their own format, each read once as a check.
 
         Raises UserError for files that are missing, ambiguous or no proper tables.
         """
         path = main_root() / self.path
         if path.is_dir():
-            self.bring(path, folder, shown(path))
+            self.bring(path, folder, shown(path), look=look)
         elif path.is_file() and is_archive(path):
             with tempfile.TemporaryDirectory() as aside:
                 unpacked = Path(aside, path.name.partition(".")[0])
                 extract(path, unpacked)
-                self.bring(only_folder(unpacked), folder, shown(path))
+                self.bring(only_folder(unpacked), folder, shown(path), look=look)
         elif path.exists():
             raise UserError(f"{shown(path)}: neither a folder nor an archive; name the folder that the files lie in")
         else:
             raise UserError(f"{shown(path)}: no such folder or archive; check the path of {competition}'s source")
 
-    def bring(self, origin: Path, folder: Path, name: str) -> None:
+    def bring(self, origin: Path, folder: Path, name: str, *, look: bool = True) -> None:
         """Copy the tables from the folder ``origin``, which messages call ``name``."""
         found = self._tables(origin, name)
         folder.mkdir(parents=True, exist_ok=True)
         images = {role: table for role, table in found.items() if table.suffix == ".npz"}
         for role, table in found.items():
             if role not in images:
-                self._copy(table, folder, role, f"{name}/{table.relative_to(origin)}")
+                self._copy(table, folder, role, f"{name}/{table.relative_to(origin)}", look)
         for number, table in enumerate(self._extras(origin, name)):
-            self._copy(table, folder, f"extra-{number}", f"{name}/{table.name}")
+            self._copy(table, folder, f"extra-{number}", f"{name}/{table.name}", look)
         if images:
             from pipeline.sources.arrays import tables_from_arrays
 
@@ -127,8 +138,11 @@ class Files(Source):
             found.append(places[0])
         return found
 
-    def _copy(self, table: Path, folder: Path, role: str, name: str) -> None:
-        read_table(table, missing=self.missing, encoding=self.encoding, name=name)  # refuses what is no proper table
+    def _copy(self, table: Path, folder: Path, role: str, name: str, look: bool) -> None:
+        if look:
+            read_table(
+                table, missing=self.missing, encoding=self.encoding, name=name
+            )  # refuses what is no proper table
         if table.suffix.lower() in (".gz", ".zip"):
             inner, data = unpack(table)
             target = folder / f"{role}{Path(inner).suffix.lower()}"

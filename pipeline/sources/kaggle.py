@@ -62,7 +62,7 @@ class Kaggle(Source):
     def slug(self) -> str:
         return self.competition
 
-    def fetch(self, folder: Path, competition: str) -> None:
+    def fetch(self, folder: Path, competition: str, *, look: bool = True) -> None:
         """Download, unpack safely, then bring the tables as source ``files`` does.
 
         Raises UserError without credentials, before the rules are accepted, for an unknown

@@ -34,7 +34,7 @@ class Package(Source):
             raise ValueError(f"no dataset of that name{did_you_mean(value, datasets)}")
         return value
 
-    def fetch(self, folder: Path, competition: str) -> None:
+    def fetch(self, folder: Path, competition: str, *, look: bool = True) -> None:
         """Write train, test, sample_submission and solution as CSV; raises UserError where the package is not there."""
         tables = datasets.get(self.dataset)().build()
         tables.write(folder, MARK if MARK in self.missing else self.missing[0])

@@ -62,7 +62,7 @@ class Synthetic(Source):
             )
         return self
 
-    def fetch(self, folder: Path, competition: str) -> None:
+    def fetch(self, folder: Path, competition: str, *, look: bool = True) -> None:
         """Write train, test, sample_submission, solution (CSV) and truth.json."""
         import numpy as np
         import pandas as pd

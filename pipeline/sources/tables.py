@@ -45,6 +45,7 @@ def read_table(
     *,
     missing: Sequence[str] = ("", "NA"),
     text: Sequence[str | None] = (),
+    only: Sequence[str] | None = None,
     encoding: str = "utf-8",
     name: str | None = None,
 ) -> pd.DataFrame:
@@ -54,6 +55,7 @@ def read_table(
     A column with nothing but missing values is float64. Parquet follows the same rule: booleans,
     dates and categories become text, and nulls are missing as well as the strings in ``missing``.
     text: columns, where there are such, that are ``str`` to the character; only nothing is missing in them.
+    only: columns to give, all unless said.
 
     Raises UserError naming file, line (of the file, where the row begins), column and rule: no such
     file, nothing in it, no rows, wrong encoding, a row too long or too short, a column name that
@@ -64,12 +66,17 @@ def read_table(
     if not path.is_file():
         raise UserError(f"{name}: no such file; check the source's path, or run `dvc repro` if it should be made")
     if path.suffix.lower() == ".parquet":
-        return _read_parquet(path, name, missing, text)
-    return _read_text(path, name, missing, text, encoding)
+        return _read_parquet(path, name, missing, text, only)
+    return _read_text(path, name, missing, text, only, encoding)
 
 
 def _read_text(
-    path: Path, name: str, missing: Sequence[str], text: Sequence[str | None], encoding: str
+    path: Path,
+    name: str,
+    missing: Sequence[str],
+    text: Sequence[str | None],
+    only: Sequence[str] | None,
+    encoding: str,
 ) -> pd.DataFrame:
     import pyarrow as pa
     import pyarrow.csv
@@ -110,7 +117,7 @@ def _read_text(
         del data
     if table.num_rows == 0:
         raise UserError(no_rows(name))
-    return _to_pandas(table, columns.names, name, missing, text, written=True)
+    return _to_pandas(table, columns.names, name, missing, text, only, written=True)
 
 
 def arrow_buffer(data: bytes) -> pa.Buffer:
@@ -127,7 +134,9 @@ def arrow_buffer(data: bytes) -> pa.Buffer:
     return buffer
 
 
-def _read_parquet(path: Path, name: str, missing: Sequence[str], text: Sequence[str | None]) -> pd.DataFrame:
+def _read_parquet(
+    path: Path, name: str, missing: Sequence[str], text: Sequence[str | None], only: Sequence[str] | None
+) -> pd.DataFrame:
     import pyarrow as pa
     import pyarrow.parquet
 
@@ -140,7 +149,7 @@ def _read_parquet(path: Path, name: str, missing: Sequence[str], text: Sequence[
         raise UserError(f"{name}: the column name '{doubled[0]}' stands twice; each column needs its own name")
     if table.num_rows == 0:
         raise UserError(no_rows(name))
-    return _to_pandas(table, [str(column) for column in names], name, missing, text, written=False)
+    return _to_pandas(table, [str(column) for column in names], name, missing, text, only, written=False)
 
 
 def _to_pandas(
@@ -149,6 +158,7 @@ def _to_pandas(
     name: str,
     missing: Sequence[str],
     text: Sequence[str | None],
+    only: Sequence[str] | None,
     *,
     written: bool,
 ) -> pd.DataFrame:
@@ -160,12 +170,14 @@ def _to_pandas(
     typed = {}
     for column in reversed(names):  # from the end, so that each Arrow column is freed once it is typed
         values, where = columns.pop(), f"{name} column '{column}'"
+        if only is not None and column not in only:
+            continue
         found = _text(values, where, ("",)) if column in text else _typed(values, where, missing, written)
         del values
         typed[column] = found.to_pandas()
         if column in text:
             typed[column] = typed[column].astype("str")  # also where all are missing
-    return pd.DataFrame({column: typed[column] for column in names}, copy=False)
+    return pd.DataFrame({column: typed[column] for column in names if column in typed}, copy=False)
 
 
 def _typed(values: pa.ChunkedArray, where: str, missing: Sequence[str], written: bool) -> pa.ChunkedArray:

@@ -38,6 +38,10 @@ class Stratified(CountedFolds):
         require_rows(self.name, len(rows), self.folds)
         if columns.target is None:
             raise UserError(f"split {self.name}: needs the setting columns.target, got none")
+        if len(columns.targets) > 1:
+            from pipeline.splits.several import stratify_several
+
+            return stratify_several(rows[list(columns.targets)], self.folds, self.seed)
         target = rows[columns.target]
         strata = target.astype(str).to_numpy(dtype=object) if task_is_class else self._bins(target)
         if task_is_class:

@@ -25,19 +25,19 @@ def run(config: Config, name: str) -> None:
 
     competition, paths = config.competition(name), CompetitionPaths(name)
     schema = Schema.from_json(read_json(paths.schema))
-    rows = pd.read_parquet(paths.train_rows, columns=[schema.target, FOLD])
+    rows = pd.read_parquet(paths.train_rows, columns=[*schema.target_names, FOLD])
     names = [model.name for model in kept_models(config, name)]
     tables = {model: pd.read_parquet(ModelPaths(name, model).tuned / "predictions.parquet") for model in names}
     fold = rows[FOLD].to_numpy()
     row, frames = guarded(tables, fold)
-    target = rows[schema.target].iloc[row]
+    target = schema.target_of(rows).iloc[row]
     found = fit_ensemble(
         dict(zip(names, frames, strict=True)),
         target,
         fold[row],
         blend=competition.blend,
         task=competition.task,
-        target_codec=competition.task.fit_target(rows[schema.target], schema),
+        target_codec=competition.task.fit_target(schema.target_of(rows), schema),
         metric=competition.metric,
     )
     models = {}

@@ -75,6 +75,7 @@ def _rows(competition: CompetitionConfig, paths: CompetitionPaths) -> tuple[Sche
         raise UserError(f"{paths.raw.name}: no train file; the source '{competition.source.name}' brought none")
     tables = {stem: read_table(path, missing=missing, text=text) for stem, path in files.items() if path is not None}
     names = {stem: path.name for stem, path in files.items() if path is not None}
+    names |= {f"{EXTRA}{number}": Path(own).name for number, own in enumerate(competition.source.extra)}
     return typed_rows(competition, tables, names, lambda told: print(f"warning: {told}", file=sys.stderr))  # noqa: T201
 
 
@@ -98,7 +99,7 @@ def _fit_encoders(
     folder.mkdir(parents=True)
     joint = None
     if part.statistics == "train_and_test":
-        alone = train.drop(columns=[FOLD, schema.target], errors="ignore")
+        alone = train.drop(columns=[FOLD, *schema.target_names], errors="ignore")
         rows = alone if test is None else pd.concat([alone, test], ignore_index=True)
         joint = part.fit(rows, schema, derive_seed(set_name)).state()
     for k in [*range(int(fold.max()) + 1), None]:

@@ -21,7 +21,7 @@ def run(config: Config, name: str) -> None:
     competition, paths = config.competition(name), CompetitionPaths(name)
     schema = Schema.from_json(read_json(paths.schema))
     facts = read_json(paths.rows / "facts.json")
-    target = pd.read_parquet(paths.train_rows, columns=[schema.target])[schema.target]
+    target = schema.target_of(pd.read_parquet(paths.train_rows, columns=list(schema.target_names)))
     models = []
     for model in kept_models(config, name):
         tuned = ModelPaths(name, model.name).tuned

@@ -34,7 +34,7 @@ def run(config: Config, name: str) -> None:
         return
     frames = {model: pd.read_parquet(folder / "predictions.parquet") for model, folder in folders.items()}
     target = competition.task.fit_target(
-        pd.read_parquet(paths.train_rows, columns=[schema.target])[schema.target], schema
+        schema.target_of(pd.read_parquet(paths.train_rows, columns=list(schema.target_names))), schema
     )
     write_submission(competition, schema, ensemble.predict(frames, competition.task, target), paths.submission)
     _register_champion(config, name, folders, ensemble)

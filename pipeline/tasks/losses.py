@@ -60,6 +60,17 @@ class Huber(Loss):
         return lambda output, target: huber_loss(output, target, reduction="none", delta=self.delta)
 
 
+@losses.register("binary_cross_entropy")
+@settings
+class BinaryCrossEntropy(Loss):
+    """-log of the sigmoid's probability of what is true; an output is a label's logit."""
+
+    def criterion(self, weights: torch.Tensor | None = None) -> Criterion:
+        from torch.nn.functional import binary_cross_entropy_with_logits
+
+        return lambda output, target: binary_cross_entropy_with_logits(output, target, reduction="none")
+
+
 @losses.register("cross_entropy")
 @settings
 class CrossEntropy(Loss):

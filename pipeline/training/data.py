@@ -97,8 +97,9 @@ class TrainingData:
         return range(int(self.fold_of_row.max()) + 1)
 
     @property
-    def target(self) -> pd.Series:
-        return self.rows[self.schema.target]
+    def target(self) -> Any:
+        """Series [rows], or DataFrame [rows, targets] of several."""
+        return self.schema.target_of(self.rows)
 
     @property
     def spec(self) -> Spec:
@@ -134,7 +135,6 @@ class TrainingData:
     def fold(self, k: int | None) -> FoldData:
         """Fold ``k``, or all training rows for ``None``."""
         encoder, split = self._encoder(k), self.competition.split
-        column = self.schema.target
         train_index = valid_index = None
         if k is not None:
             train_index = split.training_rows(self.fold_of_row, k).nonzero()[0]
@@ -144,7 +144,7 @@ class TrainingData:
             # Indexed from 0 as predictions are, so that a metric of one's own may align them.
             return self.rows if index is None else self.rows.iloc[index].reset_index(drop=True)
 
-        def targets(index: np.ndarray | None) -> pd.Series:
+        def targets(index: np.ndarray | None) -> Any:
             values = self.target if index is None else self.target.iloc[index].reset_index(drop=True)
             return values.copy()  # a view would keep all of the rows
 
@@ -156,7 +156,7 @@ class TrainingData:
         def encode(index: np.ndarray | None, training: InnerFolds | None = None) -> Encoded:
             rows = taken(index)
             encoded = encoder.encode(rows, training=training)
-            values = target.encode(rows[column])
+            values = target.encode(self.schema.target_of(rows))
             return encoded if values is None else {**encoded, "target": values}
 
         train = self._encoded.get(k, "train", lambda: encode(train_index, inner_folds))

@@ -11,12 +11,15 @@ from pipeline.core.registry import PartOf, settings
 from pipeline.core.types import FitJob, Learner, Loss, Model, Spec, Task
 from pipeline.tasks.losses import losses
 from pipeline.training import learners
+from pipeline.training.several_targets import SeveralFitted, fit_each_target
 
 if TYPE_CHECKING:
-    from pipeline.models.estimators.base import Estimator
+    pass
 
 
-def _load(folder: Path, model: Model, task: Task, spec: Spec) -> Estimator:
+def _load(folder: Path, learner: Learner, model: Model, task: Task, spec: Spec) -> Any:
+    if task.one is not None:
+        return SeveralFitted.load(folder, learner, model, task, spec)
     estimator = model.build(spec, task, seed=0)  # the seed matters to fitting alone
     estimator.load(folder)
     return estimator
@@ -27,7 +30,9 @@ def _load(folder: Path, model: Model, task: Task, spec: Spec) -> Estimator:
 class SolvedEstimator(Learner):
     """Fits a model whose library solves it outright; everything there is to set is the model's."""
 
-    def fit(self, job: FitJob) -> Estimator:
+    def fit(self, job: FitJob) -> Any:
+        if job.task.one is not None:
+            return fit_each_target(self, job)
         from pipeline.models.estimators.base import Plan
 
         estimator = job.model.build(job.spec, job.task, job.seed)
@@ -35,8 +40,8 @@ class SolvedEstimator(Learner):
         job.progress(1, 1)
         return estimator
 
-    def load(self, folder: Path, model: Model, task: Task, spec: Spec) -> Estimator:
-        return _load(folder, model, task, spec)
+    def load(self, folder: Path, model: Model, task: Task, spec: Spec) -> Any:
+        return _load(folder, self, model, task, spec)
 
 
 def _for_boosting(loss: Loss | None) -> Loss | None:
@@ -64,7 +69,9 @@ class Boosting(Learner):
     early_stopping: int | None = Field(default=100, ge=1)
     loss: Annotated[Any, PartOf(losses), AfterValidator(_for_boosting)] | None = None
 
-    def fit(self, job: FitJob) -> Estimator:
+    def fit(self, job: FitJob) -> Any:
+        if job.task.one is not None:
+            return fit_each_target(self, job)
         from pipeline.models.estimators.base import Plan
 
         estimator = job.model.build(job.spec, job.task, job.seed)
@@ -78,5 +85,5 @@ class Boosting(Learner):
         estimator.fit(job.train, job.valid, plan)
         return estimator
 
-    def load(self, folder: Path, model: Model, task: Task, spec: Spec) -> Estimator:
-        return _load(folder, model, task, spec)
+    def load(self, folder: Path, model: Model, task: Task, spec: Spec) -> Any:
+        return _load(folder, self, model, task, spec)

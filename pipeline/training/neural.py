@@ -117,7 +117,7 @@ class Neural(Learner):
 
     def stack_key(self, model: Model, task: Task) -> str | None:
         """What must be equal in all members of a stack; None where model, task or sampler takes none."""
-        if not model.stacks or task.decodes or self.sampling.name != "shuffled":
+        if not model.stacks or task.decodes or task.one is not None or self.sampling.name != "shuffled":
             return None
         loss = self.loss.name if self.loss else task.losses[0]
         shape = _without(settings_dict(model), model.apart)

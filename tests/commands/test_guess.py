@@ -266,3 +266,46 @@ def test_real_competitions(name, id, target, portfolio, metric, submission):
     found, made = described(*read)
     assert (found.columns["id"], found.columns["target"]) == (id, target)
     assert (made["portfolio"], found.metric, found.submission) == (portfolio, metric, submission)
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        (["0", "1", "?"], "needs a target, got '?'"),
+        (["1.5", "2.5", "NULL", "3.5", "4.5", "7"], "needs a target, got 'NULL'"),
+    ],
+)
+def test_a_mark_in_the_target_is_told_as_what_it_is(labels, told):
+    train, test, _ = tables(y=AMOUNT)
+    train["y"] = pd.Series((labels * ROWS)[:ROWS], dtype="str")
+    train.loc[5:, "y"] = train["y"][5:].where(~train["y"][5:].isin(["?", "NULL"]), "1")
+    with pytest.raises(UserError, match=told):
+        guess(train, test, None)
+
+
+def test_a_column_spelled_in_two_ways_is_told():
+    train, test, sample = tables(y=AMOUNT)
+    with pytest.raises(UserError, match="the training file has 'size' and the test file 'Size_'; give both one name"):
+        guess(train, test.rename(columns={"size": "Size_"}), sample)
+
+
+def test_an_id_that_the_test_file_lacks_is_told():
+    train, test, sample = tables(y=AMOUNT)
+    with pytest.raises(UserError, match="names its rows by 'id', which the test file has not"):
+        guess(train, test.drop(columns="id"), sample)
+
+
+def test_ids_that_are_one_number_and_two_texts():
+    train, test, _ = tables(y=AMOUNT)
+    test["id"] = [2010.1] * len(test)
+    texts = pd.Series([f"2010.1{'0' * i}" for i in range(len(test))], dtype="str")
+    assert guess(train, test, None, exactly=lambda name: texts).columns["id"] == "id"
+
+
+def test_a_group_with_missing_values_groups_nothing():
+    train, test, sample = tables(y=AMOUNT)
+    train["subject"] = pd.Series([f"s{i // 10}" for i in range(len(train))], dtype="str")
+    test["subject"] = pd.Series([f"t{i // 10}" for i in range(len(test))], dtype="str")
+    assert guess(train, test, sample).columns.get("group") == "subject"
+    train.loc[3, "subject"] = None
+    assert "group" not in guess(train, test, sample).columns

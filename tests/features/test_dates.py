@@ -62,6 +62,20 @@ def test_days_that_stand_for_none_are_missing_and_old_ones_are_not():
     assert date_part(read, "days")[2] == np.float64((datetime(1500, 3, 4) - datetime(1970, 1, 1)).days)
 
 
+@pytest.mark.parametrize(
+    ("years", "expected"),
+    [
+        ([1930, 1945, 1967, 1969, 1998], [1930, 1945, 1967, 1969, 1998]),
+        ([1995, 1999, 2000, 2006], [1995, 1999, 2000, 2006]),
+        ([2019, 2020, 2021], [2019, 2020, 2021]),
+    ],
+)
+def test_years_of_two_digits_lie_together(years, expected):
+    written = words(*(f"3/{13 + i}/{year % 100:02d}" for i, year in enumerate(years)), None)
+    read, bad = dates(written, date_format(written), ())
+    assert not bad.any() and date_part(read, "year")[: len(years)].tolist() == expected
+
+
 def test_day_and_month_may_be_open():
     assert either_way(words("03/04/2020", "05/06/2020"), "%m/%d/%Y")
     assert not either_way(words("03/14/2020"), "%m/%d/%Y")

@@ -53,7 +53,7 @@ def test_what_is_known_already_is_left_out_and_told(bench):
     bench.competition["source"]["extra"] = ["last_year.csv"]
     bench.write()
     told = through(bench, "fetch", "preprocess")
-    assert "warning: extra-0.csv: 5 of its 18 rows are training rows already, and are left out" in told
+    assert "warning: last_year.csv: 5 of its 18 rows are training rows already, and are left out" in told
     assert any("of its 18 rows are test rows, with their answer" in line for line in told)
     rows = pd.read_parquet(bench.root / "data/toy/rows/train.parquet")
     assert len(rows) == 30 + 13
@@ -76,8 +76,10 @@ def test_an_edit_of_them_is_noticed(bench):
     ("extra", "source", "stage", "words"),
     [
         (None, {}, "fetch", ["no file 'last_year.csv'", "source.extra"]),
-        (EXTRA.replace("size", "weight"), {}, "preprocess", ["extra-0.csv", "'size' is missing"]),
-        (EXTRA.replace(",100", ",dear"), {}, "preprocess", ["extra-0.csv", "row 2", "'dear'"]),
+        (EXTRA.replace("size", "weight"), {}, "preprocess", ["last_year.csv", "'size' is missing"]),
+        (EXTRA.replace(",100", ",dear"), {}, "preprocess", ["last_year.csv", "row 2", "'dear'"]),
+        (EXTRA.replace(",y\n", ",z\n"), {}, "preprocess", ["last_year.csv", "no column 'y'", "target"]),
+        (EXTRA.replace(",105\n", ",\n"), {}, "preprocess", ["last_year.csv", "row 7", "needs a target"]),
         (EXTRA, {"mark": "size"}, "preprocess", ["train.csv", "'size'", "source.mark"]),
     ],
 )

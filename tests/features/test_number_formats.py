@@ -37,6 +37,10 @@ def words(*values):
         (["1,5e3", "2,5"], "1.234,5", [1500, 2.5]),
         (["−3,5", "+4,25"], "1.234,5", [-3.5, 4.25]),
         ([".5", "5."], "1,234.5", [0.5, 5]),
+        (["CHF 1'381.50", "CHF 8'919.-"], "1'234.5", [1381.5, 8919]),
+        (["€ 12,-", "€ 13,50"], "1.234,5", [12, 13.5]),
+        (["1.2k", "100", "950"], "1,234.5 k, M, B", [1200, 100, 950]),
+        (["$6.7M", "$780456"], "1,234.5 k, M, B", [6.7e6, 780456]),
     ],
 )
 def test_the_format_is_that_of_all_values(written, told, numbers):
@@ -62,6 +66,14 @@ def test_the_format_is_that_of_all_values(written, told, numbers):
         ["1-2"],
         ["5'11"],
         ["1,2", "1.2.3"],
+        ["10", "10A", "11", "11A"],
+        ["12o", "1", "2", "3"],
+        ["5 m", "7", "8"],
+        ["1.#INF", "2.5"],
+        ["007", "7", "70"],
+        ["01003", "10000"],
+        ["1E2", "10E1"],
+        ["$3", "€4"],
         ["3", "none"],
         [],
         [None],
@@ -79,6 +91,15 @@ def test_what_the_values_leave_open_is_told_and_decided_by_the_file():
     assert likely is not None and likely.doubtful
     assert likely.read(open_to_both).tolist() == [1.234, 2.5]
     assert number_format(words("1,234", "0,5"), "1,234.5") == NumberFormat("1.234,5")
+
+
+def test_many_values_are_read_as_few_are():
+    many = words(*(f"{i},{i % 10}" for i in range(50_000)))
+    assert number_format(many) == NumberFormat("1.234,5")
+    late = words(*(f"{i},{100 + i % 900}" for i in range(1, 30_000)), "0,5")  # the last decides
+    assert number_format(late) == NumberFormat("1.234,5")
+    np.testing.assert_allclose(NumberFormat("1.234,5").read(many)[:3], [0.0, 1.1, 2.2])
+    assert number_format(words(*(f"{i},5" for i in range(30_000)), "x")) is None
 
 
 def test_another_unit_than_the_column_s_is_no_number():

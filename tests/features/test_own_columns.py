@@ -32,11 +32,12 @@ def own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text("")
 
-    def make(text: str, rows: pd.DataFrame = ROWS, target: str | None = None) -> pd.DataFrame:
+    def make(text: str, rows: pd.DataFrame = ROWS, target: str | None = None, keep: list[str] | None = None):
         place = tmp_path / PATH
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text)
-        return with_own_columns(rows, PATH, target, "train.csv", held=True)
+        targets = () if target is None else (target,)
+        return with_own_columns(rows, PATH, targets, "train.csv", keep=keep or (), held=True)
 
     return make
 
@@ -82,6 +83,11 @@ def test_the_target_is_not_shown(own):
         ("def columns(rows):\n    return rows.assign(a=[[1]] * len(rows))", "'a' needs numbers, texts"),
         ("def columns(rows):\n    return rows.nothing", "raised AttributeError: "),
         ("def columns(rows:\n", "cannot be loaded: SyntaxError"),
+        ("raise SystemExit(3)", "cannot be loaded: SystemExit: 3"),
+        (
+            "import pandas as pd\ndef columns(rows):\n    return pd.concat([rows['id'], rows['id']], axis=1)",
+            "'id' twice",
+        ),
         (
             "import pandas as pd\ndef columns(rows):\n    return pd.get_dummies(rows[['id']].astype('str'))",
             "for some rows",
@@ -208,6 +214,8 @@ def test_what_does_not_learn_rightly_is_told_before_training(bench, text, told):
         True,
         None,
         [1, [2, "b"]],
+        (1, ("a", 2)),
+        {("a", "b"): 1.5},
         {1: 2.0, "1": 3.0, 2.5: None},
         {"pairs": {"float": 1}},
     ],
@@ -227,6 +235,36 @@ def test_the_gallerys_example_adds_what_it_says(tmp_path):
             "fare": [10.0, 20.0, 30.0],
         }
     ).astype({"name": "str", "cabin": "str"})
-    made = with_own_columns(rows, "pipeline/features/own/titanic.py", "survived", "train.csv", held=True)
+    made = with_own_columns(rows, "pipeline/features/own/titanic.py", ("survived",), "train.csv", held=True)
     assert made["title"].tolist() == ["Miss", "other", "Mr"] and made["family"].tolist() == [1, 4, 1]
     assert made["fare_each"].tolist() == [10, 5, 30] and made["alone"].tolist() == [True, False, True]
+
+
+def test_the_id_stays_as_it_is(own, tmp_path):
+    with pytest.raises(UserError, match="must leave 'id' as it is"):
+        own("def columns(rows):\n    return rows.assign(id=rows['id'].astype('str') + 'x')\n", keep=["id"])
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ("rows['fare'].convert_dtypes(dtype_backend='pyarrow')", "number"),
+        ("rows['fare'].astype('Float64')", "number"),
+        ("rows['deck'].astype('category')", "text"),
+        ("pd.Timestamp('2020-01-01') + pd.to_timedelta(rows['id'], unit='D')", "date"),
+        ("rows['fare'].astype('Float64') > 3", "truth"),
+    ],
+)
+def test_columns_of_any_pandas_type_are_settled(own, values, expected):
+    from pipeline.features.settling import settle
+
+    made = own(f"import pandas as pd\ndef columns(rows):\n    return pd.DataFrame({{'new': {values}}})\n")
+    found = settle(made[["new"]], None, id=None, target=None)
+    kinds = {"number": {"new"}, "truth": {"new"}, "text": {"new"}, "date": {"new.day", "new.days"}}
+    assert kinds[expected] <= {column.name for column in found.columns}
+
+
+def test_arrays_and_tuples_come_back_as_they_were():
+    back = _from_json(json.loads(json.dumps(_to_json({"a": np.arange(6.0).reshape(2, 3), ("x", 1): (1, 2)}, "it"))))
+    np.testing.assert_array_equal(back["a"], np.arange(6.0).reshape(2, 3))
+    assert back["x", 1] == (1, 2)

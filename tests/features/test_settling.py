@@ -141,3 +141,33 @@ def test_a_schema_comes_back_from_its_file():
 
     schema = settled(pd.DataFrame({"n": words("1,5", ".", "2"), "y": words("0,5", "1", "2")}), target="y")
     assert Schema.from_json(schema.to_json()) == schema
+
+
+def test_a_part_of_a_date_takes_no_raw_columns_name():
+    frame = pd.DataFrame({"sold": words("2020-01-31", "2021-02-03"), "sold.year": [0.5, 0.7]})
+    rows = apply(settled(frame), frame, training=False, where="x")
+    assert rows["sold.year"].tolist() == [0.5, 0.7] and rows["sold.year_"].tolist() == [2020, 2021]
+
+
+def test_decimal_commas_in_one_file_alone_are_of_the_other_files_size():
+    train, test = pd.DataFrame({"n": [4.945, 3.1, 9.25]}), pd.DataFrame({"n": words("3,968", "5,125")})
+    rows = apply(settled(train, test), test, training=False, where="x")
+    assert rows["n"].tolist() == [3.968, 5.125]
+    large = pd.DataFrame({"n": [4945.5, 3100.0]})
+    assert apply(settled(large, test), test, training=False, where="x")["n"].tolist() == [3968, 5125]
+
+
+def test_truths_in_one_file_and_digits_in_the_other():
+    train, test = pd.DataFrame({"b": [0, 1, 1]}), pd.DataFrame({"b": words("True", "False")})
+    rows = apply(settled(train, test), test, training=False, where="x")
+    assert rows["b"].tolist() == [1, 0]
+
+
+def test_moments_without_repeats_are_moments():
+    frame = pd.DataFrame({"when": pd.date_range("2020-01-01", periods=ROWS)})
+    assert "when.days" in settled(frame).names("number")
+
+
+def test_a_target_that_could_be_read_in_two_ways_is_told():
+    frame = pd.DataFrame({"x": [1, 2], "y": words("1,234", "2,500")})
+    assert "could be 1.234,5" in settled(frame, target="y").notes["y"]

@@ -121,7 +121,8 @@ class RealMLPNetwork(Network):
         """Fit the beginning to all training rows: each unit's weights give deviation 1, its bias puts
         its zero where rows are (*he+5*); a regression's mean, deviation and range are the target's."""
         if self.bounded and "target" in batch:
-            target = batch["target"]  # [rows, 1]
+            target = batch["target"]  # [rows, 1], or [rows, targets] of which rows may lack some
+            target = target[~target.isnan()]
             self.mean.fill_(target.mean())
             self.deviation.fill_(float(target.std(correction=0)) or 1.0)
             self.lowest.fill_(target.min())

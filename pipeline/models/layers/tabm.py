@@ -49,9 +49,10 @@ class TabMNetwork(Network):
         width: int,
         bins: int,
         classes: bool,
+        standardised: bool,
     ) -> None:
         super().__init__()
-        self.continuous, self.classes = continuous, classes
+        self.continuous, self.classes, self.standardised = continuous, classes, standardised
         self.numeric: nn.Module | None = None
         if embedding == "periodic":
             self.numeric = PeriodicEmbedding(continuous, width=width)
@@ -110,8 +111,9 @@ class TabMNetwork(Network):
         """Place knots by all training rows, and standardise a regression's answers by their target."""
         if isinstance(self.numeric, PiecewiseLinearEmbedding):
             self.numeric.place_knots(known(batch["numbers"])[:, : self.continuous])
-        if not self.classes and "target" in batch:
-            target = batch["target"]  # [rows, 1]
+        if self.standardised and "target" in batch:
+            target = batch["target"]  # [rows, 1], or [rows, targets] of which rows may lack some
+            target = target[~target.isnan()]
             self.mean.fill_(target.mean())
             self.deviation.fill_(float(target.std(correction=0)) or 1.0)
 

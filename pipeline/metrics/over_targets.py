@@ -1,0 +1,141 @@
+"""Metrics of several targets: the mean over the columns of a metric of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from pipeline.core.errors import UserError
+from pipeline.core.registry import PartOf, settings
+from pipeline.core.types import Metric
+from pipeline.metrics import metrics
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OF_BOTH_CLASSES = ("roc_auc", "average_precision")
+"""Metrics that a column with one class alone has no value of; such a column is left out."""
+
+
+class OverTargets(Metric):
+    """Column by column, over the rows that have it; weights: by column, 1 for those not named."""
+
+    tasks: ClassVar[tuple[str, ...]] = ("multioutput_regression", "multilabel")
+    weights: Mapping[str, float]
+
+    @property
+    def each(self) -> Metric:
+        """What scores a column."""
+        raise NotImplementedError
+
+    def score(self, target: Any, predictions: pd.DataFrame) -> float:
+        """target, predictions: a column a target, the second numbers or probabilities. Raises UserError."""
+        if unknown := [name for name in self.weights if name not in target]:
+            raise UserError(f"metric {self.name}: weighs '{unknown[0]}', and the targets are {', '.join(target)}")
+        scores, weights = [], []
+        for name in target:
+            truth, predicted = target[name], predictions[name].to_numpy()
+            known = truth.notna().to_numpy()
+            if not known.all():
+                truth, predicted = truth[known].reset_index(drop=True), predicted[known]
+            if self.each.name in OF_BOTH_CLASSES and truth.nunique() < 2:
+                continue
+            scores.append(self._of(truth, predicted))
+            weights.append(self.weights.get(str(name), 1.0))
+        if not sum(weights):
+            raise UserError(f"metric {self.name}: no target has rows of both classes to score")
+        return float(np.average(scores, weights=weights))
+
+    def _of(self, truth: pd.Series, predicted: np.ndarray) -> float:
+        import pandas as pd
+
+        if "regression" in self.each.tasks:
+            return self.each.score(truth, pd.DataFrame({"prediction": predicted}))
+        both = pd.DataFrame({"0": 1 - predicted, "1": predicted})
+        return self.each.score(truth.astype("int64"), both)
+
+
+@metrics.register("mean_over_targets")
+@settings
+class MeanOverTargets(OverTargets):
+    """of: any metric of one number or of two classes."""
+
+    of: Annotated[Any, PartOf(metrics)]
+    weights: Mapping[str, float] = Field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.of, OverTargets) or not {"regression", "classification"} & set(self.of.tasks):
+            raise ValueError(f"needs a metric of one number or of classes, got {self.of.name}")
+
+    @property
+    def each(self) -> Metric:
+        return self.of  # type: ignore[no-any-return]
+
+    @property
+    def higher_is_better(self) -> bool:  # type: ignore[override]
+        return self.of.higher_is_better  # type: ignore[no-any-return]
+
+    @property
+    def needs_probabilities(self) -> bool:  # type: ignore[override]
+        return self.of.needs_probabilities  # type: ignore[no-any-return]
+
+    @property
+    def label(self) -> str:
+        return f"mean {self.of.label}"
+
+
+@cache
+def _built(name: str) -> Metric:
+    return metrics.build(name, "metric")  # type: ignore[no-any-return]
+
+
+class _Named(OverTargets):
+    """A name that competitions know."""
+
+    metric: ClassVar[str]
+
+    @property
+    def each(self) -> Metric:
+        return _built(self.metric)
+
+
+@metrics.register("mcrmse")
+@settings
+class MeanColumnwiseRootMeanSquaredError(_Named):
+    """The mean of the columns' root mean squared errors."""
+
+    tasks: ClassVar[tuple[str, ...]] = ("multioutput_regression",)
+    higher_is_better: ClassVar[bool] = False
+    metric: ClassVar[str] = "rmse"
+
+    weights: Mapping[str, float] = Field(default_factory=dict)
+
+
+@metrics.register("mean_columnwise_auc")
+@settings
+class MeanColumnwiseAuc(_Named):
+    """The mean of the labels' areas under the ROC curve."""
+
+    tasks: ClassVar[tuple[str, ...]] = ("multilabel",)
+    higher_is_better: ClassVar[bool] = True
+    needs_probabilities: ClassVar[bool] = True
+    metric: ClassVar[str] = "roc_auc"
+
+    weights: Mapping[str, float] = Field(default_factory=dict)
+
+
+@metrics.register("mean_columnwise_log_loss")
+@settings
+class MeanColumnwiseLogLoss(_Named):
+    """The mean of the labels' log losses."""
+
+    tasks: ClassVar[tuple[str, ...]] = ("multilabel",)
+    higher_is_better: ClassVar[bool] = False
+    needs_probabilities: ClassVar[bool] = True
+    metric: ClassVar[str] = "log_loss"
+
+    weights: Mapping[str, float] = Field(default_factory=dict)

@@ -1,0 +1,57 @@
+"""Stratified folds for several targets: iterative stratification of labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NUMBER_BINS = 5
+"""Equally full bins that a numeric target is cut into, each a label."""
+
+
+def stratify_several(targets: pd.DataFrame, folds: int, seed: int) -> np.ndarray:
+    """Fold of each row, int64 [rows], so that each label is spread evenly over the folds.
+
+    The rarest label's rows are dealt first, each to the fold that lacks most of it (Sechidis et al. 2011, On the
+    Stratification of Multi-Label Data). Numbers are labels by their bin.
+    """
+    labels = _labels(targets)  # [rows, labels]
+    random = np.random.default_rng(seed)
+    rows, share = len(labels), 1 / folds
+    room = np.full(folds, rows * share)
+    wanted = labels.sum(axis=0) * np.full((folds, 1), share)  # [folds, labels]
+    fold = np.full(rows, -1, dtype=np.int64)
+    order = random.permutation(rows)
+    left = labels.sum(axis=0)
+    while (left > 0).any():
+        rarest = int(np.flatnonzero(left == left[left > 0].min())[0])
+        for row in order[(fold[order] < 0) & labels[order, rarest]]:
+            best = np.flatnonzero(wanted[:, rarest] == wanted[:, rarest].max())
+            best = best[room[best] == room[best].max()]
+            chosen = int(best[random.integers(len(best))])
+            fold[row] = chosen
+            wanted[chosen] -= labels[row]
+            room[chosen] -= 1
+            left = left - labels[row]
+    for row in order[fold[order] < 0]:  # rows without any label
+        chosen = int(room.argmax())
+        fold[row], room[chosen] = chosen, room[chosen] - 1
+    return fold
+
+
+def _labels(targets: pd.DataFrame) -> np.ndarray:
+    """bool [rows, labels]."""
+    columns = []
+    for name in targets:
+        values = targets[name]
+        if set(values.dropna().unique()) <= {0.0, 1.0}:
+            columns.append((values == 1).to_numpy())
+        else:
+            ranks = values.rank(method="first", pct=True).to_numpy()
+            bins = np.minimum((ranks * NUMBER_BINS), NUMBER_BINS - 1)
+            columns += [np.floor(bins) == one for one in range(NUMBER_BINS)]
+    return np.stack(columns, axis=1)

@@ -1,0 +1,68 @@
+"""``look``: the first rows as models will see them; and the table that ``add`` prints."""
+
+from __future__ import annotations
+
+import pytest
+from bench import TEST, TRAIN
+
+from pipeline.commands import add, look
+
+PRICES = "id,colour,size,y\n" + "".join(
+    f'{i},{"red" if i % 3 else "blue"},"{i % 7},5",{i * 5 % 13 + 1}\n' for i in range(30)
+)
+
+
+@pytest.fixture
+def printed(bench, capsys):
+    def run(*arguments: str) -> str:
+        look.run("toy", *map(int, arguments))
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_rows_are_shown_typed_and_encoded_before_anything_has_run(bench, printed):
+    bench.files |= {"train.csv": PRICES, "test.csv": TEST.replace(",0\n", ',"0,5"\n')}
+    bench.write()
+    told = printed("3")
+    assert "toy: 30 training rows, 2 columns" in told
+    assert "size    number    numbers written as text; numbers written 1.234,5" in told
+    sizes = next(line for line in told.splitlines() if line.split()[:1] == ["size"] and "number" not in line)
+    assert sizes.split() == ["size", "0.5", "1.5", "2.5"]
+    assert any(line.split()[0] == "fold" for line in told.splitlines() if line.strip())
+    assert "feature set numbers (tabular), the first row:" in told and "colour=blue=1" in told
+    assert not (bench.root / "data").exists()
+
+
+def test_what_preprocess_wrote_is_shown(bench, printed):
+    bench.write()
+    before = printed()
+    for stage in ("fetch", "preprocess"):
+        assert bench.run(stage, "toy")[0] == 0
+    (bench.root / "files" / "train.csv").unlink()
+    assert printed() == before
+
+
+def test_tables_that_nobody_asked_for_are_told(bench, capsys):
+    bench.files |= {"valid.csv": TRAIN, "items.csv": "a\n1\n"}
+    bench.write()
+    (bench.root / "params.yaml").unlink()
+    add.run("mine", source="files", target=None, id=None, metric=None, minutes=None)
+    assert "not used: items.csv, valid.csv; source.extra" in " ".join(capsys.readouterr().out.split())
+
+
+def test_many_columns_of_a_kind_are_told_together(bench, capsys):
+    names = [f"n{i}" for i in range(60)]
+    head, *lines = TRAIN.splitlines()
+    wide = [f"{head.rpartition(',')[0]},{','.join(names)},y"]
+    for i, line in enumerate(lines):
+        wide.append(f"{line.rpartition(',')[0]},{','.join(str(k % 9) for k in range(i, i + 60))},{i % 7}.5")
+    bench.files["train.csv"] = "\n".join(wide) + "\n"
+    head, *lines = TEST.splitlines()
+    rows = [f"{head},{','.join(names)}", *(f"{line},{','.join(['3'] * 60)}" for line in lines)]
+    bench.files["test.csv"] = "\n".join(rows) + "\n"
+    bench.write()
+    (bench.root / "params.yaml").unlink()
+    add.run("mine", source="files", target=None, id=None, metric=None, minutes=None)
+    told = capsys.readouterr().out
+    assert "n59 (61)" in told and "n30 " not in told
