@@ -186,3 +186,17 @@ def test_names_of_files_in_any_case(bench):
         "Sample_Submission.csv": SAMPLE,
     }
     assert len(submission(bench)) == 10
+
+
+def test_names_may_hold_the_usual_mark_where_another_separates(bench):
+    for name, text in bench.files.items():
+        bench.files[name] = text.replace(",", ";").replace("size", "size, all")
+    assert len(submission(bench)) == 10
+
+
+def test_utf_8_with_a_broken_byte_is_told_with_its_line(bench):
+    text = bench.files["train.csv"].replace("red", "rosé").encode()
+    bench.files["train.csv"] = text.replace("rosé".encode(), b"ros\xe9", 1)
+    bench.write()
+    code, lines = bench.run("fetch", "toy")
+    assert code == 2 and "train.csv line 3" in lines[0] and "0xe9" in lines[0]

@@ -201,7 +201,7 @@ def describe(train: pd.DataFrame, test: pd.DataFrame | None, found: Guess, **fac
         found.why["features"] = f"translates '{richest}'"
         sides = {"source": richest, "target": columns["target"]}
         return {**described, "portfolio": "translation", "columns": {"pairs": sides}}
-    if len(targets) == 1 and richest is not None and not numbers and len(schema.names("category")) <= FEW_CATEGORIES:
+    if richest is not None and not numbers and len(schema.names("category")) <= FEW_CATEGORIES:
         columns["types"] = {richest: "text"}
         read = [name for name in texts if words[name] >= SENTENCE or name == richest]
         kinds = [column.name for column in schema.columns if column.kind == "category"]

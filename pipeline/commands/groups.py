@@ -19,8 +19,8 @@ CHANCE = 1e-6
 """How likely it may be, were the rows dealt at random, that no value is in both files."""
 TIMES = re.compile(r"(?:^|[\W_])(?:year|yr|month|week|quarter|season|date|day|time|timestamp|period|epoch)s?\d*$", re.I)
 IDS = re.compile(
-    r"(?:^|[\W_])(?:id|uid|key|code|no|number)\d*$|[a-z](?:ID|Id)$|"
-    r"(?:patient|subject|person|user|customer|client|shop|store|site|school|session|group|device|player)s?$",
+    r"(?:^|[\W_])(?:id|uid|key|code|no|nr|num|number)\d*$|[a-z](?:ID|Id)$|"
+    r"(?:patient|subject|person|user|customer|client|shop|store|site|school|session|group|device|player|unit|engine|machine|vehicle|household|family|case|well|station|sensor)s?$",
     re.I,
 )
 
@@ -77,7 +77,6 @@ def _words(values: pd.Series) -> bool:
 
 
 def _codes(name: str, here: pd.Series, there: pd.Series) -> bool:
-    """Whether numbers are codes: whole, and named so or dealt to both files from one range."""
-    if here.dtype.kind not in "iuf" or there.dtype.kind not in "iuf" or bool((here % 1 != 0).any()):
-        return False
-    return bool(IDS.search(name)) or bool(there.between(here.min(), here.max()).mean() >= 0.5)
+    """Whether numbers are codes: whole, and named so. Measured ones may differ from file to file."""
+    whole = here.dtype.kind in "iuf" and there.dtype.kind in "iuf" and not bool((here % 1 != 0).any())
+    return whole and bool(IDS.search(name))

@@ -8,19 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.answering.submission_layout import same_name
 from pipeline.commands.groups import find_group
+from pipeline.commands.kinds import class_submission, numbers_of, task_of, transform_of
 from pipeline.core.errors import UserError, did_you_mean
 from pipeline.core.schema import INDEX
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FEW_CLASSES = 20
-"""A whole-number target with at most so many levels (and a twentieth of the rows) is a class."""
-LONG_TAIL = 1.0
-"""Skewness above which a positive numeric target is trained on its logarithm."""
-SEVERAL_WORDS = 1.5
-"""Mean words of a target whose texts are written anew for each row, not chosen from a list."""
-LOG_METRICS = ("log_rmse", "rmsle")
 TARGETS = ("target", "label", "labels", "class", "y", "outcome", "response", "score")
 """Names of a target, where no test file says which column is asked for."""
 FOLDS = 5
@@ -80,14 +74,14 @@ def guess(
     values = train[found.columns["target"]].dropna()
     if values.empty:
         raise UserError(f"target: column '{found.columns['target']}' is missing in every training row; give --target")
-    task = _task(values, answers, suits, found.why)
+    task = task_of(values, answers, suits, found.why)
     found.split = {"name": "shuffled", "folds": FOLDS, "seed": 0}
     found.why["split"] = "no groups and no time were named or found"
     found.submission = "values"
     if task == "classification":
         found.task = {"name": "classification"}
         _stratify(found, values)
-        found.submission = _class_submission(values, answers, metric, found.why)
+        found.submission = class_submission(values, answers, metric, found.why)
         guessed_metric = "log_loss" if found.submission == "probabilities" else "accuracy"
         because = f"the submission wants {found.submission}"
     elif task == "translation":
@@ -95,8 +89,8 @@ def guess(
         found.split["folds"] = 3
         guessed_metric, because = "bleu", "texts are predicted"
     else:
-        numbers = _numbers(values)
-        found.task = {"name": "regression", "target": _transform(numbers, metric, found.why)}
+        numbers = numbers_of(values)
+        found.task = {"name": "regression", "target": transform_of(numbers, metric, found.why)}
         log = found.task["target"] == "log" and float(numbers.min()) >= 1
         guessed_metric = "log_rmse" if log else "rmse"
         because = f"a number, trained as {found.task['target']}"
@@ -140,7 +134,7 @@ def _several(
     from pipeline.features.values import truths
 
     labels = {name: not truths(train[name], ())[1].any() and train[name].nunique() <= 2 for name in names}
-    numbers = {name: bool(_numbers(train[name].dropna()).notna().all()) for name in names}
+    numbers = {name: bool(numbers_of(train[name].dropna()).notna().all()) for name in names}
     if all(labels.values()):
         found.task = {"name": "multilabel"}
         found.split = {"name": "stratified", "folds": FOLDS, "seed": 0}
@@ -150,7 +144,7 @@ def _several(
         if found.submission == "classes":
             guessed = {"name": "mean_over_targets", "of": "accuracy"}
     elif all(numbers.values()):
-        skewed = [_transform(_numbers(train[name].dropna()), None, {}) == "log" for name in names]
+        skewed = [transform_of(numbers_of(train[name].dropna()), None, {}) == "log" for name in names]
         found.task = {"name": "multioutput_regression", "target": "log" if all(skewed) else "standardise"}
         found.split = {"name": "shuffled", "folds": FOLDS, "seed": 0}
         found.submission, guessed = "values", "mcrmse"
@@ -289,118 +283,6 @@ def _names_columns(values: pd.Series, columns: list[str]) -> bool:
     levels = [str(level).casefold() for level in values.dropna().unique()[: len(columns) + 1]]
     folded = [column.casefold() for column in columns]
     return bool(levels) and all(any(c == one or c.endswith(("_" + one, " " + one)) for c in folded) for one in levels)
-
-
-def _numbers(values: pd.Series) -> pd.Series:
-    """Float64, NaN where a value is no number ('1,234' and '$5' are numbers)."""
-    import pandas as pd
-
-    from pipeline.features.number_formats import number_format
-    from pipeline.features.values import is_numeric, numbers, text
-
-    form = None if is_numeric(values) else number_format(text(values, ()))
-    read, bad = numbers(values, (), None if form is None else str(form))
-    return pd.Series(read, index=values.index).mask(bad)
-
-
-def _task(values: pd.Series, answers: pd.DataFrame | None, suits: tuple[str, ...], why: dict[str, str]) -> str:
-    numbers = _numbers(values)
-    is_number, levels = bool(numbers.notna().all()), values.nunique()
-    fewer = levels <= min(FEW_CLASSES, len(values) / 20)
-    whole = is_number and bool((numbers % 1 == 0).all())
-    for task in ("classification", "regression", "translation"):
-        if suits and task in suits and (len(suits) == 1 or (whole and fewer) == (task == "classification")):
-            why["task"] = f"the metric is for {task}"
-            if task == "regression" and not is_number:
-                first = values[numbers.isna()].iloc[0]
-                raise UserError(f"--metric: it is for numbers, and the target '{values.name}' holds {first!r}")
-            return task
-    if not is_number:
-        _refuse_marks(values, numbers)
-        if levels <= max(FEW_CLASSES, len(values) / 2):
-            why["task"] = f"the target is not a number, it has {levels} levels"
-            return "classification"
-        if values.astype(str).str.count(r"\S+").mean() < SEVERAL_WORDS:
-            raise UserError(
-                f"target: column '{values.name}' has {levels} different texts in {len(values)} rows, too many for "
-                "classes; give --target"
-            )
-        why["task"] = f"the target is text, {levels} different in {len(values)} rows"
-        return "translation"
-    if whole and (levels == 2 or fewer) and not _fractions_beyond_one(answers):
-        why["task"] = f"the target has {levels} whole-number levels"
-        return "classification"
-    why["task"] = f"the target is a number with {levels} levels"
-    return "regression"
-
-
-def _refuse_marks(values: pd.Series, numbers: pd.Series) -> None:
-    """A target of numbers but for marks of missing values is told as what it is."""
-    from pipeline.features.missing_marks import MARKS
-    from pipeline.features.values import raise_at
-
-    odd = values[numbers.isna()].astype("str")
-    if len(odd) < len(values) / 2 and odd.str.strip().str.lower().isin(MARKS | {"inf", "-inf", "+inf"}).all():
-        rule = f"needs a target, got {odd.iloc[0]!r}; give it or take the row out"
-        raise_at("train", values, int(str(odd.index[0])), rule)
-
-
-def _fractions_beyond_one(answers: pd.DataFrame | None) -> bool:
-    """Whether the sample submission holds numbers that are neither classes nor probabilities."""
-    import pandas as pd
-
-    if answers is None or answers.shape[1] != 1:
-        return False
-    column = answers.iloc[:, 0]
-    if not pd.api.types.is_float_dtype(column):
-        return False
-    return bool((column % 1 != 0).any()) and not column.dropna().between(0, 1).all()
-
-
-def _class_submission(values: pd.Series, answers: pd.DataFrame | None, metric: str | None, why: dict[str, str]) -> str:
-    import pandas as pd
-
-    from pipeline.metrics import metrics
-
-    if metric is not None and metrics.get(metric).needs_probabilities:
-        why["submission"] = f"the metric {metric} is of probabilities"
-        return "probabilities"
-    if answers is None:
-        why["submission"] = "there is no sample submission"
-        return "classes"
-    if answers.shape[1] > 1:
-        why["submission"] = "the sample submission has a column for each class"
-        return "probabilities"
-    column = answers.iloc[:, 0].dropna()
-    if pd.api.types.is_float_dtype(column) and bool((column % 1 != 0).any()):
-        why["submission"] = "the sample submission holds fractions"
-        return "probabilities"
-    if pd.api.types.is_numeric_dtype(column) and values.nunique() == 2 and not _spelled_as(values, column):
-        why["submission"] = "the sample submission holds numbers, and the classes are none"
-        return "probabilities"
-    why["submission"] = "the sample submission holds classes"
-    return "classes"
-
-
-def _spelled_as(values: pd.Series, column: pd.Series) -> bool:
-    """Whether the sample's numbers are the classes, or truths standing for them."""
-    levels = {str(level).casefold() for level in values.unique()}
-    if _numbers(values).notna().all() or levels <= {"true", "false"}:
-        return True
-    return {str(level).casefold() for level in column.unique()} <= levels
-
-
-def _transform(values: pd.Series, metric: str | None, why: dict[str, str]) -> str:
-    least: float = values.min()
-    skew: Any = values.skew()
-    if metric in LOG_METRICS:
-        why["task.target"] = f"the metric {metric} compares logarithms"
-        return "none" if least < 0 else "log" if least > 0 and metric == "log_rmse" else "log1p"
-    if metric is None and least > 0 and skew > LONG_TAIL:
-        why["task.target"] = f"all positive, with a long tail (skewness {skew:.1f})"
-        return "log"
-    why["task.target"] = "no long tail of positive numbers"
-    return "standardise"
 
 
 def named_kinds(found: Guess, numbers: Mapping[str, pd.Series]) -> dict[str, str]:

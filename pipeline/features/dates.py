@@ -32,11 +32,13 @@ DATE_FORMATS = (
     *_MONTHS,
     "%a %b %d %H:%M:%S %Y",
     "%a, %d %b %Y %H:%M:%S",
+    "%A, %B %d, %Y",
+    "%d%b%y",
 )
 """Tried in this order, so that 03/04/2020 is the 4th of March unless another row forbids it."""
 
 _LOOKS_LIKE_DATE = re.compile(
-    r"(?=(?:.*\d){3})(?:\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|.*[A-Za-z]{3}.*\d{2}|\d{1,2}/\d{4}).*|\d{1,2}:\d\d.*"
+    r"(?=(?:.*\d){3})(?:\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|.*[A-Za-z]{3}.*\d{2}|\d{1,2}/\d{4}|\d{4}-\d{2}$).*|\d{1,2}:\d\d.*"
 )
 _ZONE = r"\s*\b(?:UTC|GMT)$"
 _FIRST_YEAR, _LAST_YEAR = 2, 8999

@@ -11,17 +11,25 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-_SIGNS = (". .. ... - -- --- ---- * ** *** ? ?? ??? / \\ _ #", "x xx xxx")
+_SIGNS = (". .. ... - -- --- ---- * ** *** ? ?? ??? / \\ _ #", "x xx xxx : – — … (x) (d) (na)")
 _PROGRAMS = (
     "na n.a. n/a n.a n/d n.d. nd #n/a #na <na> (na) [na] #n/a! null (null) <null> [null] nil void \\n",
+    "#nv #n/d #valeur! #wert! #¡valor! k.a. k.a s/d nr notavailable -nan(ind) nan(snan) nan(ind) 'na'",
     "nan -nan +nan <nan> 1.#qnan -1.#qnan 1.#ind -1.#ind 1.#snan nat <nat> undefined undef",
     "#div/0! #value! #ref! #num! #name? #null! #error! error err",
 )
 _WORDS = ("none <none> (none) unknown unk missing empty blank (blank) (empty) tbd tba tbc",)
 _DAYS = ("0000-00-00 00/00/0000 00-00-0000 00.00.0000",)
+_ABROAD = ("keine angabe", "sin datos", "non disponible")
 _SEVERAL = "not available,not applicable,no data,not known,not a number,not recorded,0000-00-00 00:00:00"
 
-MARKS = frozenset(" ".join((*_SIGNS, *_PROGRAMS, *_WORDS, *_DAYS)).split()) | {"", *_SEVERAL.split(",")}
+MARKS = frozenset(" ".join((*_SIGNS, *_PROGRAMS, *_WORDS, *_DAYS)).split()) | {
+    "",
+    *_SEVERAL.split(","),
+    "keine angabe",
+    "sin datos",
+    "non disponible",
+}
 """In lower case, without outer spaces."""
 
 

@@ -25,21 +25,32 @@ SEPARATORS = {
     "1'234.5": ("'", "."),
 }
 """Thousands and decimal mark by format, the likeliest first."""
-MAGNITUDES = {"k": 1e3, "m": 1e6, "mn": 1e6, "b": 1e9, "bn": 1e9}
+MAGNITUDES = {
+    "k": 1e3,
+    "m": 1e6,
+    "mn": 1e6,
+    "b": 1e9,
+    "bn": 1e9,
+    "t": 1e12,
+    "lac": 1e5,
+    "lakh": 1e5,
+    "cr": 1e7,
+    "crore": 1e7,
+}
 SEVERAL_MAGNITUDES = "k, M, B"
-ALONE = {"k", "K", "M", "B", "Mn", "mn", "Bn", "bn"}
+ALONE = {"k", "K", "M", "B", "Mn", "mn", "Bn", "bn", "Lac", "Lakh", "Cr", "Crore"}
 """Magnitudes that are taken for such beside plain numbers; m and b may be units."""
 LONGEST_UNIT = 12
 FEW = 100
 """Values looked at first, which mostly decide."""
 MANY = 20_000
 """Values that are taken apart to see their format; the others need only be written in it."""
-_CURRENCY = r"[$€£¥₹₩₽₺฿]|US\$|R\$|USD|EUR|GBP|CHF|JPY|INR|CNY|BRL|Rs\.?|kr\.?"
+_CURRENCY = r"[$€£¥₹₩₽₺฿]|US\$|R\$|USD|EUR|GBP|CHF|JPY|INR|CNY|BRL|Rs\.?|Fr\.|kr\.?"
 _UNIT = rf"%|[\p{{L}}°µ$€£¥₹][^\d().,'+-]{{0,{LONGEST_UNIT - 1}}}"
 _VALUE = (  # as RE2 has it, which pyarrow runs
     rf"^(?P<open>\(?)(?P<sign>[-+]?) ?(?P<currency>(?:{_CURRENCY})?) ?(?P<second>[-+]?)"
     r"(?P<body>\d(?:[\d.,' ]*\d)?|[.,]\d+)(?P<exponent>(?:[eE][-+]?\d+)?)"
-    rf"(?P<last>-?|[.,]?[-–—]{{1,2}}|\.) ?(?P<unit>(?:{_UNIT})?)(?P<close>\)?)$"
+    rf"(?P<last>-?|[.,/]?[-–—]{{1,2}}|\.) ?(?P<unit>(?:{_UNIT})?)(?P<close>\)?)$"
 )
 _ODD = {"[\u00a0\u202f\u2009\u2007]": " ", "’": "'", "−": "-"}
 

@@ -7,7 +7,10 @@ too, each time as if the file had just been loaded, and must answer the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -88,7 +91,8 @@ def answered(function: Any, rows: pd.DataFrame, said: str, targets: Sequence[str
     import pandas as pd
 
     try:
-        made = function(rows.reset_index(drop=True))
+        with _no_files_of_rows():
+            made = function(rows.reset_index(drop=True))
     except (Exception, SystemExit) as error:
         named = isinstance(error, KeyError) and any(name in str(error) for name in targets)
         hint = " (that is the target, which it is not shown)" if named else ""
@@ -109,6 +113,38 @@ def answered(function: Any, rows: pd.DataFrame, said: str, targets: Sequence[str
                 raise UserError(f"{said}: column '{name}' needs numbers, texts, truths or dates, got {bad[0]!r}")
             made[name] = made[name].map(str, na_action="ignore").astype("str")
     return made.set_axis(rows.index)
+
+
+_watching = False
+
+
+def _hear(event: str, arguments: tuple[Any, ...]) -> None:
+    if _watching and event == "open" and isinstance(arguments[0], str | bytes | Path):
+        name = Path(str(arguments[0])).name.lower()
+        if name.startswith(("train", "test", "valid")) and name.split(".")[-1] in ROW_FILES:
+            raise PermissionError(f"{name} is a file of rows, which a column of a row may not look at")
+
+
+ROW_FILES = ("csv", "tsv", "gz", "zip", "parquet", "npz", "txt")
+"""Endings of the files that one's own columns may not open where they are called train, test or valid."""
+
+
+@cache
+def _listen() -> None:
+    sys.addaudithook(_hear)  # for good: Python takes none away
+
+
+@contextmanager
+def _no_files_of_rows() -> Iterator[None]:
+    """Refuse to open files of rows meanwhile: looked up there, a target's mean would be in a column. (What Arrow opens
+    by itself is not seen.)"""
+    global _watching
+    _listen()
+    before, _watching = _watching, True
+    try:
+        yield
+    finally:
+        _watching = before
 
 
 def _plain(values: pd.Series) -> pd.Series:

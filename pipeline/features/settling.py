@@ -18,20 +18,19 @@ never dropped.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline.core.errors import UserError, did_you_mean
-from pipeline.core.schema import INDEX
 from pipeline.core.types import Column, Schema
 from pipeline.features import values
-from pipeline.features.dates import CLOCKS, DATE_PARTS, compact_date, date_format, date_part, dates, either_way, example
-from pipeline.features.missing_marks import marks_among, missing_labels
+from pipeline.features.column_words import Words, all_numeric, as_the_others, likely_format
+from pipeline.features.dates import CLOCKS, DATE_PARTS, compact_date, date_part, dates, either_way, example
+from pipeline.features.identifiers import reason_to_drop
+from pipeline.features.missing_marks import missing_labels
 from pipeline.features.number_formats import NumberFormat, number_format
 
 if TYPE_CHECKING:
@@ -39,15 +38,6 @@ if TYPE_CHECKING:
 
 MANY_LEVELS = 50
 MANY_WORDS = 3.0
-IDENTIFIER_ROWS = 20
-"""Rows below which no value twice says nothing."""
-_ID_NAME = re.compile(r"(?:^|[\W_])(?:id|uid|uuid|guid|hash|key|index|idx|rowid|rownum|rownames)\d*$", re.IGNORECASE)
-_CAMEL_ID = re.compile(r"[a-z](?:ID|Id|UUID|Key)$")
-_RANDOM = re.compile(
-    r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?=.*[0-9])(?=.*[a-f])[0-9a-f]{8,}|(?=.*\d)(?=.*[A-Za-z])[A-Za-z0-9_+/=-]{16,}",
-    re.IGNORECASE,
-)
-_COUNTED = re.compile(r"([^\d\s]*)(\d+)([^\d\s]*)")
 
 
 def settle(
@@ -94,15 +84,15 @@ def settle(
     seen = {name: [train[name]] + ([test[name]] if test is not None and name in test.columns else []) for name in read}
     known = memo.setdefault("words", {})
     for name, some in seen.items():
-        if name not in known and not _all_numeric(some):
-            known[name] = _Words.of(some, missing)
+        if name not in known and not all_numeric(some):
+            known[name] = Words.of(some, missing)
     found = {name: known[name] for name in seen if name in known}
     reasons = memo.setdefault("reasons", {})
-    likely = _likely(found.values(), train[read])
+    likely = likely_format(found.values(), train[read])
     for name in read:
         declared, words = types.get(name), found.get(name)
         if declared is None and name not in reasons:
-            reasons[name] = _reason_to_drop(name, seen[name], words, missing)
+            reasons[name] = reason_to_drop(name, seen[name], words, missing)
         if declared is None and reasons[name]:
             dropped[name] = reasons[name]
         elif settled := _settle_column(name, seen[name], words, declared, missing, where, likely):
@@ -155,127 +145,10 @@ def _free(name: str, taken: set[str]) -> str:
     return name
 
 
-@dataclass(frozen=True)
-class _Words:
-    """A column as text: train alone, with test, and what in them stands for a missing value."""
-
-    train: pd.Series
-    every: pd.Series
-    marks: tuple[str, ...]
-
-    @classmethod
-    def of(cls, seen: Sequence[pd.Series], missing: Sequence[str]) -> _Words:
-        import pandas as pd
-
-        parts = [values.text(one, missing) for one in seen]
-        every = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
-        marks = marks_among(every)
-        if not marks:
-            return cls(parts[0], every, ())
-        train, every = (part.mask(part.str.strip().isin(list(marks))) for part in (parts[0], every))
-        return cls(train, every, marks)
-
-    @property
-    def whole(self) -> bool:
-        """Whether there is more than one value besides the marks, so that these may stand for none."""
-        return not self.marks or self.every.nunique() > 1
-
-    @cached_property
-    def _own_format(self) -> NumberFormat | None:
-        if not self.whole or self.train.isna().all():
-            return None
-        return number_format(self.every) or number_format(self.train)
-
-    def number_format(self, likely: str | None = None) -> NumberFormat | None:
-        """likely: what decides where its own values do not."""
-        own = self._own_format
-        if own is None or not own.doubtful or likely is None:
-            return own
-        return number_format(self.every, likely) or number_format(self.train, likely)
-
-    @cached_property
-    def date_format(self) -> str | None:
-        if not self.whole:
-            return None
-        return date_format(self.every) or date_format(self.train)
-
-
-def _all_numeric(seen: Sequence[pd.Series]) -> bool:
-    from pandas.api import types
-
-    return all(values.is_numeric(one) or types.is_datetime64_any_dtype(one.dtype) for one in seen)
-
-
-def _likely(words: Any, train: pd.DataFrame) -> str | None:
-    """How the file writes numbers where a column's own values leave that open: with decimal commas, where another
-    column surely does and none has decimal points."""
-    found = [form for one in words if (form := one.number_format()) and not form.doubtful]
-    commas = [form.written for form in found if form.written in ("1.234,5", "1 234,5")]
-    points = [name for name in train if train[name].dtype.kind == "f" and (train[name].dropna() % 1 != 0).any()]
-    return commas[0] if commas and not points else None
-
-
-def _reason_to_drop(name: str, seen: Sequence[pd.Series], words: _Words | None, missing: Sequence[str]) -> str | None:
-    numeric = words is None
-    series = seen if numeric else [values.levels(one, missing) for one in seen]
-    train = series[0]
-    if train.isna().all():
-        return "all missing"
-    if train.notna().all() and len(train) > 1 and train.nunique() == 1:
-        return f"constant: always {train.iloc[0]!s}"
-    if train.dtype.kind == "M":
-        return None
-    if INDEX.fullmatch(name) and train.is_unique and (not numeric or bool((train % 1 == 0).all())):
-        return "pandas' index, which numbers the rows"
-    if len(train) < IDENTIFIER_ROWS or train.isna().any() or not train.is_unique:
-        return None
-    if _counts(series):
-        return "identifier: counts the rows"
-    if any(one.isna().any() or not one.is_unique for one in series) or not _never_twice(series):
-        return None
-    if numeric and not bool((train % 1 == 0).all()):
-        return None
-    if words is not None and (words.number_format() is not None or words.date_format is not None):
-        return None
-    if _ID_NAME.search(name) or _CAMEL_ID.search(name):
-        return "identifier: named as one, and no value occurs twice"
-    if not numeric and train.iloc[:1000].str.fullmatch(_RANDOM).all():
-        return "identifier: codes drawn at random, no value occurs twice"
-    return None
-
-
-def _never_twice(series: Sequence[pd.Series]) -> bool:
-    import pandas as pd
-
-    return pd.concat(series).is_unique
-
-
-def _counts(series: Sequence[pd.Series]) -> bool:
-    """Whether the values number the rows: up by one from row to row in each file, or all numbers of a range once,
-    dealt to the files; with the same letters around them."""
-    import pandas as pd
-
-    numbers = []
-    for one in series:
-        if not values.is_numeric(one):
-            parts = one.astype("str").str.extract(_COUNTED.pattern)  # (before, number, behind)
-            exact = (parts[0] + parts[1] + parts[2]) == one.astype("str")
-            if not exact.all() or parts[0].nunique() > 1 or parts[2].nunique() > 1 or parts[1].str.len().max() > 15:
-                return False
-            one = parts[1].astype("int64")
-        elif one.isna().any() or not bool((one % 1 == 0).all()):
-            return False
-        numbers.append(one.to_numpy(dtype="float64"))
-    if all(len(one) > 1 and bool((np.diff(one) == 1).all()) for one in numbers):
-        return True
-    every = np.concatenate(numbers)
-    return bool(every.max() - every.min() == len(every) - 1 and pd.Series(every).is_unique)
-
-
 def _settle_column(
     name: str,
     seen: Sequence[pd.Series],
-    words: _Words | None,
+    words: Words | None,
     declared: str | None,
     missing: Sequence[str],
     where: str,
@@ -292,13 +165,13 @@ def _settle_column(
     moment = types.is_datetime64_any_dtype(train.dtype)
     if words is None and not moment and declared != "date":
         return [Column(name, "number")]
-    words = words or _Words.of(seen, missing)
+    words = words or Words.of(seen, missing)
     if declared in (None, "number") and not moment:
         if declared is None and words.whole and (values.are_truths(words.train) or _truths_in_one_file(words)):
             return [Column(name, "number", "boolean", missing=words.marks)]
         number = words.number_format(likely)
         if number is not None and values.is_numeric(train):
-            number = _as_the_others(number, train, [values.text(one, (*missing, *words.marks)) for one in seen[1:]])
+            number = as_the_others(number, train, [values.text(one, (*missing, *words.marks)) for one in seen[1:]])
         if number is not None or declared == "number" or values.is_numeric(train):
             return [Column(name, "number", "numeric_text", format=_told(number), missing=words.marks)]
     form = None if moment else words.date_format
@@ -315,21 +188,7 @@ def _settle_column(
     return [Column(name, "text" if _is_free_text(values.text(train, missing)) else "category")]
 
 
-def _as_the_others(form: NumberFormat, train: pd.Series, others: Sequence[pd.Series]) -> NumberFormat:
-    """The format of a file's text beside another's plain numbers: of two that fit, the one of these numbers' size."""
-    import pandas as pd
-
-    text = pd.concat([one for one in others if not values.is_numeric(one)], ignore_index=True)
-    sizes = {}
-    for written in {form.written, "1.234,5"}:
-        read = np.abs(NumberFormat(written, form.unit).read(text))
-        if np.isnan(read[text.notna().to_numpy()]).any() or not (read > 0).any():
-            continue
-        sizes[written] = abs(np.log(np.nanmedian(read[read > 0])) - np.log(train.abs()[train.abs() > 0].median()))
-    return NumberFormat(min(sizes, key=lambda written: sizes[written]), form.unit) if sizes else form
-
-
-def _truths_in_one_file(words: _Words) -> bool:
+def _truths_in_one_file(words: Words) -> bool:
     """Whether one file has true and false where the other has 1 and 0."""
     every = {str(word).strip().lower() for word in words.every.dropna().unique()}
     return {"0", "1"} < every <= {"0", "1", "true", "false"}
@@ -351,7 +210,7 @@ def _told(form: NumberFormat | None) -> str | None:
     return None if form is None or str(form) == str(NumberFormat()) else str(form)
 
 
-def _note(words: _Words, column: Column) -> str:
+def _note(words: Words, column: Column) -> str:
     """What was decided about a column that its values alone may not say."""
     notes = []
     if column.source == "numeric_text" and (form := words.number_format()) is not None:

@@ -33,7 +33,7 @@ def what_it_holds(folder: Path) -> str:
         return f"; it holds plain text ({', '.join(sorted(texts)[:4])}): docs/files.md, Plain text, says how to read it"
     if books := [path.name for path in files if path.suffix.lower() in BOOKS]:
         return f"; it holds workbooks ({', '.join(sorted(books)[:4])}): save each sheet as CSV"
-    tables = sorted(path.name for path in files if path.suffix.lower() in TABLES)
+    tables = sorted(path.relative_to(folder).as_posix() for path in files if path.suffix.lower() in TABLES)
     return f"; it holds {', '.join(tables[:6])}; name the training file in source.train" if tables else ""
 
 

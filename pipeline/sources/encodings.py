@@ -22,6 +22,7 @@ def encoding_of(data: bytes, name: str) -> str:
     for place, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
         if len(begin) > 1 and begin[place::2].count(0) > len(begin) / 4 and begin[1 - place :: 2].count(0) == 0:
             return encoding
+    _refuse_damaged(data, name)
     for encoding in ("utf-8", "cp1252"):
         try:
             data.decode(encoding)
@@ -32,6 +33,21 @@ def encoding_of(data: bytes, name: str) -> str:
         f"{name}: is neither UTF-8, UTF-16 nor cp1252; say what it is written in, such as "
         "source.encoding: latin-1, shift_jis, gbk (`add --encoding`)"
     )
+
+
+def _refuse_damaged(data: bytes, name: str) -> None:
+    """UTF-8 with a few bytes that are not is damaged, and no cp1252."""
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        text = data.decode(errors="replace")
+        bad = text.count("\ufffd")
+        if sum(letter > "\x7f" for letter in text) - bad > bad:
+            line = data.count(b"\n", 0, error.start) + 1
+            raise UserError(
+                f"{name} line {line}: byte 0x{data[error.start]:02x} is not valid UTF-8, and the rest is; mend it, or "
+                "set source.encoding (`add --encoding`)"
+            ) from None
 
 
 def to_utf8(data: bytes, name: str, encoding: str) -> bytes:

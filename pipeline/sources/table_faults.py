@@ -16,6 +16,8 @@ from typing import NoReturn
 from pipeline.core.errors import UserError
 
 LONGEST_VALUE = 1 << 30
+LINE = 1 << 16
+"""Bytes in which the first two lines are looked for."""
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 DELIMITERS = (",", ";", "\t", "|")
 
@@ -31,9 +33,17 @@ class Header:
 def delimiter_of(data: bytes, usual: str) -> str:
     """What separates the columns of a UTF-8 table: the usual mark of its ending, or another that its first line
     has, where that has none."""
-    first = re.split(rb"[\r\n]", data.lstrip(b"\r\n"), maxsplit=1)[0].decode("utf-8", "replace")
-    counts = {mark: len(next(csv.reader([first], delimiter=mark), [])) for mark in DELIMITERS}
-    return usual if counts[usual] > 1 else max(DELIMITERS, key=lambda mark: (counts[mark], mark == usual))
+    begin = data.lstrip(b"\r\n")[:LINE]
+    lines = [line.decode("utf-8", "replace") for line in re.split(rb"[\r\n]+", begin, maxsplit=2)[:2]]
+    counts = {mark: [len(next(csv.reader([line], delimiter=mark), [])) for line in lines] for mark in DELIMITERS}
+
+    def fit(mark: str) -> tuple[bool, bool, int]:
+        """A mark that both lines have as often is the one: a name may hold another."""
+        first = counts[mark][0]
+        return first > 1 and counts[mark] == [first] * len(lines), mark == usual and first > 1, first
+
+    best = max(DELIMITERS, key=fit)
+    return best if counts[best][0] > 1 else usual
 
 
 def header_of(data: bytes, name: str, delimiter: str) -> Header:

@@ -268,3 +268,13 @@ def test_arrays_and_tuples_come_back_as_they_were():
     back = _from_json(json.loads(json.dumps(_to_json({"a": np.arange(6.0).reshape(2, 3), ("x", 1): (1, 2)}, "it"))))
     np.testing.assert_array_equal(back["a"], np.arange(6.0).reshape(2, 3))
     assert back["x", 1] == (1, 2)
+
+
+def test_the_files_of_rows_are_not_opened(own, tmp_path):
+    ROWS.assign(y=1.0).to_csv(tmp_path / "train.csv", index=False)
+    ROWS.to_csv(tmp_path / "decks.csv", index=False)
+    leak = "import pandas as pd\ndef columns(rows):\n    t = pd.read_csv('{}')\n    return rows.assign(m=len(t))\n"
+    with pytest.raises(UserError, match=r"train\.csv is a file of rows"):
+        own(leak.format("train.csv"))
+    assert own(leak.format("decks.csv"))["m"].tolist() == [40] * 40  # a table of one's own may be
+    assert len(pd.read_csv(tmp_path / "train.csv")) == 40  # and afterwards all may

@@ -1,0 +1,92 @@
+"""Columns as text, and how they write numbers and dates, all values of all files together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.features import values
+from pipeline.features.dates import date_format
+from pipeline.features.missing_marks import marks_among
+from pipeline.features.number_formats import NumberFormat, number_format
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Words:
+    """A column as text: train alone, with test, and what in them stands for a missing value."""
+
+    train: pd.Series
+    every: pd.Series
+    marks: tuple[str, ...]
+
+    @classmethod
+    def of(cls, seen: Sequence[pd.Series], missing: Sequence[str]) -> Words:
+        import pandas as pd
+
+        parts = [values.text(one, missing) for one in seen]
+        every = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
+        marks = marks_among(every)
+        if not marks:
+            return cls(parts[0], every, ())
+        train, every = (part.mask(part.str.strip().isin(list(marks))) for part in (parts[0], every))
+        return cls(train, every, marks)
+
+    @property
+    def whole(self) -> bool:
+        """Whether there is more than one value besides the marks, so that these may stand for none."""
+        return not self.marks or self.every.nunique() > 1
+
+    @cached_property
+    def _own_format(self) -> NumberFormat | None:
+        if not self.whole or self.train.isna().all():
+            return None
+        return number_format(self.every) or number_format(self.train)
+
+    def number_format(self, likely: str | None = None) -> NumberFormat | None:
+        """likely: what decides where its own values do not."""
+        own = self._own_format
+        if own is None or not own.doubtful or likely is None:
+            return own
+        return number_format(self.every, likely) or number_format(self.train, likely)
+
+    @cached_property
+    def date_format(self) -> str | None:
+        if not self.whole:
+            return None
+        return date_format(self.every) or date_format(self.train)
+
+
+def all_numeric(seen: Sequence[pd.Series]) -> bool:
+    from pandas.api import types
+
+    return all(values.is_numeric(one) or types.is_datetime64_any_dtype(one.dtype) for one in seen)
+
+
+def likely_format(words: Any, train: pd.DataFrame) -> str | None:
+    """How the file writes numbers where a column's own values leave that open: with decimal commas, where another
+    column surely does and none has decimal points."""
+    found = [form for one in words if (form := one.number_format()) and not form.doubtful]
+    commas = [form.written for form in found if form.written in ("1.234,5", "1 234,5")]
+    points = [name for name in train if train[name].dtype.kind == "f" and (train[name].dropna() % 1 != 0).any()]
+    return commas[0] if commas and not points else None
+
+
+def as_the_others(form: NumberFormat, train: pd.Series, others: Sequence[pd.Series]) -> NumberFormat:
+    """The format of a file's text beside another's plain numbers: of two that fit, the one of these numbers' size."""
+    import pandas as pd
+
+    text = pd.concat([one for one in others if not values.is_numeric(one)], ignore_index=True)
+    sizes = {}
+    for written in {form.written, "1.234,5"}:
+        read = np.abs(NumberFormat(written, form.unit).read(text))
+        if np.isnan(read[text.notna().to_numpy()]).any() or not (read > 0).any():
+            continue
+        sizes[written] = abs(np.log(np.nanmedian(read[read > 0])) - np.log(train.abs()[train.abs() > 0].median()))
+    return NumberFormat(min(sizes, key=lambda written: sizes[written]), form.unit) if sizes else form

@@ -1,0 +1,83 @@
+"""Columns that are left out: constant or empty ones, and those that only name or number the rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.core.schema import INDEX
+from pipeline.features import values
+from pipeline.features.column_words import Words
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+IDENTIFIER_ROWS = 20
+"""Rows below which no value twice says nothing."""
+_ID_NAME = re.compile(r"(?:^|[\W_])(?:id|uid|uuid|guid|hash|key|index|idx|rowid|rownum|rownames)\d*$", re.IGNORECASE)
+_CAMEL_ID = re.compile(r"[a-z](?:ID|Id|UUID|Key)$")
+_RANDOM = re.compile(
+    r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?=.*[0-9])(?=.*[a-f])[0-9a-f]{8,}|(?=.*\d.*[A-Za-z].*\d)[A-Za-z0-9_+/=-]{16,}",
+    re.IGNORECASE,
+)
+_COUNTED = re.compile(r"([^\d\s]*)(\d+)([^\d\s]*)")
+
+
+def reason_to_drop(name: str, seen: Sequence[pd.Series], words: Words | None, missing: Sequence[str]) -> str | None:
+    numeric = words is None
+    series = seen if numeric else [values.levels(one, missing) for one in seen]
+    train = series[0]
+    if train.isna().all():
+        return "all missing"
+    if train.notna().all() and len(train) > 1 and train.nunique() == 1:
+        return f"constant: always {train.iloc[0]!s}"
+    if train.dtype.kind == "M":
+        return None
+    if INDEX.fullmatch(name) and train.is_unique and (not numeric or bool((train % 1 == 0).all())):
+        return "pandas' index, which numbers the rows"
+    if len(train) < IDENTIFIER_ROWS or train.isna().any() or not train.is_unique:
+        return None
+    if _counts(series):
+        return "identifier: counts the rows"
+    if any(one.isna().any() or not one.is_unique for one in series) or not _never_twice(series):
+        return None
+    if numeric and not bool((train % 1 == 0).all()):
+        return None
+    if words is not None and (words.number_format() is not None or words.date_format is not None):
+        return None
+    if _ID_NAME.search(name) or _CAMEL_ID.search(name):
+        return "identifier: named as one, and no value occurs twice"
+    if not numeric and train.iloc[:1000].str.fullmatch(_RANDOM).all():
+        return "identifier: codes drawn at random, no value occurs twice"
+    return None
+
+
+def _never_twice(series: Sequence[pd.Series]) -> bool:
+    import pandas as pd
+
+    return pd.concat(series).is_unique
+
+
+def _counts(series: Sequence[pd.Series]) -> bool:
+    """Whether the values number the rows: up by one from row to row in each file, or all numbers of a range once,
+    dealt to the files; with the same letters around them."""
+    import pandas as pd
+
+    numbers = []
+    for one in series:
+        if not values.is_numeric(one):
+            parts = one.astype("str").str.extract(_COUNTED.pattern)  # (before, number, behind)
+            exact = (parts[0] + parts[1] + parts[2]) == one.astype("str")
+            if not exact.all() or parts[0].nunique() > 1 or parts[2].nunique() > 1 or parts[1].str.len().max() > 15:
+                return False
+            one = parts[1].astype("int64")
+        elif one.isna().any() or not bool((one % 1 == 0).all()):
+            return False
+        numbers.append(one.to_numpy(dtype="float64"))
+    if all(len(one) > 1 and bool((np.diff(one) == 1).all()) for one in numbers):
+        return True
+    every = np.concatenate(numbers)
+    return bool(every.max() - every.min() == len(every) - 1 and pd.Series(every).is_unique)
