@@ -31,6 +31,14 @@ def place_of(path: str, folder: str) -> Path | None:
     return None
 
 
+def needed_place(path: str, folder: str, what: str) -> Path:
+    """The same, of a file that is needed now; raises UserError beginning with ``what``."""
+    place = place_of(path, folder)
+    if place is None:
+        raise UserError(f"{what}: no such file in {folder}/; put it back, or name another")
+    return place
+
+
 def load_own_file(place: Path, shown: str) -> ModuleType:
     """The file as a module, made anew at each call; raises UserError beginning with ``shown``."""
     module = ModuleType(f"podium_own_{place.stem}")

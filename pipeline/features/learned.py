@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 
 from pipeline.core.errors import UserError
-from pipeline.core.own_files import described
+from pipeline.core.own_files import described, needed_place
 from pipeline.core.registry import PartOf, settings
 from pipeline.core.sections import OwnColumns
 from pipeline.core.types import FOLD, Column, Encoded, Encoder, FeatureSet, InnerFolds, Schema, Spec
 from pipeline.features import features
-from pipeline.features.own_columns import answered, hold_row_by_row, learner_of, load, place_of
+from pipeline.features.own_columns import answered, hold_row_by_row, learner_of, load
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +39,7 @@ class Learned(FeatureSet):
 
     @property
     def code_files(self) -> tuple[Path, ...]:
-        return (place_of(self.path),)
+        return (needed_place(self.path, OwnColumns.FOLDER, self.path),)
 
     @property
     def statistics(self) -> Literal["training", "train_and_test"]:  # type: ignore[override]

@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.core import own_files
 from pipeline.core.errors import UserError
-from pipeline.core.own_files import described, load_own_file
+from pipeline.core.own_files import described, load_own_file, needed_place
 from pipeline.core.sections import OwnColumns
 
 if TYPE_CHECKING:
@@ -28,17 +27,9 @@ if TYPE_CHECKING:
 FUNCTION = "columns"
 
 
-def place_of(path: str) -> Path:
-    """Where the file lies."""
-    place = own_files.place_of(path, OwnColumns.FOLDER)
-    if place is None:
-        raise UserError(f"{path}: no such file in {OwnColumns.FOLDER}/, and the model's rows need it")
-    return place
-
-
 def load(path: str) -> ModuleType:
     """The file as a module, made anew."""
-    return load_own_file(place_of(path), path)
+    return load_own_file(needed_place(path, OwnColumns.FOLDER, path), path)
 
 
 def learner_of(module: ModuleType) -> type | None:

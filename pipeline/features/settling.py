@@ -180,10 +180,10 @@ def _settle_column(
     if moment or form is not None:
         return _date_columns(name, train, form, (*missing, *words.marks), words.marks)
     if declared == "date":
-        example = words.train.dropna().iloc[0] if words.train.notna().any() else "only missing values"
+        got = words.train.dropna().iloc[0] if words.train.notna().any() else "only missing values"
         raise UserError(
             f"{where}: column '{name}': declared a date, and no known way of writing dates reads all of it, "
-            f"got {example!r}; write dates as 2024-01-31 or 2024-01-31 17:00"
+            f"got {got!r}; write dates as 2024-01-31 or 2024-01-31 17:00"
         )
     return [Column(name, "text" if _is_free_text(values.text(train, missing)) else "category")]
 

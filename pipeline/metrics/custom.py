@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import field_validator
 
 from pipeline.core.errors import UserError, did_you_mean
-from pipeline.core.own_files import check_own_file, described, load_own_file
-from pipeline.core.paths import project_root
+from pipeline.core.own_files import check_own_file, described, load_own_file, needed_place
 from pipeline.core.registry import settings
 from pipeline.core.types import Metric
 from pipeline.metrics import metrics
@@ -52,7 +51,7 @@ class FileMetric(Metric):
     @property
     def code_files(self) -> tuple[Path, ...]:
         """The file itself: an edit of it scores anew."""
-        return ((project_root() / self.path).resolve(),)
+        return (needed_place(self.path, FOLDER, f"metric {self.path}"),)
 
     @field_validator("path")
     @classmethod
@@ -60,7 +59,7 @@ class FileMetric(Metric):
         return check_own_file(path, FOLDER)
 
     def score(self, target: pd.Series, predictions: pd.DataFrame) -> float:
-        function = _function((project_root() / self.path).resolve(), self.path, self.function)
+        function = _function(needed_place(self.path, FOLDER, f"metric {self.path}"), self.path, self.function)
         try:
             value = function(target, predictions)
         except UserError:

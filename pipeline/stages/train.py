@@ -59,10 +59,8 @@ class _Stage:
             line = Line(model.name, "folds", len(data.folds))
             lines.append(line)
             if self.kept.has(model.name, mine):
-                line.state, line.score = (
-                    "kept",
-                    read_json(ModelPaths(self.name, model.name).cv / "scores.json")["valid"],
-                )
+                line.state = "kept"
+                line.score = read_json(ModelPaths(self.name, model.name).cv / "scores.json")["valid"]
                 continue
             tasks.append(Task(model.name, self._work(data, model, mine, line)))
         with View(f"{self.name}: cross-validation", lines, self.budget.ends) as self.view:
