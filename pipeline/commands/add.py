@@ -9,8 +9,8 @@ from typing import Any
 
 from pipeline.commands import gallery
 from pipeline.commands.columns_table import table
+from pipeline.commands.competition_files import CompetitionFiles
 from pipeline.commands.insert import insert, read
-from pipeline.commands.own_files import OwnFiles
 from pipeline.core.config import build_config
 from pipeline.core.errors import UserError
 from pipeline.core.files import lock, write_text
@@ -39,7 +39,7 @@ def run(
     if entry is not None or origin is None:
         competition, models, left_out = gallery.compose(name, entry or {}, minutes)
     else:
-        with OwnFiles.of(origin, name) as own:
+        with CompetitionFiles.of(origin, name) as own:
             described = own.describe(origin, target=target, id=id, metric=metric)
             competition, models, left_out = gallery.compose(name, described, minutes)
             built = build_config({"competitions": {name: competition}, "models": models}, shelves())

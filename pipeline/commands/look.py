@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from pipeline.commands.columns_table import table
-from pipeline.commands.own_files import OwnFiles
+from pipeline.commands.competition_files import CompetitionFiles
 from pipeline.core.config import CompetitionConfig
 from pipeline.core.files import read_json
 from pipeline.core.paths import CompetitionPaths
@@ -49,7 +49,7 @@ def _rows(competition: CompetitionConfig) -> tuple[Schema, pd.DataFrame]:
     paths = CompetitionPaths(competition.name)
     if paths.train_rows.exists() and paths.schema.exists():
         return Schema.from_json(read_json(paths.schema)), pd.read_parquet(paths.train_rows)
-    with OwnFiles.of(competition.raw["source"], competition.name) as own:
+    with CompetitionFiles.of(competition.raw["source"], competition.name) as own:
         schema, train, _ = own.typed(competition)
     return schema, train
 

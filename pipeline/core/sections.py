@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from pipeline.core.own_files import check_own_file, place_of
+from pipeline.core.own_code import check_own_file, place_of
 from pipeline.core.registry import settings
 
 

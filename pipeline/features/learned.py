@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 
 from pipeline.core.errors import UserError
-from pipeline.core.own_files import described, needed_place
+from pipeline.core.own_code import described, needed_place
 from pipeline.core.registry import PartOf, settings
 from pipeline.core.sections import OwnColumns
 from pipeline.core.types import FOLD, Column, Encoded, Encoder, FeatureSet, InnerFolds, Schema, Spec

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.core.errors import UserError
-from pipeline.core.own_files import described, load_own_file, needed_place
+from pipeline.core.own_code import described, load_own_file, needed_place
 from pipeline.core.sections import OwnColumns
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import field_validator
 
 from pipeline.core.errors import UserError, did_you_mean
-from pipeline.core.own_files import check_own_file, described, load_own_file, needed_place
+from pipeline.core.own_code import check_own_file, described, load_own_file, needed_place
 from pipeline.core.registry import settings
 from pipeline.core.types import Metric
 from pipeline.metrics import metrics

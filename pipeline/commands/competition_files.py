@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class OwnFiles:
+class CompetitionFiles:
     """A competition's files, brought aside as ``fetch`` brings them."""
 
     paths: Mapping[str, Path]
@@ -35,7 +35,7 @@ class OwnFiles:
 
     @classmethod
     @contextmanager
-    def of(cls, origin: Mapping[str, Any], name: str) -> Iterator[OwnFiles]:
+    def of(cls, origin: Mapping[str, Any], name: str) -> Iterator[CompetitionFiles]:
         from pipeline.sources import sources
         from pipeline.sources.tables import find_table
 
