@@ -32,6 +32,7 @@ from pipeline.models.layers.network import Network
 from pipeline.splits.inner_folds import split_within
 from pipeline.stages.project import shelves
 from pipeline.tasks.losses import losses
+from pipeline.training.network import FittedNetwork
 from pipeline.training.predictor import Predictor
 
 SHELVES = shelves()
@@ -142,6 +143,30 @@ def test_a_model_trains_saves_loads_and_predicts_the_same(name, task_name, set_n
     if task.numeric:
         assert np.isfinite(before.to_numpy(dtype=float)).all()
     assert not [path for path in (tmp_path / "saved").rglob("*") if path.suffix in (".pkl", ".pickle", ".pt", ".bin")]
+
+
+@pytest.mark.parametrize(("name", "task_name", "set_name"), list({pair[:2]: pair for pair in pairings()}.values()))
+def test_weights_of_rows_reach_the_model(name, task_name, set_name):
+    task, model = SHELVES.tasks.build(task_name, "task"), SHELVES.models.build(name, "model")
+    learner = build_settings(SHELVES.learners.get(model.learner), SETTINGS.get(("fit", model.learner)), "fit")
+    schema, features = schema_for(task.target_kind), feature_set(set_name)
+    rows = rows_for(schema)
+    encoder, target = features.fit(rows, schema, seed=0), task.fit_target(rows[schema.target], schema)
+    spec = replace(encoder.spec, outputs=task.outputs(schema, encoder.spec))
+    train, values = encoder.encode(rows, training=folds_of(rows)), target.encode(rows[schema.target])
+    train |= {} if values is None else {"target": values}
+
+    def learned(weights: np.ndarray) -> np.ndarray:
+        weighed = {**train, "row_weight": weights[train.get("row", np.arange(ROWS))].astype(np.float32)}
+        job = FitJob(model=model, task=task, spec=spec, train=weighed, valid=None, seed=3, rounds=2)
+        fitted = learner.fit(job)
+        if isinstance(fitted, FittedNetwork):
+            return np.concatenate([value.numpy().ravel() for value in fitted.network.state_dict().values()])
+        return fitted.raw(train)
+
+    alike = learned(np.ones(ROWS))
+    np.testing.assert_array_equal(learned(np.ones(ROWS)), alike)
+    assert not np.allclose(learned(np.where(np.arange(ROWS) < 30, 0.1, 1.9)), alike, rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("lacking", ["maybe", "no", "yes"])

@@ -11,7 +11,7 @@ MOST = 40
 """Lines beyond which columns of one kind are told together."""
 SOURCES = {"as_is": "numbers", "numeric_text": "numbers written as text", "boolean": "one of two truths"}
 SPECIAL = {"id": "names the test rows", "target": "is predicted", "group": "folds keep its values together"}
-SPECIAL |= {"time": "folds follow its order", "fold": "says each row's fold"}
+SPECIAL |= {"time": "folds follow its order", "fold": "says each row's fold", "weight": "says how much a row counts"}
 
 
 def table(schema: Schema, competition: Mapping[str, Any]) -> list[str]:
@@ -26,7 +26,8 @@ def table(schema: Schema, competition: Mapping[str, Any]) -> list[str]:
     for column in schema.columns:
         found.setdefault(column.origin or column.name, []).append(column)
     features = [(name, *_kind(columns, name in types, schema.notes.get(name, ""))) for name, columns in found.items()]
-    left_out = [(name, "left out", why) for name, why in schema.dropped.items()]
+    weight = competition["columns"].get("weight")
+    left_out = [(name, "left out", why) for name, why in schema.dropped.items() if name != weight]
     return _lines([*special, *_short(features), *_short(left_out)])
 
 

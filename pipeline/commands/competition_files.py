@@ -95,7 +95,7 @@ class CompetitionFiles:
             test,
             id=found.columns["id"],
             target=found.columns["target"],
-            drop=found.columns.get("drop", ()),
+            drop=[*found.columns.get("drop", ()), *([found.columns["weight"]] if "weight" in found.columns else [])],
             test_where=self.paths["test"].name if "test" in self.paths else "test",
             **facts,
         )

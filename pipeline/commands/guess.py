@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 TARGETS = ("target", "label", "labels", "class", "y", "outcome", "response", "score")
 """Names of a target, where no test file says which column is asked for."""
+WEIGHTS = ("weight", "weights", "sample_weight", "row_weight", "instance_weight")
+"""Names of how much a training row counts, where the test file has no such column."""
 FOLDS = 5
 LEAST_FOLDS = 3
 """Rows of the rarest class below which folds are not stratified."""
@@ -61,8 +63,12 @@ def guess(
     target_names = [found.columns["target"]] if isinstance(found.columns["target"], str) else found.columns["target"]
     of_test = train.columns if test is None else test.columns
     if extra := [n for n in train.columns if n not in of_test and n not in (found.columns["id"], *target_names)]:
-        found.columns["drop"] = extra
-        found.why["columns.drop"] = "in train, not in test, and not the target"
+        if len(weights := [name for name in extra if name.casefold() in WEIGHTS and test is not None]) == 1:
+            found.columns["weight"] = weights[0]
+            found.why["columns.weight"] = "its name, and the test file has no such column: how much a row counts"
+        if unread := [name for name in extra if name != found.columns.get("weight")]:
+            found.columns["drop"] = unread
+            found.why["columns.drop"] = "in train, not in test, and not the target"
     answers = None
     if sample is not None:
         id_there = (
@@ -239,6 +245,8 @@ def _target(
         return several
     of_test = [] if test is None else list(test.columns)
     only = [str(name) for name in train.columns if name not in of_test and name != id and not INDEX.fullmatch(name)]
+    if len(only) > 1:
+        only = [name for name in only if name.casefold() not in WEIGHTS] or only
     theirs = None if sample is None or id is None else same_name(id, [str(name) for name in sample.columns])
     answers = [] if sample is None else [str(name) for name in sample.columns if name not in (id, theirs)]
     named = [name for name in answers if name in train.columns]

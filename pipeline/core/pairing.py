@@ -53,7 +53,7 @@ def metric_faults(where: str, task: Task, metric: Metric) -> list[str]:
 def column_faults(where: str, columns: Columns, split: Split | None, splits: Registry) -> list[str]:
     """Columns that the split needs and lacks, and what is declared of a column to no effect."""
     faults = _split_faults(where, columns, split, splits) if split else []
-    special: dict[str | None, str] = {getattr(columns, key): key for key in ("id", *SPLIT_COLUMNS)}
+    special: dict[str | None, str] = {getattr(columns, key): key for key in ("id", "weight", *SPLIT_COLUMNS)}
     special |= dict.fromkeys(columns.targets, "target")
     special |= dict.fromkeys(columns.drop, "drop")
     for name in columns.types:

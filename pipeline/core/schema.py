@@ -20,7 +20,8 @@ Encoded: TypeAlias = "dict[str, np.ndarray]"
 """Arrays by name, first dimension examples (float32, int64 or bool). One example a row, unless ``row`` [examples]
 int64 says which row each example belongs to (windows of a document, say). ``first`` [examples] bool marks those
 that begin a document, ``length`` [examples] int64 counts their tokens; both are for samplers. ``target`` is the
-encoded target, where the rows have one."""
+encoded target, where the rows have one. ``row_weight`` [examples] float32, of training rows that do not all count
+alike, is how much each counts; their mean is 1."""
 
 Batch: TypeAlias = "dict[str, torch.Tensor]"
 """The same as tensors, for one minibatch."""
@@ -35,6 +36,9 @@ others taught. No row is answered twice; some may not be at all (the earliest, w
 
 FOLD = "__fold__"
 """Column of ``rows/train.parquet`` with each row's validation fold (-1: none); no competition's own."""
+
+WEIGHT = "__weight__"
+"""Column of ``rows/train.parquet`` with how much each row counts in a fit, where not all count alike."""
 
 ROW = "__row__"
 """Column of out-of-fold predictions with the row's position in the training table; beside it stands ``FOLD``."""

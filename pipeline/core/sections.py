@@ -14,7 +14,11 @@ from pipeline.core.registry import settings
 
 @settings
 class Columns:
-    """Which column is what. Names as in the raw files. target: one, or a list of several."""
+    """Which column is what. Names as in the raw files.
+
+    target: one, or a list of several. weight: how much a training row counts in every fit, 0 or more; its column is
+    no feature, and scores count all rows alike.
+    """
 
     id: str | None = None
     target: str | tuple[str, ...] | None = None
@@ -22,6 +26,7 @@ class Columns:
     group: str | None = None
     time: str | None = None
     fold: str | None = None
+    weight: str | None = None
     types: Mapping[str, Literal["number", "category", "text", "date", "boolean"]] = Field(default_factory=dict)
 
     @field_validator("target")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 from pipeline.core.class_weights import ClassWeights
 from pipeline.core.schema import FOLD as FOLD
 from pipeline.core.schema import ROW as ROW
+from pipeline.core.schema import WEIGHT as WEIGHT
 from pipeline.core.schema import Batch, Encoded, InnerFolds, Schema, Spec, Weighed
 from pipeline.core.schema import Column as Column
 
@@ -321,6 +322,8 @@ class Source(ABC):
     """Of the text files that it brings."""
     extra: tuple[str, ...] = ()
     """Files of further training rows, which no fold is validated on; ``fetch`` writes them as ``extra-0.*``, ...."""
+    extra_weight: float = 1.0
+    """How much each of these rows counts in a fit, beside 1 of a row of the training file."""
     mark: str | None = None
     """Name of a column that is 1 in these rows and 0 in all others, where models are to know them."""
 

@@ -20,7 +20,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.own_code import described, needed_place
 from pipeline.core.registry import PartOf, settings
 from pipeline.core.sections import OwnColumns
-from pipeline.core.types import FOLD, Column, Encoded, Encoder, FeatureSet, InnerFolds, Schema, Spec
+from pipeline.core.types import FOLD, WEIGHT, Column, Encoded, Encoder, FeatureSet, InnerFolds, Schema, Spec
 from pipeline.features import features
 from pipeline.features.own_columns import answered, hold_row_by_row, learner_of, load
 
@@ -142,7 +142,7 @@ class LearnedEncoder:
 
 def shown(rows: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     """What one's own class sees: typed rows without target and folds."""
-    seen = rows.drop(columns=[name for name in (*schema.target_names, FOLD) if name in rows])
+    seen = rows.drop(columns=[name for name in (*schema.target_names, FOLD, WEIGHT) if name in rows])
     return seen.astype({name: "str" for name in seen if seen[name].dtype == "category"})
 
 

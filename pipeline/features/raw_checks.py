@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.core.errors import UserError, did_you_mean
-from pipeline.core.types import FOLD, ROW
+from pipeline.core.types import FOLD, ROW, WEIGHT
 from pipeline.features import values
 from pipeline.features.missing_marks import MARKS, missing_labels
 from pipeline.features.number_formats import number_format
@@ -42,7 +42,7 @@ def check_raw(
             continue
         if twice := frame.columns[frame.columns.duplicated()].tolist():
             raise UserError(f"{name}: column '{twice[0]}' stands twice in the header; rename one")
-        if own := [column for column in (ROW, FOLD) if column in frame.columns]:
+        if own := [column for column in (ROW, FOLD, WEIGHT) if column in frame.columns]:
             raise UserError(f"{name}: column '{own[0]}' has a name that Podium keeps for itself; rename it")
         if len(frame) == 0:
             raise UserError(f"{name}: needs at least one row below the header, got none")
@@ -111,7 +111,7 @@ def _check_target(
         rule = "needs a target, got a missing value; give it or take the row out"
         values.raise_at(where, series, int(np.argmax(absent)), rule)
     if task_is_class:
-        if (own := words.isin([ROW, FOLD]).to_numpy()).any():
+        if (own := words.isin([ROW, FOLD, WEIGHT]).to_numpy()).any():
             rule = "needs another name for this class, which Podium keeps for itself"
             values.raise_at(where, series, int(np.argmax(own)), f"{rule}, got {str(words.iloc[np.argmax(own)])!r}")
         if words.nunique() < 2:

@@ -11,10 +11,11 @@ from pipeline.core.config import CompetitionConfig
 from pipeline.core.errors import UserError
 from pipeline.core.memory import give_memory_back
 from pipeline.core.sections import Columns
-from pipeline.core.types import FOLD, Schema
+from pipeline.core.types import FOLD, WEIGHT, Schema
 from pipeline.features import values
 from pipeline.features.own_columns import with_own_columns
 from pipeline.features.raw_checks import check_raw
+from pipeline.features.row_weights import check_folds, read_weights, weighs_rows
 from pipeline.features.schema import apply, check
 from pipeline.features.settling import settle
 
@@ -72,10 +73,17 @@ def typed_rows(
                 raise UserError(f"{names[stem]}: has a column '{mark}', which source.mark adds; choose another name")
             raw[stem] = raw[stem].assign(**{mark: float(stem.startswith(EXTRA))})
             types[mark] = "number"
+    weights: dict[str, Any] = {}
+    for stem in raw if weighs_rows(competition) else ():
+        if stem != "test":
+            weights[stem] = read_weights(competition, raw[stem], names[stem], extra=stem.startswith(EXTRA))
+        raw[stem] = raw[stem].drop(columns=[columns.weight], errors="ignore")
     facts = raw_facts(competition, train_file)
     check_raw(raw["train"], raw.get("test"), test_where=names.get("test", "test"), **facts)
     schema = settle(raw["train"], raw.get("test"), types=types, memo=memo, **facts)
     schema = replace(schema, own_columns=None if own is None else own.path, mark=mark)
+    if columns.weight is not None:
+        schema = replace(schema, dropped={**schema.dropped, columns.weight: "says how much a row counts"})
     rows = _applied(schema, raw.pop("train"), train_file, training=True)
     test_rows = _applied(schema, raw.pop("test"), names["test"], training=False) if "test" in raw else None
     try:
@@ -83,6 +91,9 @@ def typed_rows(
         rows[FOLD] = competition.split.assign(rows, columns, task_is_class=competition.task.target_kind == "class")
     except UserError as error:
         raise UserError(f"{train_file}: {error}") from None
+    if weights:
+        rows[WEIGHT] = weights["train"]
+        check_folds(competition, rows, train_file)
     for stem in sorted(raw):
         if absent := [name for name in schema.target_names if name not in raw[stem]]:
             raise UserError(f"{names[stem]}: no column '{absent[0]}', the target: its rows are to be learned from")
@@ -92,6 +103,8 @@ def typed_rows(
             row = int(none.to_numpy().argmax())
             values.raise_at(names[stem], raw[stem][schema.target_names[0]], row, "needs a target, got a missing value")
         more = _applied(schema, raw.pop(stem), names[stem], training=True)
+        if weights:
+            more[WEIGHT] = weights[stem]
         rows = _with_extra(rows, test_rows, more, schema, columns, names[stem], warn)
     return schema, rows, test_rows
 

@@ -44,7 +44,8 @@ class Files(Source):
     train, test, sample_submission, solution: names within it; found by the usual names where they
     are not said. The first is needed; without the second everything but the submission is made.
     extra: files of further training rows (last year's, the data behind a synthetic competition), in the folder or
-        anywhere in the project: every fold trains on them, none is validated on them. mark: see ``Source``.
+        anywhere in the project: every fold trains on them, none is validated on them. extra_weight, mark: as in
+        ``Source``.
     encoding: of the text files; auto recognises UTF-8, UTF-16 and cp1252, file by file. They are written to the
         project in UTF-8.
     """
@@ -55,6 +56,7 @@ class Files(Source):
     sample_submission: str | None = None
     solution: str | None = None
     extra: tuple[str, ...] = ()
+    extra_weight: float = Field(default=1.0, gt=0)
     mark: str | None = None
     missing: Missing = ("", "NA")
     encoding: str = AUTO

@@ -14,7 +14,7 @@ from pipeline.core.files import digest, digest_files, whole_folder, write_json
 from pipeline.core.paths import CompetitionPaths
 from pipeline.core.registry import settings_dict
 from pipeline.core.seeds import derive_seed
-from pipeline.core.types import FOLD, FeatureSet, Schema, Split
+from pipeline.core.types import FOLD, WEIGHT, FeatureSet, Schema, Split
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +39,7 @@ def run(config: Config, name: str) -> None:
             schema.to_json(),
             settings_dict(competition.split),
             train[FOLD].tolist(),
+            *([train[WEIGHT].tolist()] if WEIGHT in train else []),
             *([code_digest(own.code_files)] if own is not None else []),
         )
         facts = {
@@ -99,7 +100,7 @@ def _fit_encoders(
     folder.mkdir(parents=True)
     joint = None
     if part.statistics == "train_and_test":
-        alone = train.drop(columns=[FOLD, *schema.target_names], errors="ignore")
+        alone = train.drop(columns=[FOLD, WEIGHT, *schema.target_names], errors="ignore")
         rows = alone if test is None else pd.concat([alone, test], ignore_index=True)
         joint = part.fit(rows, schema, derive_seed(set_name)).state()
     for k in [*range(int(fold.max()) + 1), None]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pipeline.core.registry import settings
 from pipeline.core.types import Batch, Schema, Spec, Task, Weighed
 from pipeline.tasks import tasks
+from pipeline.tasks.losses import weighed
 from pipeline.tasks.targets import ClassTarget, weighted_mean
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Classification(Task):
         target = batch["target"]  # [batch]
         if output.ndim > target.ndim + 1:
             target = target.unsqueeze(-1).expand(output.shape[:-1])  # [batch, submodels]
-        return criterion(output, target).sum(), target.numel()
+        return weighed(criterion(output, target), batch).sum(), target.numel()
 
     def predictions(self, raw: np.ndarray, target: ClassTarget, spec: Spec) -> pd.DataFrame:
         """Logits [rows, classes] -> a probability column a class, in the schema's order, float64."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pipeline.core.registry import settings
 from pipeline.core.types import Batch, Schema, Spec, Target, Task, Weighed
 from pipeline.tasks import tasks
+from pipeline.tasks.losses import weighed
 from pipeline.tasks.made_by_encoder import MadeByEncoder
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ class LanguageModel(Task):
     def loss(self, output: Tensor, batch: Batch, criterion: Callable[..., Tensor]) -> Weighed:
         """Summed over the tokens that the mask keeps; scores [lanes, steps, tokens]."""
         mask = batch["mask"].bool()  # [lanes, steps]
-        return criterion(output[mask], batch["labels"][mask]).sum(), mask.sum()  # [kept, tokens], [kept] -> scalar
+        each = criterion(output[mask], batch["labels"][mask])  # [kept, tokens], [kept] -> [kept]
+        return weighed(each, batch, mask).sum(), mask.sum()
 
     def answer(self, output: Tensor, batch: Batch) -> Tensor:
         """Scores [lanes, steps, tokens] to the negative log-likelihood of each lane's window [lanes]."""

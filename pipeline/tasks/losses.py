@@ -15,7 +15,7 @@ from pydantic import Field
 from pipeline.core.class_weights import ClassWeights, class_weights
 from pipeline.core.errors import UserError
 from pipeline.core.registry import Registry, settings
-from pipeline.core.types import Encoded, Loss, Spec
+from pipeline.core.types import Batch, Encoded, Loss, Spec
 
 if TYPE_CHECKING:
     import torch
@@ -108,6 +108,20 @@ class CrossEntropy(Loss):
             return own if smooth == 0 else (1 - smooth) * own + smooth * each.mean(dim=-1)  # [...]
 
         return losses_of
+
+
+def weighed(each: torch.Tensor, batch: Batch, kept: torch.Tensor | None = None) -> torch.Tensor:
+    """Losses [batch, ...], each times its row's weight where rows do not all count alike.
+
+    kept: bool [batch, steps], where the losses are those of these places alone, [places].
+    Weights have the mean 1 over the training rows, so their sum goes with a plain count of rows.
+    """
+    weight = batch.get("row_weight")  # [batch]
+    if weight is None:
+        return each
+    if kept is not None:
+        return each * weight.unsqueeze(1).expand(kept.shape)[kept]  # [batch] -> [batch, steps] -> [places]
+    return each * weight.view(-1, *[1] * (each.ndim - 1))  # [batch] -> [batch, 1, ...]
 
 
 def weights_of_classes(loss: Loss, train: Encoded, spec: Spec) -> torch.Tensor | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pipeline.core.registry import settings
 from pipeline.core.types import Batch, Schema, Spec, Task, Weighed
 from pipeline.tasks import tasks
+from pipeline.tasks.losses import weighed
 from pipeline.tasks.targets import NumberTarget, Transform, fit_number_target, number_target, weighted_mean
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Regression(Task):
         target = batch["target"]  # [batch, 1]
         if output.ndim > target.ndim:
             target = target.unsqueeze(-2).expand(output.shape)  # [batch, submodels, 1]
-        return criterion(output, target).sum(), target.numel()
+        return weighed(criterion(output, target), batch).sum(), target.numel()
 
     def predictions(self, raw: np.ndarray, target: NumberTarget, spec: Spec) -> pd.DataFrame:
         """[rows, 1] or [rows] -> column ``prediction``, float64, in the target's own units."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pipeline.core.registry import settings
 from pipeline.core.types import Batch, Schema, Spec, Task, Weighed
 from pipeline.tasks import tasks
+from pipeline.tasks.losses import weighed
 from pipeline.tasks.targets import NumberTarget, Transform, fit_number_target, number_target, weighted_mean
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class SeveralTargets(Task):
             target = target.unsqueeze(-2).expand(output.shape)  # [batch, submodels, targets]
         known = ~target.isnan()
         each = criterion(output, target.nan_to_num(0.0))
-        return (each * known).sum(), known.sum()
+        return weighed(each * known, batch).sum(), known.sum()
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pipeline.core.registry import settings
 from pipeline.core.text import EOS, PAD, detokenize
 from pipeline.core.types import Batch, Schema, Spec, Target, Task, Weighed
 from pipeline.tasks import tasks
+from pipeline.tasks.losses import weighed
 from pipeline.tasks.made_by_encoder import MadeByEncoder
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ class Translation(Task):
         whatever the length of its neighbours; scores [batch, steps, tokens]."""
         labels = batch["labels"][:, : output.shape[1]]  # [batch, steps]; the rest is padding for all
         mask = labels != PAD
-        return criterion(output[mask], labels[mask]).sum(), len(labels)  # [kept, tokens], [kept] -> [kept] -> scalar
+        each = criterion(output[mask], labels[mask])  # [kept, tokens], [kept] -> [kept]
+        return weighed(each, batch, mask).sum(), len(labels)
 
     def predictions(self, raw: np.ndarray, target: Target, spec: Spec) -> pd.DataFrame:
         """Token indices [rows, steps] to texts; what follows the end mark is left out."""

@@ -15,7 +15,7 @@ from pipeline.core.files import digest, read_json
 from pipeline.core.memory import give_memory_back
 from pipeline.core.paths import CompetitionPaths
 from pipeline.core.registry import settings_dict
-from pipeline.core.types import FOLD, Encoded, Encoder, InnerFolds, Schema, Spec, Target
+from pipeline.core.types import FOLD, WEIGHT, Encoded, Encoder, InnerFolds, Schema, Spec, Target
 from pipeline.splits.inner_folds import split_within
 from pipeline.training.encoded import EncodedFolds
 
@@ -132,6 +132,14 @@ class TrainingData:
         values = sum(prod(shape) for shape in self.widest.shapes.values())
         return 4 * values * len(self.rows) * len(self.folds) < LIGHT_BYTES
 
+    def _weights(self, index: np.ndarray | None, encoded: Encoded) -> np.ndarray:
+        """How much each example of these rows counts, their mean 1: float32 [examples]."""
+        weights = self.rows[WEIGHT].to_numpy()
+        weights = weights if index is None else weights[index]
+        if "row" in encoded:  # windows of rows
+            weights = weights[encoded["row"]]  # [rows] -> [examples]
+        return (weights / weights.mean()).astype("float32")
+
     def fold(self, k: int | None) -> FoldData:
         """Fold ``k``, or all training rows for ``None``."""
         encoder, split = self._encoder(k), self.competition.split
@@ -159,7 +167,13 @@ class TrainingData:
             values = target.encode(self.schema.target_of(rows))
             return encoded if values is None else {**encoded, "target": values}
 
-        train = self._encoded.get(k, "train", lambda: encode(train_index, inner_folds))
+        def encode_training() -> Encoded:
+            encoded = encode(train_index, inner_folds)
+            return (
+                encoded if WEIGHT not in self.rows else {**encoded, "row_weight": self._weights(train_index, encoded)}
+            )
+
+        train = self._encoded.get(k, "train", encode_training)
         valid: Encoded | None = None
         valid_target: pd.Series | None = None
         if valid_index is not None:

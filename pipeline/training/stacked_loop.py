@@ -21,6 +21,7 @@ from pipeline.core.errors import Diverged
 from pipeline.core.seeds import derive_seed
 from pipeline.core.types import Batch, Spec
 from pipeline.models.layers.members import Stack
+from pipeline.tasks.losses import weighed
 from pipeline.training.datasets import Datasets
 from pipeline.training.device import find_device, reproducible
 from pipeline.training.loop import all_finite, is_best, note
@@ -162,7 +163,8 @@ class Run:
 
         flat = {name: tensor.flatten(0, 1) for name, tensor in batch.items()}  # [members * batch, ...]
         total, weight = self.task.loss(output.flatten(0, 1), flat, noted)
-        return total * (len(output) / weight), _by_member(torch.mean, seen[0].detach().unflatten(0, output.shape[:2]))
+        each = weighed(seen[0].detach(), flat).unflatten(0, output.shape[:2])  # [members, batch, ...]
+        return total * (len(output) / weight), _by_member(torch.mean, each)
 
     def _hand_out_gradients(self, active: list[int]) -> Tensor:
         """Give each active member's slices their gradients; their norm before clipping: [members]."""

@@ -89,13 +89,19 @@ class Estimator(ABC):
             )
         return target.astype(np.int64)
 
-    def row_weights(self, target: np.ndarray, training: np.ndarray | None = None) -> np.ndarray | None:
-        """How much each row weighs by its class, float64 [rows]; None where all weigh the same.
+    def row_weights(
+        self, encoded: Encoded, target: np.ndarray, training: np.ndarray | None = None
+    ) -> np.ndarray | None:
+        """How much each row counts, by its own weight and by its class, float64 [rows]; None where all count alike.
 
-        training: the training rows' classes, from which the weights come; ``target`` itself if not given.
+        training: the training rows' classes, from which the classes' weights come; ``target`` itself if not given.
         """
-        weights = class_weights(self.class_weights, target if training is None else training, self.spec)
-        return None if weights is None else weights[target]  # [classes] -> [rows]
+        own, by_class = encoded.get("row_weight"), None
+        if self.classes is not None:
+            by_class = class_weights(self.class_weights, target if training is None else training, self.spec)
+        if by_class is None:
+            return None if own is None else own.astype(np.float64)
+        return by_class[target] if own is None else by_class[target] * own  # [classes] -> [rows]
 
     def finite_numbers(self, inputs: Encoded) -> np.ndarray:
         """float64 [rows, p]; a missing or infinite one is a UserError naming the feature."""
@@ -143,7 +149,7 @@ def matrix(inputs: Encoded, dtype: Any = None) -> np.ndarray:
     return np.concatenate([numbers, categories], axis=1, dtype=dtype or numbers.dtype, casting="unsafe")
 
 
-def some_rows(inputs: Encoded, part: slice) -> Encoded:
+def some_rows(inputs: Encoded, part: slice | np.ndarray) -> Encoded:
     return {name: array[part] for name, array in inputs.items()}
 
 

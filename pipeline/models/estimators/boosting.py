@@ -45,10 +45,10 @@ class BoostingEstimator(Estimator):
         Validation rows weigh by the training rows' classes too, so that stopping aims at what is trained for.
         """
         target = self.targets(train)
-        parts = [(train, target, self.row_weights(target))]
+        parts = [(train, target, self.row_weights(train, target))]
         if valid is not None:
             against = valid["target"].reshape(-1)  # [rows, 1] or [rows] -> [rows]
-            parts.append((valid, against, self.row_weights(against, training=target)))
+            parts.append((valid, against, self.row_weights(valid, against, training=target)))
         return parts
 
     def categorical(self, inputs: Encoded) -> list[int]:

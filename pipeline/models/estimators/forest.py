@@ -50,9 +50,10 @@ class ForestEstimator(ArrayEstimator):
         target = self.targets(train)
         rows = len(target)
         forest = self.settings.forest(self.classes is not None, threads(), self.seed)
-        forest.fit(_single(matrix(train)), target, sample_weight=self.row_weights(target))
+        weights = self.row_weights(train, target)
+        forest.fit(_single(matrix(train)), target, sample_weight=weights)
         self.seen = np.zeros(0, np.int64) if self.classes is None else np.asarray(forest.classes_, np.int64)
-        counts = np.bincount(target, weights=self.row_weights(target))[self.seen] if len(self.seen) else np.zeros(1)
+        counts = np.bincount(target, weights=weights)[self.seen] if len(self.seen) else np.zeros(1)
         self.prior = np.append(counts / max(counts.sum(), 1), rows)  # the classes' shares, then the rows
         self.gains = np.asarray(forest.feature_importances_, np.float64)
         self._keep([one.tree_ for one in forest.estimators_])

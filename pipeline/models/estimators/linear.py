@@ -50,7 +50,7 @@ class LinearEstimator(ArrayEstimator):
 
     def fit(self, train: Encoded, valid: Encoded | None, plan: Plan) -> None:
         matrix, target = self.matrix(train), self.targets(train)
-        weights = self.row_weights(target)
+        weights = self.row_weights(train, target)
         fitted = self.solver(self.seed).fit(matrix, target, **({} if weights is None else {"sample_weight": weights}))
         self.coefficients = np.atleast_2d(fitted.coef_).T.copy()  # [outputs, p] -> [p, outputs]
         self.intercept = np.atleast_1d(fitted.intercept_).astype(np.float64)  # [outputs]

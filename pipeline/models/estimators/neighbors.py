@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.core.types import Encoded, Spec, Task
-from pipeline.models.estimators.base import ArrayEstimator, Plan, numbers_only, spread_classes, threads
+from pipeline.models.estimators.base import ArrayEstimator, Plan, numbers_only, some_rows, spread_classes, threads
 
 if TYPE_CHECKING:
     from pipeline.models.k_nearest_neighbors import KNearestNeighbors
@@ -19,14 +19,14 @@ STEP_ROWS = 4096
 
 class NeighborsEstimator(ArrayEstimator):
     """Training rows ``numbers`` float32 [rows, p] and their ``answers`` [rows, outputs]: the target, or
-    a 1 in the column of the class, of those ``seen``.
+    a 1 in the column of the class, of those ``seen``; ``counts`` [rows] is how much each row counts as a neighbour.
 
     To the shares of the classes among the neighbours one neighbour's worth of their shares among all
     training rows is added, so that no class is impossible: (k p + share) / (k + 1).
     """
 
     file = "neighbors.safetensors"
-    arrays = ("numbers", "answers", "seen")
+    arrays = ("numbers", "answers", "counts", "seen")
 
     def __init__(self, settings: KNearestNeighbors, spec: Spec, task: Task, seed: int) -> None:
         numbers_only(settings.name, spec)
@@ -34,8 +34,12 @@ class NeighborsEstimator(ArrayEstimator):
         self.settings = settings
 
     def fit(self, train: Encoded, valid: Encoded | None, plan: Plan) -> None:
+        weights = self.row_weights(train, self.targets(train))
+        if weights is not None:  # a row that counts nothing is no neighbour
+            train = some_rows(train, weights > 0)
         self.numbers = self.finite_numbers(train).astype(np.float32)
         target = self.targets(train)
+        self.counts = np.ones(len(target)) if weights is None else weights[weights > 0]
         if self.classes is None:
             self.answers, self.seen = target[:, None], np.zeros(0, np.int64)  # [rows] -> [rows, 1]
         else:
@@ -58,12 +62,14 @@ class NeighborsEstimator(ArrayEstimator):
         for start in range(0, len(numbers), STEP_ROWS):
             part = slice(start, start + STEP_ROWS)
             distances, nearest = self.search.kneighbors(numbers[part])  # [step, p] -> [step, k]
-            weights = self._weights(distances)
+            weights = self._weights(distances) * self.counts[nearest]  # [step, k]
             answers = self.answers[nearest]  # [step, k] -> [step, k, outputs]
             mean[part] = np.einsum("sk,sko->so", weights, answers) / weights.sum(axis=1, keepdims=True)
         if self.classes is None:
             return mean
-        mixed = (self.count * mean + self.answers.mean(axis=0)) / (self.count + 1)  # [rows, seen]
+        mixed = (self.count * mean + np.average(self.answers, axis=0, weights=self.counts)) / (
+            self.count + 1
+        )  # [rows, seen]
         return spread_classes(np.log(mixed), self.seen, self.classes)
 
     def _weights(self, distances: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from pipeline.models.estimators.base import (
     log_binary,
     log_sigmoid,
     numbers_only,
+    some_rows,
     spread_classes,
 )
 
@@ -44,9 +45,9 @@ class SupportVectorEstimator(ArrayEstimator):
     def fit(self, train: Encoded, valid: Encoded | None, plan: Plan) -> None:
         numbers, target = self.finite_numbers(train), self.targets(train)
         if self.classes is None:
-            self._fit_regression(numbers, target)
+            self._fit_regression(numbers, target, self.row_weights(train, target))
         else:
-            self._fit_classification(numbers, target, plan.inner_folds)
+            self._fit_classification(numbers, target, train, plan.inner_folds)
 
     def _shared(self) -> dict[str, Any]:
         own = self.settings
@@ -59,16 +60,19 @@ class SupportVectorEstimator(ArrayEstimator):
             "cache_size": 500,  # MB
         }
 
-    def _fit_regression(self, numbers: np.ndarray, target: np.ndarray) -> None:
+    def _fit_regression(self, numbers: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> None:
         from sklearn.svm import SVR
 
         center, unit = target.mean(), target.std() or 1.0
-        machine = SVR(epsilon=self.settings.epsilon, **self._shared()).fit(numbers, (target - center) / unit)
+        machine = SVR(epsilon=self.settings.epsilon, **self._shared())
+        machine.fit(numbers, (target - center) / unit, sample_weight=weights)
         self._keep(numbers, [machine])
         self.scale, self.shift = np.array([unit]), np.array([center])
         self.seen = np.zeros(0, np.int64)
 
-    def _fit_classification(self, numbers: np.ndarray, target: np.ndarray, folds: InnerFolds | None) -> None:
+    def _fit_classification(
+        self, numbers: np.ndarray, target: np.ndarray, train: Encoded, folds: InnerFolds | None
+    ) -> None:
         seen, counts = np.unique(target, return_counts=True)
         seen = seen[counts > 1]  # a single row cannot both be learned and calibrated
         if len(seen) < 2:
@@ -76,8 +80,8 @@ class SupportVectorEstimator(ArrayEstimator):
         fine = np.isin(target, seen)
         place = fine.cumsum() - 1  # [rows]: where a row stands among those that stay
         pairs = [(place[some[fine[some]]], place[held[fine[held]]]) for some, held in folds()] if folds else []
-        numbers, target = numbers[fine], target[fine]
-        weights = self.row_weights(target)
+        numbers, target, train = numbers[fine], target[fine], some_rows(train, fine)
+        weights = self.row_weights(train, target)
         # Two classes: one machine, for the second. More: one a class, against the rest.
         classes = seen[1:] if len(seen) == 2 else seen
         fitted = [self._calibrated(numbers, target == one, weights, pairs) for one in classes]

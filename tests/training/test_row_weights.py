@@ -1,0 +1,158 @@
+"""Weights of rows: what they do to a fit, from a raw column to the loss."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from bench import TRAIN
+from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.linear_model import LogisticRegression, Ridge
+
+from pipeline.commands.guess import guess
+from pipeline.core.registry import build_settings
+from pipeline.core.types import WEIGHT, FitJob, Spec
+from pipeline.stages.project import load_project, shelves
+from pipeline.training.data import TrainingData
+from pipeline.training.stacking import fit_together
+
+SHELVES = shelves()
+GENERATOR = np.random.default_rng(0)
+NUMBERS = GENERATOR.normal(size=(80, 3)).astype(np.float32)
+NUMBER = (NUMBERS @ [1.0, -2.0, 0.5] + GENERATOR.normal(size=80)).astype(np.float32)[:, None]
+CLASS = (NUMBER[:, 0] + GENERATOR.normal(size=80) > 0).astype(np.int64)
+WEIGHTS = (GENERATOR.random(80) * 2).astype(np.float32)
+
+
+def job(model: str, task: str, train: dict, valid: dict | None = None, **more) -> FitJob:
+    outputs, classes = (1, ()) if task == "regression" else (2, ("no", "yes"))
+    spec = Spec(shapes={"numbers": (3,)}, names={"numbers": ["a", "b", "c"]}, outputs=outputs, classes=classes)
+    built = SHELVES.models.build(model, "model")
+    return FitJob(built, SHELVES.tasks.build(task, "task"), spec, train, valid, **{"seed": 0, **more})
+
+
+def learner(name: str, **settings):
+    return build_settings(SHELVES.learners.get(name), settings, "fit")
+
+
+def weighed(target: np.ndarray) -> dict:
+    return {"numbers": NUMBERS, "target": target, "row_weight": WEIGHTS}
+
+
+def test_as_scikit_learns_sample_weights():
+    fitted = learner("estimator").fit(job({"name": "ridge", "alpha": 2.0}, "regression", weighed(NUMBER)))
+    theirs = Ridge(alpha=2.0).fit(NUMBERS.astype(float), NUMBER[:, 0].astype(float), sample_weight=WEIGHTS)
+    np.testing.assert_allclose(fitted.raw({"numbers": NUMBERS})[:, 0], theirs.predict(NUMBERS.astype(float)), rtol=1e-6)
+    fitted = learner("estimator").fit(job("logistic_regression", "classification", weighed(CLASS)))
+    theirs = LogisticRegression(max_iter=10_000).fit(NUMBERS.astype(float), CLASS, sample_weight=WEIGHTS)
+    expected = theirs.predict_log_proba(NUMBERS.astype(float))
+    np.testing.assert_allclose(fitted.raw({"numbers": NUMBERS}), expected, atol=1e-3)
+    settings = SHELVES.models.build("extra_trees", "model")
+    fitted = learner("estimator").fit(job("extra_trees", "classification", weighed(CLASS)))
+    theirs = ExtraTreesClassifier(
+        settings.n_estimators,
+        min_samples_leaf=settings.min_samples_leaf,
+        max_features=settings.max_features,
+        random_state=0,
+    ).fit(NUMBERS, CLASS, sample_weight=WEIGHTS)
+    shares = np.exp(fitted.raw({"numbers": NUMBERS}))
+    prior = np.bincount(CLASS, weights=WEIGHTS) / WEIGHTS.sum()
+    np.testing.assert_allclose(shares, (80 * theirs.predict_proba(NUMBERS) + prior) / 81, atol=1e-6)
+
+
+@pytest.mark.parametrize(("task", "target"), [("regression", NUMBER), ("classification", CLASS)])
+def test_a_weight_is_as_many_copies_of_the_row(task, target):
+    """In one minibatch of all rows a row of weight 2 and one twice have the same gradient."""
+    copies = GENERATOR.integers(1, 4, 80)
+    once = {"numbers": NUMBERS, "target": target, "row_weight": (copies / copies.mean()).astype(np.float32)}
+    often = {"numbers": NUMBERS.repeat(copies, axis=0), "target": target.repeat(copies, axis=0)}
+    model = "linear" if task == "regression" else "softmax"
+    settings = {"epochs": 20, "batch_size": 1000, "optimizer": "sgd", "learning_rate": 0.1}
+    first, second = (learner("neural", **settings).fit(job(model, task, train)) for train in (once, often))
+    for mine, theirs in zip(first.network.parameters(), second.network.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+    assert first.curves["train_loss"] == pytest.approx(second.curves["train_loss"], rel=1e-4)
+
+
+def test_members_of_a_stack_are_weighed_as_alone():
+    settings = learner("neural", epochs=3, batch_size=16)
+    valid = {"numbers": NUMBERS[:20], "target": NUMBER[:20]}
+    jobs = [job("mlp", "regression", {**weighed(NUMBER), "row_weight": w}, valid, seed=s) for s, w in
+            enumerate((WEIGHTS, WEIGHTS[::-1].copy()))]  # fmt: skip
+    assert settings.stack_key(jobs[0].model, jobs[0].task) is not None
+    together = fit_together([settings] * 2, jobs, jobs[0].spec)
+    for one, fitted in zip(jobs, together, strict=True):
+        alone = settings.fit(one)
+        for name in ("train_loss", "valid_loss"):
+            assert fitted.curves[name] == pytest.approx(alone.curves[name], rel=1e-4)
+
+
+def column(weights: list) -> str:
+    return "\n".join(f"{line},{weight}" for line, weight in zip(TRAIN.splitlines(), ["weight", *weights])) + "\n"
+
+
+def prepared(bench) -> TrainingData:
+    for stage in ("fetch", "preprocess"):
+        code, lines = bench.run(stage, "toy")
+        assert code == 0, lines
+    return TrainingData(load_project().competition("toy"), "numbers")
+
+
+def test_from_a_column_and_of_rows_from_elsewhere(bench):
+    bench.files["train.csv"] = column([i % 3 for i in range(30)])
+    bench.files["more.csv"] = "id,colour,size,y\n90,red,1,50\n91,red,2,60\n"
+    bench.competition["columns"]["weight"] = "weight"
+    bench.competition["source"] |= {"extra": ["more.csv"], "extra_weight": 0.5}
+    bench.write()
+    data = prepared(bench)
+    expected = [i % 3 for i in range(30)] + [0.5, 0.5]
+    assert data.rows[WEIGHT].tolist() == expected
+    assert "weight" not in data.rows and "weight" not in [name for name in data.spec.names["numbers"]]
+    for k in (*data.folds, None):
+        fold = data.fold(k)
+        mine = np.array(expected) if k is None else np.array(expected)[data.fold_of_row != k]
+        np.testing.assert_allclose(fold.train["row_weight"], mine / mine.mean(), rtol=1e-6)
+        assert fold.valid is None or "row_weight" not in fold.valid
+    before = data.digest
+    (bench.root / "files/train.csv").write_text(column([1] * 30))
+    assert prepared(bench).digest != before
+    code, lines = bench.run("train", "toy")
+    assert code == 0, lines
+    # What answers new rows reads no weight, and does not mind one.
+    for stage in ("tune", "blend", "retrain", "submit"):
+        assert bench.run(stage, "toy")[0] == 0
+    (bench.root / "new.csv").write_text("id,colour,size,weight\n1,red,3,7\n")
+    assert bench.run("predict", "toy", "--in", "new.csv", "--out", "answers.csv")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        ([1] * 29 + [-1], ["train.csv", "weight", "row 31", "0 or more", "-1"]),
+        ([1] * 29 + [""], ["train.csv", "weight", "row 31", "0 or more"]),
+        (["heavy"] + [1] * 29, ["train.csv", "weight", "row 2", "'heavy'"]),
+        ([0] * 30, ["train.csv", "weight", "above 0"]),
+    ],
+)
+def test_what_is_no_weight_is_told_with_its_row(bench, weights, words):
+    bench.files["train.csv"] = column(weights)
+    bench.competition["columns"]["weight"] = "weight"
+    bench.write()
+    assert bench.run("fetch", "toy")[0] == 0
+    bench.fails("preprocess", words, bench.written())
+
+
+def test_a_missing_column_is_told(bench):
+    bench.competition["columns"]["weight"] = "wieght"
+    bench.write()
+    assert bench.run("fetch", "toy")[0] == 0
+    bench.fails("preprocess", ["train.csv", "no column 'wieght'", "columns.weight"], bench.written())
+
+
+def test_add_sees_a_column_of_weights():
+    train = pd.DataFrame({"id": range(40), "a": np.arange(40) % 7, "sample_weight": 1.5, "y": np.arange(40) * 1.1})
+    test = pd.DataFrame({"id": range(40, 60), "a": np.arange(20) % 7})
+    found = guess(train, test, None)
+    assert found.columns["target"] == "y" and found.columns["weight"] == "sample_weight"
+    assert "drop" not in found.columns and "columns.weight" in found.why
