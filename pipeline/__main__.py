@@ -154,6 +154,17 @@ def look(
 
 
 @app.command()
+def gain(
+    name: CompetitionName,
+    model: Annotated[str | None, typer.Option(help="Model to try with; its first when not given.")] = None,
+) -> None:
+    """Tell on folds whether one's own columns, or rows from elsewhere, help."""
+    from pipeline.commands.gain import run
+
+    run(name, model)
+
+
+@app.command()
 def check() -> None:
     """Check params.yaml whole and tell every fault."""
     from pipeline.stages.check import run

@@ -190,7 +190,7 @@ class TestWhatAStageUses:
         config = load_project()
         missing = {}
         for family, key, notes in self.stages(traces):
-            files = set(stage_files(family, config.competition(key)))
+            files = set(stage_files(family, config, key))
             for model in config.models_of(key):
                 files |= set(model_files(model))
             known = [str(file.relative_to(ROOT)) for file in files] + [place for place, _ in NOT_DIGESTED]

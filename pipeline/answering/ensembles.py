@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
@@ -30,13 +31,15 @@ CONVINCING = 0.5
 class Ensemble:
     """Models' predictions to the competition's answer.
 
-    weights: by model. intercept: see ``Combination``. calibration, decision: None where there is none.
+    weights: by model. intercept, targets: see ``Combination``, the second by model too. calibration, decision: None
+    where there is none.
     """
 
     weights: Mapping[str, float]
     intercept: Sequence[float] | None = None
     calibration: Calibration | None = None
     decision: Decision | None = None
+    targets: Mapping[str, Mapping[str, float]] | None = None
 
     @property
     def models(self) -> list[str]:
@@ -46,7 +49,10 @@ class Ensemble:
     def predict(self, frames: Mapping[str, pd.DataFrame], task: Task, target: Target) -> pd.DataFrame:
         """frames: predictions [rows] of each of ``models``, paired by position."""
         names = self.models
-        combination = Combination([self.weights[name] for name in names], self.intercept)
+        targets = None
+        if self.targets is not None:
+            targets = {key: [one[name] for name in names] for key, one in self.targets.items()}
+        combination = Combination([self.weights[name] for name in names], self.intercept, targets)
         predictions = combination.predict([frames[name] for name in names], task, target)
         for step in (self.calibration, self.decision):
             predictions = predictions if step is None else step.apply(predictions)
@@ -58,6 +64,7 @@ class Ensemble:
             "intercept": None if self.intercept is None else list(self.intercept),
             "calibration": None if self.calibration is None else self.calibration.state(),
             "decision": None if self.decision is None else self.decision.state(),
+            **({} if self.targets is None else {"targets": {key: dict(one) for key, one in self.targets.items()}}),
         }
 
     @classmethod
@@ -72,7 +79,7 @@ class Ensemble:
             from pipeline.metrics.decisions import restore_decision
 
             decision = restore_decision(decision)
-        return cls(value["weights"], value.get("intercept"), calibration, decision)
+        return cls(value["weights"], value.get("intercept"), calibration, decision, value.get("targets"))
 
 
 @dataclass(frozen=True)
@@ -110,16 +117,21 @@ def fit_ensemble(
     """
     target = target.reset_index(drop=True)
     library = Library(list(frames.values()), target, task, target_codec, weighing_metric(metric, task))
-    levels = _Levels(target, fold, metric)
-    for others, rows in levels.parts:
-        combination = blend.fit(library.take(others))
-        for positions, into in ((others, levels.inside), (rows, levels.outside)):
-            parts = [frame.iloc[positions] for frame in library.frames]
-            into.append(combination.predict(parts, task, target_codec))
-    combination = blend.fit(library)
-    weights = {name: float(weight) for name, weight in zip(frames, combination.weights, strict=True)}
-    ensemble = Ensemble(weights, combination.intercept)
-    levels.all = combination.predict(library.frames, task, target_codec)
+    combination, levels = _blended(blend.fit, library, fold, metric)
+    averages = len(frames) > 1 and blend.numeric and combination.intercept is None
+    if averages and target.ndim > 1 and metric.of_target(str(target.columns[0])) is not None:
+        # Weights of its own for each target, where folds that did not choose them find that better.
+        apart, of_each = _blended(partial(_fit_each_target, blend), library, fold, metric)
+        if levels.gain(of_each.outside) > 0:
+            combination, levels = apart, of_each
+
+    def by_model(weights: Sequence[float]) -> dict[str, float]:
+        return {name: float(weight) for name, weight in zip(frames, weights, strict=True)}
+
+    targets = None
+    if combination.targets is not None:
+        targets = {name: by_model(weights) for name, weights in combination.targets.items()}
+    ensemble = Ensemble(by_model(combination.weights), combination.intercept, targets=targets)
     steps = {"blended": levels.score}
     if (calibration := levels.step(_calibrations(blend, metric), named=blend.calibration != "auto")) is not None:
         ensemble, steps["calibrated"] = replace(ensemble, calibration=calibration), levels.score
@@ -127,6 +139,32 @@ def fit_ensemble(
     if (decision := levels.step(_decisions(blend.decision, metric))) is not None:
         ensemble, steps["decided"] = replace(ensemble, decision=decision), levels.score
     return FittedEnsemble(ensemble, levels.fold_scores(), plain, steps)
+
+
+def _blended(
+    fit: Callable[[Library], Combination], library: Library, fold: np.ndarray, metric: Metric
+) -> tuple[Combination, _Levels]:
+    """Fitted on all rows, and what it gives for each part when the others fit it."""
+    levels = _Levels(library.target, fold, metric)
+    for others, rows in levels.parts:
+        combination = fit(library.take(others))
+        for positions, into in ((others, levels.inside), (rows, levels.outside)):
+            parts = [frame.iloc[positions] for frame in library.frames]
+            into.append(combination.predict(parts, library.task, library.target_codec))
+    combination = fit(library)
+    levels.all = combination.predict(library.frames, library.task, library.target_codec)
+    return combination, levels
+
+
+def _fit_each_target(blend: Blend, library: Library) -> Combination:
+    """Weights of each target, by what it adds to the metric."""
+    targets = {}
+    for name in map(str, library.target):
+        if (metric := library.metric.of_target(name)) is None:
+            raise ValueError(f"the metric {library.metric.name} is no sum over targets")
+        targets[name] = list(blend.fit(replace(library, metric=metric)).weights)
+    means = [fmean(weights) for weights in zip(*targets.values(), strict=True)]
+    return Combination(means, targets=targets)
 
 
 def fit_decision_of(
@@ -191,11 +229,11 @@ class _Levels:
         """Take the candidate that the parts find best, if it is convincingly better than none; give it
         as fitted on all rows. named: the only candidate, asked for by name, is taken without asking."""
         best: tuple[float, Fit, list[Any]] | None = None
-        before = [] if named or not candidates else self._part_scores(self.outside)
         for fit in candidates:
             parts = zip(self.parts, self.inside, strict=True)
             fitted = [fit(self.target.iloc[others], inside) for (others, _), inside in parts]
-            gain = 0.0 if named else self._gain(before, fitted)
+            after = [] if named else [step.apply(part) for step, part in zip(fitted, self.outside, strict=True)]
+            gain = 0.0 if named else self.gain(after)
             if named or (gain > 0 and (best is None or gain > best[0])):
                 best = gain, fit, fitted
         if best is None:
@@ -207,11 +245,11 @@ class _Levels:
         self.all = step.apply(self.all)
         return step
 
-    def _gain(self, before: Sequence[float], fitted: Sequence[Any]) -> float:
-        """Mean gain of the parts' scores, 0 where it does not convince."""
-        after = self._part_scores([step.apply(part) for step, part in zip(fitted, self.outside, strict=True)])
+    def gain(self, outside: Sequence[pd.DataFrame]) -> float:
+        """By how much the parts' scores would be better with these predictions, 0 where it does not convince."""
         sign = 1 if self.metric.higher_is_better else -1
-        gains = [sign * (new - old) for new, old in zip(after, before, strict=True)]
+        scores = zip(self._part_scores(outside), self._part_scores(self.outside), strict=True)
+        gains = [sign * (new - old) for new, old in scores]
         error = stdev(gains) / len(gains) ** 0.5 if len(gains) > 1 else 0.0
         return fmean(gains) if fmean(gains) > CONVINCING * error else 0.0
 
@@ -225,8 +263,6 @@ class _Levels:
 
 def _calibrations(blend: Blend, metric: Metric) -> list[Fit]:
     """In order of their freedom."""
-    from functools import partial
-
     if blend.calibration == "none" or (blend.calibration == "auto" and not metric.rewards_calibration):
         return []
     from pipeline.blends.calibration import CALIBRATIONS, fit_calibration
@@ -236,8 +272,6 @@ def _calibrations(blend: Blend, metric: Metric) -> list[Fit]:
 
 
 def _decisions(wanted: str, metric: Metric) -> list[Fit]:
-    from functools import partial
-
     if wanted == "none" or metric.decision is None:
         return []
     from pipeline.metrics.decisions import fit_decision

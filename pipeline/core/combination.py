@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -52,9 +52,16 @@ class Combination:
 
     weights: Sequence[float]
     intercept: Sequence[float] | None = None
+    targets: Mapping[str, Sequence[float]] | None = None
+    """Of several targets, weights for each in place of those for all, which are then their mean."""
 
     def predict(self, frames: Sequence[pd.DataFrame], task: Task, target: Target) -> pd.DataFrame:
         """frames: a model each; of those without a weight, anything. A lone one of weight 1 passes unchanged."""
+        if self.targets is not None:
+            columns = {}
+            for name, weights in self.targets.items():
+                columns[name] = Combination(weights).predict(frames, task, target)[name]
+            return frames[0].assign(**columns)
         kept = [i for i, weight in enumerate(self.weights) if weight != 0]
         parts, weights = [frames[i] for i in kept], [self.weights[i] for i in kept]
         if self.intercept is None:

@@ -8,11 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import Faults, UserError, did_you_mean, quoted
-from pipeline.core.pairing import column_faults, metric_faults, model_faults, task_faults
+from pipeline.core.pairing import (
+    column_faults,
+    metric_faults,
+    model_faults,
+    pseudo_faults,
+    pseudo_task_faults,
+    task_faults,
+)
 from pipeline.core.params import read_params
 from pipeline.core.paths import check_name, project_root
 from pipeline.core.registry import Registry, build_settings
-from pipeline.core.sections import Budget, Columns, Execution, OwnColumns, Retrain, Submission, Tune
+from pipeline.core.sections import Budget, Columns, Execution, OwnColumns, Pseudo, Retrain, Submission, Tune
 from pipeline.core.types import Blend, FeatureSet, Learner, Metric, Model, Source, Split, Task
 
 
@@ -44,6 +51,7 @@ class ModelConfig:
     seed: int
     raw: Mapping[str, Any]
     """The settings as written, which a study's trial overrides key by key."""
+    pseudo: Pseudo | None = None
 
 
 @dataclass(frozen=True)
@@ -152,6 +160,7 @@ def build_config(raw: Mapping[str, Any], shelves: Shelves) -> Config:
         if len(given) > 1:
             told = " and ".join(f"{minutes:g}" for minutes in given)
             check.faults.append(f"models: those of {name} need the same budget.minutes, got {told}")
+        check.faults.extend(pseudo_faults({key: model for key, model in models.items() if model.competition == name}))
     execution = check(build_settings, Execution, raw.get("execution"), "execution")
     if check.faults:
         raise Faults(check.faults)
@@ -254,8 +263,12 @@ def _model(
     # Faulty settings of a model hide nothing of what its name alone tells.
     kind: Any = type(model) if model is not None else shelves.models.named(raw.get("model"))
     fit = None
+    raw_fit, pseudo = raw.get("fit"), None
+    if isinstance(raw_fit, Mapping) and "pseudo" in raw_fit:  # of every learner's
+        raw_fit = dict(raw_fit)
+        pseudo = check(build_settings, Pseudo, raw_fit.pop("pseudo"), f"{where}.fit.pseudo")
     if kind is not None:
-        fit = check(build_settings, shelves.learners.get(kind.learner), raw.get("fit"), f"{where}.fit")
+        fit = check(build_settings, shelves.learners.get(kind.learner), raw_fit, f"{where}.fit")
     tune = check(build_settings, Tune, raw["tune"], f"{where}.tune") if raw.get("tune") is not None else None
     if tune is not None and tune.trials is None and tune.minutes is None:
         check.faults.append(f"{where}.tune: needs trials or minutes, got neither")
@@ -274,12 +287,15 @@ def _model(
     competition = declared.get(competition_name) if isinstance(competition_name, str) else None
     if competition is not None:
         check.faults.extend(model_faults(where, raw.get("features"), model or kind, fit, retrain, competition))
+        if pseudo is not None and competition.task is not None:
+            check.faults.extend(pseudo_task_faults(where, pseudo, competition.task))
         if searched is not None and competition.task is not None:
             check.faults.extend(metric_faults(f"{where}.tune", competition.task, searched))
     built = None
     sound = len(check.faults) == before and competition is not None and competition.name in competitions
     if sound and competition is not None and model is not None and fit is not None:
-        built = ModelConfig(name, competition.name, raw["features"], model, fit, tune, retrain, budget, seed, dict(raw))
+        args = (name, competition.name, raw["features"], model, fit, tune, retrain, budget, seed, dict(raw), pseudo)
+        built = ModelConfig(*args)
     if (search := tune or _space_alone(raw.get("tune"))) is not None:
 
         def rebuild(changed: Mapping[str, Any]) -> ModelConfig:

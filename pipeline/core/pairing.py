@@ -10,8 +10,8 @@ from pipeline.core.registry import Registry
 from pipeline.core.types import Blend, FeatureSet, Learner, Metric, Model, Split, Task
 
 if TYPE_CHECKING:
-    from pipeline.core.config import CompetitionConfig
-    from pipeline.core.sections import Columns, Retrain, Submission
+    from pipeline.core.config import CompetitionConfig, ModelConfig
+    from pipeline.core.sections import Columns, Pseudo, Retrain, Submission
 
 SPLIT_COLUMNS = ("group", "time", "fold")
 """Keys of ``columns`` that name what some splits split by."""
@@ -152,3 +152,31 @@ def reads(model: Model | type[Model], feature_set: FeatureSet) -> bool:
 def _alternatives(model: Model | type[Model]) -> list[frozenset[str]]:
     """What a model needs, and what will do in its place."""
     return [model.needs, model.or_needs] if model.or_needs else [model.needs]
+
+
+def pseudo_task_faults(where: str, pseudo: Pseudo, task: Task) -> list[str]:
+    """Pseudo-labels with what their competition predicts."""
+    if not task.teaches:
+        return [f"{where}.fit.pseudo: the answers of '{task.name}' cannot stand for its target; take it out"]
+    if pseudo.above is not None and task.target_kind not in ("class", "labels"):
+        return [f"{where}.fit.pseudo.above: needs classes, and '{task.name}' has none; take it out"]
+    return []
+
+
+def pseudo_faults(models: Mapping[str, ModelConfig]) -> list[str]:
+    """Pseudo-labels of models that there are not, or that learn from such labels themselves. models: of one
+    competition, by name."""
+    faults, teachers = [], [name for name, model in models.items() if model.pseudo is None]
+    for name, model in models.items():
+        if model.pseudo is None:
+            continue
+        where = f"models.{name}.fit.pseudo"
+        if model.tune is not None and any(str(key).startswith("fit.pseudo") for key in model.tune.space):
+            faults.append(f"models.{name}.tune.space: fit.pseudo is not searched; declare a model for each")
+        if not teachers:
+            faults.append(f"{where}: needs a model without pseudo-labels in the competition, whose answers they are")
+        for one in () if model.pseudo.models == "blend" else model.pseudo.models:
+            if one not in teachers:
+                why = "has pseudo-labels itself" if one in models else "is no model of the competition"
+                faults.append(f"{where}.models: '{one}' {why}{did_you_mean(one, teachers)}")
+    return faults

@@ -115,6 +115,23 @@ class Retrain:
 
 
 @settings
+class Pseudo:
+    """Test rows as further training rows, with other models' answers for their target (Lee 2013, Pseudo-Label).
+
+    Inside each fold the answers come of that fold's models, so that no row is learned from before it is predicted.
+
+    models: whose answers: ``blend`` of all models without pseudo-labels, or some of these by name, blended.
+    above: how probable an answer must be to stand for a class or label; 0.95 where it is left out. Numbers are all
+        taken.
+    weight: how much such a row counts, beside 1 of a training row.
+    """
+
+    models: Literal["blend"] | tuple[str, ...] = "blend"
+    above: float | None = Field(default=None, gt=0.5, lt=1)
+    weight: float = Field(default=1.0, gt=0)
+
+
+@settings
 class Budget:
     """Time for a competition's work, the same in all its models: a model is left out where there is
     not enough left for it, those at the end of the list first; the first one always runs.

@@ -109,6 +109,8 @@ class Task(ABC):
     """What the target columns hold."""
     one: ClassVar[str | None] = None
     """Of a task with several targets: the task that each of them is."""
+    teaches: ClassVar[bool] = True
+    """Whether its predictions may stand for the target of rows that have none."""
     decodes: ClassVar[bool] = False
     """Whether raw answers are what the network's ``decode`` finds in many passes, not ``answer`` of its output."""
 
@@ -265,6 +267,10 @@ class Metric(ABC):
     def label(self) -> str:
         """What tables and pages call it."""
         return self.name
+
+    def of_target(self, name: str) -> Metric | None:
+        """Of several targets: what this one adds to the score, where it is a sum over them."""
+        return None
 
     @abstractmethod
     def score(self, target: Any, predictions: pd.DataFrame) -> float:

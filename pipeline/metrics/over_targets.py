@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -50,6 +51,9 @@ class OverTargets(Metric):
             raise UserError(f"metric {self.name}: no target has rows of both classes to score")
         return float(np.average(scores, weights=weights))
 
+    def of_target(self, name: str) -> Metric:
+        return OneTarget(self, name)
+
     def _of(self, truth: pd.Series, predicted: np.ndarray) -> float:
         import pandas as pd
 
@@ -57,6 +61,25 @@ class OverTargets(Metric):
             return self.each.score(truth, pd.DataFrame({"prediction": predicted}))
         both = pd.DataFrame({"0": 1 - predicted, "1": predicted})
         return self.each.score(truth.astype("int64"), both)
+
+
+@dataclass(frozen=True)
+class OneTarget(Metric):
+    """One target of several, others left aside; 0 of rows that a column has no score of."""
+
+    metric: Any
+    target: str
+
+    @property
+    def higher_is_better(self) -> bool:  # type: ignore[override]
+        return self.metric.higher_is_better  # type: ignore[no-any-return]
+
+    def score(self, target: Any, predictions: pd.DataFrame) -> float:
+        try:
+            alone: Metric = replace(self.metric, weights={})
+            return alone.score(target[[self.target]], predictions[[self.target]])
+        except UserError:
+            return 0.0
 
 
 @metrics.register("mean_over_targets")

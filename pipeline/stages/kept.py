@@ -83,6 +83,11 @@ class KeptModels:
             yield aside
 
 
+def link_tree(source: Path, target: Path) -> None:
+    """A folder's files, linked where that is possible."""
+    shutil.copytree(source, target, copy_function=link_or_copy)
+
+
 def link_or_copy(source: str | Path, target: str | Path) -> None:
     """A hard link where the file system has them: files are replaced by renames, never written to."""
     try:

@@ -22,7 +22,7 @@ from pipeline.core.files import digest, read_json, whole_folder, write_json
 from pipeline.core.paths import CompetitionPaths, ModelPaths
 from pipeline.core.seeds import derive_seed
 from pipeline.stages.budget import Budget
-from pipeline.stages.kept import IDENTITY, KeptModels, link_or_copy
+from pipeline.stages.kept import IDENTITY, KeptModels, link_tree
 from pipeline.stages.records import model_record
 from pipeline.stages.snapshot import stage_files
 from pipeline.stages.tune import tuned_config
@@ -32,6 +32,7 @@ from pipeline.training.data import Rows, TrainingData
 from pipeline.training.executors import Job, make_executor
 from pipeline.training.identity import identity
 from pipeline.training.pool import Pool, Task, Work, gather
+from pipeline.training.pseudo_rows import PSEUDO
 from pipeline.training.stacking import fit_together
 
 MOST_SEEDS = 16
@@ -100,6 +101,8 @@ class _Stage:
         self.executor = make_executor(config.execution)
         self.budget = Budget(config, name, "retrain")
         self.rows = Rows(self.competition)
+        learners = [model for model in config.models_of(name) if model.pseudo is not None]
+        self.rows.pseudo = {model.name: ModelPaths(name, model.name).tuned / PSEUDO for model in learners}
 
     def run(self, models: list[ModelConfig]) -> None:
         lines, tasks, tuned = [], [], {}
@@ -135,23 +138,23 @@ class _Stage:
         """Of all that its fits on all rows hang on: the settings and folds that were found best, and how it is
         fitted again."""
         found = read_json(ModelPaths(self.name, tuned.name).tuned / IDENTITY)["files"]
-        data = self.rows.data(tuned.features)
+        data = self.rows.of(tuned)
         mine = identity(data, tuned, self.config.execution.threads)
         return digest("fits", found, mine, tuned.retrain.mode, tuned.retrain.seeds)
 
     def _identity(self, tuned: ModelConfig) -> str:
         """Of all that the final model hangs on: its fits, what its own submission looks like, and the code that
         answers."""
-        data, raw = self.rows.data(tuned.features), self.competition.raw
+        data, raw = self.rows.of(tuned), self.competition.raw
         decision = self.blend["models"][tuned.name]["decision"]
         named = [self.name, tuned.name]  # the answer holds them
-        code = code_digest(stage_files("retrain", self.competition))
+        code = code_digest(stage_files("retrain", self.config, self.name))
         fits = self._fit_identity(tuned)
         return digest("final", named, fits, decision, raw["submission"], data.facts["digest"], code)
 
     def _work(self, tuned: ModelConfig, mine: str, line: Line) -> Work[None]:
         paths = ModelPaths(self.name, tuned.name)
-        data, rounds = self.rows.data(tuned.features), read_json(paths.tuned / "scores.json")["rounds"]
+        data, rounds = self.rows.of(tuned), read_json(paths.tuned / "scores.json")["rounds"]
         fits = self._fit_identity(tuned)
         checkpoints = paths.checkpoints / "final" / fits
         line.state = "runs"
@@ -159,10 +162,10 @@ class _Stage:
             shutil.rmtree(checkpoints, ignore_errors=True)
         with model_record(data, tuned, "retrain") as record, self.kept.replace(tuned.name, mine) as folder:
             if (before := self._fitted(tuned.name, fits)) is not None:  # only what answers is another
-                shutil.copytree(before / "members", folder / "members", copy_function=link_or_copy)
+                link_tree(before / "members", folder / "members")
                 members = int(read_json(before / "final.json")["members"])
             elif tuned.retrain.mode == "folds":
-                shutil.copytree(paths.tuned / "members", folder / "members", copy_function=link_or_copy)
+                link_tree(paths.tuned / "members", folder / "members")
                 members = len(data.folds)
             else:
                 members = yield from self._fit(data, tuned, rounds, checkpoints, folder, record)
@@ -211,7 +214,7 @@ class _Stage:
                 break
         for number in range(members):
             source = checkpoints / str(number) / "predictor"
-            shutil.copytree(source, folder / "members" / str(number), copy_function=link_or_copy)
+            link_tree(source, folder / "members" / str(number))
         return members
 
     def _answer(self, data: TrainingData, model: str, folder: Path) -> None:

@@ -67,11 +67,11 @@ def contents(config: Config, competition: str, stage: str) -> dict[str, Any]:
     competition, models: their settings as params.yaml has them. code: digest of what the stage runs through besides
     its models' parts, and of each model's own parts.
     """
-    needs, found = STAGES[stage], config.competition(competition)
+    needs, found = needs_of(stage, config, competition), config.competition(competition)
     models = config.models_of(competition) if needs.models else []
     body: dict[str, Any] = {
         "competition": {key: found.raw[key] for key in needs.competition if key in found.raw},
-        "code": code_digest(stage_files(stage, found)),
+        "code": code_digest(stage_files(stage, config, competition)),
     }
     if needs.models:
         body["models"] = {model.name: _some(model.raw, needs.models) for model in models}
@@ -97,16 +97,30 @@ def _some(raw: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
     return {key: raw[key] for key in keys if key in raw}
 
 
-def stage_files(stage: str, competition: CompetitionConfig) -> list[Path]:
-    """The code that a stage runs through, but for its models' own parts."""
+def needs_of(stage: str, config: Config, competition: str) -> Needs:
+    """What the stage hangs on: pseudo-labels, which ``train`` makes, on how models are blended too."""
     needs = STAGES[stage]
-    parts = [getattr(competition, key) for key in needs.competition if key in WHOLE and key != "guessed"]
+    blended = stage == "train" and any(model.pseudo is not None for model in config.models_of(competition))
+    return replace(needs, competition=(*needs.competition, "blend")) if blended else needs
+
+
+def stage_files(stage: str, config: Config, competition: str) -> list[Path]:
+    """The code that a stage runs through, but for its models' own parts."""
+    needs = needs_of(stage, config, competition)
+    found = config.competition(competition)
+    parts = [getattr(found, key) for key in needs.competition if key in WHOLE and key != "guessed"]
     return code_files(needs.packages, parts, [f"stages/{stage}.py", *MODULES.get(stage, ())])
 
 
 MODULES = {
     "preprocess": ("answering/submitting.py", "answering/submissions.py", "answering/submission_layout.py"),
-    "train": ("answering/left_out.py",),
+    "train": (
+        "answering/left_out.py",
+        "answering/gains.py",
+        "answering/pseudo_labels.py",
+        "answering/ensembles.py",
+        "answering/out_of_fold.py",
+    ),
     "tune": ("answering/left_out.py",),
     "retrain": ("stages/tune.py",),
 }
@@ -173,9 +187,9 @@ def _model(name: str, raw: Mapping[str, Any], competition: CompetitionConfig) ->
 def verify_code(config: Config, competition: str, stage: str, body: Mapping[str, Any]) -> None:
     """Hold the code that the stage will run against what ``check`` saw: from here on an edit changes nothing of
     this run. Raises UserError where code was edited in between."""
-    needs, found = STAGES[stage], config.competition(competition)
+    needs = STAGES[stage]
     read_again()
-    files = stage_files(stage, found)
+    files = stage_files(stage, config, competition)
     of_models = {model.name: model_files(model) for model in config.models_of(competition)} if needs.runs else {}
     now = {name: code_digest(some) for name, some in of_models.items()}
     if code_digest(files) != body["code"] or now != body.get("code_of_models", {}):

@@ -7,22 +7,26 @@ import sys
 import time
 import traceback
 
+from pipeline.answering.gains import told_gain
 from pipeline.answering.left_out import LEFT_OUT
+from pipeline.answering.pseudo_labels import write_pseudo_labels
 from pipeline.core.config import Config, ModelConfig
 from pipeline.core.errors import UserError
 from pipeline.core.files import read_json, write_json
 from pipeline.core.memory import no_memory
 from pipeline.core.paths import CompetitionPaths, ModelPaths
+from pipeline.core.registry import settings_dict
 from pipeline.stages.budget import Budget
-from pipeline.stages.kept import KeptModels
+from pipeline.stages.kept import KeptModels, link_tree
 from pipeline.stages.records import fold_record, model_record, out_of_fold_figures
 from pipeline.stages.view import Line, View
 from pipeline.training import encoded
-from pipeline.training.cross_validation import cross_validation
+from pipeline.training.cross_validation import cross_validation, test_file
 from pipeline.training.data import Rows, TrainingData
 from pipeline.training.executors import make_executor
 from pipeline.training.identity import identity
 from pipeline.training.pool import OutOfTime, Pool, Task, Work
+from pipeline.training.pseudo_rows import PSEUDO
 
 
 def run(config: Config, name: str, *, model: str | None = None, again: bool = False) -> None:
@@ -33,8 +37,11 @@ def run(config: Config, name: str, *, model: str | None = None, again: bool = Fa
     """
     stage = _Stage(config, name, again)
     chosen = [one for one in config.models_of(name) if model in (None, one.name)]
-    stage.run(chosen)
+    stage.run([one for one in chosen if one.pseudo is None])
+    stage.label(later := [one for one in chosen if one.pseudo is not None])
+    stage.run([one for one in later if one.name not in stage.left_out])
     stage.tell_left_out()
+    stage.tell_gains(later)
     if model is None:
         stage.kept.tidy(one.name for one in config.models_of(name))
     encoded.tidy()
@@ -48,17 +55,43 @@ class _Stage:
         self.executor = make_executor(config.execution)
         self.budget = Budget(config, name, "train")
         self.rows = Rows(self.competition)
+        self.teachers = teachers(config.models_of(name)) if self.paths.test_rows.exists() else []
         self.left_out: dict[str, str] = {}
         self.late: set[str] = set()
 
+    def label(self, models: list[ModelConfig]) -> None:
+        """Pseudo-labels for each of these, of the others' folds."""
+        for model in models:
+            pseudo = model.pseudo
+            if pseudo is None:
+                continue
+            named = [one.name for one in self.config.models_of(self.name) if one.pseudo is None]
+            named = named if pseudo.models == "blend" else [name for name in named if name in pseudo.models]
+            folders = {name: ModelPaths(self.name, name).cv for name in named if name not in self.left_out}
+            place = ModelPaths(self.name, model.name).checkpoints / PSEUDO
+            try:
+                if not self.paths.test_rows.exists():
+                    raise UserError("fit.pseudo: there is no test file whose rows to learn from")
+                lacking = [name for name, cv in folders.items() if not (cv / "scores.json").exists()]
+                if lacking or not folders:
+                    raise UserError(f"fit.pseudo: there are no folds of {', '.join(lacking or named)} to learn from")
+                told = write_pseudo_labels(self.competition, self.rows.schema, pseudo, folders, place)
+            except UserError as reason:
+                self.left_out[model.name] = str(reason)
+                continue
+            print(f"{model.name} learns from {told}, by {', '.join(folders)}", file=sys.stderr)  # noqa: T201
+            self.rows.pseudo[model.name] = place
+
     def run(self, models: list[ModelConfig]) -> None:
+        if not models:
+            return
         lines, tasks = [], []
         for model in models:
-            data = self.rows.data(model.features)
+            data = self.rows.of(model)
             mine = identity(data, model, self.config.execution.threads)
             line = Line(model.name, "folds", len(data.folds))
             lines.append(line)
-            if self.kept.has(model.name, mine):
+            if self.kept.has(model.name, mine) and self._answered(model):
                 line.state = "kept"
                 line.score = read_json(ModelPaths(self.name, model.name).cv / "scores.json")["valid"]
                 continue
@@ -82,6 +115,10 @@ class _Stage:
             if task.error is not None:
                 raise task.error
 
+    def _answered(self, model: ModelConfig) -> bool:
+        """Whether the test rows are answered too, where another model learns from these answers."""
+        return model.name not in self.teachers or test_file(ModelPaths(self.name, model.name).cv, 0).exists()
+
     def _work(self, data: TrainingData, model: ModelConfig, mine: str, line: Line) -> Work[None]:
         """The model's folds, written and recorded; left out where that cannot be."""
         paths = ModelPaths(self.name, model.name)
@@ -96,9 +133,16 @@ class _Stage:
             with model_record(data, model, "train") as record, self.kept.replace(model.name, mine) as folder:
                 members = folder / "members" if model.retrain.mode == "folds" else None
                 done = yield from cross_validation(
-                    data, model, self.executor.workers, checkpoint=checkpoint, predictors=members
+                    data,
+                    model,
+                    self.executor.workers,
+                    checkpoint=checkpoint,
+                    predictors=members,
+                    answers_test=model.name in self.teachers,
                 )
                 done.write(folder)
+                if data.pseudo is not None:
+                    link_tree(data.pseudo.folder, folder / PSEUDO)
                 for fold in done.folds:
                     fold_record(record, fold)
                 scores = done.scores()
@@ -145,3 +189,30 @@ class _Stage:
         if any(model in self.late for model in self.left_out):
             told = f"`python -m pipeline train {self.name}`, then `dvc repro`, trains what there was no time for"
             print(f"  {told}", file=sys.stderr)  # noqa: T201
+
+    def tell_gains(self, models: list[ModelConfig]) -> None:
+        """Of models with pseudo-labels, whether these helped: against the same model without, on the same folds."""
+        for model in models:
+            other = _without_pseudo(model, self.config.models_of(self.name))
+            if other is None or {model.name, other.name} & set(self.left_out):
+                continue
+            with_them, without = (
+                [fold["valid"] for fold in read_json(ModelPaths(self.name, one).cv / "scores.json")["folds"]]
+                for one in (model.name, other.name)
+            )
+            told = told_gain(f"pseudo-labels of {model.name}", self.competition.metric, with_them, without)
+            print(f"  {told}", file=sys.stderr)  # noqa: T201
+
+
+def _without_pseudo(model: ModelConfig, models: list[ModelConfig]) -> ModelConfig | None:
+    """The model that is the same but for its pseudo-labels, if there is one."""
+    fit = [settings_dict(model.model), settings_dict(model.fit), model.features, model.seed]
+    same = [one for one in models if one.pseudo is None]
+    return next((o for o in same if [settings_dict(o.model), settings_dict(o.fit), o.features, o.seed] == fit), None)
+
+
+def teachers(models: list[ModelConfig]) -> list[str]:
+    """Those whose answers for the test rows others learn from, in the list's order."""
+    asked = [model.pseudo.models for model in models if model.pseudo is not None]
+    firsts = [model.name for model in models if model.pseudo is None]
+    return [name for name in firsts if any(some == "blend" or name in some for some in asked)]

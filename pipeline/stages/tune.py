@@ -23,7 +23,7 @@ from pipeline.core.registry import settings_dict
 from pipeline.core.types import FOLD, ROW, Metric
 from pipeline.metrics import metrics
 from pipeline.stages.budget import Budget
-from pipeline.stages.kept import IDENTITY, KeptModels, link_or_copy
+from pipeline.stages.kept import IDENTITY, KeptModels, link_or_copy, link_tree
 from pipeline.stages.project import rebuild_model
 from pipeline.stages.records import fold_record, model_record, out_of_fold_figures, trial_record
 from pipeline.stages.snapshot import searched_by
@@ -32,10 +32,11 @@ from pipeline.training.data import Rows, TrainingData
 from pipeline.training.executors import make_executor
 from pipeline.training.identity import fitted_parts
 from pipeline.training.pool import Pool, Task, Work
+from pipeline.training.pseudo_rows import PSEUDO
 
 STACKED, ALONE = 16, 2
 """Trials that a study asks at once, of a model that trains in stacks and of others."""
-PASSED_ON = ("predictions.parquet", "scores.json", "curves.json", "importance.json", "members", LEFT_OUT)
+PASSED_ON = ("predictions.parquet", "scores.json", "curves.json", "importance.json", "members", PSEUDO, LEFT_OUT)
 
 
 def run(config: Config, name: str, *, model: str | None = None, again: bool = False) -> None:
@@ -58,6 +59,8 @@ class _Stage:
         self.executor = make_executor(config.execution)
         self.budget = Budget(config, name, "tune")
         self.rows = Rows(self.competition)
+        learners = [model for model in config.models_of(name) if model.pseudo is not None]
+        self.rows.pseudo = {model.name: ModelPaths(name, model.name).cv / PSEUDO for model in learners}
 
     def run(self, models: list[ModelConfig]) -> None:
         lines: list[Line] = []
@@ -142,7 +145,7 @@ class _Searching:
         where = f"models.{model.name}.tune"
         self.build = partial(rebuild_model, competition, model.name)
         self.metric = competition.metric if tune.metric is None else metrics.build(tune.metric, where)
-        self.data = stage.rows.data(model.features)
+        self.data = stage.rows.of(model)
         self.start = declared(parse_space(tune.space, f"{where}.space"), model, self.build, f"{where}.space")
         self.scores = _scores(self.paths.cv, self.data, self.metric)
         searched = {key: value for key, value in model.raw.items() if key not in ("tune", "budget", "retrain")}
@@ -202,6 +205,8 @@ class _Searching:
                         members = folder / "members" if self.model.retrain.mode == "folds" else None
                         done = yield from self.searching.conclude(settings, best, members)
                         done.write(folder)
+                        if self.model.pseudo is not None:
+                            link_tree(self.paths.cv / PSEUDO, folder / PSEUDO)
                         for fold in done.folds:
                             fold_record(self.record, fold)
                         out_of_fold_figures(self.record, self.data, done)
@@ -251,7 +256,7 @@ def pass_on(source: Path, folder: Path) -> None:
     """The files of what was found before, linked."""
     for item in PASSED_ON:
         if (source / item).is_dir():
-            shutil.copytree(source / item, folder / item, copy_function=link_or_copy)
+            link_tree(source / item, folder / item)
         elif (source / item).exists():
             link_or_copy(source / item, folder / item)
 

@@ -25,6 +25,7 @@ class LanguageModel(Task):
 
     losses: ClassVar[tuple[str, ...]] = ("cross_entropy",)
     numeric: ClassVar[bool] = True
+    teaches: ClassVar[bool] = False
     target_kind: ClassVar[Literal["number", "class", "text"]] = "number"
 
     def fit_target(self, target: pd.Series | None, schema: Schema) -> Target:

@@ -26,6 +26,7 @@ class Translation(Task):
 
     losses: ClassVar[tuple[str, ...]] = ("cross_entropy",)
     numeric: ClassVar[bool] = False
+    teaches: ClassVar[bool] = False
     target_kind: ClassVar[Literal["number", "class", "text"]] = "text"
     decodes: ClassVar[bool] = True
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 J = TypeVar("J", bound="HasConfig")
 T = TypeVar("T")
 
+TEST = "test.parquet"
 KEEP_SECONDS = 1.0
 """A fold fitted sooner is not kept for a rerun after a kill: fitting it again costs no more."""
 
@@ -50,6 +51,8 @@ class FoldJob:
     """Folder where a finished fold waits for a run that was killed before the last one."""
     predictor: Path | None = None
     """Folder for the fold's own predictor, where retraining averages the folds' models."""
+    answers_test: bool = False
+    """Whether the test rows are predicted too, for models that learn from such answers."""
 
 
 @dataclass
@@ -66,6 +69,8 @@ class FoldResult:
     index: np.ndarray
     """Positions [validation rows] in the training table."""
     predictions: pd.DataFrame
+    test: pd.DataFrame | None = None
+    """Predictions of the test rows, where they are asked for."""
 
 
 def fit_folds(data: TrainingData, jobs: Sequence[FoldJob]) -> list[FoldResult | Diverged]:
@@ -92,7 +97,7 @@ def fit_folds(data: TrainingData, jobs: Sequence[FoldJob]) -> list[FoldResult | 
 
 def _kept(job: FoldJob) -> FoldResult | None:
     place = job.checkpoint / f"fold-{job.fold}" / "result" if job.checkpoint else None
-    if place is None or not place.exists():
+    if place is None or not place.exists() or (job.answers_test and not (place / TEST).exists()):
         return None
     if job.predictor is not None:
         shutil.copytree(place / "predictor", job.predictor, dirs_exist_ok=True)
@@ -134,6 +139,10 @@ def _conclude(data: TrainingData, job: FoldJob, fold: FoldData, fitted: Fitted, 
         predictions=predictions,
     )
     predictor = make_predictor(data, job.config, fold, fitted)
+    if job.answers_test:
+        import pandas as pd
+
+        result.test = predictor.predict(pd.read_parquet(data.paths.test_rows))
     if job.predictor is not None:
         shutil.rmtree(job.predictor, ignore_errors=True)  # what a process that died in the middle of it left
         predictor.save(job.predictor)
@@ -195,15 +204,18 @@ def cross_validation(
     *,
     checkpoint: Path | None = None,
     predictors: Path | None = None,
+    answers_test: bool = False,
 ) -> Work[CrossValidation]:
     """A work that fits every fold.
 
     workers: jobs that may run side by side, for whom stacks are cut.
     checkpoint: finished folds are kept there, for a rerun after a kill.
     predictors: folder for the folds' own predictors, ``<predictors>/<fold>``.
+    answers_test: whether each fold predicts the test rows too.
     Raises Diverged.
     """
-    jobs = [FoldJob(config, k, checkpoint, predictors / str(k) if predictors else None) for k in data.folds]
+    places = [predictors / str(k) if predictors else None for k in data.folds]
+    jobs = [FoldJob(config, k, checkpoint, place, answers_test) for k, place in zip(data.folds, places, strict=True)]
     results = yield from together(data, jobs, workers, fit_folds, config.name)
     for result in results:
         if isinstance(result, Diverged):
@@ -286,11 +298,21 @@ class CrossValidation:
         return dict(sorted(means.items(), key=lambda item: -abs(item[1])))
 
     def write(self, folder: Path) -> None:
-        """Write ``predictions.parquet``, ``scores.json``, ``curves.json``, ``importance.json``."""
+        """Write ``predictions.parquet``, ``scores.json``, ``curves.json``, ``importance.json``, and the folds'
+        predictions of the test rows where there are any."""
         self.out_of_fold().to_parquet(folder / "predictions.parquet", index=False)
         write_json(folder / "scores.json", self.scores())
         write_json(folder / "curves.json", [fold.curves for fold in self.folds])
         write_json(folder / "importance.json", self.importance())
+        for fold in self.folds:
+            if fold.test is not None:
+                test_file(folder, fold.fold).parent.mkdir(exist_ok=True)
+                fold.test.to_parquet(test_file(folder, fold.fold), index=False)
+
+
+def test_file(folder: Path, fold: int) -> Path:
+    """Where a cross-validation keeps what a fold's model says of the test rows."""
+    return folder / "test" / f"fold-{fold}.parquet"
 
 
 def _write_result(place: Path, result: FoldResult) -> None:
@@ -298,6 +320,8 @@ def _write_result(place: Path, result: FoldResult) -> None:
     facts = {
         name: getattr(result, name) for name in ("fold", "train", "valid", "rounds", "seconds", "curves", "importance")
     }
+    if result.test is not None:
+        result.test.to_parquet(place / TEST, index=False)
     write_json(place / "done.json", facts)
 
 
@@ -306,4 +330,5 @@ def _read_result(place: Path) -> FoldResult:
 
     predictions = pd.read_parquet(place / "predictions.parquet")
     index = predictions.pop(ROW).to_numpy()
-    return FoldResult(**read_json(place / "done.json"), index=index, predictions=predictions)
+    test = pd.read_parquet(place / TEST) if (place / TEST).exists() else None
+    return FoldResult(**read_json(place / "done.json"), index=index, predictions=predictions, test=test)

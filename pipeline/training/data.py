@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import zip_longest
 from math import prod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.code import code_digest, code_files
-from pipeline.core.config import CompetitionConfig
+from pipeline.core.config import CompetitionConfig, ModelConfig
 from pipeline.core.files import digest, read_json
 from pipeline.core.memory import give_memory_back
 from pipeline.core.paths import CompetitionPaths
@@ -18,6 +19,7 @@ from pipeline.core.registry import settings_dict
 from pipeline.core.types import FOLD, WEIGHT, Encoded, Encoder, InnerFolds, Schema, Spec, Target
 from pipeline.splits.inner_folds import split_within
 from pipeline.training.encoded import EncodedFolds
+from pipeline.training.pseudo_rows import PseudoRows, joined
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,13 +59,20 @@ class Rows:
         self.table = pd.read_parquet(self.paths.train_rows, read_dictionary=categories)
         give_memory_back()
         self.fold_of_row = self.table[FOLD].to_numpy()
-        self._data: dict[str, TrainingData] = {}
+        self.pseudo: dict[str, Path] = {}
+        """By model, the folder of the pseudo-labels that it learns from."""
+        self._data: dict[tuple[str, Path | None], TrainingData] = {}
 
-    def data(self, feature_set: str) -> TrainingData:
-        """The rows through a feature set, the same object each time."""
-        if feature_set not in self._data:
-            self._data[feature_set] = TrainingData(self.competition, feature_set, self)
-        return self._data[feature_set]
+    def of(self, model: ModelConfig) -> TrainingData:
+        """The rows as the model trains on them."""
+        return self.data(model.features, self.pseudo.get(model.name) if model.pseudo is not None else None)
+
+    def data(self, feature_set: str, pseudo: Path | None = None) -> TrainingData:
+        """The rows through a feature set, the same object each time. pseudo: see ``TrainingData``."""
+        key = (feature_set, pseudo)
+        if key not in self._data:
+            self._data[key] = TrainingData(self.competition, feature_set, self, pseudo)
+        return self._data[key]
 
 
 class TrainingData:
@@ -71,9 +80,13 @@ class TrainingData:
 
     A fold is encoded once, whoever asks for it first, and lies in ``.podium/encoded/`` for all models, trials,
     stages and processes. Sent to another process it is its competition's and feature set's names, and opened there.
+
+    pseudo: folder of pseudo-labels (``pseudo_rows.py``), rows with which every fold trains besides.
     """
 
-    def __init__(self, competition: CompetitionConfig, feature_set: str, rows: Rows | None = None):
+    def __init__(
+        self, competition: CompetitionConfig, feature_set: str, rows: Rows | None = None, pseudo: Path | None = None
+    ):
         self.competition = competition
         self.feature_set = feature_set
         shared = rows or Rows(competition)
@@ -81,16 +94,18 @@ class TrainingData:
         self.rows, self.fold_of_row = shared.table, shared.fold_of_row
         self._encoders: dict[int | None, Encoder] = {}
         task = competition.task  # which encodes the target that lies beside the features
+        self.pseudo = None if pseudo is None else PseudoRows(pseudo, self.paths.test_rows)
         made_of = digest(self.digest, settings_dict(task), code_digest(code_files((), [task])))
         self._encoded = EncodedFolds(competition.name, feature_set, made_of)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return TrainingData, (self.competition, self.feature_set)
+        return TrainingData, (self.competition, self.feature_set, None, self.pseudo and self.pseudo.folder)
 
     @property
     def digest(self) -> str:
         """Of the rows, their folds and what the feature set learned: all of the data that a fit hangs on."""
-        return str(self.facts["digests"][self.feature_set])
+        rows = str(self.facts["digests"][self.feature_set])
+        return rows if self.pseudo is None else digest(rows, self.pseudo.digest)
 
     @property
     def folds(self) -> range:
@@ -132,16 +147,25 @@ class TrainingData:
         values = sum(prod(shape) for shape in self.widest.shapes.values())
         return 4 * values * len(self.rows) * len(self.folds) < LIGHT_BYTES
 
-    def _weights(self, index: np.ndarray | None, encoded: Encoded) -> np.ndarray:
-        """How much each example of these rows counts, their mean 1: float32 [examples]."""
-        weights = self.rows[WEIGHT].to_numpy()
+    def _weights(self, index: np.ndarray | None, encoded: Encoded, more: pd.DataFrame | None) -> Encoded:
+        """``row_weight``: how much each example of the training rows at ``index`` and of ``more`` counts, their mean 1;
+        nothing where all count alike."""
+        import numpy as np
+
+        if WEIGHT not in self.rows and (more is None or WEIGHT not in more):
+            return {}
+        weights = self.rows[WEIGHT].to_numpy() if WEIGHT in self.rows else np.ones(len(self.rows))
         weights = weights if index is None else weights[index]
+        if more is not None:
+            weights = np.concatenate([weights, more[WEIGHT].to_numpy() if WEIGHT in more else np.ones(len(more))])
         if "row" in encoded:  # windows of rows
             weights = weights[encoded["row"]]  # [rows] -> [examples]
-        return (weights / weights.mean()).astype("float32")
+        return {"row_weight": (weights / weights.mean()).astype(np.float32)}
 
     def fold(self, k: int | None) -> FoldData:
         """Fold ``k``, or all training rows for ``None``."""
+        import pandas as pd
+
         encoder, split = self._encoder(k), self.competition.split
         train_index = valid_index = None
         if k is not None:
@@ -158,6 +182,9 @@ class TrainingData:
 
         train_target = targets(train_index)
         target = self.competition.task.fit_target(train_target, self.schema)
+        more = None if self.pseudo is None else self.pseudo.rows(k)
+        if more is not None:
+            train_target = pd.concat([train_target, self.schema.target_of(more)], ignore_index=True)
         is_class = self.competition.task.target_kind == "class"
         inner_folds = split_within(split, self.rows, self.competition.columns, is_class, train_index)
 
@@ -169,9 +196,11 @@ class TrainingData:
 
         def encode_training() -> Encoded:
             encoded = encode(train_index, inner_folds)
-            return (
-                encoded if WEIGHT not in self.rows else {**encoded, "row_weight": self._weights(train_index, encoded)}
-            )
+            if more is not None:
+                values = target.encode(self.schema.target_of(more))
+                added = encoder.encode(more.drop(columns=list(self.schema.target_names)))
+                encoded = joined(encoded, added if values is None else {**added, "target": values})
+            return {**encoded, **self._weights(train_index, encoded, more)}
 
         train = self._encoded.get(k, "train", encode_training)
         valid: Encoded | None = None

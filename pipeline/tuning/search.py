@@ -97,7 +97,7 @@ class Search:
         if number == self.best[0] and self.best[1] and members is None:
             return CrossValidation(self.best[1])
         config = self.build(settings)
-        data = self.rows.data(config.features)
+        data = self.rows.of(config)
         place = self._place(data, config, number)
         return (yield from cross_validation(data, config, self.workers, checkpoint=place, predictors=members))
 
@@ -121,8 +121,8 @@ class Search:
         for trial in trials:
             key = trial.config.fit.stack_key(trial.config.model, competition.task)
             groups.setdefault((trial.config.features, key), []).append(trial)
-        for (features, key), group in groups.items():
-            data = self.rows.data(features)
+        for (_, key), group in groups.items():
+            data = self.rows.of(group[0].config)
             if key is not None and self.study.pruner == "halving":
                 group = yield from self._halve(data, group)
             if key is None and self.study.pruner != "none":

@@ -215,3 +215,40 @@ def test_a_lone_models_decision_is_measured_on_folds_that_did_not_choose_it():
     nothing, plain = fit_decision_of(frames["m0"], target, fold, metrics.build("log_loss", "m"))
     assert nothing is None
     assert len(plain) == 5
+
+
+def targets_of(apart: bool, rows=200):
+    """Two targets and two models, of which each is the better one for one of them, or one for both."""
+    random = np.random.default_rng(3)
+    truth = pd.DataFrame({"x": random.normal(10, 3, rows), "y": random.normal(5, 2, rows)})
+    noise = {"m0": (0.3, 3.0 if apart else 0.3), "m1": (3.0, 0.3) if apart else (0.35, 0.35)}
+    return truth, {name: truth + random.normal(0, 1, truth.shape) * np.array(spread) for name, spread in noise.items()}
+
+
+def test_targets_have_weights_of_their_own_where_that_helps():
+    several = tasks.build("multioutput_regression", "task")
+    results = {}
+    for apart in (True, False):
+        truth, frames = targets_of(apart)
+        codec = several.fit_target(truth, Schema(id=None, target="x, y", columns=(), targets=("x", "y")))
+        found = fit_ensemble(
+            frames,
+            truth,
+            folds(len(truth)),
+            blend=blends.build("greedy", "blend"),
+            task=several,
+            target_codec=codec,
+            metric=metrics.build("mcrmse", "metric"),
+        )
+        results[apart] = found, codec, frames, truth
+    found, codec, frames, truth = results[True]
+    weights = found.ensemble.targets
+    assert weights["x"]["m0"] > 0.8 and weights["y"]["m1"] > 0.8
+    again = Ensemble.from_json(json.loads(json.dumps(found.ensemble.to_json())))
+    answer = again.predict(frames, several, codec)
+    for name in ("x", "y"):
+        parts = [frames[model][name] * weights[name][model] for model in frames]
+        np.testing.assert_allclose(answer[name], sum(parts), rtol=1e-9)
+    assert metrics.build("mcrmse", "metric").score(truth, answer) < 0.4
+    # Where one set of weights is as good, there is one.
+    assert results[False][0].ensemble.targets is None

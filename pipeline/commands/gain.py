@@ -1,0 +1,94 @@
+"""Whether one's own columns, or rows from elsewhere, help: a model cross-validated with and without them."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import chdir, contextmanager
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from pipeline.answering.gains import told_gain
+from pipeline.core.config import Config, build_config
+from pipeline.core.errors import UserError, did_you_mean
+from pipeline.core.files import read_json
+from pipeline.core.params import read_params
+from pipeline.core.paths import ModelPaths, project_root
+from pipeline.stages.project import load_project, shelves
+
+
+def _without_own_columns(competition: dict[str, Any]) -> None:
+    del competition["own_columns"]
+
+
+def _without_extra(competition: dict[str, Any]) -> None:
+    for key in ("extra", "extra_weight", "mark"):
+        competition["source"].pop(key, None)
+
+
+OF: Mapping[str, tuple[Callable[[Mapping[str, Any]], bool], Callable[[dict[str, Any]], None]]] = {
+    "own_columns": (lambda competition: bool(competition.get("own_columns")), _without_own_columns),
+    "extra": (lambda competition: bool(competition["source"].get("extra")), _without_extra),
+}
+"""What is tried: whether a competition's settings have it, and what takes it out of them."""
+
+
+def run(name: str, model: str | None = None) -> None:
+    """Print a line for each of these that the competition has. model: the one to try with; its first otherwise.
+
+    Works in a folder aside: neither the project's results nor its records change.
+    """
+    from pipeline.core.seeds import fix_threads
+
+    config, raw = load_project(), read_params(project_root() / "params.yaml")
+    found = [one for one in config.models_of(config.competition(name).name) if one.pseudo is None]
+    chosen = found[0].name if model is None else model
+    if chosen not in [one.name for one in found]:
+        raise UserError(f"gain: no model '{chosen}' of {name}{did_you_mean(chosen, [one.name for one in found])}")
+    body = raw["competitions"][name]
+    wanted = [what for what, (has, _) in OF.items() if has(body)]
+    if not wanted:
+        raise UserError(f"gain: {name} has neither own_columns nor source.extra, whose gain could be told")
+    fix_threads(1)
+    metric = config.competition(name).metric
+    with _aside():
+        whole = _scores(body, raw, name, chosen)
+        for what in wanted:
+            changed = deepcopy(body)
+            OF[what][1](changed)
+            sys.stdout.write(told_gain(f"{what} ({chosen})", metric, whole, _scores(changed, raw, name, chosen)) + "\n")
+
+
+def _scores(competition: Mapping[str, Any], raw: Mapping[str, Any], name: str, model: str) -> list[float]:
+    """The model's folds under these settings of its competition."""
+    from pipeline.stages import fetch, preprocess, train
+
+    body = {key: value for key, value in raw["models"][model].items() if key not in ("tune", "budget")}
+    built: Config = build_config(
+        {"competitions": {name: competition}, "models": {model: body}, "execution": raw.get("execution")}, shelves()
+    )
+    for stage in (fetch, preprocess, train):
+        stage.run(built, name)
+    return [fold["valid"] for fold in read_json(ModelPaths(name, model).cv / "scores.json")["folds"]]
+
+
+@contextmanager
+def _aside() -> Iterator[None]:
+    """Within, the working folder is a project beside this one, with its files and none of its results."""
+    hidden = ("data", ".podium", "params.yaml", "dvc.lock")
+    before = os.environ.get("PODIUM_TRACKING")
+    with tempfile.TemporaryDirectory(prefix="podium-") as folder:
+        for item in project_root().resolve().iterdir():
+            if item.name not in hidden and not item.name.startswith("mlflow"):
+                (Path(folder) / item.name).symlink_to(item)
+        os.environ["PODIUM_TRACKING"] = "off"
+        try:
+            with chdir(folder):
+                yield
+        finally:
+            os.environ.pop("PODIUM_TRACKING")
+            if before is not None:
+                os.environ["PODIUM_TRACKING"] = before

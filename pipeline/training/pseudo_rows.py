@@ -1,0 +1,59 @@
+"""Test rows that a model trains on, with the answers that other models gave them.
+
+A folder of such labels has ``fold-<k>.parquet`` and ``all.parquet``: ``ROW``, positions among the test rows, the
+target columns, and where the rows do not count 1 their ``WEIGHT``. ``answering/pseudo_labels.py`` writes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.core.files import digest_files
+from pipeline.core.types import ROW, Encoded
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+PSEUDO = "pseudo"
+"""Folder of the labels in the folder of a model that learned from them."""
+
+
+@dataclass(frozen=True)
+class PseudoRows:
+    """folder: of the labels. test_rows: file of the typed test rows."""
+
+    folder: Path
+    test_rows: Path
+
+    @cached_property
+    def digest(self) -> str:
+        return digest_files(self.folder)
+
+    def rows(self, fold: int | None) -> pd.DataFrame | None:
+        """Typed rows with the target that the fold's models gave them (None: all folds'), none where no answer was
+        sure enough."""
+        import pandas as pd
+
+        labels = pd.read_parquet(labels_file(self.folder, fold))
+        if labels.empty:
+            return None
+        rows = pd.read_parquet(self.test_rows).iloc[labels[ROW].to_numpy()].reset_index(drop=True)
+        return pd.concat([rows, labels.drop(columns=ROW)], axis=1)
+
+
+def labels_file(folder: Path, fold: int | None) -> Path:
+    return folder / ("all.parquet" if fold is None else f"fold-{fold}.parquet")
+
+
+def joined(first: Encoded, second: Encoded) -> Encoded:
+    """The examples of both, the second's rows numbered on."""
+    import numpy as np
+
+    parts = {name: np.concatenate([first[name], second[name]]) for name in first}
+    if "row" in first:
+        parts["row"][len(first["row"]) :] += int(first["row"].max()) + 1
+    return parts
