@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.core.cleaning import Cleaner
 from pipeline.core.config import Columns
 from pipeline.core.pairing import reads
 from pipeline.core.registry import build_settings, settings_dict
@@ -32,6 +33,7 @@ from pipeline.models.layers.network import Network
 from pipeline.splits.inner_folds import split_within
 from pipeline.stages.project import shelves
 from pipeline.tasks.losses import losses
+from pipeline.text.cleaning import cleaners
 from pipeline.training.network import FittedNetwork
 from pipeline.training.predictor import Predictor
 
@@ -256,8 +258,17 @@ def test_a_loss_derives_from_its_base(name):
     assert issubclass(losses.get(name), Loss)
 
 
+@pytest.mark.parametrize("name", list(cleaners))
+def test_a_step_of_cleaning_derives_from_its_base_and_survives_being_written(name):
+    step = cleaners.build(name, "here")
+    assert isinstance(step, Cleaner) and type(step).__doc__
+    assert cleaners.build(json.loads(json.dumps(settings_dict(step))), "here") == step
+
+
 def test_nobody_asks_a_part_whether_it_has_an_ability():
-    abilities = {name for base in (*BASES.values(), Loss, Network) for name in vars(base) if not name.startswith("_")}
+    abilities = {
+        name for base in (*BASES.values(), Loss, Network, Cleaner) for name in vars(base) if not name.startswith("_")
+    }
     assert {"stacks", "decision", "tasks", "prepare", "class_weights"} <= abilities
     for path in (Path(__file__).parents[1] / "pipeline").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.commands import gallery
-from pipeline.commands.columns_table import table
+from pipeline.commands.columns_table import cleaned, table
 from pipeline.commands.competition_files import CompetitionFiles
 from pipeline.commands.insert import insert, read
 from pipeline.core.config import build_config
@@ -44,7 +44,7 @@ def run(
             competition, models, left_out = gallery.compose(name, described, minutes)
             built = build_config({"competitions": {name: competition}, "models": models}, shelves())
             schema, notes = own.check(built.competition(name), metric)
-            told = [*table(schema, competition), *notes]
+            told = [*table(schema, competition), *cleaned(schema), *notes]
     added = {"competitions": {name: competition}, "models": models}
     with lock(state_folder() / "locks" / "params", wait=10, held="params.yaml"):
         text = _read(path)

@@ -31,6 +31,14 @@ def table(schema: Schema, competition: Mapping[str, Any]) -> list[str]:
     return _lines([*special, *_short(features), *_short(left_out)])
 
 
+def cleaned(schema: Schema) -> list[str]:
+    """Lines that say by which steps texts are cleaned."""
+    by: dict[str, list[str]] = {}
+    for name, steps in schema.clean.items():
+        by.setdefault(", ".join(step["name"] for step in steps), []).append(name)
+    return [f"cleaned: {', '.join(names)} by {steps}; `clean` names other steps" for steps, names in by.items()]
+
+
 def _kind(columns: list[Column], declared: bool, note: str) -> tuple[str, str]:
     first = columns[0]
     if first.origin is not None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pipeline.commands.columns_table import table
+from pipeline.commands.columns_table import cleaned, table
 from pipeline.commands.competition_files import CompetitionFiles
 from pipeline.core.config import CompetitionConfig
 from pipeline.core.files import read_json
@@ -31,7 +31,8 @@ def run(name: str, rows: int = 5) -> None:
     competition = load_project().competition(name)
     schema, typed = _rows(competition)
     first = typed.head(rows)
-    lines = [f"{name}: {len(typed)} training rows, {len(schema.columns)} columns", *table(schema, competition.raw), ""]
+    lines = [f"{name}: {len(typed)} training rows, {len(schema.columns)} columns"]
+    lines += [*table(schema, competition.raw), *cleaned(schema), ""]
     lines += [f"the first {len(first)} rows, typed:", *_transposed(first), ""]
     for key, part in competition.features.items():
         encoder = _encoder(competition, key, part, schema, typed)

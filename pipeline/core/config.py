@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pipeline.core.cleaning import Clean
 from pipeline.core.errors import Faults, UserError, did_you_mean, quoted
 from pipeline.core.pairing import (
     column_faults,
@@ -36,6 +37,7 @@ class CompetitionConfig:
     submission: Submission
     raw: Mapping[str, Any]
     own_columns: OwnColumns | None = None
+    clean: Clean = field(default_factory=Clean)
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ class Shelves:
     blends: Registry
     learned: Callable[[Any, OwnColumns], Any]
     """A feature set's settings as written, behind what the class of one's own columns learns, if there is one."""
+    clean: Callable[[Any, str], Clean]
+    """``clean`` as written (None: the default) and its key -> the steps of each column of texts."""
     check_tune: Callable[..., list[str]]
     """Faults of a model's search space: (where, tune, config or None, build, folds) -> lines."""
 
@@ -98,7 +102,7 @@ REQUIRED_KEYS = ("source", "columns", "task", "metric", "split", "features", "bl
 """All of them: DVC tracks each by its key, which must stand in the file."""
 RESERVED = "checked"
 """The folder of ``data/`` that is no competition's."""
-COMPETITION_KEYS = (*REQUIRED_KEYS, "own_columns", "guessed")
+COMPETITION_KEYS = (*REQUIRED_KEYS, "own_columns", "clean", "guessed")
 MODEL_KEYS = ("competition", "features", "model", "fit", "tune", "retrain", "budget", "seed")
 
 
@@ -199,6 +203,7 @@ def _competition(name: str, raw: Any, shelves: Shelves, check: _Collector) -> Co
     own = None
     if raw.get("own_columns") is not None:
         own = check(build_own_columns, raw["own_columns"], f"{where}.own_columns")
+    clean = check(shelves.clean, raw.get("clean"), f"{where}.clean")
     features: dict[str, FeatureSet] = {}
     raw_features = _mapping(raw, "features", check, f"{where}.") if raw.get("features") is not None else {}
     for set_name, body in raw_features.items():
@@ -209,7 +214,8 @@ def _competition(name: str, raw: Any, shelves: Shelves, check: _Collector) -> Co
         check.faults.extend(task_faults(where, task, metric, blend, submission))
     if columns:
         check.faults.extend(column_faults(where, columns, split, shelves.splits))
-    return CompetitionConfig(name, source, columns, task, metric, split, features, blend, submission, dict(raw), own)
+    parts = (source, columns, task, metric, split, features, blend, submission)
+    return CompetitionConfig(name, *parts, dict(raw), own, clean)
 
 
 def build_features(raw: Any, own: OwnColumns | None, shelves: Shelves, where: str) -> FeatureSet:

@@ -83,6 +83,7 @@ class Schema:
     own_columns: the file of one's own columns, which are made of raw rows first.
     mark: the column that is 1 in training rows from elsewhere and 0 in all others, if there is one.
     notes: raw column to what was decided about it that its user should know.
+    clean: column of texts to the steps that clean it, in order, each with all its settings.
     """
 
     id: str | None
@@ -99,6 +100,7 @@ class Schema:
     own_columns: str | None = None
     mark: str | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
+    clean: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
 
     @property
     def target_names(self) -> tuple[str, ...]:
@@ -119,7 +121,8 @@ class Schema:
     def from_json(cls, value: Mapping[str, Any]) -> Schema:
         columns = tuple(Column(**{**column, "missing": tuple(column["missing"])}) for column in value["columns"])
         lists = {key: tuple(value[key]) for key in ("classes", "missing", "keep", "target_missing", "targets")}
-        return cls(**{**value, **lists, "columns": columns})
+        clean = {name: tuple(steps) for name, steps in value["clean"].items()}
+        return cls(**{**value, **lists, "columns": columns, "clean": clean})
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from pipeline.core.schema import ROW as ROW
 from pipeline.core.schema import WEIGHT as WEIGHT
 from pipeline.core.schema import Batch, Encoded, InnerFolds, Schema, Spec, Weighed
 from pipeline.core.schema import Column as Column
+from pipeline.core.source import Source as Source
 
 if TYPE_CHECKING:
     import numpy as np
@@ -316,39 +317,3 @@ class Blend(ABC):
 
     @abstractmethod
     def fit(self, library: Library) -> Combination: ...
-
-
-class Source(ABC):
-    """Shelf ``sources``: brings a competition's raw files."""
-
-    name: ClassVar[str]
-    missing: tuple[str, ...]
-    """Texts that mean a missing value in its files."""
-    encoding: str = "utf-8"
-    """Of the text files that it brings."""
-    extra: tuple[str, ...] = ()
-    """Files of further training rows, which no fold is validated on; ``fetch`` writes them as ``extra-0.*``, ...."""
-    extra_weight: float = 1.0
-    """How much each of these rows counts in a fit, beside 1 of a row of the training file."""
-    mark: str | None = None
-    """Name of a column that is 1 in these rows and 0 in all others, where models are to know them."""
-
-    @property
-    def slug(self) -> str | None:
-        """The last part of the competition's address on Kaggle, where it comes from there."""
-        return None
-
-    def origin(self) -> dict[str, Path]:
-        """Files that a person may change in place, by name; their digests decide whether to fetch again."""
-        return {}
-
-    def unused(self) -> list[str]:
-        """Tables that lie beside those that it brings, by name."""
-        return []
-
-    @abstractmethod
-    def fetch(self, folder: Path, competition: str, *, look: bool = True) -> None:
-        """look: whether to read each table as a check.
-
-        Write ``train.*``, ``test.*``, ``sample_submission.*`` and, where known, ``solution.*`` into ``folder``.
-        """

@@ -11,18 +11,21 @@ from pipeline.core.errors import UserError
 from pipeline.core.types import Schema
 from pipeline.features import values
 from pipeline.features.dates import date_format, date_part, dates
+from pipeline.text.cleaning.cleaning import Changes, built, clean_column
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def apply(schema: Schema, raw: pd.DataFrame, *, training: bool, where: str) -> pd.DataFrame:
+def apply(
+    schema: Schema, raw: pd.DataFrame, *, training: bool, where: str, changes: Changes | None = None
+) -> pd.DataFrame:
     """Raw rows -> typed rows, in the raw order, indexed 0, 1, ...
 
     Columns: id, features (number float64; category and text ``str``), target (training, where
     present: float64, the classes' own type, or ``str``), kept columns (where present).
     The order of the raw columns is free. where: the file, for messages; a row's number is its
-    line in it, the header being line 1.
+    line in it, the header being line 1. changes: is told what cleaning changed.
     Raises UserError for missing columns, unknown columns (unless training), and values that are
     not of their column's type.
     """
@@ -41,11 +44,11 @@ def apply(schema: Schema, raw: pd.DataFrame, *, training: bool, where: str) -> p
     typed: dict[str, Any] = {}
     if schema.id is not None and schema.id in raw.columns:  # the training file's own may be without
         typed[schema.id] = raw[schema.id].reset_index(drop=True)
-    for name, data in _typed_columns(schema, raw, where):
+    for name, data in _typed_columns(schema, raw, where, changes):
         typed[name] = data
     for name in schema.target_names if training else ():
         if name in raw.columns:
-            typed[name] = _typed_target(schema, raw[name], where)
+            typed[name] = _typed_target(schema, raw[name], where, changes)
     for name in schema.keep:
         if name in raw.columns and name not in typed:
             typed[name] = _kept(raw[name], schema.missing)
@@ -56,14 +59,15 @@ def _more(names: list[str]) -> str:
     return f" (and {len(names) - 1} more: {', '.join(map(str, names[1:6]))})" if len(names) > 1 else ""
 
 
-def _typed_columns(schema: Schema, raw: pd.DataFrame, where: str) -> Iterator[tuple[str, Any]]:
+def _typed_columns(schema: Schema, raw: pd.DataFrame, where: str, changes: Changes | None) -> Iterator[tuple[str, Any]]:
     moments: tuple[str, Any] = ("", None)
     for column in schema.columns:
         series = raw[column.origin or column.name]
         if column.kind == "category":
             yield column.name, values.levels(series, schema.missing).reset_index(drop=True)
         elif column.kind == "text":
-            yield column.name, values.text(series, schema.missing).reset_index(drop=True)
+            words = values.text(series, schema.missing).reset_index(drop=True)
+            yield column.name, _cleaned(schema, words, changes)
         elif column.origin is not None:
             if moments[0] != column.origin:
                 read, bad = dates(series, column.format, (*schema.missing, *column.missing))
@@ -81,6 +85,11 @@ def _typed_columns(schema: Schema, raw: pd.DataFrame, where: str) -> Iterator[tu
             yield column.name, number
 
 
+def _cleaned(schema: Schema, words: pd.Series, changes: Changes | None) -> pd.Series:
+    steps = schema.clean.get(str(words.name), ())
+    return clean_column(words, built(steps), changes) if steps else words
+
+
 def _refuse(bad: np.ndarray, series: pd.Series, where: str, rule: str, or_else: str = "") -> None:
     if bad.any():
         row = int(np.argmax(bad))
@@ -89,7 +98,7 @@ def _refuse(bad: np.ndarray, series: pd.Series, where: str, rule: str, or_else: 
         values.raise_at(where, series, row, f"needs {rule}, got {values.got(series, row)}; mend the file{or_else}")
 
 
-def _typed_target(schema: Schema, series: pd.Series, where: str) -> Any:
+def _typed_target(schema: Schema, series: pd.Series, where: str, changes: Changes | None) -> Any:
     import pandas as pd
 
     if schema.target_kind == "labels":
@@ -102,7 +111,7 @@ def _typed_target(schema: Schema, series: pd.Series, where: str) -> Any:
         return number
     words = values.text(series, schema.target_missing).reset_index(drop=True)
     if schema.target_kind == "text":
-        return words
+        return _cleaned(schema, words, changes)
     names = values.levels(series, schema.target_missing).reset_index(drop=True)
     by_name = {values.level_name(level): level for level in schema.classes}
     _refuse((names.notna() & ~names.isin(list(by_name))).to_numpy(), series, where, "a class seen in training")

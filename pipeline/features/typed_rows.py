@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from pipeline.core.cleaning import Clean
 from pipeline.core.config import CompetitionConfig
-from pipeline.core.errors import UserError
+from pipeline.core.errors import UserError, did_you_mean
 from pipeline.core.memory import give_memory_back
+from pipeline.core.registry import settings_dict
 from pipeline.core.sections import Columns
 from pipeline.core.types import FOLD, WEIGHT, Schema
 from pipeline.features import values
@@ -18,6 +20,7 @@ from pipeline.features.raw_checks import check_raw
 from pipeline.features.row_weights import check_folds, read_weights, weighs_rows
 from pipeline.features.schema import apply, check
 from pipeline.features.settling import settle
+from pipeline.text.cleaning.cleaning import Changes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,13 +54,14 @@ def typed_rows(
     names: Mapping[str, str],
     warn: Callable[[str], object],
     memo: dict[str, Any] | None = None,
+    changes: Changes | None = None,
 ) -> tuple[Schema, pd.DataFrame, pd.DataFrame | None]:
     """Check, settle the types once, and apply them to both; the training rows with their ``FOLD``, rows from elsewhere
     last and with -1.
 
     raw: ``train``; where there are such rows, ``test``, and ``extra-0`` and on. Taken out on the way, since a large
     table need not be there twice. names: of their files. warn: is told of rows from elsewhere that are known already.
-    memo: see ``settle``.
+    memo: see ``settle``. changes: is told what cleaning changed.
     Raises UserError naming file, column, row and rule.
     """
     import pandas as pd
@@ -84,8 +88,9 @@ def typed_rows(
     schema = replace(schema, own_columns=None if own is None else own.path, mark=mark)
     if columns.weight is not None:
         schema = replace(schema, dropped={**schema.dropped, columns.weight: "says how much a row counts"})
-    rows = _applied(schema, raw.pop("train"), train_file, training=True)
-    test_rows = _applied(schema, raw.pop("test"), names["test"], training=False) if "test" in raw else None
+    schema = replace(schema, clean=_clean(competition.clean, schema, train_file))
+    rows = _applied(schema, raw.pop("train"), train_file, True, changes)
+    test_rows = _applied(schema, raw.pop("test"), names["test"], False, changes) if "test" in raw else None
     try:
         competition.task.fit_target(schema.target_of(rows), schema)  # refuses what its transform cannot take
         rows[FOLD] = competition.split.assign(rows, columns, task_is_class=competition.task.target_kind == "class")
@@ -102,7 +107,7 @@ def typed_rows(
         if (none := lacking.isna().all(axis=1)).any():
             row = int(none.to_numpy().argmax())
             values.raise_at(names[stem], raw[stem][schema.target_names[0]], row, "needs a target, got a missing value")
-        more = _applied(schema, raw.pop(stem), names[stem], training=True)
+        more = _applied(schema, raw.pop(stem), names[stem], True, changes)
         if weights:
             more[WEIGHT] = weights[stem]
         rows = _with_extra(rows, test_rows, more, schema, columns, names[stem], warn)
@@ -153,8 +158,22 @@ def new_rows(schema: Schema, raw: pd.DataFrame, where: str) -> pd.DataFrame:
     return apply(schema, raw, training=False, where=where)
 
 
-def _applied(schema: Schema, raw: pd.DataFrame, where: str, *, training: bool) -> pd.DataFrame:
-    rows = apply(schema, raw, training=training, where=where)
+def _clean(clean: Clean, schema: Schema, where: str) -> dict[str, tuple[Mapping[str, Any], ...]]:
+    """The steps of each column that has any. A target keeps its file's own spelling, unless it is named: answers are
+    held against that."""
+    targets = schema.target_names if schema.target_kind == "text" else ()
+    texts = [*schema.names("text"), *targets]
+    if odd := [name for name in clean.columns if name not in texts]:
+        raise UserError(
+            f"{where}: clean: no column '{odd[0]}' of texts{did_you_mean(odd[0], texts)}; "
+            f"columns.types.{odd[0]}: text makes one of it"
+        )
+    steps = {name: clean.columns.get(name, clean.steps if name not in targets else ()) for name in texts}
+    return {name: tuple(map(settings_dict, some)) for name, some in steps.items() if some}
+
+
+def _applied(schema: Schema, raw: pd.DataFrame, where: str, training: bool, changes: Changes | None) -> pd.DataFrame:
+    rows = apply(schema, raw, training=training, where=where, changes=changes)
     del raw
     give_memory_back()
     check(schema, rows, where, training=training)

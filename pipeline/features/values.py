@@ -40,9 +40,17 @@ def text(series: pd.Series, missing: Sequence[str]) -> pd.Series:
     if types.is_numeric_dtype(series.dtype) or types.is_bool_dtype(series.dtype):
         return levels(series, missing)
     if not types.is_string_dtype(series.dtype) or types.is_object_dtype(series.dtype):
-        series = series.map(str, na_action="ignore")
+        try:
+            series = series.map(str, na_action="ignore").astype("str")
+        except UnicodeEncodeError:
+            series = series.map(_encodable, na_action="ignore")
     series = series.astype("str")
     return series.mask(series.str.strip().isin(list(missing)))
+
+
+def _encodable(value: Any) -> str:
+    """Text whose surrogates, which JSON can hold and no column of text, are joined in pairs; lone ones are U+FFFD."""
+    return str(value).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def levels(series: pd.Series, missing: Sequence[str]) -> pd.Series:

@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from pipeline.reporting.cleaning import cleaning_table
 from pipeline.reporting.figures import describe, draw
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def build_page(data: Mapping[str, Any]) -> str:
     blend: {"weights": {model: weight}, "valid", "spread"}, or None.
     read: {"sets": feature sets, "columns": raw columns that just these read}; dropped: raw column to
       the reason that no model reads it. notes: sentences a reader must know.
+    cleaning: what each step of cleaning did, as ``Changes.to_json`` tells it.
     """
     rows = data["leaderboard"]
     lead = [row for row in rows if row["model"] == "blend"]
@@ -64,6 +66,7 @@ def build_page(data: Mapping[str, Any]) -> str:
         notes=data.get("notes", ()),
         read=[(", ".join(one["sets"]), _named(one["columns"])) for one in data.get("read", ())],
         dropped=sorted(data.get("dropped", {}).items()),
+        **cleaning_table(data.get("cleaning", ())),
         picture=_picture,
     )
 

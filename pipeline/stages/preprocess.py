@@ -15,6 +15,7 @@ from pipeline.core.paths import CompetitionPaths
 from pipeline.core.registry import settings_dict
 from pipeline.core.seeds import derive_seed
 from pipeline.core.types import FOLD, WEIGHT, FeatureSet, Schema, Split
+from pipeline.text.cleaning.cleaning import Changes, built
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 def run(config: Config, name: str) -> None:
     competition, paths = config.competition(name), CompetitionPaths(name)
-    schema, train, test = _rows(competition, paths)
+    changes = Changes()
+    schema, train, test = _rows(competition, paths, changes)
     if test is not None:
         check_sample(competition, schema, test, read_sample(competition))  # what cannot be submitted is not trained
     with whole_folder(paths.features) as features, whole_folder(paths.rows) as rows:
@@ -41,6 +43,7 @@ def run(config: Config, name: str) -> None:
             train[FOLD].tolist(),
             *([train[WEIGHT].tolist()] if WEIGHT in train else []),
             *([code_digest(own.code_files)] if own is not None else []),
+            *([_code_of_cleaning(schema)] if schema.clean else []),
         )
         facts = {
             "digest": rows_digest,
@@ -53,6 +56,7 @@ def run(config: Config, name: str) -> None:
             "train_rows": len(train),
             "test_rows": 0 if test is None else len(test),
             "folds": int(train[FOLD].max()) + 1,
+            "cleaning": changes.to_json(),
             "statistics": {set_name: part.statistics for set_name, part in competition.features.items()},
         }
         write_json(rows / "facts.json", facts)
@@ -65,7 +69,14 @@ def _code_of(features: FeatureSet, split: Split) -> str:
     return code_digest(code_files(("core",), [features, split], ["splits/inner_folds.py"]))
 
 
-def _rows(competition: CompetitionConfig, paths: CompetitionPaths) -> tuple[Schema, pd.DataFrame, pd.DataFrame | None]:
+def _code_of_cleaning(schema: Schema) -> str:
+    steps = [built(some) for some in schema.clean.values()]
+    return code_digest(code_files((), steps, ["text/cleaning/cleaning.py"]))
+
+
+def _rows(
+    competition: CompetitionConfig, paths: CompetitionPaths, changes: Changes
+) -> tuple[Schema, pd.DataFrame, pd.DataFrame | None]:
     from pipeline.features.typed_rows import EXTRA, read_as_text, typed_rows
     from pipeline.sources.tables import find_table, read_table
 
@@ -77,7 +88,11 @@ def _rows(competition: CompetitionConfig, paths: CompetitionPaths) -> tuple[Sche
     tables = {stem: read_table(path, missing=missing, text=text) for stem, path in files.items() if path is not None}
     names = {stem: path.name for stem, path in files.items() if path is not None}
     names |= {f"{EXTRA}{number}": Path(own).name for number, own in enumerate(competition.source.extra)}
-    return typed_rows(competition, tables, names, lambda told: print(f"warning: {told}", file=sys.stderr))  # noqa: T201
+    return typed_rows(competition, tables, names, _warn, changes=changes)
+
+
+def _warn(told: str) -> None:
+    print(f"warning: {told}", file=sys.stderr)  # noqa: T201
 
 
 def _fit_encoders(

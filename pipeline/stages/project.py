@@ -18,10 +18,12 @@ def shelves() -> Shelves:
     from pipeline.sources import sources
     from pipeline.splits import splits
     from pipeline.tasks import tasks
+    from pipeline.text.cleaning.declared import build_clean
     from pipeline.training import learners
     from pipeline.tuning.space import check_tune
 
-    return Shelves(sources, splits, features, tasks, metrics, models, learners, blends, through, check_tune)
+    registries = (sources, splits, features, tasks, metrics, models, learners, blends)
+    return Shelves(*registries, learned=through, clean=build_clean, check_tune=check_tune)
 
 
 def load_project() -> Config:

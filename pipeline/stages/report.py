@@ -52,6 +52,7 @@ def run(config: Config, name: str) -> None:
         "models": models,
         "blend": blend,
         **columns_read(schema, encoders),
+        "cleaning": facts["cleaning"],
         "notes": page_notes,
     }
     with whole_folder(paths.report) as folder:

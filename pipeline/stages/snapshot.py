@@ -46,11 +46,12 @@ class Needs:
 FITTED = ("columns", "metric", "task", "split", "features", "own_columns")
 NAMED = ("competition", "features", "model")
 MODEL = ("competition", "features", "model", "fit", "seed", "retrain", "budget")
-WHOLE = ("source", "columns", "task", "metric", "split", "features", "blend", "submission", "own_columns", "guessed")
+ROWS = ("columns", "task", "split", "features", "submission", "own_columns", "clean")
+WHOLE = ("source", "metric", "blend", "guessed", *ROWS)
 
 STAGES: Mapping[str, Needs] = {
     "fetch": Needs(("source",), ("core",)),
-    "preprocess": Needs(("source", "columns", "task", "split", "features", "submission", "own_columns"), ("core",)),
+    "preprocess": Needs(("source", *ROWS), ("core",)),
     "train": Needs(FITTED, ("core", "training"), MODEL, runs=True),
     "tune": Needs(FITTED, ("core", "training", "tuning"), (*MODEL, "tune"), runs=True),
     "blend": Needs(("blend", "features", "own_columns", "metric", "task"), ("core", "answering"), NAMED),
@@ -113,7 +114,12 @@ def stage_files(stage: str, config: Config, competition: str) -> list[Path]:
 
 
 MODULES = {
-    "preprocess": ("answering/submitting.py", "answering/submissions.py", "answering/submission_layout.py"),
+    "preprocess": (
+        "answering/submitting.py",
+        "answering/submissions.py",
+        "answering/submission_layout.py",
+        "text/cleaning/declared.py",  # the default
+    ),
     "train": (
         "answering/left_out.py",
         "answering/gains.py",
@@ -172,6 +178,7 @@ def _built(name: str, body: Mapping[str, Any]) -> Config:
         submission=build_submission(raw.get("submission", {}), f"{where}.submission"),
         raw=raw,
         own_columns=own,
+        clean=on.clean(raw.get("clean"), f"{where}.clean"),
     )
     execution = build_settings(Execution, body.get("execution"), "execution")
     models = {key: _model(key, value, competition) for key, value in body.get("models", {}).items()}

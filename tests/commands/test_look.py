@@ -43,6 +43,22 @@ def test_what_preprocess_wrote_is_shown(bench, printed):
     assert printed() == before
 
 
+TWEETS = "id,text,y\n" + "".join(f"{i},fire at the\xa0station number {i},{i % 3}\n" for i in range(60))
+
+
+def test_texts_are_shown_cleaned_and_it_is_told_by_what(bench, printed, capsys):
+    bench.files = {"train.csv": TWEETS}
+    bench.competition |= {"features": {"numbers": {"name": "tfidf"}}, "clean": ["spaces", "case"]}
+    bench.write()
+    told = printed("3")
+    assert "cleaned: text by spaces, case; `clean` names other steps" in told
+    assert "\xa0" not in told and "fire at the stati…" in told
+    (bench.root / "params.yaml").unlink()
+    add.run("mine", source="files", target=None, id=None, metric=None, minutes=None)
+    assert "cleaned: text by mojibake, line_ends, control, spaces, invisible, normalization;" in capsys.readouterr().out
+    assert "clean:" not in (bench.root / "params.yaml").read_text()
+
+
 def test_tables_that_nobody_asked_for_are_told(bench, capsys):
     bench.files |= {"valid.csv": TRAIN, "items.csv": "a\n1\n"}
     bench.write()

@@ -195,3 +195,11 @@ def test_equal_scores_without_spread_do_not_stop_it():
 
 def test_the_same_data_give_the_same_page(html):
     assert build_page(copy.deepcopy(DATA)) == html
+
+
+def test_what_cleaning_changed_is_shown_and_escaped(html):
+    assert "Cleaning" not in html
+    line = {"column": "text", "step": "spaces", "texts": 200, "changed": 50, "examples": [["a\xa0<b>", "a <b>"]]}
+    idle = {"column": "text", "step": "control", "texts": 200, "changed": 0, "examples": []}
+    told = Page(build_page({**DATA, "cleaning": [line, idle]})).text
+    assert "text spaces 50 25.0% a⟨U+00A0⟩<b> → a <b>" in told and "text: nothing to change for control." in told

@@ -77,6 +77,10 @@ EDITS: dict[str, tuple[Callable[[dict], object], set[str]]] = {
         lambda p: p["competitions"]["lines"]["split"].update(seed=3),
         FITS | {"preprocess", "report"},
     ),
+    "the cleaning": (
+        lambda p: p["competitions"]["lines"].update(clean=["default", "case"]),
+        {"preprocess", "report"},
+    ),
     "how jobs run": (lambda p: p["execution"].update(threads=2), FITS),
     "another competition": (
         lambda p: (
@@ -200,6 +204,12 @@ def test_an_edit_of_a_stage_changes_that_stage(edited):
     assert edited("reporting/page.py") == ({"report"}, set())
 
 
+def test_a_new_step_of_cleaning_changes_nothing_and_an_edit_of_one_the_rows(edited):
+    assert edited("text/cleaning/brand_new.py", "text/cleaning/__init__.py") == (set(), set())
+    assert edited("text/cleaning/addresses.py") == (set(), set())  # not among the default's
+    assert edited("text/cleaning/spaces.py") == ({"preprocess", "report"}, set())
+
+
 def test_a_sources_file_changed_in_place_is_fetched_again(bench: Bench, capsys):
     bench.write()
     check.write(load_project())
@@ -226,10 +236,13 @@ def test_a_source_that_cannot_be_reached_is_taken_to_be_unchanged(bench: Bench, 
 # While stages run.
 
 MEDDLING = """
+import os
 from pathlib import Path
 def score(target, predictions):
     place = Path({place!r})
-    place.write_text(place.read_text().replace({old!r}, {new!r}))
+    aside = place.with_name(f"{{place.name}}.{{os.getpid()}}")  # folds are scored side by side
+    aside.write_text(place.read_text().replace({old!r}, {new!r}))
+    aside.replace(place)
     return (target - predictions["prediction"]).abs().mean()
 """
 

@@ -1,0 +1,1 @@
+"""What several shelves know of texts."""

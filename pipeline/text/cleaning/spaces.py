@@ -1,0 +1,70 @@
+"""White space and line ends."""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar
+
+from pydantic import Field
+
+from pipeline.core.cleaning import Cleaner
+from pipeline.core.registry import settings
+from pipeline.text.cleaning import cleaners
+
+_ODD_SPACE = re.compile(r"[\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")
+_LINE_END = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
+_BLANKS = re.compile(r"[^\S\n]+")
+_LINE = re.compile(r" ?\n ?")
+_EMPTY_LINES = re.compile(r"\n{3,}")
+
+
+@cleaners.register("spaces")
+@settings
+class Spaces(Cleaner):
+    """No-break, thin, ideographic and all other odd spaces to a plain one, one for one (Unicode's category Zs)."""
+
+    ascii: ClassVar[bool] = False
+
+    def clean(self, text: str) -> str:
+        return _ODD_SPACE.sub(" ", text)
+
+
+@cleaners.register("line_ends")
+@settings
+class LineEnds(Cleaner):
+    r"""Every kind of line end to ``\n``: that of Windows and of old Macs, form feeds, Unicode's own."""
+
+    def clean(self, text: str) -> str:
+        return _LINE_END.sub("\n", text)
+
+
+@cleaners.register("whitespace")
+@settings
+class Whitespace(Cleaner):
+    """Runs of white space to one space, none at the ends.
+
+    lines: whether line ends stay; then a run of blanks within a line becomes one space, none stands at either end of a
+    line, and of several empty lines one is left.
+    """
+
+    lines: bool = True
+
+    def clean(self, text: str) -> str:
+        if not self.lines:
+            return " ".join(text.split())
+        return _EMPTY_LINES.sub("\n\n", _LINE.sub("\n", _BLANKS.sub(" ", text))).strip()
+
+
+@cleaners.register("spaced_punctuation")
+@settings
+class SpacedPunctuation(Cleaner):
+    """A space before each punctuation mark that has none, where a text begins with one apart; with ``spaces`` and
+    ``case`` before it this is ``preprocess_nmt`` of D2L 10.5.
+
+    marks: the characters that count as punctuation.
+    """
+
+    marks: str = Field(default=",.!?", min_length=1)
+
+    def clean(self, text: str) -> str:
+        return re.sub(f"(?<=[^ ])(?=[{re.escape(self.marks)}])", " ", text)
