@@ -18,6 +18,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pipeline.core.kept_digests import kept_digest
+
 PACKAGE = Path(__file__).parents[1]
 SHARED = ("core", "training", "answering", "tuning", "reporting", "tracking", "stages", "commands")
 """Packages that count whole, or not at all; all others are shelves."""
@@ -26,7 +28,8 @@ _IMPORT = re.compile(r"^[ \t]*from (pipeline(?:\.\w+)+) import (\([^)]*\)|[^\n]+
 
 
 def modules_of(settings: Any) -> set[Path]:
-    """Files of the parts in built settings, nested ones too, and files of one's own that they name."""
+    """Files of the parts in built settings, nested ones too, and files of one's own that they name: code, or data
+    such as word vectors, which count all the same."""
     found: set[Path] = set()
     kind = type(settings)
     if kind.__module__.startswith("pipeline."):
@@ -68,7 +71,7 @@ def code_digest(files: Iterable[Path]) -> str:
 def hold_code(files: Iterable[Path]) -> None:
     """Serve these files, from now on, as they are at this moment to whoever imports them in this process and its
     forks: an edit while a stage runs changes nothing of that run. What is imported already stays as it is."""
-    texts = {_module(file): file for file in files if file.is_relative_to(PACKAGE)}
+    texts = {_module(file): file for file in files if file.is_relative_to(PACKAGE) and _is_code(file)}
     sys.meta_path.insert(0, _Held({name: (str(file), _text(file)) for name, file in texts.items()}))
 
 
@@ -101,6 +104,8 @@ def _package(name: str) -> tuple[Path, ...]:
 @cache
 def _shelf_imports(file: Path) -> tuple[Path, ...]:
     found = []
+    if not _is_code(file):
+        return ()
     for module, names in _IMPORT.findall(_text(file)):
         if module.split(".")[1] in SHARED:
             continue
@@ -116,7 +121,11 @@ def _text(file: Path) -> str:
 
 @cache
 def _digest_of(file: Path) -> str:
-    return hashlib.sha256(_text(file).encode()).hexdigest()
+    return hashlib.sha256(_text(file).encode()).hexdigest() if _is_code(file) else kept_digest(file)
+
+
+def _is_code(file: Path) -> bool:
+    return file.suffix == ".py"
 
 
 def read_again() -> None:

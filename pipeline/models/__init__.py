@@ -18,10 +18,13 @@ from pipeline.models import (  # noqa: E402
     logistic_regression,  # noqa: F401
     mlp,  # noqa: F401
     realmlp,  # noqa: F401
+    recurrent_classifier,  # noqa: F401
     ridge,  # noqa: F401
     seq2seq,  # noqa: F401
     softmax,  # noqa: F401
     support_vectors,  # noqa: F401
     tabm,  # noqa: F401
+    text_cnn,  # noqa: F401
+    transformer_encoder,  # noqa: F401
     xgboost,  # noqa: F401
 )

@@ -1,20 +1,41 @@
-"""Attention that looks only where its mask allows."""
+"""Attention that looks only where its mask allows (D2L 11.3, 11.5)."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+
+from pipeline.models.layers.members import Dropout
+from pipeline.models.layers.positions import rotate
 
 
 def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
-    """Softmax over the last dimension where ``mask`` is true, 0 elsewhere.
+    """Softmax over the last dimension where ``mask`` allows, 0 elsewhere.
 
-    A row without any true place is all 0, with finite gradients (a softmax over -inf is NaN).
+    A row without any place to look at is all 0, with finite gradients (a softmax over -inf is NaN).
 
-    scores: float [..., keys]; mask: bool, broadcast to the same shape.
+    scores: float [..., keys]; mask: bool, broadcast to the same shape, or lengths, see ``allowed``.
     """
-    lowest = torch.finfo(scores.dtype).min
-    return torch.softmax(scores.masked_fill(~mask, lowest), dim=-1).masked_fill(~mask, 0.0)
+    mask = mask if mask.dtype == torch.bool else allowed(mask, scores.shape[-1])
+    weights = torch.softmax(scores.masked_fill(~mask, torch.finfo(scores.dtype).min), dim=-1)
+    return weights.masked_fill(~mask.any(-1, keepdim=True), 0.0)
+
+
+def allowed(mask: Tensor, keys: int) -> Tensor:
+    """Any form of a mask as bool [batch or 1, queries or 1, keys].
+
+    mask: bool [batch, keys] or [batch, queries, keys]; or int, how many keys are real: [batch] or [batch, queries].
+    """
+    if mask.dtype != torch.bool:
+        lengths = mask if mask.ndim == 2 else mask.unsqueeze(1)  # [batch, queries or 1]
+        return torch.arange(keys, device=mask.device) < lengths.unsqueeze(-1)  # [batch, queries or 1, keys]
+    return mask if mask.ndim == 3 else mask.unsqueeze(1)  # [batch, queries or 1, keys]
+
+
+def causal(queries: int, keys: int, device: torch.device) -> Tensor:
+    """The last ``queries`` of ``keys`` steps see themselves and what came before: bool [1, queries, keys]."""
+    return torch.ones((1, queries, keys), dtype=torch.bool, device=device).tril(keys - queries)
 
 
 class AdditiveAttention(nn.Module):
@@ -23,22 +44,112 @@ class AdditiveAttention(nn.Module):
     A decoder asks the same keys at every step, so ``project`` is done once and aside.
     """
 
-    def __init__(self, query_size: int, key_size: int, hidden: int) -> None:
+    def __init__(self, query_size: int, key_size: int, hidden: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.query = nn.Linear(query_size, hidden, bias=False)
         self.key = nn.Linear(key_size, hidden, bias=False)
         self.score = nn.Linear(hidden, 1, bias=False)
+        self.dropout = Dropout(dropout)
 
     def project(self, keys: Tensor) -> Tensor:
         """[batch, keys, key size] -> [batch, keys, hidden]."""
         return self.key(keys)
 
+    def weights(self, queries: Tensor, projected: Tensor, mask: Tensor) -> Tensor:
+        """What each query looks at: [batch, queries, keys]."""
+        sums = self.query(queries)[:, :, None] + projected[:, None]  # [batch, queries, keys, hidden]
+        scores = self.score(torch.tanh(sums)).squeeze(-1)  # [batch, queries, keys]
+        return masked_softmax(scores, allowed(mask, scores.shape[-1]))
+
     def forward(self, queries: Tensor, projected: Tensor, values: Tensor, mask: Tensor) -> Tensor:
         """Weighted sums of values.
 
         queries [batch, queries, query size], projected [batch, keys, hidden],
-        values [batch, keys, size], mask bool [batch, keys] -> [batch, queries, size].
+        values [batch, keys, size], mask as ``allowed`` takes it -> [batch, queries, size].
         """
-        sums = self.query(queries)[:, :, None] + projected[:, None]  # [batch, queries, keys, hidden]
-        scores = self.score(torch.tanh(sums)).squeeze(-1)  # [batch, queries, keys]
-        return masked_softmax(scores, mask[:, None]) @ values  # [batch, queries, size]
+        return self.dropout(self.weights(queries, projected, mask)) @ values  # [batch, queries, size]
+
+
+class DotProductAttention(nn.Module):
+    """Score of a query and a key: ``q . k / sqrt(size)`` (Vaswani et al. 2017; D2L 11.3.1)."""
+
+    def __init__(self, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.dropout = Dropout(dropout)
+
+    def weights(self, queries: Tensor, keys: Tensor, mask: Tensor | None = None) -> Tensor:
+        """What each query looks at: [..., queries, keys]."""
+        scores = (queries * queries.shape[-1] ** -0.5) @ keys.transpose(-2, -1)  # [..., queries, keys]
+        return scores.softmax(-1) if mask is None else masked_softmax(scores, mask)
+
+    def forward(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
+        """queries [..., queries, size], keys [..., keys, size], values [..., keys, value size], mask bool, broadcast
+        to [..., queries, keys], or lengths -> [..., queries, value size]."""
+        if mask is not None and mask.dtype != torch.bool:
+            mask = allowed(mask, keys.shape[-2])
+        if self.training and self.dropout.p:
+            # Torch's own with dropout takes a third longer on a processor, most of it for random numbers.
+            return self.dropout(self.weights(queries, keys, mask)) @ values  # [..., queries, value size]
+        return functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
+
+
+class MultiHeadAttention(nn.Module):
+    """Heads that each look in a space of their own (D2L 11.5).
+
+    head_width: of each head, width / heads unless given: then 4 width² weights, else 4 heads width head_width.
+    rotary: queries and keys are turned by their positions (Su et al. 2021), for attention among one sequence.
+
+    Raises ValueError where heads do not divide width, or a rotary head's width is odd.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        head_width: int | None = None,
+        dropout: float = 0.0,
+        bias: bool = True,
+        rotary: bool = False,
+    ) -> None:
+        super().__init__()
+        if head_width is None and width % heads:
+            raise ValueError(f"heads must divide width, got {heads} heads and width {width}")
+        self.heads, self.rotary = heads, rotary
+        self.head_width = head_width or width // heads
+        if rotary and self.head_width % 2:
+            raise ValueError(f"rotary positions need heads of even width, got {self.head_width}")
+        size = heads * self.head_width
+        self.query, self.key, self.value = (nn.Linear(width, size, bias) for _ in range(3))
+        self.attention = DotProductAttention(dropout)
+        self.output = nn.Linear(size, width, bias)
+        for layer in (self.query, self.key, self.value, self.output):
+            nn.init.xavier_uniform_(layer.weight)
+            if bias:
+                nn.init.zeros_(layer.bias)
+
+    def project(self, memory: Tensor, begin: int = 0) -> tuple[Tensor, Tensor]:
+        """Keys and values of [batch, steps, width], the first of which is step ``begin``: each
+        [batch, heads, steps, head width], to be kept where they are asked again."""
+        return self._turned(self._split(self.key(memory)), begin), self._split(self.value(memory))
+
+    def attend(
+        self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None, begin: int = 0
+    ) -> Tensor:
+        """queries [batch, queries, width], the first of which is step ``begin``; keys and values as ``project``
+        gives them; mask as ``allowed`` takes it -> [batch, queries, width]."""
+        asked = self._turned(self._split(self.query(queries)), begin)  # [batch, heads, queries, head width]
+        if mask is not None:
+            mask = allowed(mask, keys.shape[-2]).unsqueeze(1)  # [batch, 1, queries or 1, keys]
+        context = self.attention(asked, keys, values, mask)  # [batch, heads, queries, head width]
+        return self.output(context.transpose(1, 2).flatten(2))  # [batch, queries, width]
+
+    def forward(self, queries: Tensor, memory: Tensor, mask: Tensor | None = None) -> Tensor:
+        """What queries [batch, queries, width] find in memory [batch, keys, width]: [batch, queries, width]."""
+        return self.attend(queries, *self.project(memory), mask)
+
+    def _split(self, projected: Tensor) -> Tensor:
+        # [batch, steps, heads * head width] -> [batch, heads, steps, head width]
+        return projected.unflatten(-1, (self.heads, self.head_width)).transpose(1, 2)
+
+    def _turned(self, split: Tensor, begin: int) -> Tensor:
+        return rotate(split, begin) if self.rotary else split

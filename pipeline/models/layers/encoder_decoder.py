@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from pipeline.core.text import BOS, EOS, PAD, UNK
 from pipeline.core.types import Batch
 from pipeline.models.layers.attention import AdditiveAttention
 from pipeline.models.layers.network import Network
+from pipeline.models.layers.recurrent import Recurrent
 
 MARGIN = 8
 """Tokens an answer may have beyond twice its source's."""
@@ -34,7 +34,7 @@ class Memory:
 
 
 class Encoder(nn.Module):
-    """Source tokens to outputs [batch, steps, hidden] and final states [layers, batch, hidden].
+    """Source tokens to outputs [batch, steps, hidden] and final states [batch, layers, hidden].
 
     The final state is that after the last real token, whatever padding follows. Bidirectional
     (Bahdanau et al. 2015, 3.2), each direction has half of the hidden units.
@@ -47,23 +47,13 @@ class Encoder(nn.Module):
         self.embedding = nn.Embedding(tokens, embedding, padding_idx=PAD)
         self.dropout = nn.Dropout(dropout)
         self.directions = 2 if bidirectional else 1
-        self.gru = nn.GRU(
-            embedding,
-            hidden // self.directions,
-            layers,
-            batch_first=True,
-            dropout=dropout if layers > 1 else 0.0,
-            bidirectional=bidirectional,
-        )
+        self.gru = Recurrent("gru", embedding, hidden // self.directions, layers, dropout, bidirectional)
 
     def forward(self, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        lengths = mask.sum(1).clamp(min=1).cpu()  # [batch]; packing refuses empty sequences
         embedded = self.dropout(self.embedding(tokens))  # [batch, steps, embedding]
-        packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
-        outputs, state = self.gru(packed)  # state [layers * directions, batch, hidden / directions]
-        outputs, _ = pad_packed_sequence(outputs, batch_first=True, total_length=tokens.shape[1])
-        state = state.unflatten(0, (-1, self.directions)).transpose(1, 2)  # [layers, batch, directions, ...]
-        return outputs, state.flatten(2)  # [layers, batch, hidden]
+        outputs, state = self.gru.encode(embedded, mask.sum(1))  # [batch, steps, hidden]
+        state = state.unflatten(1, (-1, self.directions))  # [batch, layers, directions, hidden / directions]
+        return outputs, state.flatten(2)  # [batch, layers, hidden]
 
 
 class AttentionDecoder(nn.Module):
@@ -77,15 +67,15 @@ class AttentionDecoder(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(tokens, embedding, padding_idx=PAD)
         self.dropout = nn.Dropout(dropout)
-        self.gru = nn.GRU(embedding, hidden, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0)
+        self.gru = Recurrent("gru", embedding, hidden, layers, dropout)
         self.attention = AdditiveAttention(hidden, hidden, hidden)
         self.combine = nn.Linear(2 * hidden, hidden)
         self.output = nn.Linear(hidden, tokens)
 
     def forward(self, tokens: Tensor, memory: Memory, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores [batch, steps, tokens] after each token, and the next state [layers, batch, hidden].
+        """Scores [batch, steps, tokens] after each token, and the next state [batch, layers, hidden].
 
-        tokens int64 [batch, steps]: what came before; state [layers, batch, hidden].
+        tokens int64 [batch, steps]: what came before; state [batch, layers, hidden].
         """
         embedded = self.dropout(self.embedding(tokens))  # [batch, steps, embedding]
         hidden, state = self.gru(embedded, state)  # [batch, steps, hidden]
@@ -155,5 +145,5 @@ class EncoderDecoder(Network):
             if not goes_on.any():
                 break
             lanes, token = lanes[goes_on], token[goes_on]  # [lanes] -> [fewer lanes]
-            memory, state = memory.take(goes_on), state[:, goes_on]  # state [layers, fewer lanes, hidden]
+            memory, state = memory.take(goes_on), state[goes_on]  # state [fewer lanes, layers, hidden]
         return answer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -13,7 +12,7 @@ from pipeline.core.types import Batch
 class Network(nn.Module):
     """What ``Model.build`` gives: ``forward(batch, state=None) -> (output, state)``, see ``training/neural.py``."""
 
-    prepares: ClassVar[bool] = False
+    prepares: bool = False
     """Whether it fits its beginning to the rows that it is to learn from."""
 
     def prepare(self, batch: Batch) -> None:
