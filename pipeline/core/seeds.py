@@ -25,6 +25,12 @@ def fix_threads(threads: int) -> None:
         os.environ[variable] = str(threads)
 
 
+def threads() -> int:
+    """Threads that a job may use: what ``fix_threads`` has set, else 1."""
+    value = os.environ.get("OMP_NUM_THREADS", "1")
+    return int(value) if value.isdecimal() and int(value) else 1
+
+
 def seed_everything(seed: int) -> None:
     """Seed Python, numpy and, where it is loaded already, torch."""
     import sys

@@ -10,10 +10,11 @@ import numpy as np
 from pydantic import Field
 
 from pipeline.core.registry import settings
-from pipeline.core.text import BOS, PAD
 from pipeline.core.types import Encoded, FeatureSet, InnerFolds, Schema, Spec
 from pipeline.features import features
-from pipeline.features.vocabulary import Vocabulary, read_texts
+from pipeline.features.vocabulary import read_texts
+from pipeline.text.reserved import BOS, PAD
+from pipeline.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from pipeline.core.registry import settings
-from pipeline.core.text import BOS, EOS, PAD, tokenize
 from pipeline.core.types import Encoded, FeatureSet, InnerFolds, Schema, Spec
 from pipeline.features import features
-from pipeline.features.vocabulary import Vocabulary, common_length, pad, read_texts
+from pipeline.features.vocabulary import common_length, pad, read_texts
+from pipeline.text.joins import tokenize
+from pipeline.text.reserved import BOS, EOS, PAD
+from pipeline.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import pandas as pd

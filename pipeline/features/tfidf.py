@@ -10,13 +10,13 @@ from pydantic import BeforeValidator, Field
 
 from pipeline.core.errors import UserError
 from pipeline.core.registry import settings
-from pipeline.core.text import PAD, RESERVED
 from pipeline.core.types import Encoded, FeatureSet, InnerFolds, Schema, Spec
 from pipeline.features import features
 from pipeline.features.categories import Levels
 from pipeline.features.tabular import Tabular
 from pipeline.features.terms import Terms, WeightedTerms
 from pipeline.features.vocabulary import read_texts
+from pipeline.text.reserved import PAD, RESERVED
 
 if TYPE_CHECKING:
     import pandas as pd

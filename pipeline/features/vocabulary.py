@@ -1,55 +1,19 @@
-"""A vocabulary: tokens to indices, most frequent first."""
+"""Texts of a column, and their indices filled up to one length."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline.core.errors import UserError, did_you_mean
-from pipeline.core.text import PAD, RESERVED, UNK
+from pipeline.text.reserved import PAD
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from pipeline.core.types import Schema
-
-
-class Vocabulary:
-    """Tokens by index; the reserved ones stand first (D2L 9.2).
-
-    tokens: index -> token, as ``state`` keeps it.
-    """
-
-    def __init__(self, tokens: Sequence[str]) -> None:
-        self.tokens = list(tokens)
-
-    @classmethod
-    def build(
-        cls, texts: Iterable[Iterable[str]], reserved: int, minimum_count: int = 1, size: int | None = None
-    ) -> Vocabulary:
-        """Count the tokens of texts. Equally frequent tokens stand in their alphabetical order,
-        so that the order of the rows does not matter.
-
-        reserved: how many of ``RESERVED`` it needs (2: pad and unknown; 4: begin and end too).
-        size: at most so many tokens besides the reserved ones; None: no cap.
-        """
-        counts = Counter(token for tokens in texts for token in tokens)
-        kept = sorted((token for token in counts if counts[token] >= minimum_count), key=lambda t: (-counts[t], t))
-        return cls([*RESERVED[:reserved], *kept[:size]])
-
-    def __len__(self) -> int:
-        return len(self.tokens)
-
-    @cached_property
-    def index(self) -> dict[str, int]:
-        return {token: i for i, token in enumerate(self.tokens)}
-
-    def encode(self, tokens: Iterable[str]) -> list[int]:
-        return [self.index.get(token, UNK) for token in tokens]
 
 
 def pad(sequences: Sequence[Sequence[int]], length: int) -> np.ndarray:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pipeline.core.registry import settings
-from pipeline.core.text import EOS, PAD, detokenize
 from pipeline.core.types import Batch, Schema, Spec, Target, Task, Weighed
 from pipeline.tasks import tasks
 from pipeline.tasks.losses import weighed
 from pipeline.tasks.made_by_encoder import MadeByEncoder
+from pipeline.text.joins import detokenize
+from pipeline.text.reserved import EOS, PAD
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,1 +1,1 @@
-"""What several shelves know of texts."""
+"""What several shelves of text stand on: tokenisers, vocabulary, cleaning."""

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from pipeline.core.text import BOS, UNK
 from pipeline.core.types import Column, Schema
 from pipeline.features import features
+from pipeline.text.reserved import BOS, UNK
 
 SCHEMA = Schema(id=None, target=None, columns=(Column("text", "text"),))
 TEXTS = ["abcde", None, "ab", "abcd", "é"]

@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from pipeline.core.text import BOS, EOS, PAD, detokenize
 from pipeline.core.types import Column, Schema
 from pipeline.features import features
+from pipeline.text.joins import detokenize
+from pipeline.text.reserved import BOS, EOS, PAD
 
 SCHEMA = Schema(id=None, target="fr", columns=(Column("en", "text"),), target_kind="text")
 ROWS = pd.DataFrame({"en": ["Close.", "Open the file", ""], "fr": ["Fermer.", "Ouvrir l'autre", "Oui"]})

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from pipeline.core.errors import UserError
-from pipeline.core.text import UNK
 from pipeline.core.types import Column, Schema
-from pipeline.features.vocabulary import Vocabulary, common_length, pad, read_texts
+from pipeline.features.vocabulary import common_length, pad, read_texts
+from pipeline.text.reserved import UNK
+from pipeline.text.vocabulary import Vocabulary
 
 SCHEMA = Schema(id=None, target=None, columns=(Column("text", "text"),), dropped={"empty": "all missing"})
 

@@ -11,9 +11,10 @@ import pytest
 import xgboost
 
 from pipeline.core.errors import UserError
+from pipeline.core.seeds import threads
 from pipeline.core.types import Spec
 from pipeline.models import models
-from pipeline.models.estimators.base import Plan, threads
+from pipeline.models.estimators.base import Plan
 from pipeline.models.estimators.boosting import CURVE_POINTS, thinned
 from pipeline.tasks import tasks
 

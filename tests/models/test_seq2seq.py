@@ -4,10 +4,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from pipeline.core.text import BOS, EOS, PAD, UNK  # noqa: E402
 from pipeline.core.types import Spec  # noqa: E402
 from pipeline.models import models  # noqa: E402
 from pipeline.tasks import tasks  # noqa: E402
+from pipeline.text.reserved import BOS, EOS, PAD, UNK  # noqa: E402
 
 torch.set_num_threads(1)  # its tensors are too small to share
 TASK = tasks.build("translation", "t")

@@ -200,7 +200,7 @@ def test_an_edit_of_the_loop_changes_every_fit(edited):
 
 def test_an_edit_of_a_stage_changes_that_stage(edited):
     assert edited("stages/blend.py") == ({"blend"}, set())
-    assert edited("core/text.py") == (set(STAGES), {"digits-lenet", "digits-softmax"})
+    assert edited("core/seeds.py") == (set(STAGES), {"digits-lenet", "digits-softmax"})
     assert edited("reporting/page.py") == ({"report"}, set())
 
 

@@ -6,11 +6,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from pipeline.core.text import BOS, EOS, PAD  # noqa: E402
 from pipeline.core.types import Column, Schema, Spec  # noqa: E402
 from pipeline.features import features  # noqa: E402
 from pipeline.tasks import tasks  # noqa: E402
 from pipeline.tasks.losses import losses  # noqa: E402
+from pipeline.text.reserved import BOS, EOS, PAD  # noqa: E402
 
 TASK = tasks.build("translation", "t")
 SCHEMA = Schema(id=None, target="fr", columns=(Column("en", "text"),), target_kind="text")

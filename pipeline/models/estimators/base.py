@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -187,12 +186,6 @@ def spread_classes(known: np.ndarray, classes: np.ndarray, outputs: int) -> np.n
     everything = np.full((len(known), outputs), FLOOR)
     everything[:, classes] = np.maximum(known, FLOOR)
     return everything
-
-
-def threads() -> int:
-    """Threads a job may use: what ``fix_threads`` has set, else 1."""
-    value = os.environ.get("OMP_NUM_THREADS", "1")
-    return int(value) if value.isdecimal() and int(value) else 1
 
 
 def require(library: str, *, extra: str | None = None) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import catboost
 import numpy as np
 
+from pipeline.core.seeds import threads
 from pipeline.core.types import Encoded
-from pipeline.models.estimators.base import Plan, threads
+from pipeline.models.estimators.base import Plan
 from pipeline.models.estimators.boosting import BoostingEstimator, now_and_then, thinned
 
 OBJECTIVES = {

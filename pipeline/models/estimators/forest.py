@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.core.errors import UserError
+from pipeline.core.seeds import threads
 from pipeline.core.types import Encoded, Spec, Task
 from pipeline.models.estimators.base import (
     ArrayEstimator,
@@ -16,7 +17,6 @@ from pipeline.models.estimators.base import (
     matrix_names,
     some_rows,
     spread_classes,
-    threads,
 )
 
 if TYPE_CHECKING:

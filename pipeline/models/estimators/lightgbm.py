@@ -9,8 +9,9 @@ import lightgbm
 import numpy as np
 
 from pipeline.core.errors import UserError
+from pipeline.core.seeds import threads
 from pipeline.core.types import Encoded
-from pipeline.models.estimators.base import Plan, matrix, some_rows, threads
+from pipeline.models.estimators.base import Plan, matrix, some_rows
 from pipeline.models.estimators.boosting import BoostingEstimator, now_and_then, thinned
 
 OBJECTIVES = {

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.core.seeds import threads
 from pipeline.core.types import Encoded, Spec, Task
-from pipeline.models.estimators.base import ArrayEstimator, Plan, numbers_only, some_rows, spread_classes, threads
+from pipeline.models.estimators.base import ArrayEstimator, Plan, numbers_only, some_rows, spread_classes
 
 if TYPE_CHECKING:
     from pipeline.models.k_nearest_neighbors import KNearestNeighbors

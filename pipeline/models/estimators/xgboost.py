@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import xgboost
 
+from pipeline.core.seeds import threads
 from pipeline.core.types import Encoded
-from pipeline.models.estimators.base import Plan, matrix, threads
+from pipeline.models.estimators.base import Plan, matrix
 from pipeline.models.estimators.boosting import BoostingEstimator, now_and_then, thinned
 
 OBJECTIVES = {

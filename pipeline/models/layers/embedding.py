@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from pipeline.core.text import PAD
 from pipeline.models.layers.text_network import TextNetwork, Words
+from pipeline.text.reserved import PAD
 
 
 class BagOfEmbeddings(TextNetwork):

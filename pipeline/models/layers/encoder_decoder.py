@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from pipeline.core.text import BOS, EOS, PAD, UNK
 from pipeline.core.types import Batch
 from pipeline.models.layers.attention import AdditiveAttention
 from pipeline.models.layers.network import Network
 from pipeline.models.layers.recurrent import Recurrent
+from pipeline.text.reserved import BOS, EOS, PAD, UNK
 
 MARGIN = 8
 """Tokens an answer may have beyond twice its source's."""

@@ -7,11 +7,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from pipeline.core.text import PAD
 from pipeline.models.layers.members import Dropout
 from pipeline.models.layers.pooling import Pooling
 from pipeline.models.layers.recurrent import Cell, LockedDropout, Recurrent
 from pipeline.models.layers.text_network import TextNetwork, WordDropout, Words
+from pipeline.text.reserved import PAD
 
 
 class RecurrentClassifier(TextNetwork):

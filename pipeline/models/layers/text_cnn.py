@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from pipeline.core.text import PAD
 from pipeline.models.layers.members import Dropout
 from pipeline.models.layers.text_network import TextNetwork, Words
+from pipeline.text.reserved import PAD
 
 
 class TextCNN(TextNetwork):

@@ -8,12 +8,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from pipeline.core.text import PAD
 from pipeline.core.types import Batch, Spec
 from pipeline.models.layers.members import Dropout
 from pipeline.models.layers.network import Network
 from pipeline.models.layers.side_columns import SideColumns
 from pipeline.models.layers.word_vectors import read_vectors
+from pipeline.text.reserved import PAD
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from pipeline.core.text import PAD
 from pipeline.models.layers.members import Dropout
 from pipeline.models.layers.pooling import Pooling
 from pipeline.models.layers.positions import positions
 from pipeline.models.layers.text_network import TextNetwork, Words
 from pipeline.models.layers.transformer import Block, TransformerEncoder
+from pipeline.text.reserved import PAD
 
 
 class TransformerText(TextNetwork):

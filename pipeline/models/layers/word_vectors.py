@@ -11,7 +11,8 @@ from torch import Tensor
 
 from pipeline.core.errors import UserError
 from pipeline.core.files import shown
-from pipeline.core.text import JOINER, RESERVED
+from pipeline.text.joins import JOINER
+from pipeline.text.reserved import RESERVED
 
 
 def read_vectors(path: Path, tokens: Sequence[str], width: int) -> tuple[Tensor, Tensor]:

@@ -1,23 +1,21 @@
-"""Text to tokens and back: reserved indices, words with marked joins.
-
-Features cut texts into tokens, tasks put tokens together again, so both stand here.
-"""
+"""Text to words and back, with marks where a text has no space."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-PAD, UNK, BOS, EOS = 0, 1, 2, 3
-"""Indices that vocabularies reserve, as far as they need them: padding, unknown, begin, end."""
-
-RESERVED = ("<pad>", "<unk>", "<bos>", "<eos>")
-
 JOINER = "￭"
 """Stands on the side of a token where the text has no space (OpenNMT's joiner mark)."""
 
-_UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_TOKEN = re.compile(rf"(?P<word>[^\W_{_UNSPACED}]+)|[{_UNSPACED}]|[^\w\s]|_")
+SQUARE = "■"
+"""What a joiner mark that stands in a text itself becomes, as in OpenNMT."""
+
+UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+WORD = rf"[^\W_{UNSPACED}]+"
+"""A run of letters and digits; kana and ideographs, written without spaces, are no part of it."""
+
+_TOKEN = re.compile(rf"(?P<word>{WORD})|[{UNSPACED}]|[^\w\s]|_")
 
 
 def words(text: str) -> list[str]:
@@ -34,16 +32,22 @@ def tokenize(text: str) -> list[str]:
     >>> tokenize("l'aide (bêta).")
     ['l', "￭'￭", 'aide', '(￭', 'bêta', '￭)', '￭.']
     """
-    matches = list(_TOKEN.finditer(text))
+    matches = list(_TOKEN.finditer(text.replace(JOINER, SQUARE)))
     tokens = []
     for i, match in enumerate(matches):
         token = match.group()
         if not match["word"]:
             joins_last = i > 0 and matches[i - 1].end() == match.start()
             joins_next = i + 1 < len(matches) and matches[i + 1].start() == match.end() and matches[i + 1]["word"]
-            token = (JOINER if joins_last else "") + token + (JOINER if joins_next else "")
+            token = marked(token, bool(joins_last) + 2 * bool(joins_next))
         tokens.append(token)
     return tokens
+
+
+def marked(token: str, joins: int) -> str:
+    """A token that is no word, with its marks. joins: 1 where it joins what stands before it, 2 the word after it,
+    3 both."""
+    return (JOINER if joins & 1 else "") + token + (JOINER if joins & 2 else "")
 
 
 def detokenize(tokens: Iterable[str]) -> str:

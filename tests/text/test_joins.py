@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.core.text import detokenize, tokenize, words
+from pipeline.text.joins import detokenize, tokenize, words
 
 TEXTS = [
     "l'aide (bêta).",

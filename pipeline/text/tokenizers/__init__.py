@@ -1,0 +1,7 @@
+"""Shelf ``tokenizers``."""
+
+from pipeline.core.registry import Registry
+
+tokenizers = Registry("tokenizer")
+
+from pipeline.text.tokenizers import bytes, characters, sentencepiece, white_space, words  # noqa: E402,F401
