@@ -106,7 +106,7 @@ class Table:
         raw = raw.astype({column: "str" for column in raw if raw[column].dtype == "object"})
         self.task = tasks.build(task, "task")
         self.classes = task == "classification"
-        self.schema = settle(raw, None, id=id_, target=target, task_is_class=self.classes)
+        self.schema = settle(raw, None, id=id_, target=target, target_kind="class" if self.classes else "number")
         self.rows = apply(self.schema, raw, training=True, where=name)
         self.target = self.rows[target]
         splitter = (StratifiedKFold if self.classes else KFold)(folds, shuffle=True, random_state=0)

@@ -25,6 +25,18 @@ IN_PARAMS = {
         ["competitions.toy.metric", "'accuracy'", "'regression'", "suits"],
     ),
     "value out of range": ({"split": {"name": "shuffled", "folds": 1}}, ["competitions.toy.split.folds", "2", "got 1"]),
+    "no format": (
+        {"columns": {"id": "id", "target": "y", "formats": {"size": "1.234.5"}}},
+        ["competitions.toy.columns.formats.size", "writes 1234.5 (1,234.5; 1.234,5;", "got '1.234.5'"],
+    ),
+    "no form of dates": (
+        {"columns": {"id": "id", "target": "y", "formats": {"size": "%d.%Q"}}},
+        ["competitions.toy.columns.formats.size", "no form of dates"],
+    ),
+    "a format of what has none": (
+        {"columns": {"id": "id", "target": "y", "types": {"size": "text"}, "formats": {"size": "1.234,5"}}},
+        ["competitions.toy.columns.formats.size", "columns.types makes it text"],
+    ),
     "true for a number": (
         {"split": {"name": "shuffled", "seed": True}},
         ["competitions.toy.split.seed", "number", "got True"],

@@ -12,7 +12,7 @@ from bench import SAMPLE, TEST, TRAIN, Bench, without_column
 STAGES = ("fetch", "preprocess", "train", "tune", "blend", "retrain", "submit")
 
 
-def submission(bench: Bench) -> pd.DataFrame:
+def submission(bench: Bench, mark: str = ",") -> pd.DataFrame:
     """Everything through; the submission as text. What the stages say is left in ``bench.said``."""
     bench.write()
     params = bench.root / "params.yaml"
@@ -22,7 +22,7 @@ def submission(bench: Bench) -> pd.DataFrame:
         code, lines = bench.run(stage, "toy")
         assert code == 0, lines
         bench.said += lines
-    return pd.read_csv(bench.root / "data" / "toy" / "submission.csv", dtype=str, keep_default_na=False)
+    return pd.read_csv(bench.root / "data" / "toy" / "submission.csv", sep=mark, dtype=str, keep_default_na=False)
 
 
 def renamed(table: str, ids: list[str]) -> str:
@@ -176,7 +176,20 @@ def test_encodings_are_recognised(bench, encoding):
 def test_columns_separated_by_other_marks(bench, mark):
     for name, text in bench.files.items():
         bench.files[name] = text.replace(",", mark)
-    assert submission(bench)["id"].tolist() == [str(i) for i in range(30, 40)]
+    assert submission(bench, mark)["id"].tolist() == [str(i) for i in range(30, 40)]
+
+
+@pytest.mark.parametrize(("value", "decimal"), [("0,5", ","), ("0.5", "."), ("0", ".")])
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_the_submission_is_separated_as_the_sample_is(bench, mark, value, decimal):
+    bench.files["sample_submission.csv"] = SAMPLE.replace(",", mark).replace(f"{mark}1\n", f"{mark}{value}\n")
+    numbers = submission(bench, mark)["y"]
+    assert numbers.str.fullmatch(rf"-?\d+[{decimal}]\d+").all()
+    # It is read back as what it is.
+    truth = pd.DataFrame({"id": range(30, 40), "y": numbers.str.replace(decimal, ".").astype(float)})
+    truth.to_csv(bench.root / "solution.csv", index=False)
+    code, _ = bench.run("score", "toy", "--solution", str(bench.root / "solution.csv"))
+    assert code == 0
 
 
 def test_names_of_files_in_any_case(bench):
@@ -191,7 +204,7 @@ def test_names_of_files_in_any_case(bench):
 def test_names_may_hold_the_usual_mark_where_another_separates(bench):
     for name, text in bench.files.items():
         bench.files[name] = text.replace(",", ";").replace("size", "size, all")
-    assert len(submission(bench)) == 10
+    assert len(submission(bench, ";")) == 10
 
 
 def test_utf_8_with_a_broken_byte_is_told_with_its_line(bench):

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.answering.answer_files import read_answers, refuse
 from pipeline.answering.submission_layout import SAMPLE, same_name, spelled, submission_layout
 from pipeline.core.errors import UserError, did_you_mean
 from pipeline.core.types import Metric
@@ -16,19 +17,6 @@ from pipeline.core.types import Metric
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
-
-
-def read_answers(path: Path, id_column: str | None) -> pd.DataFrame:
-    """A submission, a sample of one, or a solution: nothing in it is missing, and ids are text to the character.
-
-    id_column: the test rows'; where they have none, the first column of several is taken for it.
-    """
-    from pipeline.sources.tables import read_table
-
-    given = read_table(path, missing=())
-    columns = [str(column) for column in given.columns]
-    identifier = same_name(id_column, columns) if id_column is not None else columns[0] if len(columns) > 1 else None
-    return given if identifier is None else read_table(path, missing=(), text=[identifier])
 
 
 def format_predictions(
@@ -141,40 +129,22 @@ def check_submission(
         raise UserError(f"{where}: needs {rows} rows, got {len(submission)}")
     if layout["id"] is not None and wanted is not None:
         got_ids, wanted_ids = _comparable(submission[layout["id"]], wanted)
-        _refuse(where, layout["id"], got_ids.duplicated(), submission, "needs each id once")
-        _refuse(where, layout["id"], got_ids.to_numpy() != wanted_ids.to_numpy(), submission, "needs the ids in order")
+        refuse(where, layout["id"], got_ids.duplicated(), submission, "needs each id once")
+        refuse(where, layout["id"], got_ids.to_numpy() != wanted_ids.to_numpy(), submission, "needs the ids in order")
     allowed = {str(value) for value in layout["written"].values()}
     for column in layout["columns"]:
         if column == layout["id"]:
             continue
         values = submission[column]
-        _refuse(where, column, values.isna(), submission, "needs a value in every row")
+        refuse(where, column, values.isna(), submission, "needs a value in every row")
         if layout["format"] == "classes":
             rule = f"needs one of the classes {', '.join(sorted(allowed)[:10])}"
-            _refuse(where, column, ~values.map(str).isin(allowed), submission, rule)
+            refuse(where, column, ~values.map(str).isin(allowed), submission, rule)
         elif layout["format"] == "probabilities":
             outside = ~pd.to_numeric(values, errors="coerce").between(0, 1)
-            _refuse(where, column, outside, submission, "needs probabilities between 0 and 1")
+            refuse(where, column, outside, submission, "needs probabilities between 0 and 1")
         elif pd.api.types.is_numeric_dtype(values):
-            _refuse(where, column, ~np.isfinite(values.to_numpy(dtype=np.float64)), submission, "needs finite numbers")
-
-
-def check_written(path: Path, submission: pd.DataFrame, where: str = "submission.csv") -> None:
-    """Read a written CSV back and hold every cell to what was to be written: numbers exactly."""
-    import pandas as pd
-
-    # Read as text: neither "NA" nor 007 may be taken for anything else.
-    found = pd.read_csv(path, dtype=str, keep_default_na=False, na_filter=False, encoding="utf-8")
-    if list(found.columns) != [str(column) for column in submission.columns] or len(found) != len(submission):
-        raise UserError(f"{where}: reads back with {found.shape} rows and columns, {submission.shape} were written")
-    for column, expected in submission.items():
-        text = found[str(column)]
-        if pd.api.types.is_float_dtype(expected):
-            numbers = expected.to_numpy()
-            wrong = text.to_numpy(dtype=object).astype(numbers.dtype) != numbers
-        else:
-            wrong = text.to_numpy() != expected.map(str).to_numpy()
-        _refuse(where, str(column), wrong, found, "needs to read back as it was written")
+            refuse(where, column, ~np.isfinite(values.to_numpy(dtype=np.float64)), submission, "needs finite numbers")
 
 
 def score_submission(
@@ -304,20 +274,11 @@ def _matched(ids: pd.Series, wanted: pd.Series, ids_of: str, wanted_of: str) -> 
     return pd.Index(given).get_indexer(pd.Index(asked))
 
 
-def _refuse(where: str, column: str, wrong: Any, frame: pd.DataFrame, rule: str) -> None:
-    import numpy as np
-
-    mask = np.asarray(wrong, dtype=bool)
-    if mask.any():
-        row = int(mask.argmax())
-        raise UserError(f"{where}: column '{column}' {rule}, got {frame[column].iloc[row]} in row {row + 1}")
-
-
 def _numeric(values: pd.Series, where: str) -> pd.Series:
     import pandas as pd
 
     numbers = pd.to_numeric(values, errors="coerce")
-    _refuse(where, str(values.name), numbers.isna(), values.to_frame(), "needs numbers")
+    refuse(where, str(values.name), numbers.isna(), values.to_frame(), "needs numbers")
     return numbers
 
 
@@ -328,7 +289,7 @@ def _codes(values: pd.Series, written: Mapping[str, Any], where: str) -> np.ndar
     spellings = [str(value) for value in written.values()]
     codes = pd.Index(spellings).get_indexer(pd.Index(values.map(str)))
     rule = f"needs one of the classes {', '.join(spellings[:10])}"
-    _refuse(where, str(values.name), codes < 0, values.to_frame(), rule)
+    refuse(where, str(values.name), codes < 0, values.to_frame(), rule)
     return codes
 
 

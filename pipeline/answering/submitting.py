@@ -13,20 +13,21 @@ from pipeline.core.types import Schema
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pipeline.answering.answer_files import Writing
     from pipeline.answering.ensembles import Ensemble
 
 
 def write_submission(competition: CompetitionConfig, schema: Schema, predictions: pd.DataFrame, path: Path) -> None:
     """Lay predictions of the test rows out as the sample submission is, check them, write them."""
-    from pipeline.answering.submissions import check_submission, check_written, make_submission
+    from pipeline.answering.answer_files import write_answers
+    from pipeline.answering.submissions import check_submission, make_submission
 
     ids, sample = test_ids(competition, schema), read_sample(competition)
     layout = submission_settings(competition, schema)
     submission = make_submission(predictions, ids, sample, **layout)
     check_submission(submission, sample, ids, **layout)
     with whole_file(path) as aside:
-        submission.to_csv(aside, index=False, lineterminator="\n")
-        check_written(aside, submission)
+        write_answers(submission, aside, _writing(competition))
 
 
 def write_empty_submission(competition: CompetitionConfig, schema: Schema, path: Path) -> None:
@@ -35,7 +36,7 @@ def write_empty_submission(competition: CompetitionConfig, schema: Schema, path:
 
     layout = submission_layout(read_sample(competition), **submission_settings(competition, schema))
     with whole_file(path) as aside:
-        aside.write_text(",".join(layout["columns"]) + "\n", encoding="utf-8")
+        aside.write_text(_writing(competition).delimiter.join(layout["columns"]) + "\n", encoding="utf-8")
 
 
 def check_sample(
@@ -70,11 +71,24 @@ def check_sample(
 
 
 def read_sample(competition: CompetitionConfig) -> pd.DataFrame | None:
-    from pipeline.answering.submissions import read_answers
+    from pipeline.answering.answer_files import read_answers
+
+    path = _sample_path(competition)
+    return None if path is None else read_answers(path, competition.columns.id)
+
+
+def _sample_path(competition: CompetitionConfig) -> Path | None:
     from pipeline.sources.tables import find_table
 
-    path = find_table(CompetitionPaths(competition.name).raw, "sample_submission")
-    return None if path is None else read_answers(path, competition.columns.id)
+    return find_table(CompetitionPaths(competition.name).raw, "sample_submission")
+
+
+def _writing(competition: CompetitionConfig) -> Writing:
+    """The sample submission's writing is the submission's."""
+    from pipeline.answering.answer_files import Writing, writing_of
+
+    path = _sample_path(competition)
+    return Writing() if path is None else writing_of(path, competition.columns.id)
 
 
 def test_ids(competition: CompetitionConfig, schema: Schema) -> pd.Series | None:

@@ -16,7 +16,7 @@ SPECIAL |= {"time": "folds follow its order", "fold": "says each row's fold", "w
 
 def table(schema: Schema, competition: Mapping[str, Any]) -> list[str]:
     """Lines for a person: the columns that are something special, the features, and what is left out."""
-    types = competition["columns"].get("types") or {}
+    declared = {**(competition["columns"].get("types") or {}), **(competition["columns"].get("formats") or {})}
     special = []
     for key, why in SPECIAL.items():
         named = competition["columns"].get(key)
@@ -25,7 +25,9 @@ def table(schema: Schema, competition: Mapping[str, Any]) -> list[str]:
     found: dict[str, list[Column]] = {}
     for column in schema.columns:
         found.setdefault(column.origin or column.name, []).append(column)
-    features = [(name, *_kind(columns, name in types, schema.notes.get(name, ""))) for name, columns in found.items()]
+    features = [
+        (name, *_kind(columns, name in declared, schema.notes.get(name, ""))) for name, columns in found.items()
+    ]
     weight = competition["columns"].get("weight")
     left_out = [(name, "left out", why) for name, why in schema.dropped.items() if name != weight]
     return _lines([*special, *_short(features), *_short(left_out)])

@@ -62,9 +62,9 @@ class CompetitionFiles:
         self, origin: Mapping[str, Any], *, target: str | None, id: str | None, metric: str | None
     ) -> dict[str, Any]:
         """What ``gallery.compose`` takes, guessed where it is not said."""
-        from pipeline.answering.submissions import read_answers
+        from pipeline.answering.answer_files import read_answers
         from pipeline.commands.guess import guess
-        from pipeline.features.raw_checks import check_raw
+        from pipeline.tasks import tasks
 
         train, test = self.table("train"), self.table("test")
         if train is None:
@@ -78,27 +78,16 @@ class CompetitionFiles:
         )
         if test is not None and (name := found.columns["id"]) is not None:
             test[name] = self.column("test", name)
-        is_class = found.task["name"] == "classification"
+        target_kind = tasks.get(found.task["name"]).target_kind
         several = not isinstance(found.columns["target"], str)
-        if is_class and not several:  # labels to the character: NA may be one of them
+        if target_kind == "class":  # labels to the character: NA may be one of them
             train[found.columns["target"]] = self.column("train", found.columns["target"])
         facts: dict[str, Any] = {
-            "keep": [found.columns["group"]] if "group" in found.columns else [],
-            "task_is_class": is_class,
-            "target_is_number": found.task["name"] in ("regression", "multioutput_regression"),
-            "labels": found.task["name"] == "multilabel",
+            "keep": [found.columns[key] for key in ("group", "weight") if key in found.columns],
+            "target_kind": target_kind,
             "missing": self.missing,
             "where": self.paths["train"].name,
         }
-        check_raw(
-            train,
-            test,
-            id=found.columns["id"],
-            target=found.columns["target"],
-            drop=[*found.columns.get("drop", ()), *([found.columns["weight"]] if "weight" in found.columns else [])],
-            test_where=self.paths["test"].name if "test" in self.paths else "test",
-            **facts,
-        )
         described = gallery.describe(train, test, found, **facts, memo=self.memo)
         competition = {
             "source": dict(origin),
@@ -148,7 +137,7 @@ class CompetitionFiles:
 
         metric: as given, None where it was guessed.
         """
-        from pipeline.answering.submissions import read_answers
+        from pipeline.answering.answer_files import read_answers
         from pipeline.answering.submitting import check_sample
 
         schema, _, rows = self.typed(competition)

@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline.features.identifiers import TIME_NAME
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -17,7 +19,6 @@ ROWS_A_GROUP = 2.0
 """Mean rows a value below which it groups nothing."""
 CHANCE = 1e-6
 """How likely it may be, were the rows dealt at random, that no value is in both files."""
-TIMES = re.compile(r"(?:^|[\W_])(?:year|yr|month|week|quarter|season|date|day|time|timestamp|period|epoch)s?\d*$", re.I)
 IDS = re.compile(
     r"(?:^|[\W_])(?:id|uid|key|code|no|nr|num|number)\d*$|[a-z](?:ID|Id)$|"
     r"(?:patient|subject|person|user|customer|client|shop|store|site|school|session|group|device|player|unit|engine|machine|vehicle|household|family|case|well|station|sensor)s?$",
@@ -38,7 +39,7 @@ def find_group(train: pd.DataFrame, test: pd.DataFrame, known: set[str | None]) 
     """
     found: list[tuple[bool, int, str, float]] = []
     for name in map(str, train.columns):
-        if name in known or name not in test.columns or TIMES.search(name):
+        if name in known or name not in test.columns or TIME_NAME.search(name):
             continue
         if train[name].isna().any():  # a row without a group cannot be kept with its own
             continue

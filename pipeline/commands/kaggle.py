@@ -15,7 +15,8 @@ from pipeline.stages.project import load_project
 
 def run(name: str, message: str, slug: str | None = None) -> None:
     """Send it. slug: the competition's name on Kaggle, where its source is none of Kaggle's or another."""
-    from pipeline.answering.submissions import check_submission, read_answers
+    from pipeline.answering.answer_files import read_answers
+    from pipeline.answering.submissions import check_submission
     from pipeline.sources.kaggle import SLUG, submit_to_kaggle
 
     competition = load_project().competition(name)

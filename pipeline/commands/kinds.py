@@ -63,11 +63,11 @@ def task_of(values: pd.Series, answers: pd.DataFrame | None, suits: tuple[str, .
 
 def _refuse_marks(values: pd.Series, numbers: pd.Series) -> None:
     """A target of numbers but for marks of missing values is told as what it is."""
-    from pipeline.features.missing_marks import MARKS
+    from pipeline.features.missing_marks import INFINITE, MARKS
     from pipeline.features.values import raise_at
 
     odd = values[numbers.isna()].astype("str")
-    if len(odd) < len(values) / 2 and odd.str.strip().str.lower().isin(MARKS | {"inf", "-inf", "+inf"}).all():
+    if len(odd) < len(values) / 2 and odd.str.strip().str.lower().isin(MARKS | INFINITE).all():
         rule = f"needs a target, got {odd.iloc[0]!r}; give it or take the row out"
         raise_at("train", values, int(str(odd.index[0])), rule)
 

@@ -21,10 +21,11 @@ def run(name: str, rows: Path, out: Path) -> None:
 
     from pipeline.answering.ensembles import Ensemble
     from pipeline.answering.final_models import Answering, FinalModel
+    from pipeline.features.typed_rows import read_as_text
     from pipeline.sources.tables import read_table
 
     source = competition.source
-    raw = read_table(rows, missing=source.missing, text=[competition.columns.id], encoding=source.encoding)
+    raw = read_table(rows, missing=source.missing, text=read_as_text(competition), encoding=source.encoding)
     if out.suffix != ".csv":
         raise UserError(f"--out: predictions are written as CSV, got {out.name!r}")
     ensemble = Ensemble.from_json(blend)

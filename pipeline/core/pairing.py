@@ -62,6 +62,11 @@ def column_faults(where: str, columns: Columns, split: Split | None, splits: Reg
                 f"{where}.columns.types.{name}: only features have a type, and '{name}' stands in "
                 f"columns.{special[name]}; remove one of the two"
             )
+    for name in columns.formats:
+        kind = columns.types.get(name)
+        if special.get(name) in ("id", "drop", "group", "fold") or kind in ("category", "text", "boolean"):
+            other = f"columns.types makes it {kind}" if kind else f"stands in columns.{special[name]}"
+            faults.append(f"{where}.columns.formats.{name}: only numbers and dates have a format, and '{name}' {other}")
     return faults
 
 

@@ -47,6 +47,7 @@ INDEX = re.compile(r"Unnamed: 0(\.\d+)?|__index_level_\d+__|level_0")
 """Names that pandas gives the column its index is written to."""
 
 ColumnKind = Literal["number", "category", "text"]
+TargetKind = Literal["number", "class", "text", "numbers", "labels"]
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Schema:
     target_kind: a ``number`` (float64 in the rows), a ``class`` of ``classes``, or ``text``.
     targets: the target columns where there are several; ``target`` is then their names, joined. Their kind is
         ``numbers`` or ``labels`` (0 and 1), and rows may lack some of them.
-    target_formats: by target of numbers, as a column's. target_missing: what means a missing target.
+    formats: of targets and kept columns by name, as a column's. target_missing: what means a missing target.
     own_columns: the file of one's own columns, which are made of raw rows first.
     mark: the column that is 1 in training rows from elsewhere and 0 in all others, if there is one.
     notes: raw column to what was decided about it that its user should know.
@@ -93,9 +94,9 @@ class Schema:
     dropped: Mapping[str, str] = field(default_factory=dict)
     missing: tuple[str, ...] = ("", "NA")
     keep: tuple[str, ...] = ()
-    target_kind: Literal["number", "class", "text", "numbers", "labels"] = "number"
+    target_kind: TargetKind = "number"
     targets: tuple[str, ...] = ()
-    target_formats: Mapping[str, str] = field(default_factory=dict)
+    formats: Mapping[str, str] = field(default_factory=dict)
     target_missing: tuple[str, ...] = ("", "NA")
     own_columns: str | None = None
     mark: str | None = None

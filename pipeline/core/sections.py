@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from pipeline.core.formats import Format
 from pipeline.core.own_code import check_own_file, place_of
 from pipeline.core.registry import settings
 
@@ -17,7 +18,8 @@ class Columns:
     """Which column is what. Names as in the raw files.
 
     target: one, or a list of several. weight: how much a training row counts in every fit, 0 or more; its column is
-    no feature, and scores count all rows alike.
+    no feature, and scores count all rows alike. formats: how a column writes its numbers or dates, where its values
+    leave that open.
     """
 
     id: str | None = None
@@ -28,6 +30,7 @@ class Columns:
     fold: str | None = None
     weight: str | None = None
     types: Mapping[str, Literal["number", "category", "text", "date", "boolean"]] = Field(default_factory=dict)
+    formats: Mapping[str, Format] = Field(default_factory=dict)
 
     @field_validator("target")
     @classmethod

@@ -18,6 +18,7 @@ from pipeline.core.schema import ROW as ROW
 from pipeline.core.schema import WEIGHT as WEIGHT
 from pipeline.core.schema import Batch, Encoded, InnerFolds, Schema, Spec, Weighed
 from pipeline.core.schema import Column as Column
+from pipeline.core.schema import TargetKind as TargetKind
 from pipeline.core.source import Source as Source
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class Task(ABC):
     """Names of the losses it takes, its default first."""
     numeric: ClassVar[bool]
     """Whether predictions are numbers and may be averaged."""
-    target_kind: ClassVar[Literal["number", "class", "text", "numbers", "labels"]]
+    target_kind: ClassVar[TargetKind]
     """What the target columns hold."""
     one: ClassVar[str | None] = None
     """Of a task with several targets: the task that each of them is."""

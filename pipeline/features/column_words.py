@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.features import values
-from pipeline.features.dates import date_format
+from pipeline.features.dates import date_format, day_first, either_way, own_format, the_other_way
 from pipeline.features.missing_marks import marks_among
 from pipeline.features.number_formats import NumberFormat, number_format
 
@@ -60,7 +60,18 @@ class Words:
     def date_format(self) -> str | None:
         if not self.whole:
             return None
-        return date_format(self.every) or date_format(self.train)
+        if (form := date_format(self.every)) is not None:
+            return form
+        form = date_format(self.train)
+        # Each file in its own way: what the training values leave open, the test file's may not.
+        theirs = None if form is None else own_format(self.test, form)
+        if form is not None and theirs is not None and either_way(self.train, form) and day_first(theirs):
+            return the_other_way(form)
+        return form
+
+    @property
+    def test(self) -> pd.Series:
+        return self.every.iloc[len(self.train) :]
 
 
 def all_numeric(seen: Sequence[pd.Series]) -> bool:
@@ -69,12 +80,12 @@ def all_numeric(seen: Sequence[pd.Series]) -> bool:
     return all(values.is_numeric(one) or types.is_datetime64_any_dtype(one.dtype) for one in seen)
 
 
-def likely_format(words: Any, train: pd.DataFrame) -> str | None:
+def likely_format(words: Any, train: Sequence[pd.Series]) -> str | None:
     """How the file writes numbers where a column's own values leave that open: with decimal commas, where another
     column surely does and none has decimal points."""
     found = [form for one in words if (form := one.number_format()) and not form.doubtful]
     commas = [form.written for form in found if form.written in ("1.234,5", "1 234,5")]
-    points = [name for name in train if train[name].dtype.kind == "f" and (train[name].dropna() % 1 != 0).any()]
+    points = bool(commas) and any(one.dtype.kind == "f" and bool((one.dropna() % 1 != 0).any()) for one in train)
     return commas[0] if commas and not points else None
 
 

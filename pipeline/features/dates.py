@@ -1,7 +1,8 @@
 """Dates and clock times written as text: how a column writes them, and what they become.
 
 A date becomes numbers, ``DATE_PARTS``; a clock time the hours since midnight. Days that only stand for "none" or
-"for ever" (year 1 and years from 9000 on) are missing.
+"for ever" (year 1 and years from 9000 on) are missing. Moments with a zone, told by its offset or its name, are
+those of UTC; 24:00 is the end of its day.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,9 +26,10 @@ _NAMED_MONTHS = ("%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%d %b %Y", "%d %B %Y")
 _JOINED_MONTHS = ("%d-%b-%Y", "%d-%b-%y", "%d/%b/%Y", "%d%b%Y")
 _MONTHS = ("%b-%Y", "%b-%y", "%b %Y", "%B %Y", "%Y-%b", "%m/%Y")
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p", " %H:%M:%S.%f", ":%H:%M:%S")
-CLOCKS = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%H:%M:%S.%f")
+_CLOCKS = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%H:%M:%S.%f")
+ISO = "ISO8601"
 DATE_FORMATS = (
-    "ISO8601",
+    ISO,
     *(day + time for day in _DAYS + _SHORT_DAYS + _NAMED_MONTHS + _JOINED_MONTHS for time in _TIMES),
     *_MONTHS,
     "%a %b %d %H:%M:%S %Y",
@@ -40,20 +42,57 @@ DATE_FORMATS = (
 _LOOKS_LIKE_DATE = re.compile(
     r"(?=(?:.*\d){3})(?:\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|.*[A-Za-z]{3}.*\d{2}|\d{1,2}/\d{4}|\d{4}-\d{2}$).*|\d{1,2}:\d\d.*"
 )
-_ZONE = r"\s*\b(?:UTC|GMT)$"
 _FIRST_YEAR, _LAST_YEAR = 2, 8999
 
 
 def date_format(words: pd.Series) -> str | None:
-    """The first of ``DATE_FORMATS`` and ``CLOCKS`` that reads every present value; None where none does."""
-    present = words.dropna().drop_duplicates().str.strip()
+    """The first of ``DATE_FORMATS`` and of clock times that reads every present value; None where none does."""
+    present = _distinct(words)
     if present.empty or not all(_LOOKS_LIKE_DATE.fullmatch(word) for word in present.iloc[:20]):
         return None
-    present = present.str.replace(_ZONE, "", regex=True)
-    for form in CLOCKS if re.fullmatch(r"\d{1,2}:\d\d(?!.*/).*", present.iloc[0]) else DATE_FORMATS:
-        if all(_read(some, form).notna().all() for some in (present.iloc[:50], present)):
-            return form if "%y" not in form else f"{form}{_FROM}{_first_year(_read(present, form).dt.year.to_numpy())}"
+    for form in _CLOCKS if re.fullmatch(r"\d{1,2}:\d\d(?!.*/).*", present.iloc[0]) else DATE_FORMATS:
+        if _reads(present, form):
+            return _with_century(present, form)
     return None
+
+
+def declared_date(train: pd.Series, every: pd.Series, form: str) -> str | None:
+    """A declared format, where the training file is written in it, or in another that leaves no doubt; else None."""
+    if not _reads(_distinct(train), form) and own_format(train, form) is None:
+        return None
+    present = _distinct(every)
+    return _with_century(present[_read(present, form).notna()], form)
+
+
+def own_format(words: pd.Series, other: str) -> str | None:
+    """How a file writes its dates, where that is not the rest of the column's way, ``other``, and its values leave no
+    doubt of it; else None."""
+    present = _distinct(words)
+    if present.empty or _reads(present, other.partition(_FROM)[0]):
+        return None
+    form = date_format(words) or compact_date(words)
+    return None if form is None or is_clock(form) != is_clock(other) or either_way(words, form) else form
+
+
+def is_clock(form: str) -> bool:
+    """Whether a format is of clock times, without a day."""
+    return form != ISO and not re.search(r"%[YymbBdjGVuaA]", form)
+
+
+def _distinct(words: pd.Series) -> pd.Series:
+    """Each present value once, without outer spaces and what ``_as_usual`` takes off."""
+    return _as_usual(words.dropna().drop_duplicates().str.strip())[0]
+
+
+def _reads(present: pd.Series, form: str) -> bool:
+    return len(present) > 0 and all(_read(some, form).notna().all() for some in (present.iloc[:50], present))
+
+
+def _with_century(present: pd.Series, form: str) -> str:
+    """A format with two digits of a year and the hundred years that they mean."""
+    if "%y" not in form or present.empty:
+        return form
+    return f"{form}{_FROM}{_first_year(_read(present, form).dt.year.to_numpy())}"
 
 
 _FROM = ", years from "
@@ -72,7 +111,7 @@ def _first_year(years: np.ndarray) -> int:
 
 def example(form: str) -> str:
     """How a format writes a day, for a person."""
-    written, _, first = form.partition(_FROM)
+    written, _, first = ("%Y-%m-%d" if form == ISO else form).partition(_FROM)
     return datetime(2020, 1, 31, 17, 5, 9).strftime(written) + (f"{_FROM}{first}" if first else "")
 
 
@@ -87,12 +126,21 @@ def compact_date(words: pd.Series) -> str | None:
 
 def either_way(words: pd.Series, form: str) -> bool:
     """Whether day and month could also stand the other way round."""
+    other = the_other_way(form)
+    return other is not None and _reads(_distinct(words), other)
+
+
+def day_first(form: str) -> bool:
+    """Whether the day stands before the month's number."""
+    return -1 < form.find("%d") < form.find("%m")
+
+
+def the_other_way(form: str) -> str | None:
+    """A format with day and month the other way round; None where it has no such."""
     form = form.partition(_FROM)[0]
     if "%m" not in form or "%d" not in form or form.startswith("%Y"):
-        return False
-    other = form.replace("%m", "%_").replace("%d", "%m").replace("%_", "%d")
-    present = words.dropna().drop_duplicates().str.strip().str.replace(_ZONE, "", regex=True)
-    return bool(_read(present, other).notna().all())
+        return None
+    return form.replace("%m", "%_").replace("%d", "%m").replace("%_", "%d")
 
 
 def _read(words: pd.Series, form: str) -> pd.Series:
@@ -102,7 +150,10 @@ def _read(words: pd.Series, form: str) -> pd.Series:
 
 
 def dates(series: pd.Series, form: str | None, missing: Sequence[str]) -> tuple[pd.Series, np.ndarray]:
-    """datetime64 [rows] (UTC, without a zone), and bool [rows]: present and no such date."""
+    """datetime64 [rows] (UTC, without a zone), and bool [rows]: present and no such date.
+
+    form: the column's; a file that writes them otherwise, and leaves no doubt how, is read in its own.
+    """
     import pandas as pd
     from pandas.api import types
 
@@ -112,18 +163,82 @@ def dates(series: pd.Series, form: str | None, missing: Sequence[str]) -> tuple[
     else:
         codes, distinct = pd.factorize(series, use_na_sentinel=True)  # days repeat
         words = text(pd.Series(distinct, dtype=series.dtype), missing).str.strip()
-        written, _, first = (form or "ISO8601").partition(_FROM)
-        read = _read(words.str.replace(_ZONE, "", regex=True), written)
-        if first:
-            shift = (int(first) + (read.dt.year - int(first)) % 100) - read.dt.year
-            for years in sorted(shift.dropna().unique()):
-                if years:
-                    moved = read + pd.DateOffset(years=int(years))
-                    read = read.mask(shift == years, moved)
+        read = _moments(words, form or ISO)
+        if (words.notna() & read.isna()).any() and (own := own_format(words, form or ISO)) is not None:
+            read = _moments(words, own)
         bad = np.append((words.notna() & read.isna()).to_numpy(), False)[codes]
         read = read.reindex(codes).set_axis(series.index)  # -1, of what is missing, is no label
     read = read.dt.tz_localize(None)
     return read.where(read.dt.year.between(_FIRST_YEAR, _LAST_YEAR)), bad
+
+
+def _moments(words: pd.Series, form: str) -> pd.Series:
+    """Distinct values as moments of UTC, NaT where they are not written so."""
+    import pandas as pd
+
+    written, _, first = form.partition(_FROM)
+    plain, hours = _as_usual(words)
+    read = _read(plain, written)
+    if first:
+        shift = (int(first) + (read.dt.year - int(first)) % 100) - read.dt.year
+        for years in sorted(shift.dropna().unique()):
+            if years:
+                moved = read + pd.DateOffset(years=int(years))
+                read = read.mask(shift == years, moved)
+    return read if hours is None else read + pd.to_timedelta(hours, unit="h")
+
+
+_AHEAD = {
+    0: "UTC GMT WET",
+    1: "CET MEZ BST WEST",
+    2: "EET CEST MESZ",
+    3: "MSK EEST",
+    5.5: "IST",
+    8: "SGT HKT AWST",
+    9: "JST KST",
+    9.5: "ACST",
+    10: "AEST",
+    10.5: "ACDT",
+    11: "AEDT",
+    12: "NZST",
+    13: "NZDT",
+    -3: "ADT",
+    -4: "AST EDT",
+    -5: "EST CDT",
+    -6: "CST MDT",
+    -7: "MST PDT",
+    -8: "PST AKDT",
+    -9: "AKST",
+    -10: "HST",
+}
+ZONES = {name: hours for hours, names in _AHEAD.items() for name in names.split()}
+"""Hours that a zone is ahead of UTC, by its usual name. CST and its like are America's, as in e-mail (RFC 5322)."""
+_ZONE = re.compile(rf"(?<=[\dMm])\s*\(?({'|'.join(ZONES)})\)?(?=$|\s\d{{4}}$)")
+_MIDNIGHT = re.compile(r"(?<![\d:])24(?=:00(?::00(?:[.,]0+)?)?(?:$|[^\d:]))")
+_COMMA = re.compile(r"(?<=:\d\d),(?=\d)")
+_UNUSUAL = r"[A-Z]{3}\)?(?:\s\d{4})?$|24:00|:\d\d,\d"
+"""What a value has that may have one of the three; RE2's, which is fast."""
+
+
+def _as_usual(words: pd.Series) -> tuple[pd.Series, Any]:
+    """Values without a zone's name, with 00:00 for 24:00 and decimal points, and hours to add to what they then read;
+    None for none."""
+    import pandas as pd
+
+    odd = words.str.contains(_UNUSUAL, regex=True, na=False)
+    if not odd.any():
+        return words, None
+    hours = np.zeros(len(words))
+    plain = words.to_numpy(dtype=object, copy=True)
+    for place in np.flatnonzero(odd):
+        word = str(plain[place])
+        if (zone := _ZONE.search(word)) is not None:
+            word = word[: zone.start()] + word[zone.end() :]
+            hours[place] -= ZONES[zone[1]] if ":" in word else 0
+        word, late = _MIDNIGHT.subn("00", word)
+        hours[place] += 24 * late
+        plain[place] = _COMMA.sub(".", word)
+    return pd.Series(plain, index=words.index, dtype="str"), hours if hours.any() else None
 
 
 def date_part(moments: pd.Series, part: str) -> np.ndarray:
@@ -132,8 +247,8 @@ def date_part(moments: pd.Series, part: str) -> np.ndarray:
     if part == "days":
         seconds = np.array(moments.astype("datetime64[s]").astype("int64"), dtype="float64")
         return np.where(moments.isna(), np.nan, seconds / 86400)
-    if part == "time":
-        hours = moments.dt.hour + moments.dt.minute / 60 + moments.dt.second / 3600
+    if part == "time":  # of a clock alone the day is pandas' first, or the next at 24:00
+        hours = 24 * (moments.dt.day - 1) + moments.dt.hour + moments.dt.minute / 60 + moments.dt.second / 3600
         return hours.to_numpy(dtype="float64", na_value=np.nan)
     values = getattr(moments.dt, "day_of_week" if part == "weekday" else part)
     return values.to_numpy(dtype="float64", na_value=np.nan)

@@ -23,6 +23,14 @@ _RANDOM = re.compile(
     r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?=.*[0-9])(?=.*[a-f])[0-9a-f]{8,}|(?=.*\d.*[A-Za-z].*\d)[A-Za-z0-9_+/=-]{16,}",
     re.IGNORECASE,
 )
+TIME_NAME = re.compile(
+    r"(?i:(?:^|[\W_])(?:year|yr|month|week|quarter|season|date|day|time|timestamp|period|epoch)s?\d*$)"
+    r"|[a-z](?:Year|Month|Week|Quarter|Season|Date|Day|Time|Timestamp|Period)$"
+)
+"""Names of times, which may go up by one from row to row and go on in the test file."""
+_YEARS = (1800, 2100)
+_DAYS = (19000101, 21001231)
+"""What years, and days written 20200131, lie between."""
 _COUNTED = re.compile(r"([^\d\s]*)(\d+)([^\d\s]*)")
 
 
@@ -40,7 +48,7 @@ def reason_to_drop(name: str, seen: Sequence[pd.Series], words: Words | None, mi
         return "pandas' index, which numbers the rows"
     if len(train) < IDENTIFIER_ROWS or train.isna().any() or not train.is_unique:
         return None
-    if _counts(series):
+    if not _is_time(name, series) and _counts(series):
         return "identifier: counts the rows"
     if any(one.isna().any() or not one.is_unique for one in series) or not _never_twice(series):
         return None
@@ -59,6 +67,15 @@ def _never_twice(series: Sequence[pd.Series]) -> bool:
     import pandas as pd
 
     return pd.concat(series).is_unique
+
+
+def _is_time(name: str, series: Sequence[pd.Series]) -> bool:
+    """Whether a column is named as a time, or holds years or days."""
+    if TIME_NAME.search(name):
+        return True
+    return all(values.is_numeric(one) for one in series) and any(
+        all(bool(one.dropna().between(*ends).all()) for one in series) for ends in (_YEARS, _DAYS)
+    )
 
 
 def _counts(series: Sequence[pd.Series]) -> bool:

@@ -32,11 +32,16 @@ MARKS = frozenset(" ".join((*_SIGNS, *_PROGRAMS, *_WORDS, *_DAYS)).split()) | {
 }
 """In lower case, without outer spaces."""
 
+INFINITE = frozenset(
+    sign + word for sign in ("", "+", "-") for word in ("inf", "infinity", "∞", "1.#inf", "1.#inf00", "1.#infinity")
+)
+"""What programs write where a number has no end, mostly after a division by zero: missing too among features."""
+
 
 def marks_among(words: pd.Series) -> tuple[str, ...]:
     """The marks, as written, that stand in a column of text, in order."""
     distinct = words.dropna().drop_duplicates()
-    if len(distinct) > 0 and not (found := distinct[distinct.str.strip().str.lower().isin(MARKS)]).empty:
+    if len(distinct) > 0 and not (found := distinct[distinct.str.strip().str.lower().isin(MARKS | INFINITE)]).empty:
         return tuple(sorted({str(word).strip() for word in found}))
     return ()
 

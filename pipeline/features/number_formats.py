@@ -13,17 +13,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.core.formats import NUMBER_FORMATS
+
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-SEPARATORS = {
-    "1,234.5": (",", "."),
-    "1.234,5": (".", ","),
-    "1 234,5": (" ", ","),
-    "1 234.5": (" ", "."),
-    "1'234.5": ("'", "."),
-}
+SEPARATORS = {written: (written[1], written[-2]) for written in NUMBER_FORMATS}
 """Thousands and decimal mark by format, the likeliest first."""
 MAGNITUDES = {
     "k": 1e3,

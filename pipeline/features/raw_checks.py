@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline.core.errors import UserError, did_you_mean
-from pipeline.core.types import FOLD, ROW, WEIGHT
+from pipeline.core.schema import FOLD, ROW, WEIGHT, TargetKind
 from pipeline.features import values
 from pipeline.features.missing_marks import MARKS, missing_labels
 from pipeline.features.number_formats import number_format
@@ -25,17 +25,16 @@ def check_raw(
     target: str | Sequence[str] | None,
     drop: Sequence[str] = (),
     keep: Sequence[str] = (),
-    task_is_class: bool = False,
-    target_is_number: bool = True,
-    labels: bool = False,
+    target_kind: TargetKind = "number",
+    formats: Mapping[str, str] | None = None,
     missing: Sequence[str] = ("", "NA"),
     where: str = "train",
     test_where: str = "test",
 ) -> None:
     """Raise a UserError naming file, column, row and rule for the first fault found.
 
-    where, test_where: names of the two files. A row's number is its line in the file, the
-    header being line 1. Test columns may come in any order.
+    target_kind: as a ``Schema`` has it. formats: declared ones by column. where, test_where: names of the two files.
+    A row's number is its line in the file, the header being line 1. Test columns may come in any order.
     """
     for frame, name in ((train, where), (test, test_where)):
         if frame is None:
@@ -57,7 +56,8 @@ def check_raw(
     if id is not None and test is not None:
         _check_ids(test[id], test_where)
     for one in targets:
-        _check_target(train[one], task_is_class, target_is_number and not labels, missing, where, len(targets) > 1)
+        form = (formats or {}).get(one)
+        _check_target(train[one], target_kind, form, missing, where, len(targets) > 1)
 
 
 def _check_columns(
@@ -87,13 +87,14 @@ def _check_ids(raw: pd.Series, where: str) -> None:
 
 
 def _check_target(
-    series: pd.Series, task_is_class: bool, target_is_number: bool, missing: Sequence[str], where: str, several: bool
+    series: pd.Series, target_kind: TargetKind, form: str | None, missing: Sequence[str], where: str, several: bool
 ) -> None:
-    """several: whether there are other targets, so that a row may lack this one."""
-    if task_is_class:
+    """form: as declared. several: whether there are other targets, so that a row may lack this one."""
+    is_class = target_kind == "class"
+    if is_class:
         missing = missing_labels(values.text(series, ()), missing)
     words = values.levels(series, missing)
-    if task_is_class and not several:
+    if is_class and not several:
         folded = words.str.lower()
         looks = folded.isin(MARKS).to_numpy(copy=True)
         if not words[~looks].str.fullmatch(r"[-\d.]*").any():  # among words these may be names
@@ -110,15 +111,15 @@ def _check_target(
     if absent.any() and not several:
         rule = "needs a target, got a missing value; give it or take the row out"
         values.raise_at(where, series, int(np.argmax(absent)), rule)
-    if task_is_class:
+    if is_class:
         if (own := words.isin([ROW, FOLD, WEIGHT]).to_numpy()).any():
             rule = "needs another name for this class, which Podium keeps for itself"
             values.raise_at(where, series, int(np.argmax(own)), f"{rule}, got {str(words.iloc[np.argmax(own)])!r}")
         if words.nunique() < 2:
             raise UserError(f"{where}: column '{series.name}': needs two classes at least, got only {words.iloc[0]!r}")
-    elif target_is_number:
-        form = None if values.is_numeric(series) else number_format(values.text(series, missing))
-        _, bad = values.numbers(series, missing, None if form is None else str(form))
+    elif target_kind in ("number", "numbers"):
+        found = None if form or values.is_numeric(series) else number_format(values.text(series, missing))
+        _, bad = values.numbers(series, missing, form or (None if found is None else str(found)))
         if bad.any():
             row = int(np.argmax(bad))
             values.raise_at(where, series, row, f"needs a finite number as target, got {values.got(series, row)}")

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.core.errors import UserError
-from pipeline.core.types import Schema
+from pipeline.core.formats import is_date_format
+from pipeline.core.types import Column, Schema
 from pipeline.features import values
-from pipeline.features.dates import date_format, date_part, dates
+from pipeline.features.dates import ISO, date_format, date_part, dates, declared_date, example, the_other_way
 from pipeline.text.cleaning.cleaning import Changes, built, clean_column
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def apply(
             typed[name] = _typed_target(schema, raw[name], where, changes)
     for name in schema.keep:
         if name in raw.columns and name not in typed:
-            typed[name] = _kept(raw[name], schema.missing)
+            typed[name] = _kept(raw[name], schema.missing, schema.formats.get(name))
     return pd.DataFrame(typed, index=pd.RangeIndex(len(raw)))
 
 
@@ -71,7 +72,9 @@ def _typed_columns(schema: Schema, raw: pd.DataFrame, where: str, changes: Chang
         elif column.origin is not None:
             if moments[0] != column.origin:
                 read, bad = dates(series, column.format, (*schema.missing, *column.missing))
-                _refuse(bad, series, where, f"a date written as {column.format or 'in the training file'}")
+                if bad.any():
+                    words = values.text(series, (*schema.missing, *column.missing))
+                    _refuse(bad, series, where, *_date_rule(column, words))
                 moments = (column.origin, read)
             yield column.name, date_part(moments[1], column.source.removeprefix("date."))
         else:
@@ -79,8 +82,9 @@ def _typed_columns(schema: Schema, raw: pd.DataFrame, where: str, changes: Chang
             if column.source == "boolean":
                 number, bad = values.truths(series, missing)
             else:
-                number, bad = values.numbers(series, missing, column.format)
-            rule = "true or false" if column.source == "boolean" else "a finite number"
+                number, bad = values.feature_numbers(series, missing, column.format)
+            written = f" written like {column.format}" if column.format else ""
+            rule = "true or false" if column.source == "boolean" else f"a number{written}"
             _refuse(bad, series, where, rule, f"; or declare columns.types.{column.name}: category")
             yield column.name, number
 
@@ -106,7 +110,7 @@ def _typed_target(schema: Schema, series: pd.Series, where: str, changes: Change
         _refuse(bad, series, where, "0 or 1, or true or false, as label")
         return number
     if schema.target_kind in ("number", "numbers"):
-        number, bad = values.numbers(series, schema.target_missing, schema.target_formats.get(str(series.name)))
+        number, bad = values.numbers(series, schema.target_missing, schema.formats.get(str(series.name)))
         _refuse(bad, series, where, "a finite number as target")
         return number
     words = values.text(series, schema.target_missing).reset_index(drop=True)
@@ -121,18 +125,28 @@ def _typed_target(schema: Schema, series: pd.Series, where: str, changes: Change
     return pd.Series([by_name[name] for name in names], dtype=dtype)
 
 
-def _kept(series: pd.Series, missing: Sequence[str]) -> Any:
-    """Kept columns so that they sort as they mean: numbers, datetime64, else text."""
+def _kept(series: pd.Series, missing: Sequence[str], form: str | None) -> Any:
+    """Kept columns so that they sort as they mean: numbers, datetime64, else text. form: as declared."""
     series = series.reset_index(drop=True)
     if series.dtype.kind in "iufbM":
         return series
     words = values.text(series, missing)
-    number, bad = values.numbers(words, missing)
-    if not bad.any():
+    declared = form is not None and is_date_format(form)
+    number, bad = values.numbers(words, missing, None if declared else form)
+    if not bad.any() and not declared:
         return number
-    if form := date_format(words):
+    if form := declared_date(words, words, form) if form is not None else date_format(words):
         return dates(words, form, missing)[0]
     return words
+
+
+def _date_rule(column: Column, words: pd.Series) -> tuple[str, str]:
+    """The rule that a date breaks, and what to do where the file's own way of writing them is open."""
+    own = date_format(words)
+    other = None if own is None else the_other_way(own)
+    ways = "" if other is None else f"'{the_other_way(other)}' or '{other}'"
+    said = f"; or say how it is written: columns.formats.{column.origin}: {ways}" if ways else ""
+    return f"a date written like {example(column.format or ISO)}", said
 
 
 def check(schema: Schema, rows: pd.DataFrame, where: str, *, training: bool) -> None:
@@ -143,6 +157,8 @@ def check(schema: Schema, rows: pd.DataFrame, where: str, *, training: bool) -> 
     finite = pandera.Check(lambda column: ~np.isinf(column), name="is finite")
     columns: dict[str, Any] = {}
     for column in schema.columns:
+        if column.kind == "number" and _are_finite(rows, column.name):
+            continue  # pandera takes a millisecond a column, which is seconds of a wide table
         if column.kind == "number":
             columns[column.name] = pandera.Column("float64", finite, nullable=True)
         else:
@@ -159,3 +175,7 @@ def check(schema: Schema, rows: pd.DataFrame, where: str, *, training: bool) -> 
         at = "" if first["index"] is None or first["index"] != first["index"] else f", row {int(first['index']) + 2}"
         name = first["column"] if first["column"] is not None else case
         raise UserError(f"{where}: column '{name}'{at}: breaks the rule '{first['check']}', got {case!r}") from None
+
+
+def _are_finite(rows: pd.DataFrame, name: str) -> bool:
+    return name in rows and rows[name].dtype == "float64" and not bool(np.isinf(rows[name].to_numpy()).any())

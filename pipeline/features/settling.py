@@ -25,12 +25,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.core.errors import UserError, did_you_mean
-from pipeline.core.types import Column, Schema
+from pipeline.core.formats import is_date_format
+from pipeline.core.schema import Column, Schema, TargetKind
 from pipeline.features import values
 from pipeline.features.column_words import Words, all_numeric, as_the_others, likely_format
-from pipeline.features.dates import CLOCKS, DATE_PARTS, compact_date, date_part, dates, either_way, example
+from pipeline.features.dates import (
+    DATE_PARTS,
+    compact_date,
+    date_part,
+    dates,
+    declared_date,
+    example,
+    is_clock,
+)
 from pipeline.features.identifiers import reason_to_drop
 from pipeline.features.missing_marks import missing_labels
+from pipeline.features.notes import column_note, format_note
 from pipeline.features.number_formats import NumberFormat, number_format
 
 if TYPE_CHECKING:
@@ -49,28 +59,30 @@ def settle(
     drop: Sequence[str] = (),
     keep: Sequence[str] = (),
     types: Mapping[str, str] | None = None,
-    task_is_class: bool = False,
-    target_is_number: bool = True,
-    labels: bool = False,
+    formats: Mapping[str, str] | None = None,
+    target_kind: TargetKind = "number",
     missing: Sequence[str] = ("", "NA"),
     where: str = "train",
     memo: dict[str, Any] | None = None,
 ) -> Schema:
     """Decide once what each raw column is. Reads statistics of levels only, never of the target.
 
-    id: may be in the test file alone. target: one, or several of numbers or, with ``labels``, of 0 and 1.
+    id: may be in the test file alone. target: one, or several of the kind ``numbers`` or ``labels``.
+    target_kind: as a ``Schema`` has it.
     keep: columns that stay in the rows but are no features (group, time, fold).
-    types: declared types (number, category, text, date, boolean) by column; they win.
+    types: declared types (number, category, text, date, boolean) by column; they win. formats: declared formats of
+    numbers and dates by column, as params.yaml has them.
     missing: texts that mean a missing value. where: the training file, for messages.
     memo: of an earlier call for the same rows, whose findings serve again.
     Raises UserError for a declared column that is not there or cannot be read as declared.
     """
     memo = {} if memo is None else memo
-    types = dict(types or {})
+    types, formats = dict(types or {}), dict(formats or {})
     several = () if target is None or isinstance(target, str) else tuple(target)
     targets = several or (() if target is None else (str(target),))
     named = [*(("target", name) for name in targets), *(("drop", name) for name in drop)]
     named += [("keep", name) for name in keep] + [("types", name) for name in types]
+    named += [("formats", name) for name in formats]
     for key, name in named:
         if name is not None and name not in train.columns and (key != "drop" or test is None or name not in test):
             hint = did_you_mean(name, map(str, train.columns))
@@ -82,46 +94,49 @@ def settle(
     dropped: dict[str, str] = {name: "declared in columns.drop" for name in drop}
     read = [name for name in map(str, train.columns) if name not in (id, *targets, *keep) and name not in dropped]
     seen = {name: [train[name]] + ([test[name]] if test is not None and name in test.columns else []) for name in read}
+    infinite: dict[str, int] = {}
+    for name, some in seen.items():
+        seen[name], counts = map(list, zip(*map(values.without_infinite, some), strict=True))
+        infinite |= {name: sum(counts)} if any(counts) else {}
     known = memo.setdefault("words", {})
     for name, some in seen.items():
         if name not in known and not all_numeric(some):
             known[name] = Words.of(some, missing)
     found = {name: known[name] for name in seen if name in known}
     reasons = memo.setdefault("reasons", {})
-    likely = likely_format(found.values(), train[read])
+    taken = set(map(str, train.columns))
+    likely = likely_format(found.values(), [some[0] for some in seen.values()])
     for name in read:
         declared, words = types.get(name), found.get(name)
+        if (form := formats.get(name)) is not None:
+            declared = "date" if is_date_format(form) else "number"
         if declared is None and name not in reasons:
             reasons[name] = reason_to_drop(name, seen[name], words, missing)
         if declared is None and reasons[name]:
             dropped[name] = reasons[name]
-        elif settled := _settle_column(name, seen[name], words, declared, missing, where, likely):
-            taken = set(train.columns) - {name}
+        elif settled := _settle_column(name, seen[name], words, declared, form, missing, where, likely):
             columns += [replace(one, name=_free(one.name, taken)) if one.origin else one for one in settled]
-            if words is not None and (note := _note(words, settled[0])):
+            if note := column_note(words, settled[0], infinite=infinite.get(name, 0), sure=form is not None):
                 notes[name] = note
         else:
             dropped[name] = "constant"
     if test is not None:
         dropped |= {str(name): "not in the training file" for name in test if name not in train and name != id}
-    kind: Any = ("labels" if labels else "numbers") if several else "number"
     classes: tuple[Any, ...] = ()
-    target_missing, formats = tuple(missing), dict[str, str]()
-    if targets and task_is_class:
-        kind, labelled = "class", train[targets[0]]
+    target_missing, told = tuple(missing), {name: form for name, form in formats.items() if name in (*targets, *keep)}
+    if targets and target_kind == "class":
+        labelled = train[targets[0]]
         target_missing = missing_labels(values.text(labelled, ()), missing)
         classes = _classes(labelled, target_missing)
         if words_as_labels := [mark for mark in missing if mark not in target_missing and mark in map(str, classes)]:
             notes[targets[0]] = f"{', '.join(map(repr, words_as_labels))} is read as a class, not as missing"
-    elif targets and not target_is_number and not labels:
-        kind = "text"
-    elif not labels:
+    elif target_kind in ("number", "numbers"):
         for name in targets:
-            if not values.is_numeric(train[name]):
+            if name not in told and not values.is_numeric(train[name]):
                 number = number_format(values.text(train[name], missing), likely)
-                formats |= {} if _told(number) is None else {name: str(number)}
-                if number is not None and (told := _format_note(number)):
-                    notes[name] = told
+                told |= {} if _told(number) is None else {name: str(number)}
+                if number is not None and (note := format_note(number)):
+                    notes[name] = note
     return Schema(
         id=id,
         target=", ".join(several) if several else target,  # type: ignore[arg-type]
@@ -130,9 +145,9 @@ def settle(
         dropped=dropped,
         missing=tuple(missing),
         keep=tuple(keep),
-        target_kind=kind,
+        target_kind=target_kind,
         targets=several,
-        target_formats=formats,
+        formats=told,
         target_missing=target_missing,
         notes=notes,
     )
@@ -150,6 +165,7 @@ def _settle_column(
     seen: Sequence[pd.Series],
     words: Words | None,
     declared: str | None,
+    declared_form: str | None,
     missing: Sequence[str],
     where: str,
     likely: str | None,
@@ -163,9 +179,12 @@ def _settle_column(
     if declared == "boolean" or (declared is None and types.is_bool_dtype(train.dtype)):
         return [Column(name, "number", "boolean")]
     moment = types.is_datetime64_any_dtype(train.dtype)
-    if words is None and not moment and declared != "date":
+    if words is None and not moment and declared != "date" and declared_form is None:
         return [Column(name, "number")]
     words = words or Words.of(seen, missing)
+    if declared == "number" and declared_form is not None and not moment:
+        told = _told(NumberFormat.parse(declared_form))
+        return [Column(name, "number", "numeric_text", format=told, missing=words.marks)]
     if declared in (None, "number") and not moment:
         if declared is None and words.whole and (values.are_truths(words.train) or _truths_in_one_file(words)):
             return [Column(name, "number", "boolean", missing=words.marks)]
@@ -174,9 +193,20 @@ def _settle_column(
             number = as_the_others(number, train, [values.text(one, (*missing, *words.marks)) for one in seen[1:]])
         if number is not None or declared == "number" or values.is_numeric(train):
             return [Column(name, "number", "numeric_text", format=_told(number), missing=words.marks)]
-    form = None if moment else words.date_format
+    form = (
+        None
+        if moment
+        else words.date_format
+        if declared_form is None
+        else declared_date(words.train, words.every, declared_form)
+    )
     if form is None and declared == "date" and not moment:
-        form = compact_date(words.every)
+        form = compact_date(words.every) or compact_date(words.train)
+    if form is None and declared_form is not None and not moment:
+        bad = dates(train, declared_form, (*missing, *words.marks))[1]
+        row = int(np.argmax(bad))
+        rule = f"declared as dates written like {example(declared_form)}, got {values.got(train, row)}"
+        values.raise_at(where, train, row, rule)
     if moment or form is not None:
         return _date_columns(name, train, form, (*missing, *words.marks), words.marks)
     if declared == "date":
@@ -199,7 +229,7 @@ def _date_columns(
 ) -> list[Column]:
     """A column for each part of a date that varies."""
     moments, _ = dates(train, form, missing)
-    parts = ("time",) if form in CLOCKS else DATE_PARTS
+    parts = ("time",) if form is not None and is_clock(form) else DATE_PARTS
     numbers = {part: date_part(moments, part) for part in parts}
     varying = [part for part, number in numbers.items() if len(np.unique(number[~np.isnan(number)])) > 1]
     return [Column(f"{name}.{part}", "number", f"date.{part}", name, form, marks) for part in varying]
@@ -208,28 +238,6 @@ def _date_columns(
 def _told(form: NumberFormat | None) -> str | None:
     """A format as a schema holds it: None for the plain one."""
     return None if form is None or str(form) == str(NumberFormat()) else str(form)
-
-
-def _note(words: Words, column: Column) -> str:
-    """What was decided about a column that its values alone may not say."""
-    notes = []
-    if column.source == "numeric_text" and (form := words.number_format()) is not None:
-        told = NumberFormat.parse(column.format) if column.format is not None else form
-        if note := _format_note(replace(told, doubtful=form.doubtful)):
-            notes.append(note)
-    elif column.origin is not None and column.format is not None and column.format != "ISO8601":
-        swapped = ", and day and month could be the other way round" if either_way(words.every, column.format) else ""
-        notes.append(f"written like {example(column.format)}{swapped}")
-    if column.missing and (column.kind == "number"):
-        notes.append(f"{', '.join(map(repr, column.missing[:5]))} taken for missing")
-    return "; ".join(notes)
-
-
-def _format_note(form: NumberFormat) -> str:
-    if form.doubtful:
-        other = "1,234.5" if form.written == "1.234,5" else "1.234,5"
-        return f"numbers read as {form}, and could be {other}"
-    return "" if str(form) == str(NumberFormat()) else f"numbers written {form}"
 
 
 def _is_free_text(words: pd.Series) -> bool:

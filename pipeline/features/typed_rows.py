@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 
 
 def read_as_text(competition: CompetitionConfig) -> list[str | None]:
-    """Raw columns to be read to the character: ids, and labels of classes."""
+    """Raw columns to be read to the character: ids, labels of classes, and those of a declared format (a reader would
+    make 1.234 of 1.234,0)."""
     columns = competition.columns
-    return [columns.id, *(columns.targets if competition.task.target_kind == "class" else ())]
+    return [columns.id, *(columns.targets if competition.task.target_kind == "class" else ()), *columns.formats]
 
 
 def raw_facts(competition: CompetitionConfig, where: str) -> dict[str, Any]:
@@ -40,9 +41,8 @@ def raw_facts(competition: CompetitionConfig, where: str) -> dict[str, Any]:
         "target": columns.target,
         "drop": columns.drop,
         "keep": [column for column in (columns.group, columns.time, columns.fold) if column],
-        "task_is_class": competition.task.target_kind == "class",
-        "target_is_number": competition.task.target_kind in ("number", "numbers"),
-        "labels": competition.task.target_kind == "labels",
+        "target_kind": competition.task.target_kind,
+        "formats": columns.formats,
         "missing": competition.source.missing,
         "where": where,
     }

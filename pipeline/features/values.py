@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from pipeline.core.errors import UserError
+from pipeline.features.missing_marks import INFINITE
 from pipeline.features.number_formats import NumberFormat
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def level_name(value: Any) -> str:
 
 
 LARGEST = 1e150
-"""Size of a number above which its square, and so a deviation, is infinite."""
+"""Size of a number above which its square, and so a deviation, is infinite: as good as infinite itself."""
 
 
 def too_large(value: object) -> bool:
@@ -112,6 +113,25 @@ def numbers(series: pd.Series, missing: Sequence[str], form: str | None = None) 
     if odd.any():
         values[odd] = NumberFormat().read(words[odd])
     return values, present & ~(np.abs(values) <= LARGEST)
+
+
+def without_infinite(series: pd.Series) -> tuple[pd.Series, int]:
+    """A column with NaN for numbers beyond ``LARGEST``, and how many these were; text as it is."""
+    if series.dtype.kind != "f" or not (series.max() > LARGEST or series.min() < -LARGEST):
+        return series, 0
+    beyond = series.abs() > LARGEST
+    return series.mask(beyond), int(beyond.sum())
+
+
+def feature_numbers(series: pd.Series, missing: Sequence[str], form: str | None) -> tuple[np.ndarray, np.ndarray]:
+    """As ``numbers``, what is infinite being missing as well."""
+    number, bad = numbers(series, missing, form)
+    if not bad.any():
+        return number, bad
+    infinite = np.abs(number) > LARGEST
+    if not is_numeric(series):
+        infinite |= text(series, missing).str.strip().str.lower().isin(INFINITE).to_numpy()
+    return np.where(infinite, np.nan, number), bad & ~infinite
 
 
 def truths(series: pd.Series, missing: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

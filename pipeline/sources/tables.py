@@ -16,6 +16,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.files import shown, whole_file
 from pipeline.sources.archives import unpack
 from pipeline.sources.encodings import to_utf8
+from pipeline.sources.preamble import preamble_of
 from pipeline.sources.table_faults import delimiter_of, explain, header_of, no_rows, nul_byte, scan
 
 if TYPE_CHECKING:
@@ -81,14 +82,7 @@ def _read_text(
     import pyarrow as pa
     import pyarrow.csv
 
-    inner, data = unpack(path) if path.suffix.lower() in (".gz", ".zip") else (path.name, path.read_bytes())
-    delimiter = DELIMITERS.get(Path(inner).suffix.lower())
-    if delimiter is None:
-        raise UserError(f"{name}: '{inner}' is no table to read here; use .csv, .tsv (also in .gz, .zip) or .parquet")
-    data = to_utf8(data, name, encoding)
-    if 0 in data:
-        raise UserError(nul_byte(data, name))
-    delimiter = delimiter_of(data, delimiter)
+    data, delimiter, skipped = _text_of(path, name, encoding)
     columns = header_of(data, name, delimiter)
     lines, quotes = data.count(b"\n") + (not data.endswith(b"\n")), data.count(b'"')
     buffer = arrow_buffer(data)
@@ -109,7 +103,7 @@ def _read_text(
         explain(buffer.to_pybytes(), name, delimiter, columns, str(error))
     # A lost quote runs rows together, and then only the count of lines or of quotes can tell.
     # The scan has the whole text in Python once more, so Arrow's copy goes before it.
-    doubtful = quotes % 2 or (quotes and lines != table.num_rows + 1)
+    doubtful = quotes % 2 or (quotes and lines != table.num_rows + 1 + skipped)
     data = buffer.to_pybytes() if doubtful else b""
     del buffer
     if doubtful:
@@ -118,6 +112,25 @@ def _read_text(
     if table.num_rows == 0:
         raise UserError(no_rows(name))
     return _to_pandas(table, columns.names, name, missing, text, only, written=True)
+
+
+def _text_of(path: Path, name: str, encoding: str) -> tuple[bytes, str, int]:
+    """A text table in UTF-8, its delimiter, and how many lines before its column names are blank now."""
+    inner, data = unpack(path) if path.suffix.lower() in (".gz", ".zip") else (path.name, path.read_bytes())
+    usual = DELIMITERS.get(Path(inner).suffix.lower())
+    if usual is None:
+        raise UserError(f"{name}: '{inner}' is no table to read here; use .csv, .tsv (also in .gz, .zip) or .parquet")
+    data = to_utf8(data, name, encoding)
+    if 0 in data:
+        raise UserError(nul_byte(data, name))
+    before = preamble_of(data, usual)
+    data = before.taken_off(data)
+    return data, before.delimiter or delimiter_of(data, usual), len(before.lines)
+
+
+def delimiter_of_table(path: Path, encoding: str = "utf-8") -> str:
+    """What separates the columns of a table; a comma for parquet, which has no such."""
+    return "," if path.suffix.lower() == ".parquet" else _text_of(path, shown(path), encoding)[1]
 
 
 def arrow_buffer(data: bytes) -> pa.Buffer:

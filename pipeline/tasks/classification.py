@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.core.registry import settings
-from pipeline.core.types import Batch, Schema, Spec, Task, Weighed
+from pipeline.core.types import Batch, Schema, Spec, TargetKind, Task, Weighed
 from pipeline.tasks import tasks
 from pipeline.tasks.losses import weighed
 from pipeline.tasks.targets import ClassTarget, weighted_mean
@@ -27,7 +27,7 @@ class Classification(Task):
 
     losses: ClassVar[tuple[str, ...]] = ("cross_entropy",)
     numeric: ClassVar[bool] = True
-    target_kind: ClassVar[Literal["number", "class", "text"]] = "class"
+    target_kind: ClassVar[TargetKind] = "class"
 
     def fit_target(self, target: pd.Series | None, schema: Schema) -> ClassTarget:
         return ClassTarget(schema.classes)

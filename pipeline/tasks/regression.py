@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.core.registry import settings
-from pipeline.core.types import Batch, Schema, Spec, Task, Weighed
+from pipeline.core.types import Batch, Schema, Spec, TargetKind, Task, Weighed
 from pipeline.tasks import tasks
 from pipeline.tasks.losses import weighed
 from pipeline.tasks.targets import NumberTarget, Transform, fit_number_target, number_target, weighted_mean
@@ -25,7 +25,7 @@ class Regression(Task):
 
     losses: ClassVar[tuple[str, ...]] = ("squared", "absolute", "huber")
     numeric: ClassVar[bool] = True
-    target_kind: ClassVar[Literal["number", "class", "text"]] = "number"
+    target_kind: ClassVar[TargetKind] = "number"
 
     target: Transform = "none"
 

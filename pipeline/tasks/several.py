@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.core.registry import settings
-from pipeline.core.types import Batch, Schema, Spec, Task, Weighed
+from pipeline.core.types import Batch, Schema, Spec, TargetKind, Task, Weighed
 from pipeline.tasks import tasks
 from pipeline.tasks.losses import weighed
 from pipeline.tasks.targets import NumberTarget, Transform, fit_number_target, number_target, weighted_mean
@@ -63,7 +63,7 @@ class MultioutputRegression(SeveralTargets):
     so that all weigh alike in the loss."""
 
     losses: ClassVar[tuple[str, ...]] = ("squared", "absolute", "huber")
-    target_kind: ClassVar[Literal["number", "class", "text", "numbers", "labels"]] = "numbers"
+    target_kind: ClassVar[TargetKind] = "numbers"
     one: ClassVar[str | None] = "regression"
 
     target: Transform = "standardise"
@@ -113,7 +113,7 @@ class Multilabel(SeveralTargets):
     """Several yes/no labels a row, any number of them true."""
 
     losses: ClassVar[tuple[str, ...]] = ("binary_cross_entropy",)
-    target_kind: ClassVar[Literal["number", "class", "text", "numbers", "labels"]] = "labels"
+    target_kind: ClassVar[TargetKind] = "labels"
     one: ClassVar[str | None] = "classification"
 
     def fit_target(self, target: Any, schema: Schema) -> Labels:

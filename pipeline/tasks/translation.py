@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.core.registry import settings
-from pipeline.core.types import Batch, Schema, Spec, Target, Task, Weighed
+from pipeline.core.types import Batch, Schema, Spec, Target, TargetKind, Task, Weighed
 from pipeline.tasks import tasks
 from pipeline.tasks.losses import weighed
 from pipeline.tasks.made_by_encoder import MadeByEncoder
@@ -28,7 +28,7 @@ class Translation(Task):
     losses: ClassVar[tuple[str, ...]] = ("cross_entropy",)
     numeric: ClassVar[bool] = False
     teaches: ClassVar[bool] = False
-    target_kind: ClassVar[Literal["number", "class", "text"]] = "text"
+    target_kind: ClassVar[TargetKind] = "text"
     decodes: ClassVar[bool] = True
 
     def fit_target(self, target: pd.Series | None, schema: Schema) -> Target:

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from sklearn import metrics as sk
 
+from pipeline.answering.answer_files import check_written
 from pipeline.answering.submission_layout import submission_layout
 from pipeline.answering.submissions import (
     check_submission,
-    check_written,
     format_predictions,
     make_submission,
     score_submission,

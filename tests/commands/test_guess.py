@@ -11,6 +11,7 @@ import pytest
 from pipeline.commands.gallery import describe, square
 from pipeline.commands.guess import guess
 from pipeline.core.errors import UserError
+from pipeline.tasks import tasks
 
 ROWS = 120
 
@@ -157,10 +158,8 @@ def test_what_cannot_be_guessed():
 
 
 def facts(found, where="train.csv"):
-    number = found.task["name"] == "regression"
-    is_class = found.task["name"] == "classification"
     keep = [found.columns["group"]] if "group" in found.columns else []
-    return {"task_is_class": is_class, "target_is_number": number, "keep": keep, "where": where}
+    return {"target_kind": tasks.get(found.task["name"]).target_kind, "keep": keep, "where": where}
 
 
 def described(train, test, sample):

@@ -34,6 +34,17 @@ def test_rows_are_shown_typed_and_encoded_before_anything_has_run(bench, printed
     assert not (bench.root / "data").exists()
 
 
+def test_a_declared_format_sets_a_doubtful_number_right(bench, printed):
+    """What a reader makes numbers of by itself included, in all files and in the target."""
+    bench.files = {name: text.replace(",5", ",1.500") for name, text in bench.files.items()}
+    bench.competition["columns"]["formats"] = {"size": "1.234,5", "y": "1.234,5"}
+    bench.write()
+    told = printed("30")
+    assert "size    number    declared; numbers written 1.234,5" in told
+    sizes, answers = (line.split() for line in told.splitlines() if line.startswith(("  size ", "  y ")))
+    assert "1500" in sizes and "1500" in answers and "1.5" not in sizes + answers
+
+
 def test_what_preprocess_wrote_is_shown(bench, printed):
     bench.write()
     before = printed()

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.core.errors import UserError
 from pipeline.features.dates import compact_date, date_format, date_part, dates, either_way
 from pipeline.features.schema import apply
 from pipeline.features.settling import settle
@@ -93,3 +94,83 @@ def test_numbers_are_dates_only_where_they_are_declared():
 @pytest.mark.parametrize("value", ["25:10", "abc 12", "Room 112", "192.168.1.1", "1.2.3", "20200131", "1,234"])
 def test_what_is_no_date(value):
     assert date_format(words(value)) is None
+
+
+def read_in(test, train=("2020-01-31", "2019-12-13", "2021-06-25"), **options):
+    """The days of both files, and the schema; each file is written in its own way."""
+    files = pd.DataFrame({"sold": words(*train)}), pd.DataFrame({"sold": words(*test)})
+    schema = settle(*files, id=None, target=None, **options)
+    rows = [apply(schema, one, training=False, where="test.csv") for one in files]
+    return [[str(pd.Timestamp(0) + pd.Timedelta(day, "D"))[:10] for day in one["sold.days"]] for one in rows], schema
+
+
+@pytest.mark.parametrize(
+    "written", ["31/01/2020", "1/31/2020", "31-Jan-2020", "31.01.20", "Jan 31, 2020 10:00 PM", "20200131"]
+)
+def test_a_file_may_write_its_dates_in_its_own_way(written):
+    (train, test), schema = read_in([written, None])
+    assert train[0] == "2020-01-31" and test == ["2020-01-31", "NaT"]
+    assert written == "20200131" or "written like 2020-01-31, in the test file like" in schema.notes["sold"]
+    # A file that comes after the types were settled too.
+    later = apply(read_in(["2020-03-04"])[1], pd.DataFrame({"sold": words(written)}), training=False, where="x")
+    assert later["sold.month"].tolist() == [1]
+
+
+def test_what_a_file_s_own_way_leaves_open_is_refused_or_said():
+    with pytest.raises(UserError, match=r"row 2: needs a date written like 2020-01-31, got '03/04/2020'.*columns.form"):
+        read_in(["03/04/2020"])
+    (train, test), _ = read_in(["03/04/2020"], formats={"sold": "%d/%m/%Y"})
+    assert (train[0], test[0]) == ("2020-01-31", "2020-04-03")
+    with pytest.raises(UserError, match=r"row 2: needs a date written like 2020-01-31, got 'soon'; mend the file$"):
+        read_in(["soon"])
+
+
+def test_the_test_file_s_order_of_day_and_month_is_the_training_file_s():
+    (train, test), _ = read_in(["31/01/2020 10:00"], train=("03/04/2020", "05/06/2020"))
+    assert train == ["2020-04-03", "2020-06-05"] and test == ["2020-01-31"]
+
+
+@pytest.mark.parametrize(
+    ("written", "utc"),
+    [
+        ("2020-01-31 10:00:00 EST", "2020-01-31 15:00:00"),
+        ("2020-01-31 22:00:00 PST", "2020-02-01 06:00:00"),
+        ("31/01/2020 00:30 CET", "2020-01-30 23:30:00"),
+        ("2020-01-31 10:00:00 (IST)", "2020-01-31 04:30:00"),
+        ("Fri Jan 31 10:00:00 EDT 2020", "2020-01-31 14:00:00"),
+        ("01/31/2020 10:00 AM EST", "2020-01-31 15:00:00"),
+        ("2020-01-31 EST", "2020-01-31 00:00:00"),
+        ("2020-01-31 24:00", "2020-02-01 00:00:00"),
+        ("2020-12-31T24:00:00Z", "2021-01-01 00:00:00"),
+        ("31.12.2020 24:00:00", "2021-01-01 00:00:00"),
+        ("2020-01-31 17:00:00,123", "2020-01-31 17:00:00.123"),
+        ("31/01/2020 17:00:00,5", "2020-01-31 17:00:00.5"),
+    ],
+)
+def test_zones_by_name_the_end_of_a_day_and_decimal_commas(written, utc):
+    column = words(written, None)
+    form = date_format(column)
+    assert form is not None
+    read, bad = dates(column, form, ())
+    assert not bad.any() and read[0] == pd.Timestamp(utc)
+
+
+def test_the_end_of_the_day_on_a_clock():
+    read, bad = dates(words("24:00", "00:00", "09:30"), date_format(words("24:00", "00:00", "09:30")), ())
+    assert not bad.any() and date_part(read, "time").tolist() == [24, 0, 9.5]
+
+
+def test_a_declared_format_of_dates_decides():
+    frame = pd.DataFrame({"sold": words("03/04/2020", "05/06/2020"), "at": words("17.30", "09.05")})
+    schema = settle(frame, None, id=None, target=None, formats={"sold": "%d/%m/%Y", "at": "%H.%M"})
+    rows = apply(schema, frame, training=False, where="x")
+    assert rows["sold.day"].tolist() == [3, 5] and rows["at.time"].round(3).tolist() == [17.5, 9.083]
+    assert "other way round" not in schema.notes["sold"]
+    assert "(columns.formats: '%d/%m/%Y')" in settle(frame[["sold"]], None, id=None, target=None).notes["sold"]
+    with pytest.raises(UserError, match=r"'sold', row 2: declared as dates written like 31.01.2020, got '03/04/2020'"):
+        settle(frame, None, id=None, target=None, formats={"sold": "%d.%m.%Y"})
+    with pytest.raises(UserError, match=r"no column 'sol' \(declared as formats\); did you mean 'sold'"):
+        settle(frame, None, id=None, target=None, formats={"sol": "%d.%m.%Y"})
+    # A column that rows are ordered by, and is no feature.
+    kept = settle(frame, None, id=None, target=None, keep=["sold"], formats={"sold": "%d/%m/%Y"})
+    assert apply(kept, frame, training=True, where="x")["sold"].dt.month.tolist() == [4, 6]

@@ -23,8 +23,8 @@ def test_good_input_passes_in_any_column_order():
     run(train, test)
     run(train, test.assign(y=0))
     run(train.assign(only_here=1), test, drop=["only_here"])
-    run(train.assign(y=["a", "b", "a"]), test, task_is_class=True)
-    run(train.assign(y=["a", "b", "c"]), test, target_is_number=False)
+    run(train.assign(y=["a", "b", "a"]), test, target_kind="class")
+    run(train.assign(y=["a", "b", "c"]), test, target_kind="text")
     run(train.assign(y=["1,000", "2", "3"]), test)
 
 
@@ -36,7 +36,7 @@ def test_good_input_passes_in_any_column_order():
         (lambda a, b: (a.assign(y=[1, np.nan, 2]), b), {}, ["train.csv", "'y'", "row 3", "missing"]),
         (lambda a, b: (a.assign(y=["1", "2", "dear"]), b), {}, ["train.csv", "'y'", "row 4", "'dear'", "number"]),
         (lambda a, b: (a.assign(y=[1, np.inf, 2]), b), {}, ["train.csv", "'y'", "row 3", "finite", "inf"]),
-        (lambda a, b: (a.assign(y="a"), b), {"task_is_class": True}, ["train.csv", "'y'", "two classes", "'a'"]),
+        (lambda a, b: (a.assign(y="a"), b), {"target_kind": "class"}, ["train.csv", "'y'", "two classes", "'a'"]),
         (lambda a, b: (a, b.assign(id=[5, 5])), {}, ["test.csv", "'id'", "row 3", "'5'"]),
         (lambda a, b: (a, b.assign(id=["1", ""])), {}, ["test.csv", "'id'", "row 3", "missing"]),
         (lambda a, b: (a, b.drop(columns="id")), {}, ["test.csv", "no column 'id'"]),

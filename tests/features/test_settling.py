@@ -57,9 +57,26 @@ def test_marks_among_words_are_levels():
     assert rows["w"].tolist() == ["red", "unknown", "None", "red"]
 
 
+@pytest.mark.parametrize("word", ["inf", "-Infinity", "1.#INF", "∞", "1e400"])
+@pytest.mark.parametrize("where", ["train", "test"])
+def test_infinite_features_are_missing_and_told(word, where):
+    """As numbers of a parquet file, as the reader makes them of text, and beside decimal commas."""
+    for values in ([1.5, float("inf"), 3.0], words("1.5", word, "3"), words("1,5", word, "3,0")):
+        train, test = (pd.DataFrame({"n": values if where == side else [1.0, 2.5, 3.0]}) for side in ("train", "test"))
+        schema = settled(train, test)
+        rows = apply(schema, train if where == "train" else test, training=False, where="x")
+        np.testing.assert_array_equal(rows["n"], [1.5, np.nan, 3])
+        assert word == "1e400" or "taken for missing" in schema.notes["n"]
+    numbers = pd.DataFrame({"n": [1.5, 2.5], "all": [np.inf, -np.inf]})
+    schema = settled(numbers)
+    assert schema.dropped == {"all": "all missing"}
+    later = pd.DataFrame({"n": words("2", word)})  # in a file that came after the types were settled
+    assert np.isnan(apply(schema, later, training=False, where="x")["n"][1])
+
+
 def test_what_is_neither_number_nor_mark_in_test_is_refused_with_its_row():
     train, test = pd.DataFrame({"n": [1.5, 2.0]}), pd.DataFrame({"n": words("1", "big")})
-    with pytest.raises(UserError, match=r"'n', row 3: needs a finite number, got 'big'"):
+    with pytest.raises(UserError, match=r"'n', row 3: needs a number, got 'big'"):
         apply(settled(train, test), test, training=False, where="test.csv")
 
 
@@ -111,6 +128,26 @@ def test_an_index_that_begins_again_in_each_file_counts_rows():
     assert settled(train, test).dropped["row"] == "identifier: counts the rows"
 
 
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [("built", 1990), ("YearBuilt", 1990), ("day", 1), ("sale_week", 7), ("sold", 20200101), ("t_period", 0)],
+)
+def test_times_that_go_on_in_the_test_file_count_no_rows(name, first):
+    count = 25 if first != 20200101 else 20
+    train, test = np.arange(first, first + count), np.arange(first + count, first + count + 8)
+    schema = settled(pd.DataFrame({name: train}), pd.DataFrame({name: test}))
+    assert schema.dropped == {} and schema.names("number") == [name]
+
+
+@pytest.mark.parametrize(("first", "then"), [(0, ROWS), (0, 0), (1, 1461), (5000, 9000)])
+@pytest.mark.parametrize("name", ["row", "n", "timer"])
+def test_counters_of_rows_are_left_out_in_both_files(name, first, then):
+    train, test = np.arange(first, first + ROWS), np.arange(then, then + 50)
+    assert settled(pd.DataFrame({name: train}), pd.DataFrame({name: test})).dropped == {
+        name: "identifier: counts the rows"
+    }
+
+
 def test_a_file_with_decimal_commas_decides_what_a_column_leaves_open():
     frame = pd.DataFrame({"sure": words("0,5", "1,25"), "open": words("1,234", "2,500")})
     rows = apply(settled(frame), frame, training=False, where="x")
@@ -131,7 +168,7 @@ def test_na_is_a_label_among_words_and_none_among_numbers():
     assert missing_labels(words("NA", "0", "1"), ("", "NA")) == ("", "NA")
     assert missing_labels(words("?", "EU", "SA"), ("", "?")) == ("", "?")
     frame = pd.DataFrame({"x": [1, 2, 3], "y": words("NA", "EU", "SA")})
-    schema = settled(frame, target="y", task_is_class=True)
+    schema = settled(frame, target="y", target_kind="class")
     assert schema.classes == ("EU", "NA", "SA") and "'NA' is read as a class" in schema.notes["y"]
     assert apply(schema, frame, training=True, where="x")["y"].tolist() == ["NA", "EU", "SA"]
 

@@ -50,9 +50,9 @@ def test_house_prices_as_the_book_encodes_it():
 
 def test_titanic_with_every_way_of_encoding():
     train, test = read("titanic")
-    check_raw(train, test, id="PassengerId", target="Survived", task_is_class=True)
+    check_raw(train, test, id="PassengerId", target="Survived", target_kind="class")
     types = {"Pclass": "category", "Cabin": "category"}
-    schema = settle(train, test, id="PassengerId", target="Survived", task_is_class=True, types=types)
+    schema = settle(train, test, id="PassengerId", target="Survived", target_kind="class", types=types)
     assert schema.classes == (0, 1) and schema.names("text") == ["Name", "Ticket"]
     rows = apply(schema, train, training=True, where="train.csv")
     test_rows = apply(schema, test, training=False, where="test.csv")

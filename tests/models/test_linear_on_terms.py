@@ -119,7 +119,7 @@ def test_tfidf_and_logistic_regression_on_tweets():
     from pipeline.features.settling import settle
 
     raw = pd.read_csv(DATA / "train.csv", keep_default_na=False, dtype=str)
-    schema = settle(raw, None, id="id", target="target", task_is_class=True)
+    schema = settle(raw, None, id="id", target="target", target_kind="class")
     rows = apply(schema, raw, training=True, where="train")
     train, valid = rows.iloc[::2].reset_index(drop=True), rows.iloc[1::2].reset_index(drop=True)
     settings = {"name": "tfidf", "columns": ["text"], "words": [1, 1], "categories": False}

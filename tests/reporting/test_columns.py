@@ -42,7 +42,7 @@ def settled(passengers: pd.DataFrame, sets: dict[str, dict]) -> dict:
         id="PassengerId",
         target="Survived",
         keep=("Family",),
-        task_is_class=True,
+        target_kind="class",
         types={"Deck": "category"},
     )
     rows = apply(schema, passengers, training=True, where="train")

@@ -53,6 +53,13 @@ def test_named_files_gz_zip_tsv_and_parquet(project):
     assert found["train.csv"] == TRAIN and found["sample_submission.csv"] == SAMPLE
 
 
+def test_what_stands_before_the_column_names_is_told(project, capsys):
+    write(project / "in", train__csv=b"# made on Monday\n" + TRAIN, test__csv=b"sep=,\r\n" + TEST)
+    assert fetch(project)["train.csv"] == b"# made on Monday\n" + TRAIN
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 2 and "which is passed over: '# made on Monday'" in told[0] and "'sep=,'" in told[1]
+
+
 def test_another_encoding_is_written_as_utf8(project):
     write(project / "in", train__csv="id,y\n1,é\n".encode("cp1252"), test__csv=TEST)
     assert fetch(project, encoding="cp1252")["train.csv"].decode() == "id,y\n1,é\n"

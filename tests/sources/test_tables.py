@@ -81,6 +81,36 @@ def test_quotes_commas_and_newlines_in_values(read):
     assert frame["b"].tolist() == ['x, "y"\nz', '5" pipe']
 
 
+PLAIN = b"id,x\n1,2.5\n2,3.5\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "mark", "names"),
+    [
+        (b"sep=;\r\n", b";", ["id", "x"]),
+        (b'"sep=\t"\n', b"\t", ["id", "x"]),
+        (b"\xef\xbb\xbfsep=|\n", b"|", ["id", "x"]),
+        (b"# made on Monday\n", b",", ["id", "x"]),
+        (b"# a, b, c\n\n# and, more\n", b",", ["id", "x"]),
+        (b"sep=;\n# made by me\n", b";", ["id", "x"]),
+        (b"#", b",", ["#id", "x"]),
+        (b"# ", b",", ["# id", "x"]),
+        (b"##source: here\n#", b",", ["#id", "x"]),
+    ],
+)
+def test_what_stands_before_the_column_names_is_passed_over(read, before, mark, names):
+    content = before + PLAIN.replace(b",", mark)
+    frame = read(content)
+    assert list(frame) == names and frame.to_numpy().tolist() == [[1, 2.5], [2, 3.5]]
+    with pytest.raises(UserError, match=f"line {content.count(bytes([10])) + 1}: 3 values where there are 2"):
+        read(content + mark.join([b"3", b"4", b"5"]) + b"\n")
+
+
+def test_a_row_that_begins_with_a_hash_is_none_of_them(read):
+    assert read(b"colour,x\n#ff0000,1\n#00ff00,2\n")["colour"].tolist() == ["#ff0000", "#00ff00"]
+    assert list(read(b"#colour,name\nred,Al\nblue,Bo\n")) == ["#colour", "name"]
+
+
 def test_a_value_longer_than_the_csv_module_takes_and_a_block(read):
     text = "word, " * 1_000_000
     assert read(f'a,b\n1,"{text}"\n'.encode())["b"].tolist() == [text]

@@ -1,0 +1,49 @@
+"""What was decided about a column and its values alone may not say: told by ``add`` and ``look``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pipeline.core.types import Column
+from pipeline.features.column_words import Words
+from pipeline.features.dates import ISO, either_way, example, own_format, the_other_way
+from pipeline.features.number_formats import NumberFormat
+
+
+def column_note(words: Words | None, column: Column, *, infinite: int, sure: bool) -> str:
+    """About one column.
+
+    words: as text, None where all files hold numbers. infinite: how many of these are. sure: whether the format is
+    declared.
+    """
+    notes = []
+    if infinite and column.kind == "number":
+        notes.append(f"infinite in {infinite} row{'s' * (infinite > 1)}, taken for missing")
+    if words is None:
+        return "; ".join(notes)
+    if column.source == "numeric_text" and (form := words.number_format()) is not None:
+        told = NumberFormat.parse(column.format) if column.format is not None else form
+        if note := format_note(replace(told, doubtful=form.doubtful and not sure)):
+            notes.append(note)
+    elif column.origin is not None and column.format is not None:
+        notes += _date_notes(words, column.format, sure)
+    if column.missing and (column.kind == "number"):
+        notes.append(f"{', '.join(map(repr, column.missing[:5]))} taken for missing")
+    return "; ".join(notes)
+
+
+def _date_notes(words: Words, form: str, sure: bool) -> list[str]:
+    files = {"training": words.train, "test": words.test}
+    own = {file: other for file, part in files.items() if (other := own_format(part, form)) is not None}
+    notes = [f"written like {example(form)}"] if form != ISO or own else []
+    notes += [f"in the {file} file like {example(other)}" for file, other in own.items()]
+    if not own and not sure and either_way(words.every, form):
+        notes.append(f"day and month could be the other way round (columns.formats: '{the_other_way(form)}')")
+    return [", ".join(notes)] if notes else []
+
+
+def format_note(form: NumberFormat) -> str:
+    if form.doubtful:
+        other = "1,234.5" if form.written == "1.234,5" else "1.234,5"
+        return f"numbers read as {form}, and could be {other} (columns.formats)"
+    return "" if str(form) == str(NumberFormat()) else f"numbers written {form}"
