@@ -209,7 +209,7 @@ def describe(train: pd.DataFrame, test: pd.DataFrame | None, found: Guess, **fac
         beside = f", and {', '.join(kinds)}" if kinds else ""
         found.why["features"] = f"the text '{richest}', {words[richest]:.0f} words on average{beside}{unused}"
         settings = {
-            "words": {"column": richest},
+            "tokens": {"column": richest},
             "tfidf": {"columns": read, "characters": [3, 5]},
             "categorical": {"texts": {"columns": read, "components": 32, "characters": [3, 5]}},
         }

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import torch
 
-Encoded: TypeAlias = "dict[str, np.ndarray]"
-"""Arrays by name, first dimension examples (float32, int64 or bool). One example a row, unless ``row`` [examples]
+Encoded: TypeAlias = "dict[str, Any]"
+"""Columns by name, first dimension examples: arrays (float32, int64 or bool), or ``Ragged`` where examples differ in
+length, which minibatches pad with 0 to their own longest. One example a row, unless ``row`` [examples]
 int64 says which row each example belongs to (windows of a document, say). ``first`` [examples] bool marks those
 that begin a document, ``length`` [examples] int64 counts their tokens; both are for samplers. ``target`` is the
 encoded target, where the rows have one. ``row_weight`` [examples] float32, of training rows that do not all count

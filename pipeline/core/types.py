@@ -56,8 +56,8 @@ class FeatureSet(ABC):
     """Settings of an encoder (shelf ``features``)."""
 
     name: ClassVar[str]
-    statistics: Literal["training", "train_and_test"] = "training"
-    """The rows it learns from: each fold's training rows, or all rows at once (as the book does)."""
+    statistics: Literal["training", "train", "train_and_test"] = "training"
+    """The rows it learns from: each fold's training rows, or at once all of train, or of both (as the book does)."""
 
     @property
     @abstractmethod
@@ -70,6 +70,10 @@ class FeatureSet(ABC):
 
     @abstractmethod
     def restore(self, state: Mapping[str, Any], schema: Schema) -> Encoder: ...
+
+    def facts(self, encoder: Encoder, rows: pd.DataFrame) -> dict[str, float]:
+        """What the report says of how its encoder reads rows that it did not learn from."""
+        return {}
 
 
 class Target(Protocol):

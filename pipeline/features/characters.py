@@ -12,7 +12,7 @@ from pydantic import Field
 from pipeline.core.registry import settings
 from pipeline.core.types import Encoded, FeatureSet, InnerFolds, Schema, Spec
 from pipeline.features import features
-from pipeline.features.vocabulary import read_texts
+from pipeline.features.texts import read_texts
 from pipeline.text.reserved import BOS, PAD
 from pipeline.text.vocabulary import Vocabulary
 

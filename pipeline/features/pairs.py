@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 from pydantic import Field
 
 from pipeline.core.registry import settings
 from pipeline.core.types import Encoded, FeatureSet, InnerFolds, Schema, Spec
 from pipeline.features import features
-from pipeline.features.vocabulary import common_length, pad, read_texts
+from pipeline.features.texts import read_texts
 from pipeline.text.joins import tokenize
 from pipeline.text.reserved import BOS, EOS, PAD
 from pipeline.text.vocabulary import Vocabulary
@@ -114,3 +115,16 @@ class PairsEncoder:
             "source_length": self.source_length,
             "target_length": self.target_length,
         }
+
+
+def pad(sequences: Sequence[Sequence[int]], length: int) -> np.ndarray:
+    """Cut or fill up with ``PAD`` to int64 [sequences, length]."""
+    padded = np.full((len(sequences), length), PAD, dtype=np.int64)
+    for i, sequence in enumerate(sequences):
+        padded[i, : len(sequence)] = sequence[:length]
+    return padded
+
+
+def common_length(sequences: Iterable[Sequence[object]], maximum: int) -> int:
+    """Length to pad to: the longest sequence's, at least 1, at most ``maximum``."""
+    return max(1, min(maximum, max((len(sequence) for sequence in sequences), default=1)))

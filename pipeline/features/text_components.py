@@ -12,7 +12,7 @@ from pydantic import Field
 from pipeline.core.registry import settings
 from pipeline.features.packed import pack, unpack
 from pipeline.features.terms import Terms, WeightedTerms
-from pipeline.features.vocabulary import read_texts
+from pipeline.features.texts import read_texts
 
 if TYPE_CHECKING:
     import pandas as pd

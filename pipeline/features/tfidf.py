@@ -9,13 +9,14 @@ import numpy as np
 from pydantic import BeforeValidator, Field
 
 from pipeline.core.errors import UserError
+from pipeline.core.ragged import Ragged, smallest_type
 from pipeline.core.registry import settings
 from pipeline.core.types import Encoded, FeatureSet, InnerFolds, Schema, Spec
 from pipeline.features import features
 from pipeline.features.categories import Levels
 from pipeline.features.tabular import Tabular
 from pipeline.features.terms import Terms, WeightedTerms
-from pipeline.features.vocabulary import read_texts
+from pipeline.features.texts import read_texts
 from pipeline.text.reserved import PAD, RESERVED
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ class Tfidf(Terms, FeatureSet):
     """TF-IDF of text columns, with a term for each level of category columns, weight 1 (missing is a
     level of its own).
 
-    Gives ``tokens`` int64 [rows, length], 0 for padding, and ``weights`` float32 [rows, length]:
-    a sparse matrix row by row, as wide as the richest row fitted on. With ``numbers`` also those.
+    Gives ``tokens`` (from 1) and ``weights`` (float32), ragged and of the same lengths: a sparse matrix row by row.
+    With ``numbers`` also those.
 
     columns: text columns, each with terms of its own; all of them where it is left out.
     categories: whether category columns are read. rare: their levels seen fewer times than this are one.
@@ -123,21 +124,21 @@ class TfidfEncoder:
         return hstack(blocks, format="csr")
 
     def encode(self, rows: pd.DataFrame, training: InnerFolds | None = None) -> Encoded:
-        """Typed rows -> ``tokens`` int64 and ``weights`` float32, [rows, length] each (and ``numbers``)."""
+        """Typed rows -> ``tokens`` and ``weights``, ragged and of the same lengths (and ``numbers``)."""
         matrix, length = self.matrix(rows), self._state["length"]
-        counts = np.diff(matrix.indptr)
-        row = np.repeat(np.arange(len(rows)), counts)  # [terms of all rows]
+        counts = np.diff(matrix.indptr)  # [rows]
         token, weight = matrix.indices + 1, matrix.data
         if counts.max(initial=0) > length:
+            row = np.repeat(np.arange(len(rows)), counts)  # [terms of all rows]
             heaviest = np.lexsort((token, -weight, row))
-            token, weight = token[heaviest], weight[heaviest]
-        at = np.arange(len(row)) - np.repeat(matrix.indptr[:-1], counts)  # place of each term in its row
-        fits = at < length
-        tokens = np.full((len(rows), length), PAD, dtype=np.int64)
-        weights = np.zeros((len(rows), length), dtype=np.float32)
-        tokens[row[fits], at[fits]] = token[fits]
-        weights[row[fits], at[fits]] = weight[fits]
-        encoded = {"tokens": tokens, "weights": weights}
+            at = np.arange(len(row)) - np.repeat(matrix.indptr[:-1], counts)  # place of each term in its row
+            kept = heaviest[at < length]
+            token, weight, counts = token[kept], weight[kept], np.minimum(counts, length)
+        kind = smallest_type(0, self.spec.sizes["tokens"])
+        encoded: Encoded = {
+            "tokens": Ragged.from_lengths(token.astype(kind), counts.astype(np.int64)),
+            "weights": Ragged.from_lengths(weight.astype(np.float32), counts.astype(np.int64)),
+        }
         if self._numbers:
             encoded |= self._numbers.encode(rows, training)
         elif "numbers" in self.spec.shapes:

@@ -33,8 +33,10 @@ def run(config: Config, name: str) -> None:
             test.to_parquet(rows / "test.parquet", index=False)
         for column in schema.names("category"):
             train[column] = train[column].astype("category")  # so that a fold's rows are a light copy
-        for set_name in competition.features:
-            _fit_encoders(competition, set_name, schema, train, test, features / set_name)
+        encoded = {
+            set_name: _fit_encoders(competition, set_name, schema, train, test, features / set_name)
+            for set_name in competition.features
+        }
         own = competition.own_columns
         rows_digest = digest(
             digest_files(paths.raw),
@@ -57,6 +59,7 @@ def run(config: Config, name: str) -> None:
             "test_rows": 0 if test is None else len(test),
             "folds": int(train[FOLD].max()) + 1,
             "cleaning": changes.to_json(),
+            "encoded": {set_name: told for set_name, told in encoded.items() if any(told.values())},
             "statistics": {set_name: part.statistics for set_name, part in competition.features.items()},
         }
         write_json(rows / "facts.json", facts)
@@ -102,8 +105,9 @@ def _fit_encoders(
     train: pd.DataFrame,
     test: pd.DataFrame | None,
     folder: Path,
-) -> None:
-    """One encoder a fold, fitted on its training rows alone, and one on all training rows.
+) -> dict[str, dict[str, float]]:
+    """One encoder a fold, fitted on its training rows alone, and one on all training rows; gives what is to be told
+    of how each fold's validation rows, and the test rows, are read.
 
     A feature set with ``statistics: train_and_test`` is fitted once on all rows, as the book
     does it; the report says so.
@@ -114,14 +118,21 @@ def _fit_encoders(
     fold = train[FOLD].to_numpy()
     folder.mkdir(parents=True)
     joint = None
-    if part.statistics == "train_and_test":
+    if part.statistics != "training":
         alone = train.drop(columns=[FOLD, WEIGHT, *schema.target_names], errors="ignore")
-        rows = alone if test is None else pd.concat([alone, test], ignore_index=True)
-        joint = part.fit(rows, schema, derive_seed(set_name)).state()
+        both = test is not None and part.statistics == "train_and_test"
+        rows = pd.concat([alone, test], ignore_index=True) if both else alone
+        joint = part.fit(rows, schema, derive_seed(set_name))
+    told: dict[str, dict[str, float]] = {}
     for k in [*range(int(fold.max()) + 1), None]:
-        path = folder / ("all.json" if k is None else f"fold-{k}.json")
-        if joint is not None:
-            write_json(path, joint)
-            continue
-        rows = train if k is None else train[competition.split.training_rows(fold, k)]
-        write_json(path, part.fit(rows, schema, derive_seed(set_name, k)).state())
+        if joint is None:
+            rows = train if k is None else train[competition.split.training_rows(fold, k)]
+            encoder = part.fit(rows, schema, derive_seed(set_name, k))
+            write_json(folder / ("all.json" if k is None else f"fold-{k}.json"), encoder.state())
+        else:
+            encoder = joint
+            write_json(folder / ("all.json" if k is None else f"fold-{k}.json"), joint.state())
+        unseen = test if k is None else train[fold == k]
+        if unseen is not None:
+            told["test" if k is None else f"fold {k}"] = part.facts(encoder, unseen)
+    return told

@@ -12,6 +12,11 @@ from pipeline.core.types import FOLD, ROW, Schema
 from pipeline.reporting.columns import columns_read
 from pipeline.reporting.leaderboard import answered, leaderboard_rows, metric_label
 
+STATISTICS = {
+    "train": "all training rows at once, validation rows too",
+    "train_and_test": "training and test rows together",
+}
+
 
 def run(config: Config, name: str) -> None:
     import pandas as pd
@@ -62,10 +67,11 @@ def run(config: Config, name: str) -> None:
 def notes(config: Config, competition: CompetitionConfig, facts: dict[str, Any]) -> list[str]:
     """What a reader must know to trust the numbers no further than they carry."""
     found = [
-        f"Feature set '{key}' takes its statistics from training and test rows together."
+        f"Feature set '{key}' takes its statistics from {STATISTICS[value]}."
         for key, value in facts["statistics"].items()
-        if value == "train_and_test"
+        if value in STATISTICS
     ]
+    found += [line for key, told in facts["encoded"].items() if (line := _of_tokens(key, told))]
     for model in config.models_of(competition.name):
         if (why := left_out(ModelPaths(competition.name, model.name).cv)) is not None:
             found.append(f"{model.name} was left out: {why}.")
@@ -81,3 +87,16 @@ def notes(config: Config, competition: CompetitionConfig, facts: dict[str, Any])
             "expect new rows to score a little worse."
         )
     return found
+
+
+def _of_tokens(key: str, told: dict[str, dict[str, float]]) -> str:
+    """A line on tokens that a vocabulary does not know, and on texts that are cut."""
+    folds = [one for part, one in told.items() if part != "test" and "unknown" in one]
+    if not folds:
+        return ""
+    shares = [100 * one["unknown"] for one in folds]
+    line = f"Feature set '{key}': {min(shares):.1f} to {max(shares):.1f} % of a fold's validation tokens are unknown"
+    if test := told.get("test"):
+        line += f", of the test rows' {100 * test['unknown']:.1f} %"
+    cut = int(sum(one["cut"] for one in told.values()))
+    return f"{line}; {cut} texts are longer than it reads, and cut." if cut else f"{line}."

@@ -18,6 +18,7 @@ from torch import nn
 
 from pipeline.core.errors import UserError
 from pipeline.core.files import digest, read_json, whole_folder, write_json
+from pipeline.core.ragged import Ragged
 from pipeline.core.registry import settings_dict
 from pipeline.core.types import FitJob
 
@@ -142,8 +143,10 @@ def _array_digest(arrays: dict[str, Any]) -> list[Any]:
     import numpy as np
 
     return [
-        [name, str(array.dtype), array.shape, hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()]
-        for name, array in sorted(arrays.items())
+        [name, len(column), column.compact().fingerprint()]
+        if isinstance(column, Ragged)
+        else [name, str(column.dtype), column.shape, hashlib.sha256(np.ascontiguousarray(column).data).hexdigest()]
+        for name, column in sorted(arrays.items())
     ]
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.core.files import digest, whole_folder
 from pipeline.core.paths import state_folder
+from pipeline.core.ragged import Ragged
 from pipeline.core.types import Encoded
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 8 << 30
 """Of all feature sets together; the least recently used are cleared away."""
+RAGGED = (".values.npy", ".offsets.npy")
+"""How the two files of a ragged column end."""
 HEADER_BYTES = 128
 """Of a file of one array."""
 LONGEST = 7 * 86400.0
@@ -59,15 +62,21 @@ def _write(place: Path, encoded: Encoded) -> None:
 
     try:
         with whole_folder(place, sync=False) as aside:
-            for name, array in encoded.items():
-                np.save(aside / f"{name}.npy", array, allow_pickle=False)
+            for name, column in encoded.items():
+                if isinstance(column, Ragged):
+                    column.save(aside, name)
+                else:
+                    np.save(aside / f"{name}.npy", column, allow_pickle=False)
     except OSError:
         return  # no room, or another job wrote the same a moment before
 
 
 def _load(place: Path) -> Encoded | None:
     try:
-        return {file.stem: _mapped(file) for file in sorted(place.glob("*.npy"))} or None
+        files = [file for file in sorted(place.glob("*.npy")) if not file.name.endswith(RAGGED)]
+        ragged = [file.name.removesuffix(RAGGED[1]) for file in sorted(place.glob(f"*{RAGGED[1]}"))]
+        found: Encoded = {file.stem: _mapped(file) for file in files}
+        return {**found, **{name: Ragged.load(place, name, "c") for name in ragged}} or None
     except (OSError, ValueError):
         return None
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.core.files import digest_files
+from pipeline.core.ragged import joined as joined_columns
 from pipeline.core.types import ROW, Encoded
 
 if TYPE_CHECKING:
@@ -51,9 +52,7 @@ def labels_file(folder: Path, fold: int | None) -> Path:
 
 def joined(first: Encoded, second: Encoded) -> Encoded:
     """The examples of both, the second's rows numbered on."""
-    import numpy as np
-
-    parts = {name: np.concatenate([first[name], second[name]]) for name in first}
+    parts = {name: joined_columns(first[name], second[name]) for name in first}
     if "row" in first:
         parts["row"][len(first["row"]) :] += int(first["row"].max()) + 1
     return parts

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.core.files import read_json, write_json
+from pipeline.core.ragged import take
 from pipeline.core.seeds import derive_seed
 from pipeline.core.types import Encoded, FitJob, Fitted, Learner, Model, Spec, Task
 
@@ -119,7 +120,8 @@ def _of(encoded: Encoded, number: int, task: Task) -> Encoded:
     """The rows that have this target, with it alone."""
     target = encoded["target"][:, number]  # [rows, targets] -> [rows]
     known = np.isfinite(target)
-    rows = {name: array if known.all() else array[known] for name, array in encoded.items() if name != "target"}
+    columns = {name: column for name, column in encoded.items() if name != "target"}
+    rows = columns if known.all() else {name: take(column, known) for name, column in columns.items()}
     mine = target[known]
     return {**rows, "target": mine.astype(np.int64) if task.target_kind == "class" else mine[:, None]}
 

@@ -6,7 +6,8 @@ import pytest
 
 from pipeline.core.errors import UserError
 from pipeline.core.types import Column, Schema
-from pipeline.features.vocabulary import common_length, pad, read_texts
+from pipeline.features.pairs import common_length, pad
+from pipeline.features.texts import read_texts
 from pipeline.text.reserved import UNK
 from pipeline.text.vocabulary import Vocabulary
 

@@ -10,6 +10,7 @@ from scipy.sparse import csr_matrix, hstack, random_array
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from pipeline.core.pairing import reads
+from pipeline.core.ragged import Ragged
 from pipeline.core.types import Spec
 from pipeline.features import features
 from pipeline.metrics import metrics
@@ -25,14 +26,11 @@ NUMBERS = GENERATOR.normal(size=(ROWS, 3))
 VOCABULARY = ["<pad>", *(f"term{i}" for i in range(TERMS))]
 
 
-def bag(matrix: csr_matrix) -> dict[str, np.ndarray]:
-    """A sparse matrix as ``tokens`` and ``weights``, padded, the padding anywhere."""
-    tokens, weights = np.zeros((matrix.shape[0], 20), np.int64), np.zeros((matrix.shape[0], 20))
-    for i in range(matrix.shape[0]):
-        row = matrix[[i]]
-        at = np.sort(GENERATOR.permutation(20)[: row.nnz])
-        tokens[i, at], weights[i, at] = row.indices + 1, row.data
-    return {"tokens": tokens, "weights": weights}
+def bag(matrix: csr_matrix) -> dict[str, Ragged]:
+    """A sparse matrix as ``tokens`` and ``weights``, ragged."""
+    lengths = np.diff(matrix.indptr).astype(np.int64)
+    tokens = Ragged.from_lengths((matrix.indices + 1).astype(np.uint16), lengths)
+    return {"tokens": tokens, "weights": Ragged.from_lengths(matrix.data.astype(float), lengths)}
 
 
 def spec(outputs: int, numbers: bool) -> Spec:
@@ -80,16 +78,11 @@ def test_they_agree_with_scikit_learn_and_survive_saving(name, task, expected, n
 
 def test_importance_tells_the_terms_that_matter_most():
     many = csr_matrix(random_array((ROWS, 500), density=0.05, rng=GENERATOR))
-    tokens = np.zeros((ROWS, 60), np.int64)
-    weights = np.zeros((ROWS, 60))
-    for i in range(ROWS):
-        row = many[[i]]
-        tokens[i, : row.nnz], weights[i, : row.nnz] = row.indices + 1, row.data
     described = replace(
         spec(1, False), sizes={"tokens": 501}, vocabularies={"tokens": ["<pad>", *map(str, range(500))]}
     )
     made = models.build("ridge", "m").build(described, tasks.build("regression", "t"), 0)
-    made.fit({"tokens": tokens, "weights": weights, "target": GENERATOR.normal(size=ROWS)}, None, Plan())
+    made.fit({**bag(many), "target": GENERATOR.normal(size=ROWS)}, None, Plan())
     told = made.importance()
     moves = np.abs(made.coefficients[:, 0] * made.deviations)
     assert len(told) == 200 and set(map(int, told)) == set(np.argsort(-moves)[:200].tolist())
@@ -100,7 +93,7 @@ def test_which_feature_sets_linear_models_read():
         "tfidf": features.build("tfidf", "x"),
         "both": features.build({"name": "tfidf", "numbers": {}}, "x"),
         "tabular": features.build("tabular", "x"),
-        "words": features.build({"name": "words", "column": "t"}, "x"),
+        "tokens": features.build({"name": "tokens", "column": "t"}, "x"),
         "categorical": features.build("categorical", "x"),
     }
     for name in ("ridge", "logistic_regression"):

@@ -69,7 +69,7 @@ def test_columns_are_told_by_the_sets_that_read_them(passengers):
         "book": {"name": "tabular", "categories": "none", "groups": {"mean fare": {"by": "Sex", "of": "Fare"}}},
         "trees": {"name": "categorical", "texts": {"columns": ["Name"]}},
         "terms": {"name": "tfidf", "columns": ["Name"], "categories": False},
-        "words": {"name": "words", "column": "Name"},
+        "words": {"name": "tokens", "column": "Name"},
     }
     found = settled(passengers, sets)
     assert found["read"] == [

@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline.core.class_weights import ClassWeights, class_weights
 from pipeline.core.errors import UserError
+from pipeline.core.ragged import take
 from pipeline.core.types import Encoded, InnerFolds, Spec, Task
 
 FLOOR = -34.5
@@ -149,7 +150,7 @@ def matrix(inputs: Encoded, dtype: Any = None) -> np.ndarray:
 
 
 def some_rows(inputs: Encoded, part: slice | np.ndarray) -> Encoded:
-    return {name: array[part] for name, array in inputs.items()}
+    return {name: take(column, part) for name, column in inputs.items()}
 
 
 def matrix_names(spec: Spec) -> list[str]:

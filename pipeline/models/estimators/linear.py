@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.core.class_weights import ClassWeights
+from pipeline.core.ragged import Ragged
 from pipeline.core.types import Encoded, Spec, Task
 from pipeline.models.estimators.base import (
     ArrayEstimator,
@@ -27,7 +28,7 @@ MOST_TERMS = 200
 
 class LinearEstimator(ArrayEstimator):
     """Any scikit-learn model with ``coef_`` and ``intercept_``, on ``numbers``, or on the sparse
-    matrix that ``tokens`` and ``weights`` [rows, length] are, or on both side by side.
+    matrix that ``tokens`` and ``weights`` (ragged, of the same lengths) are, or on both side by side.
 
     solver: makes the unfitted scikit-learn model; called in ``fit`` only.
     """
@@ -88,14 +89,14 @@ class LinearEstimator(ArrayEstimator):
         return {names[j]: float(moves[j]) for j in [*range(len(numbers)), *most.tolist()]} if names else {}
 
 
-def _sparse(tokens: np.ndarray, weights: np.ndarray, size: int) -> scipy.sparse.csr_matrix:
-    """[rows, length] each -> float64 [rows, size - 1]: token 0 is padding, token 1 the first column."""
+def _sparse(tokens: Ragged, weights: Ragged, size: int) -> scipy.sparse.csr_matrix:
+    """Terms of each row and their weights -> float64 [rows, size - 1]: token 0 is padding, token 1 the first column."""
     from scipy.sparse import csr_matrix
 
-    present = tokens > 0
-    starts = np.concatenate([[0], np.cumsum(present.sum(axis=1))])  # [rows + 1]
-    columns = tokens[present] - 1  # row by row
-    return csr_matrix((weights[present].astype(np.float64), columns, starts), shape=(len(tokens), size - 1))
+    tokens, weights = tokens.compact(), weights.compact()
+    columns = tokens.values.astype(np.int32) - 1  # row by row
+    starts = np.append(0, tokens.ends)  # [rows + 1]
+    return csr_matrix((weights.values.astype(np.float64), columns, starts), shape=(len(tokens), size - 1))
 
 
 def _deviations(matrix: np.ndarray | scipy.sparse.csr_matrix) -> np.ndarray:

@@ -43,11 +43,17 @@ class SegmentedTokenizer(CountedTokenizer):
         words = encoded.dictionary.to_pylist()
         if self.punctuation and JOINER in words:
             words[words.index(JOINER)] = SQUARE
-        codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64) * JOINS + segments.joins
+        codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64) * JOINS
+        codes += segments.joins if self.marks_joins else 0
         return Distinct(words, codes, segments.lengths)
 
     def fitted(self, vocabulary: Vocabulary) -> FittedSegments:
         return FittedSegments(self, vocabulary)
+
+    @property
+    def marks_joins(self) -> bool:
+        """Whether tokens are marked where the text has no space beside them."""
+        return True
 
     @abstractmethod
     def split(self, text: str) -> list[str]: ...

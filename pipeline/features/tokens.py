@@ -1,0 +1,111 @@
+"""Texts as sequences of token indices, with numbers and categories beside them where they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from pipeline.core.errors import UserError
+from pipeline.core.ragged import Ragged
+from pipeline.core.registry import PartOf, settings
+from pipeline.core.types import Encoded, Encoder, FeatureSet, InnerFolds, Schema, Spec
+from pipeline.features import features
+from pipeline.features.tabular import Tabular
+from pipeline.features.texts import read_texts
+from pipeline.text.tokenizers import tokenizers
+from pipeline.text.tokenizers.base import FittedTokenizer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RESERVED_INDICES = 2
+"""Padding and unknown."""
+PLAIN_WORDS = {"name": "words", "lower": True, "joins": False}
+
+
+@features.register("tokens")
+@settings
+class Tokens(FeatureSet):
+    """A text column as ``tokens``, ragged; 0 is padding, 1 an unknown token. With ``numbers`` also those, and
+    categories.
+
+    tokenizer: how texts are cut, a part of the shelf ``tokenizers``; its vocabulary is of each fold's training rows.
+    vocabulary: fold, of the rows that a fold trains on; train or train_and_test, of all these rows at once: then
+        validation rows have fewer unknown tokens than new rows will.
+    maximum_length: tokens of a text. longer: what becomes of longer ones: cut at their end, or refused.
+    numbers: settings of ``tabular`` for the columns beside the text.
+    """
+
+    column: str
+    tokenizer: Annotated[Any, PartOf(tokenizers)] = Field(
+        default_factory=lambda: {"name": "words", "lower": True, "joins": False}
+    )
+    vocabulary: Literal["fold", "train", "train_and_test"] = "fold"
+    maximum_length: int = Field(default=512, ge=1)
+    longer: Literal["cut", "refused"] = "cut"
+    numbers: Tabular | None = None
+
+    @property
+    def statistics(self) -> str:  # type: ignore[override]
+        return {"fold": "training"}.get(self.vocabulary, self.vocabulary)
+
+    @property
+    def gives(self) -> frozenset[str]:
+        return frozenset({"tokens"}) | (self.numbers.gives if self.numbers else frozenset())
+
+    def fit(self, rows: pd.DataFrame, schema: Schema, seed: int) -> TokensEncoder:
+        """Raises UserError for a text that is longer than it may be, where those are refused."""
+        fitted = self.tokenizer.fit(read_texts(rows, self.column, schema), seed, RESERVED_INDICES)
+        numbers = self.numbers.fit(rows, schema, seed).state() if self.numbers else None
+        return TokensEncoder(self, schema, {"tokenizer": fitted.state(), "numbers": numbers})
+
+    def restore(self, state: Mapping[str, Any], schema: Schema) -> TokensEncoder:
+        return TokensEncoder(self, schema, state)
+
+    def facts(self, encoder: Encoder, rows: pd.DataFrame) -> dict[str, float]:
+        """Of rows that it did not learn from: tokens, the share of unknown ones, and how many texts are cut."""
+        if not isinstance(encoder, TokensEncoder):
+            raise TypeError(f"not an encoder of tokens: {encoder!r}")
+        whole = encoder.tokenizer.encode(read_texts(rows, self.column, encoder.schema))
+        unknown = encoder.tokenizer.vocabulary.unknown_share(whole)
+        cut = int((whole.lengths > self.maximum_length).sum())
+        return {"tokens": int(whole.lengths.sum()), "unknown": unknown, "cut": cut}
+
+
+class TokensEncoder:
+    """Made of its settings and its state alone."""
+
+    def __init__(self, settings: Tokens, schema: Schema, state: Mapping[str, Any]) -> None:
+        self._settings, self.schema, self._state = settings, schema, dict(state)
+        self.tokenizer: FittedTokenizer = settings.tokenizer.restore(state["tokenizer"])
+        self._numbers = settings.numbers.restore(state["numbers"], schema) if settings.numbers else None
+        beside = self._numbers.spec if self._numbers else Spec()
+        vocabulary = self.tokenizer.vocabulary
+        self.reads = [settings.column, *(self._numbers.reads if self._numbers else [])]
+        self.spec = Spec(
+            shapes={**beside.shapes, "tokens": (settings.maximum_length,)},
+            names=beside.names,
+            sizes={**beside.sizes, "tokens": len(vocabulary)},
+            vocabularies={"tokens": vocabulary.tokens},
+        )
+
+    def state(self) -> dict[str, Any]:
+        return self._state
+
+    def encode(self, rows: pd.DataFrame, training: InnerFolds | None = None) -> Encoded:
+        whole = self.tokenizer.encode(read_texts(rows, self._settings.column, self.schema))
+        encoded: Encoded = {"tokens": self._shortened(whole).compact()}
+        return encoded | self._numbers.encode(rows, training) if self._numbers else encoded
+
+    def _shortened(self, tokens: Ragged) -> Ragged:
+        most = self._settings.maximum_length
+        if self._settings.longer == "refused" and (longer := tokens.lengths > most).any():
+            row = int(longer.argmax())
+            raise UserError(
+                f"features: column '{self._settings.column}', row {row + 2}: may have {most} tokens, got "
+                f"{int(tokens.lengths[row])}; raise maximum_length, or take longer: cut"
+            )
+        return Ragged(tokens.values, tokens.begins, np.minimum(tokens.ends, tokens.begins + most))

@@ -1,0 +1,88 @@
+"""Feature set ``tokens``: texts as ragged indices, by a vocabulary of the rows it was fitted on."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.core.errors import UserError
+from pipeline.core.types import Column, Schema
+from pipeline.features import features
+from pipeline.text.tokenizers import tokenizers
+from pipeline.text.tokenizers.pieces import pieces
+
+SCHEMA = Schema(id=None, target=None, columns=(Column("text", "text"), Column("size", "number")))
+
+
+def rows(*texts: str | None) -> pd.DataFrame:
+    return pd.DataFrame({"text": pd.Series(texts, dtype="str"), "size": np.arange(len(texts), dtype=float)})
+
+
+def build(**settings):
+    return features.build({"name": "tokens", "column": "text", **settings}, "f")
+
+
+def lists(encoded) -> list[list[int]]:
+    return [row.tolist() for row in encoded["tokens"]]
+
+
+def test_tokens_index_the_vocabulary_and_are_not_padded():
+    encoder = build().fit(rows("The cat", "the dog!", None), SCHEMA, 0)
+    assert encoder.spec.vocabularies["tokens"] == ["<pad>", "<unk>", "the", "!", "cat", "dog"]
+    assert encoder.spec.sizes["tokens"] == 6
+    encoded = encoder.encode(rows("THE bird", None, "dog ! the cat cut"))
+    assert lists(encoded) == [[2, 1], [], [5, 3, 2, 4, 1]]
+    assert encoded["tokens"].values.dtype == np.uint8
+
+
+@pytest.mark.parametrize("name", list(tokenizers))
+def test_every_tokeniser_serves_and_comes_back_from_its_state(name):
+    extra = {"vocabulary_size": 300} if name == "sentencepiece" else {}
+    part, train = build(tokenizer={"name": name, **extra}), rows(*["The cat sat on the mat.", "Dogs!", ""] * 20)
+    encoder = part.fit(train, SCHEMA, 0)
+    again = part.restore(json.loads(json.dumps(encoder.state())), SCHEMA)
+    new = rows("A cat, the dog", None, "", "\u30e9\u30fc")
+    assert lists(again.encode(new)) == lists(encoder.encode(new))
+    assert lists(encoder.encode(new))[1:3] == [[], []]
+    assert max(map(max, filter(None, lists(encoder.encode(new))))) < encoder.spec.sizes["tokens"]
+
+
+def test_only_training_rows_make_the_vocabulary():
+    encoder = build().fit(rows("a"), SCHEMA, 0)
+    encoder.encode(rows("b"))
+    assert encoder.spec.vocabularies["tokens"] == ["<pad>", "<unk>", "a"]
+
+
+def test_case_and_caps():
+    part = build(tokenizer={"name": "words", "vocabulary_size": 1}, maximum_length=2)
+    encoder = part.fit(rows("A a A a A b"), SCHEMA, 0)
+    assert encoder.spec.vocabularies["tokens"][2:] == ["A"]
+    assert lists(encoder.encode(rows("A b A b", "A"))) == [[2, 1], [2]]
+    told = part.facts(encoder, rows("A b A b", "A"))
+    assert told == {"tokens": 5, "unknown": pytest.approx(2 / 5), "cut": 1}
+
+
+def test_longer_texts_are_refused_where_it_is_said():
+    encoder = build(maximum_length=2, longer="refused").fit(rows("a b"), SCHEMA, 0)
+    with pytest.raises(UserError, match="column 'text', row 3: may have 2 tokens, got 3"):
+        encoder.encode(rows("a", "a b c"))
+
+
+def test_numbers_stand_beside_the_text():
+    part = build(numbers={"categories": "none"})
+    encoder = part.fit(rows("a", "b", "c"), SCHEMA, 0)
+    assert part.gives == {"tokens", "numbers"}
+    assert encoder.encode(rows("a", "b"))["numbers"].shape == (2, len(encoder.spec.names["numbers"]))
+    assert "size" in encoder.reads
+
+
+def test_pieces_are_fasttexts():
+    found = pieces("where", 3)
+    assert found[-5:] == ["<wh", "whe", "her", "ere", "re>"]  # Bojanowski et al. 2017, 3.2
+    assert found[:-5] == ["<w", "wh", "he", "er", "re", "e>"]
+    assert pieces("a", 5) == ["<a", "a>", "<a>"]
+    encoder = build(tokenizer={"name": "pieces", "longest": 2}).fit(rows("cat"), SCHEMA, 0)
+    assert set(encoder.spec.vocabularies["tokens"][2:]) == {"<cat>", "<c", "ca", "at", "t>"}
