@@ -118,6 +118,7 @@ MODULES = {
         "answering/submitting.py",
         "answering/submissions.py",
         "answering/submission_layout.py",
+        "answering/answer_files.py",
         "text/cleaning/declared.py",  # the default
     ),
     "train": (

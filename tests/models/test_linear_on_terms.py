@@ -127,3 +127,30 @@ def test_tfidf_and_logistic_regression_on_tweets():
     wanted = expected.fit(train["text"], train["target"]).predict_proba(valid["text"])
     np.testing.assert_allclose(predictions, wanted, atol=1e-4)
     assert metrics.build("f1", "x").score(valid["target"], predictions) > 0.72
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_naive_bayes_logistic_is_the_papers(classes):
+    """Wang and Manning 2012: each term times its log-count ratio, then a linear model; by hand on dense arrays."""
+    from sklearn.linear_model import LogisticRegression
+
+    many = csr_matrix(random_array((ROWS, 30), density=0.3, rng=np.random.default_rng(5)))
+    target = np.random.default_rng(6).integers(0, classes, ROWS)
+    names = tuple(map(str, range(classes)))
+    described = replace(
+        spec(classes, False),
+        sizes={"tokens": 31},
+        vocabularies={"tokens": ["<pad>", *map(str, range(30))]},
+        classes=names,
+    )
+    made = models.build("naive_bayes_logistic", "m").build(described, tasks.build("classification", "t"), 0)
+    made.fit({**bag(many), "target": target}, None, Plan())
+    dense, scores = many.toarray(), []
+    for one in range(1 if classes == 2 else 0, classes):
+        counts = [(dense[target == one] > 0).sum(axis=0) + 1, (dense[target != one] > 0).sum(axis=0) + 1]
+        ratio = np.log(counts[0] / counts[0].sum()) - np.log(counts[1] / counts[1].sum())
+        theirs = LogisticRegression(max_iter=1000).fit(dense * ratio, target == one)
+        scores.append(theirs.decision_function(dense * ratio))
+    expected = np.stack([np.zeros(ROWS), *scores] if classes == 2 else scores, axis=1)
+    expected -= np.log(np.exp(expected).sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(made.raw(bag(many)), expected, atol=2e-3)
