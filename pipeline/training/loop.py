@@ -98,35 +98,49 @@ def train_epoch(
     """All minibatches of the epoch that ``progress`` has not seen yet."""
     network.train()
     sampler, schedule = settings.sampling, settings.schedule
-    steps = sampler.steps(examples.count, settings.batch_size)
+    steps = sampler.steps(examples.bookkeeping, examples.count, settings.batch_size)
     horizon = settings.horizon(job) * steps
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     if progress.step == 0:
         torch.manual_seed(derive_seed(job.seed, "epoch", progress.epoch))  # dropout
     seed = derive_seed(job.seed, "order", progress.epoch)
+    counted: torch.Tensor | int = 0
     selections = sampler.training(examples.bookkeeping, examples.count, settings.batch_size, seed)
     for selection in islice(selections, progress.step, None):
         factor = schedule.factor(progress.epoch * steps + progress.step, horizon, steps)
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * group["factor"] * factor
         batch = examples.batch(selection)
-        output, state = network(batch, carried(selection, progress.state))
-        total, weight = job.task.loss(output, batch, criterion)
-        for parameter in parameters:
+        with settings.autocast(examples.device):
+            output, state = network(batch, carried(selection, progress.state))
+        total, weight = job.task.loss(output.float(), batch, criterion)
+        first = progress.step % settings.accumulate == 0
+        for parameter in parameters if first else ():
             parameter.grad = None
+        counted = weight if first else counted + weight
+        # Of one minibatch the mean's gradient; of several that of the sums', over all that they count together.
         # Where nothing counts, sum and gradient are 0, and stay so.
-        loss = total / (weight.clamp(min=1) if isinstance(weight, torch.Tensor) else max(weight, 1))
-        loss.backward()
+        (total / _at_least_one(weight) if settings.accumulate == 1 else total).backward()
+        progress.state = map_state(state, torch.Tensor.detach)
+        progress.losses.append(total.detach())
+        progress.weights.append(weight)
+        progress.step += 1
+        if progress.step % settings.accumulate and progress.step < steps:
+            continue
+        if settings.accumulate > 1:
+            for parameter in parameters:
+                if parameter.grad is not None:
+                    parameter.grad /= _at_least_one(counted)
         norm = gradient_norm(parameters)
         if settings.gradient_clip is not None:
             clip_grads_with_norm_(parameters, settings.gradient_clip, norm)
         optimizer.step()
-        progress.state = map_state(state, torch.Tensor.detach)
-        progress.losses.append(total.detach())
-        progress.weights.append(weight)
         progress.norms.append(norm)
-        progress.step += 1
         checkpoints.keep(progress)
+
+
+def _at_least_one(weight: torch.Tensor | int) -> torch.Tensor | int:
+    return weight.clamp(min=1) if isinstance(weight, torch.Tensor) else max(weight, 1)
 
 
 def gradient_norm(parameters: list[nn.Parameter]) -> torch.Tensor:

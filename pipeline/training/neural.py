@@ -87,6 +87,8 @@ class Neural(Learner):
     gradient_clip: largest global norm of the gradient.
     early_stopping: none unless given; ``{}`` takes its defaults.
     sampling: shuffled, bucketed or sequential.
+    accumulate: minibatches whose gradients make one step, as one minibatch of all of them would.
+    precision: bfloat16 trains with products of 16 bits (autocast), and keeps weights, losses and answers in 32.
     device: auto is CUDA where there is one.
     """
 
@@ -100,7 +102,15 @@ class Neural(Learner):
     gradient_clip: float | None = Field(default=None, gt=0)
     early_stopping: EarlyStopping | None = None
     sampling: Annotated[Any, PartOf(samplers)] = "shuffled"
+    accumulate: int = Field(default=1, ge=1)
+    precision: Literal["float32", "bfloat16"] = "float32"
     device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    def autocast(self, device: torch.device) -> torch.autocast:
+        """Within, a network computes in ``precision``."""
+        import torch
+
+        return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
     def criterion(self, job: FitJob, device: torch.device) -> Any:
         """The loss of one element, see ``tasks/losses.py``, with the weights of the fold's classes."""
@@ -118,6 +128,8 @@ class Neural(Learner):
     def stack_key(self, model: Model, task: Task) -> str | None:
         """What must be equal in all members of a stack; None where model, task or sampler takes none."""
         if not model.stacks or task.decodes or task.one is not None or self.sampling.name != "shuffled":
+            return None
+        if self.accumulate > 1:
             return None
         loss = self.loss.name if self.loss else task.losses[0]
         shape = _without(settings_dict(model), model.apart)

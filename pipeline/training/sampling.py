@@ -56,7 +56,7 @@ class Shuffled:
 
     carries: ClassVar[bool] = False
 
-    def steps(self, examples: int, batch_size: int) -> int:
+    def steps(self, arrays: Arrays, examples: int, batch_size: int) -> int:
         """Minibatches an epoch. A lone last example joins the batch before it, since batch
         normalisation cannot take one alone."""
         lone = examples > batch_size > 1 and examples % batch_size == 1
@@ -67,7 +67,7 @@ class Shuffled:
         import torch
 
         order = torch.randperm(examples, generator=torch.Generator().manual_seed(seed))  # [examples]
-        steps = self.steps(examples, batch_size)
+        steps = self.steps(arrays, examples, batch_size)
         for step in range(steps):
             end = None if step == steps - 1 else (step + 1) * batch_size
             yield Selection(order[step * batch_size : end])
@@ -84,9 +84,19 @@ class Shuffled:
 @settings
 class Bucketed(Shuffled):
     """Every example once an epoch; those dealt into the same ``pool`` of minibatches are sorted by
-    ``length``, cut into minibatches, and these shuffled. Without ``length`` it is ``shuffled``."""
+    ``length``, cut into minibatches, and these shuffled. Without ``length`` it is ``shuffled``.
 
-    pool: int = Field(default=16, ge=1)
+    batch_tokens: minibatches of about so many tokens, in place of as many examples, so that each costs the same.
+    """
+
+    pool: int = Field(default=32, ge=1)
+    batch_tokens: int | None = Field(default=None, ge=1)
+
+    def steps(self, arrays: Arrays, examples: int, batch_size: int) -> int:
+        """Minibatches an epoch; by tokens a few less, where single texts fill several."""
+        if self.batch_tokens is None or "length" not in arrays:
+            return super().steps(arrays, examples, batch_size)
+        return max(1, min(examples, -(-int(arrays["length"].sum()) // self.batch_tokens)))
 
     def training(self, arrays: Arrays, examples: int, batch_size: int, seed: int) -> Iterator[Selection]:
         """The minibatches of one epoch, whose order follows from ``seed`` alone."""
@@ -94,13 +104,28 @@ class Bucketed(Shuffled):
 
         generator = torch.Generator().manual_seed(seed)
         order = torch.randperm(examples, generator=generator)  # [examples]
+        steps = self.steps(arrays, examples, batch_size)
         if "length" in arrays:
-            pools = order.split(self.pool * batch_size)
-            order = torch.cat([pool[arrays["length"][pool].argsort(stable=True)] for pool in pools])  # [examples]
-        steps = self.steps(examples, batch_size)
-        for step in torch.randperm(steps, generator=generator).tolist():
-            end = None if step == steps - 1 else (step + 1) * batch_size
-            yield Selection(order[step * batch_size : end])
+            each = batch_size if self.batch_tokens is None else max(1, examples // steps)
+            pools = order.split(self.pool * each)
+            ordered = [pool[arrays["length"][pool].argsort(stable=True)] for pool in pools]
+            # Every second one from long to short, so that a minibatch over the edge of two holds like lengths too.
+            order = torch.cat([pool.flip(0) if i % 2 else pool for i, pool in enumerate(ordered)])  # [examples]
+        parts = self._parts(arrays, order, steps, batch_size)
+        for step in torch.randperm(len(parts), generator=generator).tolist():
+            yield Selection(parts[step])
+
+    def _parts(self, arrays: Arrays, order: torch.Tensor, steps: int, batch_size: int) -> list[torch.Tensor]:
+        """The order cut into minibatches."""
+        import torch
+
+        if self.batch_tokens is None or "length" not in arrays:
+            ends = [batch_size * step for step in range(1, steps)]
+            return list(order.tensor_split(ends)) if ends else [order]
+        length = arrays["length"][order].double()  # [examples]
+        middle = length.cumsum(0) - length / 2
+        part = (middle * steps / length.sum().clamp(min=1)).long().clamp(0, steps - 1)  # [examples], ascending
+        return list(order.split(torch.unique_consecutive(part, return_counts=True)[1].tolist()))
 
     def prediction(self, arrays: Arrays, examples: int, batch_size: int) -> Iterator[Selection]:
         """Every example once, the shortest first."""
@@ -118,7 +143,7 @@ class Sequential:
 
     carries: ClassVar[bool] = True
 
-    def steps(self, examples: int, batch_size: int) -> int:
+    def steps(self, arrays: Arrays, examples: int, batch_size: int) -> int:
         """Minibatches an epoch: the length of a lane. What does not fill it is left out, at
         other ends every epoch."""
         return examples // min(batch_size, examples)
@@ -127,7 +152,7 @@ class Sequential:
         """One epoch; batch ``t`` holds the ``t``-th window of every lane."""
         import torch
 
-        lanes, steps = min(batch_size, examples), self.steps(examples, batch_size)
+        lanes, steps = min(batch_size, examples), self.steps(arrays, examples, batch_size)
         left_out = examples - lanes * steps
         offset = int(torch.randint(left_out + 1, (), generator=torch.Generator().manual_seed(seed)))
         begins = offset + steps * torch.arange(lanes)  # [lanes]

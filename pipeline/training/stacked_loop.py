@@ -140,7 +140,9 @@ class Run:
     def _backward(self, begin: int, end: int, index: Tensor) -> Tensor:
         """Gradients of each member's mean loss, which is returned: [some members]."""
         batch = self.train.batch(self.members[begin:end], index)
-        output = self.stack(batch, begin, end)  # [some members, batch, ...]
+        with self.members[begin].settings.autocast(self.device):
+            output = self.stack(batch, begin, end)  # [some members, batch, ...]
+        output = output.float()
         if self.alike:
             loss, each = self._loss(output, batch, self.criteria[begin])
         else:

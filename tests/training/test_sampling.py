@@ -17,7 +17,7 @@ def indices(selections):
 @pytest.mark.parametrize(("examples", "batch_size"), [(10, 3), (9, 3), (65, 64), (1, 8), (5, 1), (129, 64)])
 def test_shuffled_deals_every_example_once(examples, batch_size):
     batches = indices(SHUFFLED.training({}, examples, batch_size, seed=1))
-    assert len(batches) == SHUFFLED.steps(examples, batch_size)
+    assert len(batches) == SHUFFLED.steps({}, examples, batch_size)
     assert sorted(index for batch in batches for index in batch) == list(range(examples))
     assert all(len(batch) >= min(2, batch_size, examples) for batch in batches)  # batch normalisation needs two
 
@@ -35,7 +35,7 @@ def test_bucketed_deals_every_example_once_and_like_lengths_together(examples, b
     length = torch.randint(1, 30, (examples,), generator=torch.Generator().manual_seed(0))
     bucketed = samplers.build({"name": "bucketed", "pool": 4}, "sampling")
     batches = indices(bucketed.training({"length": length}, examples, batch_size, seed=1))
-    assert len(batches) == bucketed.steps(examples, batch_size)
+    assert len(batches) == bucketed.steps({}, examples, batch_size)
     assert sorted(index for batch in batches for index in batch) == list(range(examples))
     assert batches != indices(bucketed.training({"length": length}, examples, batch_size, seed=2)) or examples == 1
 
@@ -54,6 +54,20 @@ def test_bucketed_without_lengths_still_deals_every_example_once():
         assert sorted(index for batch in indices(batches) for index in batch) == list(range(20))
 
 
+@pytest.mark.parametrize("examples", [1, 7, 500])
+def test_minibatches_of_like_many_tokens(examples):
+    length = torch.randint(0, 60, (examples,), generator=torch.Generator().manual_seed(0))
+    bucketed = samplers.build({"name": "bucketed", "batch_tokens": 512}, "sampling")
+    batches = indices(bucketed.training({"length": length}, examples, 8, seed=1))
+    assert sorted(index for batch in batches for index in batch) == list(range(examples))
+    assert len(batches) <= bucketed.steps({"length": length}, examples, 8)
+    assert all(int(length[batch].sum()) <= 512 + 120 for batch in batches)
+    assert indices(bucketed.training({"length": length}, examples, 8, seed=1)) == batches
+    long = torch.tensor([5000, 1, 2, 3])  # one text that fills many
+    dealt = indices(bucketed.training({"length": long}, 4, 8, seed=1))
+    assert sorted(index for batch in dealt for index in batch) == [0, 1, 2, 3]
+
+
 def d2l_sequential_partition(windows, batch_size, offset):
     """D2L 9.3 (first edition, seq_data_iter_sequential) on whole windows."""
     usable = (len(windows) - offset) // batch_size * batch_size
@@ -69,7 +83,7 @@ def test_sequential_is_the_books_partition(examples, batch_size):
         batches = indices(SEQUENTIAL.training({}, examples, batch_size, seed))
         offset = batches[0][0]
         assert batches == d2l_sequential_partition(list(range(examples)), lanes, offset)
-        assert len(batches) == SEQUENTIAL.steps(examples, batch_size)
+        assert len(batches) == SEQUENTIAL.steps({}, examples, batch_size)
         seen.add(offset)
     assert seen == set(range(examples % lanes + 1))  # what is left out changes
 

@@ -1,0 +1,50 @@
+"""``accumulate`` and ``precision``: the same training, in smaller or in faster pieces."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.core.registry import build_settings
+from pipeline.core.types import FitJob, Spec
+from pipeline.stages.project import shelves
+
+SHELVES = shelves()
+GENERATOR = np.random.default_rng(0)
+NUMBERS = GENERATOR.normal(size=(96, 4)).astype(np.float32)
+NUMBER = (NUMBERS @ [1.0, -2.0, 0.5, 0.0] + 0.1 * GENERATOR.normal(size=96)).astype(np.float32)[:, None]
+
+
+def fitted(tmp_path=None, **settings):
+    spec = Spec(shapes={"numbers": (4,)}, names={"numbers": list("abcd")}, outputs=1)
+    train, valid = {"numbers": NUMBERS, "target": NUMBER}, {"numbers": NUMBERS[:20], "target": NUMBER[:20]}
+    task, model = SHELVES.tasks.build("regression", "task"), SHELVES.models.build("mlp", "model")
+    learner = build_settings(SHELVES.learners.get("neural"), {"epochs": 4, **settings}, "fit")
+    return learner.fit(FitJob(model, task, spec, train, valid, 0, checkpoint=tmp_path))
+
+
+@pytest.mark.parametrize("rows", [96, 95, 90])
+def test_small_minibatches_accumulated_step_as_a_large_one(rows):
+    def weights(**settings):
+        job_rows = {"numbers": NUMBERS[:rows], "target": NUMBER[:rows]}
+        spec = Spec(shapes={"numbers": (4,)}, names={"numbers": list("abcd")}, outputs=1)
+        task, model = SHELVES.tasks.build("regression", "task"), SHELVES.models.build("linear", "model")
+        learner = build_settings(
+            SHELVES.learners.get("neural"), {"epochs": 3, "optimizer": "sgd", "learning_rate": 0.1, **settings}, "fit"
+        )
+        done = learner.fit(FitJob(model, task, spec, job_rows, None, 0))
+        return torch.cat([parameter.detach().ravel() for parameter in done.network.parameters()]), done.curves
+
+    large, curves = weights(batch_size=48)
+    small, other = weights(batch_size=12, accumulate=4)
+    torch.testing.assert_close(small, large, rtol=1e-4, atol=1e-5)
+    assert other["gradient_norm"] == pytest.approx(curves["gradient_norm"], rel=1e-4)
+
+
+def test_sixteen_bits_learn_nearly_the_same_and_answer_in_thirty_two():
+    exact, rough = fitted(batch_size=16), fitted(batch_size=16, precision="bfloat16")
+    assert rough.curves["valid_loss"] == pytest.approx(exact.curves["valid_loss"], rel=0.05)
+    assert rough.curves["valid_loss"] != exact.curves["valid_loss"]
+    assert {parameter.dtype for parameter in rough.network.parameters()} == {torch.float32}
+    assert rough.raw({"numbers": NUMBERS}).dtype == np.float32
