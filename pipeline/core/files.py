@@ -115,6 +115,14 @@ def whole_folder(path: str | Path, *, beside: str | Path | None = None, sync: bo
         raise
 
 
+def link_or_copy(source: str | Path, target: str | Path) -> None:
+    """A hard link where the file system has them: files are replaced by renames, never written to."""
+    try:
+        os.link(os.path.realpath(source), target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 def write_text(path: str | Path, text: str) -> None:
     with whole_file(path) as aside:
         aside.write_text(text, encoding="utf-8", newline="\n")

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pipeline.core.class_weights import ClassWeights
@@ -58,6 +59,12 @@ class FeatureSet(ABC):
     name: ClassVar[str]
     statistics: Literal["training", "train", "train_and_test"] = "training"
     """The rows it learns from: each fold's training rows, or at once all of train, or of both (as the book does)."""
+    files: Mapping[str, Path] = MappingProxyType({})
+    """By name, the files that it reads besides the rows, which a saved model carries along."""
+
+    def reading(self, folder: Path) -> FeatureSet:
+        """The same, its ``files`` read from where they were carried to; of one that has some."""
+        raise NotImplementedError
 
     @property
     @abstractmethod

@@ -46,6 +46,13 @@ class Learned(FeatureSet):
         return self.of.statistics  # type: ignore[no-any-return]
 
     @property
+    def files(self) -> Mapping[str, Path]:  # type: ignore[override]
+        return self.of.files  # type: ignore[no-any-return]
+
+    def reading(self, folder: Path) -> Learned:
+        return replace(self, of=self.of.reading(folder))
+
+    @property
     def gives(self) -> frozenset[str]:
         return self.of.gives  # type: ignore[no-any-return]
 

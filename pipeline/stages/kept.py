@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.core.errors import UserError
-from pipeline.core.files import digest_files, read_json, whole_folder, write_json
+from pipeline.core.files import digest_files, link_or_copy, read_json, whole_folder, write_json
 from pipeline.core.paths import state_folder
 
 IDENTITY = "identity.json"
@@ -86,14 +86,6 @@ class KeptModels:
 def link_tree(source: Path, target: Path) -> None:
     """A folder's files, linked where that is possible."""
     shutil.copytree(source, target, copy_function=link_or_copy)
-
-
-def link_or_copy(source: str | Path, target: str | Path) -> None:
-    """A hard link where the file system has them: files are replaced by renames, never written to."""
-    try:
-        os.link(os.path.realpath(source), target)
-    except OSError:
-        shutil.copyfile(source, target)
 
 
 def _keep(folder: Path) -> None:

@@ -17,13 +17,13 @@ from pipeline.answering.left_out import LEFT_OUT, left_out
 from pipeline.core.code import code_digest, code_files
 from pipeline.core.config import CompetitionConfig, Config, ModelConfig, Tune
 from pipeline.core.errors import UserError
-from pipeline.core.files import digest, read_json, write_json
+from pipeline.core.files import digest, link_or_copy, read_json, write_json
 from pipeline.core.paths import CompetitionPaths, ModelPaths
 from pipeline.core.registry import settings_dict
 from pipeline.core.types import FOLD, ROW, Metric
 from pipeline.metrics import metrics
 from pipeline.stages.budget import Budget
-from pipeline.stages.kept import IDENTITY, KeptModels, link_or_copy, link_tree
+from pipeline.stages.kept import IDENTITY, KeptModels, link_tree
 from pipeline.stages.project import rebuild_model
 from pipeline.stages.records import fold_record, model_record, out_of_fold_figures, trial_record
 from pipeline.stages.snapshot import searched_by

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.core.carried import carry
 from pipeline.core.files import read_json, write_json
 from pipeline.core.registry import build_settings, settings_dict
 from pipeline.core.types import Encoder, FeatureSet, Fitted, Learner, Model, Schema, Spec, Target, Task
@@ -13,6 +14,9 @@ from pipeline.training import learners
 
 if TYPE_CHECKING:
     import pandas as pd
+
+CARRIED = "features"
+"""Folder of the files that a feature set reads besides the rows."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,11 @@ class Predictor:
         return self.task.predictions(raw, self.target, self.spec)
 
     def save(self, folder: Path) -> None:
-        """Write ``predictor.json``, ``encoder.json`` and the learner's ``weights/``; no pickle."""
+        """Write ``predictor.json``, ``encoder.json``, the learner's ``weights/`` and what the feature set carries
+        along (``features/``); no pickle."""
         folder.mkdir(parents=True, exist_ok=True)
+        for name, file in self.features.files.items():
+            carry(file, folder / CARRIED / name)
         write_json(folder / "encoder.json", self.encoder.state())
         parts = {
             "schema": self.schema.to_json(),
@@ -62,6 +69,8 @@ class Predictor:
         where = f"{folder.name}/predictor.json"
         schema = Schema.from_json(parts["schema"])
         feature_set = features.build(parts["features"], where)
+        if (folder / CARRIED).is_dir():
+            feature_set = feature_set.reading(folder / CARRIED)
         task = tasks.build(parts["task"], where)
         model = models.build(parts["model"], where)
         fit = {key: value for key, value in parts["fit"].items() if key != "name"}

@@ -1,0 +1,234 @@
+"""Pretrained encoders of texts: a folder as ``transformers`` saves it, held against what may be read from it.
+
+Read are ``config.json``, ``tokenizer.json`` and weights as safetensors, and nothing else: no pickle, no code of the
+folder's own, and no network where the folder is there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core.errors import UserError
+from pipeline.core.files import shown
+from pipeline.core.paths import main_root
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from torch import nn
+
+CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "model.safetensors"
+INDEX = f"{WEIGHTS}.index.json"
+"""Where weights are in several files: which tensor is in which."""
+PICKLED = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")
+UNUSED = ("pooler.", "cls.", "lm_head.", "classifier.")
+"""Weights that an encoder may lack: no text's vectors come through them."""
+AFTER_PADDING = ("roberta", "xlm-roberta", "camembert")
+"""Kinds whose positions are counted from behind the padding's."""
+
+
+def find_encoder(encoder: str) -> Path:
+    """The folder of an encoder, held against the rules above.
+
+    encoder: a folder, relative to the project or absolute, or else a name on the hub, which is asked only for what is
+        not kept from before. Raises UserError.
+    """
+    place = main_root() / encoder
+    if not place.is_dir():
+        place = _from_hub(encoder)
+    files_of(place)
+    return place
+
+
+def files_of(folder: Path) -> list[Path]:
+    """All files that are read of an encoder. Raises UserError where it breaks a rule."""
+    where = shown(folder)
+    config = _read_json(folder / CONFIG, f"{where}: no {CONFIG}; name the folder of an encoder saved by transformers")
+    settings = folder / "tokenizer_config.json"
+    for name, values in ((CONFIG, config), (settings.name, _read_json(settings, "") if settings.is_file() else {})):
+        if "auto_map" in values or values.get("trust_remote_code"):
+            raise UserError(
+                f"{where}: its {name} asks for code of its own (trust_remote_code), which is never run; "
+                "use an encoder that transformers knows itself"
+            )
+    if config.get("is_encoder_decoder"):
+        raise UserError(f"{where}: has an encoder and a decoder; use an encoder alone, such as BERT's kind")
+    weights = _weights(folder)
+    if not (folder / TOKENIZER).is_file():
+        raise UserError(
+            f"{where}: has no {TOKENIZER}; write it with transformers: "
+            "AutoTokenizer.from_pretrained(folder).save_pretrained(folder)"
+        )
+    return [folder / CONFIG, folder / TOKENIZER, *weights]
+
+
+def _weights(folder: Path) -> list[Path]:
+    if (folder / WEIGHTS).is_file():
+        return [folder / WEIGHTS]
+    if (folder / INDEX).is_file():
+        names = sorted(set(_read_json(folder / INDEX, "").get("weight_map", {}).values()))
+        if names and all(Path(name).name == name and name.endswith(".safetensors") for name in names):
+            if missing := [name for name in names if not (folder / name).is_file()]:
+                raise UserError(f"{shown(folder)}: its {INDEX} names {missing[0]}, which is not there; copy it whole")
+            return [folder / INDEX, *(folder / name for name in names)]
+        raise UserError(f"{shown(folder / INDEX)}: needs names of safetensors files beside it, got {names[:3]}")
+    found = sorted(file.name for pattern in PICKLED for file in folder.glob(pattern))
+    if found:
+        raise UserError(
+            f"{shown(folder)}: weights are read from {WEIGHTS} alone, got {found[0]}, a pickle or the like that may "
+            "run code; load it where you trust it, and save_pretrained(folder) writes safetensors"
+        )
+    raise UserError(f"{shown(folder)}: has no {WEIGHTS}; name the folder of an encoder saved by transformers")
+
+
+def _read_json(path: Path, missing: str) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(missing) from None
+    except ValueError as error:
+        raise UserError(f"{shown(path)}: not valid JSON ({error}); copy the encoder's folder anew") from None
+    if not isinstance(value, dict):
+        raise UserError(f"{shown(path)}: needs a mapping; copy the encoder's folder anew")
+    return value
+
+
+def _from_hub(name: str) -> Path:
+    _quiet()
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError:
+        raise _absent() from None
+    wanted = [CONFIG, TOKENIZER, "tokenizer_config.json", "model*.safetensors", INDEX]
+    try:
+        return Path(snapshot_download(name, allow_patterns=wanted, local_files_only=True))
+    except Exception:  # not kept from before: ask the hub
+        try:
+            return Path(snapshot_download(name, allow_patterns=wanted))
+        except Exception as error:
+            reason = " ".join(str(error).split())[:120] or type(error).__name__
+            raise UserError(
+                f"{name}: no such folder, and the hub did not give an encoder of that name ({reason}); "
+                "name a folder, relative to the project or absolute"
+            ) from None
+
+
+def _absent() -> UserError:
+    return UserError("a pretrained encoder needs transformers; run `pip install podium[pretrained]`")
+
+
+def _quiet() -> None:
+    """No word to anybody of what is used here; no threads of the tokenizer's, which forks would wait for."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+
+class Pieces:
+    """Texts to the ids of an encoder's own tokenizer.
+
+    maximum_length: pieces of a text with the specials around it; longer texts are cut.
+    Raises UserError where the encoder has no positions for as many.
+    """
+
+    def __init__(self, folder: Path, maximum_length: int) -> None:
+        config = _read_json(folder / CONFIG, f"{shown(folder)}: no {CONFIG}")
+        self.padding = int(config.get("pad_token_id") or 0)
+        self.count = int(config.get("vocab_size") or 0)
+        longest = config.get("max_position_embeddings")
+        if config.get("model_type") in AFTER_PADDING and longest:
+            longest -= self.padding + 1
+        if longest and maximum_length > longest:
+            raise UserError(
+                f"maximum_length: the encoder in {shown(folder)} knows {longest} positions, got {maximum_length}"
+            )
+        self._tokenizer = _tokenizer(folder / TOKENIZER)
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(maximum_length)
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        # A lone surrogate is no character of UTF-8: it stands as a question mark.
+        clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+        return [one.ids or [self.padding] for one in self._tokenizer.encode_batch(clean)]
+
+
+def _tokenizer(path: Path) -> Tokenizer:
+    _quiet()
+    try:
+        from tokenizers import Tokenizer
+    except ImportError:
+        raise _absent() from None
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:
+        raise UserError(f"{shown(path)}: no tokenizer ({' '.join(str(error).split())[:120]})") from None
+
+
+@cache
+def _transformers() -> Any:
+    _quiet()
+    try:
+        import transformers
+    except ImportError:
+        raise _absent() from None
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    return transformers
+
+
+def new_network(folder: Path) -> nn.Module:
+    """The encoder by its ``config.json``, with random weights: it maps ids and a mask to vectors of each step."""
+    import torch
+
+    transformers = _transformers()
+    try:
+        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        # Said here, since a config may name an implementation that would be fetched.
+        for attention in ("sdpa", "eager"):
+            try:
+                return transformers.AutoModel.from_config(  # type: ignore[no-any-return]
+                    config, attn_implementation=attention, trust_remote_code=False, dtype=torch.float32
+                )
+            except ValueError:
+                if attention == "eager":
+                    raise
+    except Exception as error:
+        raise _unreadable(folder, error) from None
+    raise _unreadable(folder, ValueError("no attention"))
+
+
+def read_network(folder: Path) -> nn.Module:
+    """The encoder with its weights, as float32. Raises UserError where files or weights are no encoder's."""
+    import torch
+
+    transformers = _transformers()
+    told: dict[str, Any] = {}
+    for attention in ("sdpa", "eager"):
+        try:
+            network, told = transformers.AutoModel.from_pretrained(
+                folder,
+                attn_implementation=attention,
+                dtype=torch.float32,
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                output_loading_info=True,
+            )
+            break
+        except Exception as error:
+            if attention == "eager" or not isinstance(error, ValueError):
+                raise _unreadable(folder, error) from None
+    lacking = sorted(name for name in told["missing_keys"] if not name.startswith(UNUSED))
+    if lacking:
+        raise UserError(f"{shown(folder)}: its weights lack {lacking[0]}; copy the encoder's folder anew")
+    return network.eval()  # type: ignore[no-any-return]
+
+
+def _unreadable(folder: Path, error: Exception) -> UserError:
+    reason = " ".join(str(error).split())[:160] or type(error).__name__
+    return UserError(f"{shown(folder)}: no encoder that transformers reads ({reason})")
