@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.core.types import Column, Schema
+from pipeline.features.dates import DURATION
 
 MOST = 40
 """Lines beyond which columns of one kind are told together."""
@@ -46,6 +47,8 @@ def _kind(columns: list[Column], declared: bool, note: str) -> tuple[str, str]:
     if first.origin is not None:
         parts = ", ".join(column.source.removeprefix("date.") for column in columns)
         kind, why = ("time of day", "clock times") if parts == "time" else ("date", f"its {parts}")
+        if first.format == DURATION:
+            kind, why = "duration", "its hours"
     elif first.kind == "number":
         kind, why = "number", SOURCES[first.source]
     else:

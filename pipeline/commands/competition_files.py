@@ -54,7 +54,7 @@ class CompetitionFiles:
         from pipeline.sources.tables import read_table
 
         if stem not in self._read and (path := self.paths.get(stem)) is not None:
-            self._read[stem] = read_table(path, missing=self.missing)
+            self._read[stem] = read_table(path, missing=self.missing, name=path.name)
         found = self._read.get(stem)
         return None if found is None else found.copy(deep=False)
 
@@ -110,7 +110,9 @@ class CompetitionFiles:
         from pipeline.sources.tables import read_table
 
         if (stem, name) not in self._exact:
-            table = read_table(self.paths[stem], missing=self.missing, text=[name], only=[name])
+            table = read_table(
+                self.paths[stem], missing=self.missing, text=[name], only=[name], name=self.paths[stem].name
+            )
             self._exact[stem, name] = table[name]
         return self._exact[stem, name]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -78,6 +79,8 @@ def guess(
     if len(target_names) > 1:
         return _several(found, train, test, answers, list(target_names), extra, metric)
     values = train[found.columns["target"]].dropna()
+    if values.dtype == "str":
+        values = values.str.strip()
     if values.empty:
         raise UserError(f"target: column '{found.columns['target']}' is missing in every training row; give --target")
     task = task_of(values, answers, suits, found.why)
@@ -271,9 +274,9 @@ def _target(
     if len(answers) > 1 and (classed := [name for name in only if _names_columns(train[name], answers)]):
         why["columns.target"] = "its classes are the sample submission's columns"
         return classed[0]
-    raise UserError(
-        f"target: cannot be guessed, columns in train and not in test: {', '.join(only) or 'none'}; give --target"
-    )
+    bare = any(re.fullmatch(r"-?\d+[.,]\d+", name) for name in map(str, train.columns))
+    hint = "give --target" + ("; or the files have no line of column names: add one" if bare else "")
+    raise UserError(f"target: cannot be guessed, columns in train and not in test: {', '.join(only) or 'none'}; {hint}")
 
 
 def _refuse_absent_id(name: str, train: pd.DataFrame, test: pd.DataFrame, sample: pd.DataFrame) -> None:

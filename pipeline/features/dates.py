@@ -28,6 +28,8 @@ _MONTHS = ("%b-%Y", "%b-%y", "%b %Y", "%B %Y", "%Y-%b", "%m/%Y")
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p", " %H:%M:%S.%f", ":%H:%M:%S")
 _CLOCKS = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%H:%M:%S.%f")
 ISO = "ISO8601"
+DURATION = "[h]:mm:ss"
+"""Hours that may be more than a day's, as spreadsheets name it; also days and such hours."""
 DATE_FORMATS = (
     ISO,
     *(day + time for day in _DAYS + _SHORT_DAYS + _NAMED_MONTHS + _JOINED_MONTHS for time in _TIMES),
@@ -40,7 +42,8 @@ DATE_FORMATS = (
 """Tried in this order, so that 03/04/2020 is the 4th of March unless another row forbids it."""
 
 _LOOKS_LIKE_DATE = re.compile(
-    r"(?=(?:.*\d){3})(?:\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|.*[A-Za-z]{3}.*\d{2}|\d{1,2}/\d{4}|\d{4}-\d{2}$).*|\d{1,2}:\d\d.*"
+    r"(?=(?:.*\d){3})(?:\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|.*[A-Za-z]{3}.*\d{2}|\d{1,2}/\d{4}|\d{4}-\d{2}$).*"
+    r"|\d{1,4}:\d\d.*"
 )
 _FIRST_YEAR, _LAST_YEAR = 2, 8999
 
@@ -50,7 +53,10 @@ def date_format(words: pd.Series) -> str | None:
     present = _distinct(words)
     if present.empty or not all(_LOOKS_LIKE_DATE.fullmatch(word) for word in present.iloc[:20]):
         return None
-    for form in _CLOCKS if re.fullmatch(r"\d{1,2}:\d\d(?!.*/).*", present.iloc[0]) else DATE_FORMATS:
+    forms = DATE_FORMATS
+    if re.fullmatch(r"\d{1,4}:\d\d(?!.*/).*|-?\d+ days?\b.*", present.iloc[0]):
+        forms = (*_CLOCKS, DURATION)
+    for form in forms:
         if _reads(present, form):
             return _with_century(present, form)
     return None
@@ -111,7 +117,7 @@ def _first_year(years: np.ndarray) -> int:
 
 def example(form: str) -> str:
     """How a format writes a day, for a person."""
-    written, _, first = ("%Y-%m-%d" if form == ISO else form).partition(_FROM)
+    written, _, first = {ISO: "%Y-%m-%d", DURATION: "49:05:09"}.get(form, form).partition(_FROM)
     return datetime(2020, 1, 31, 17, 5, 9).strftime(written) + (f"{_FROM}{first}" if first else "")
 
 
@@ -146,6 +152,8 @@ def the_other_way(form: str) -> str | None:
 def _read(words: pd.Series, form: str) -> pd.Series:
     import pandas as pd
 
+    if form == DURATION:
+        return pd.Timestamp(1900, 1, 1, tz="UTC") + pd.to_timedelta(words, errors="coerce")
     return pd.to_datetime(words, format=form, errors="coerce", utc=True)
 
 
@@ -216,13 +224,15 @@ ZONES = {name: hours for hours, names in _AHEAD.items() for name in names.split(
 _ZONE = re.compile(rf"(?<=[\dMm])\s*\(?({'|'.join(ZONES)})\)?(?=$|\s\d{{4}}$)")
 _MIDNIGHT = re.compile(r"(?<![\d:])24(?=:00(?::00(?:[.,]0+)?)?(?:$|[^\d:]))")
 _COMMA = re.compile(r"(?<=:\d\d),(?=\d)")
-_UNUSUAL = r"[A-Z]{3}\)?(?:\s\d{4})?$|24:00|:\d\d,\d"
-"""What a value has that may have one of the three; RE2's, which is fast."""
+_WEEK = re.compile(r"(\d{4})-?W(\d{2})")
+_QUARTER = re.compile(r"(\d{4})[- ]?Q([1-4])|Q([1-4])[- /](\d{4})")
+_UNUSUAL = r"[A-Z]{3}\)?(?:\s\d{4})?$|24:00|:\d\d,\d|^\d{4}[- ]?[QW]\d{1,2}$|^Q\d[- /]\d{4}$"
+"""What a value has that may have one of these; RE2's, which is fast."""
 
 
 def _as_usual(words: pd.Series) -> tuple[pd.Series, Any]:
-    """Values without a zone's name, with 00:00 for 24:00 and decimal points, and hours to add to what they then read;
-    None for none."""
+    """Values without a zone's name, with 00:00 for 24:00, decimal points, and the first day of a week or a quarter;
+    and hours to add to what they then read, None for none."""
     import pandas as pd
 
     odd = words.str.contains(_UNUSUAL, regex=True, na=False)
@@ -237,8 +247,20 @@ def _as_usual(words: pd.Series) -> tuple[pd.Series, Any]:
             hours[place] -= ZONES[zone[1]] if ":" in word else 0
         word, late = _MIDNIGHT.subn("00", word)
         hours[place] += 24 * late
-        plain[place] = _COMMA.sub(".", word)
+        plain[place] = _first_day(word) or _COMMA.sub(".", word)
     return pd.Series(plain, index=words.index, dtype="str"), hours if hours.any() else None
+
+
+def _first_day(word: str) -> str | None:
+    """The first day of 2020-W05 or 2020Q1."""
+    if (week := _WEEK.fullmatch(word)) is not None:
+        try:
+            return datetime.fromisocalendar(int(week[1]), int(week[2]), 1).strftime("%Y-%m-%d")
+        except ValueError:
+            return None
+    if (quarter := _QUARTER.fullmatch(word)) is None:
+        return None
+    return f"{quarter[1] or quarter[4]}-{3 * int(quarter[2] or quarter[3]) - 2:02d}-01"
 
 
 def date_part(moments: pd.Series, part: str) -> np.ndarray:
@@ -247,8 +269,8 @@ def date_part(moments: pd.Series, part: str) -> np.ndarray:
     if part == "days":
         seconds = np.array(moments.astype("datetime64[s]").astype("int64"), dtype="float64")
         return np.where(moments.isna(), np.nan, seconds / 86400)
-    if part == "time":  # of a clock alone the day is pandas' first, or the next at 24:00
-        hours = 24 * (moments.dt.day - 1) + moments.dt.hour + moments.dt.minute / 60 + moments.dt.second / 3600
+    if part == "time":  # of a clock alone the day is pandas' first, or the next at 24:00; a duration has many
+        hours = (moments - np.datetime64("1900-01-01")).dt.total_seconds() / 3600
         return hours.to_numpy(dtype="float64", na_value=np.nan)
     values = getattr(moments.dt, "day_of_week" if part == "weekday" else part)
     return values.to_numpy(dtype="float64", na_value=np.nan)

@@ -21,6 +21,8 @@ def column_note(words: Words | None, column: Column, *, infinite: int, sure: boo
         notes.append(f"infinite in {infinite} row{'s' * (infinite > 1)}, taken for missing")
     if words is None:
         return "; ".join(notes)
+    if column.kind != "number":
+        return _nearly_numbers(words)
     if column.source == "numeric_text" and (form := words.number_format()) is not None:
         told = NumberFormat.parse(column.format) if column.format is not None else form
         if note := format_note(replace(told, doubtful=form.doubtful and not sure)):
@@ -30,6 +32,26 @@ def column_note(words: Words | None, column: Column, *, infinite: int, sure: boo
     if column.missing and (column.kind == "number"):
         notes.append(f"{', '.join(map(repr, column.missing[:5]))} taken for missing")
     return "; ".join(notes)
+
+
+NEARLY = 0.9
+LOOKED_AT = 10_000
+
+
+def _nearly_numbers(words: Words) -> str:
+    """Which words keep a column from being numbers, where they are few."""
+    first = words.train.dropna().iloc[:LOOKED_AT]
+    if len(first) < 2 or first.str.fullmatch(_PLAIN).mean() < NEARLY:
+        return ""
+    odd = words.train.dropna().drop_duplicates()
+    odd = odd[~odd.str.fullmatch(_PLAIN)]
+    if odd.empty or odd.str.fullmatch(r"\s*\d.*").all():  # 10 and 10A are codes
+        return ""
+    told = f"{odd.iloc[0]!r}" + (f" and {len(odd) - 1} others" if len(odd) > 1 else "")
+    return f"numbers but for {told}; source.missing names what means a missing value"
+
+
+_PLAIN = r"\s*[-+]?\d+(?:[.,]\d+)?\s*"
 
 
 def _date_notes(words: Words, form: str, sure: bool) -> list[str]:

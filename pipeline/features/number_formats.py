@@ -48,6 +48,8 @@ _VALUE = (  # as RE2 has it, which pyarrow runs
     r"(?P<body>\d(?:[\d.,' ]*\d)?|[.,]\d+)(?P<exponent>(?:[eE][-+]?\d+)?)"
     rf"(?P<last>-?|[.,/]?[-–—]{{1,2}}|\.) ?(?P<unit>(?:{_UNIT})?)(?P<close>\)?)$"
 )
+_MARKED_AS_TEXT = r"""^(?:'([-+.,\d].*)|="([^"]*)")$"""
+"""How spreadsheets mark a number as text: '5 and ="5"."""
 _ODD = {"[\u00a0\u202f\u2009\u2007]": " ", "’": "'", "−": "-"}
 
 
@@ -204,7 +206,10 @@ def _text(words: pd.Series | pd.Index) -> pa.Array:
     if not pc.all(pc.string_is_ascii(text)).as_py():
         for odd, plain in _ODD.items():
             text = pc.replace_substring_regex(text, odd, plain)
-    return pc.utf8_trim_whitespace(text)
+    text = pc.utf8_trim_whitespace(text)
+    if pc.any(pc.match_substring_regex(text, _MARKED_AS_TEXT)).as_py():
+        text = pc.replace_substring_regex(text, _MARKED_AS_TEXT, r"\1\2")
+    return text
 
 
 def _parts(words: pd.Series | pd.Index) -> dict[str, pa.Array]:

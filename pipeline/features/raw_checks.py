@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,7 @@ def check_raw(
         _check_columns(train, test, {id, *targets, *drop, *keep}, where, test_where)
     if id is not None and test is not None:
         _check_ids(test[id], test_where)
+    _check_last_row(train, where)
     for one in targets:
         form = (formats or {}).get(one)
         _check_target(train[one], target_kind, form, missing, where, len(targets) > 1)
@@ -69,6 +71,20 @@ def _check_columns(
                 f"{test_where}: column '{name}' is missing, and {where} has it; add it, or name it under columns.drop"
                 f"{did_you_mean(str(name), [str(one) for one in test.columns if one not in train.columns])}"
             )
+
+
+_TOTALS = re.compile(
+    r"(?:grand |sub)?totals?|sums?|summe|gesamt|insgesamt|total (?:general|général)|somme|итого|всего|合计|总计", re.I
+)
+
+
+def _check_last_row(train: pd.DataFrame, where: str) -> None:
+    """Spreadsheets end in a row of sums, which is no row to learn from."""
+    first = train[train.columns[0]]
+    last = str(first.iloc[-1]).strip().rstrip(":")
+    if len(train) > 2 and _TOTALS.fullmatch(last) and not (first.iloc[:-1] == first.iloc[-1]).any():
+        rule = f"{last!r} in the last row looks like the sum of those above; take the row out"
+        values.raise_at(where, first, len(train) - 1, rule)
 
 
 def _check_ids(raw: pd.Series, where: str) -> None:
@@ -119,7 +135,11 @@ def _check_target(
             raise UserError(f"{where}: column '{series.name}': needs two classes at least, got only {words.iloc[0]!r}")
     elif target_kind in ("number", "numbers"):
         found = None if form or values.is_numeric(series) else number_format(values.text(series, missing))
-        _, bad = values.numbers(series, missing, form or (None if found is None else str(found)))
+        numbers, bad = values.numbers(series, missing, form or (None if found is None else str(found)))
         if bad.any():
             row = int(np.argmax(bad))
             values.raise_at(where, series, row, f"needs a finite number as target, got {values.got(series, row)}")
+        if len(numbers) > 1 and np.nanmin(numbers) == np.nanmax(numbers):
+            raise UserError(
+                f"{where}: column '{series.name}': needs two values at least, got only {np.nanmin(numbers):g}"
+            )

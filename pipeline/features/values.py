@@ -142,9 +142,14 @@ def truths(series: pd.Series, missing: Sequence[str]) -> tuple[np.ndarray, np.nd
 
 
 def are_truths(words: pd.Series) -> bool:
-    """Whether text holds both words of one pair (true/false, yes/no, t/f) and nothing else."""
+    """Whether text holds both words of one pair (true/false, yes/no, t/f) and nothing else but their letters."""
     seen = {str(word).strip().lower() for word in words.dropna().unique()}
-    return seen in ({"true", "false"}, {"yes", "no"}, {"t", "f"})
+    if seen == {"t", "f"}:
+        return True
+    for true, false in (("true", "false"), ("yes", "no")):
+        if seen <= {true, false, true[0], false[0]} and seen & {true, false}:
+            return bool(seen & {true, true[0]}) and bool(seen & {false, false[0]})
+    return False
 
 
 def raise_at(where: str, series: pd.Series, row: int, rule: str) -> NoReturn:

@@ -7,6 +7,7 @@ size, ratio and count are capped by what really comes out, not by what the heade
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import lzma
 import stat
@@ -17,12 +18,15 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
 from pipeline.core.errors import UserError
 from pipeline.core.files import shown, whole_folder
 
 BLOCK = 1 << 20
+PACKED = (".gz", ".zip", ".bz2", ".xz")
+"""Endings of the names of packed tables."""
+_PACKERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
 DAMAGED = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError)
 
 
@@ -63,14 +67,32 @@ def extract(archive: Path, folder: Path, limits: Limits = Limits()) -> None:
             raise UserError(f"{shown(archive)}: not a zip, tar or gz archive; unpack it by hand and name its folder")
 
 
+def is_packed(path: Path) -> bool:
+    """Whether ``unpack`` has something to unpack, by name or content."""
+    return path.suffix.lower() in PACKED or _begin(path).startswith((*_PACKERS, b"PK\3\4"))
+
+
+def _begin(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return stream.read(6)
+
+
 def unpack(path: Path, limits: Limits = Limits()) -> tuple[str, bytes]:
-    """The name and the content of the one file in a ``.gz``, or in a ``.zip`` that holds one file."""
+    """The name and the content of the one file in a gzip, bz2, xz or zip, told by its content and not by its name; of
+    another file its own. Raises UserError for a workbook."""
     budget = _Budget(path, limits)
+    name = path.with_suffix("").name if path.suffix.lower() in PACKED else path.name
     with _readable(path):
-        if path.suffix == ".gz":
-            with gzip.open(path) as packed:
-                return path.name.removesuffix(".gz"), b"".join(budget.read(packed))
+        begin = _begin(path)
+        for mark, opener in _PACKERS.items():
+            if begin.startswith(mark):
+                with opener(path) as packed:
+                    return name, b"".join(budget.read(packed))
+        if not begin.startswith(b"PK\3\4") and path.suffix.lower() != ".zip":
+            return name, path.read_bytes()
         with zipfile.ZipFile(path) as opened:
+            if any(entry.startswith(("xl/", "content.xml")) for entry in opened.namelist()):
+                raise UserError(f"{shown(path)}: is a workbook; save each sheet as CSV")
             members = [(name, stream) for name, stream in _zip_members(opened, budget) if not is_litter(name)]
             if len(members) != 1:
                 raise UserError(f"{shown(path)}: a zipped table holds one file, this one holds {len(members)}")
@@ -193,6 +215,10 @@ def _readable(archive: Path) -> Iterator[None]:
         if archive.exists():
             raise
         raise UserError(f"{shown(archive)}: no such file; check the source's path") from None
+    except OSError as error:
+        if isinstance(error, gzip.BadGzipFile) or error.errno is None:  # as bz2 has it
+            raise UserError(f"{shown(archive)}: the archive is damaged ({error}); download it again") from None
+        raise
     except DAMAGED as error:
         raise UserError(f"{shown(archive)}: the archive is damaged ({error}); download it again") from None
     except (NotImplementedError, RuntimeError) as error:  # zipfile: unknown method, password needed

@@ -14,7 +14,22 @@ LOOKED_AT = 20_000
 IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 BOOKS = {".xlsx", ".xls", ".ods", ".xlsm"}
 TEXTS = {".txt", ".text", ".tok"}
-TABLES = {".csv", ".tsv", ".parquet", ".npz", ".zip", ".gz"}
+TABLES = {".csv", ".tsv", ".parquet", ".npz", ".zip", ".gz", ".bz2", ".xz"}
+OTHER_TABLES = {
+    ".jsonl": "read_json(..., lines=True)",
+    ".ndjson": "read_json(..., lines=True)",
+    ".json": "read_json(...)",
+    ".feather": "read_feather(...)",
+    ".arrow": "read_feather(...)",
+    ".orc": "read_orc(...)",
+    ".h5": "read_hdf(...)",
+    ".hdf5": "read_hdf(...)",
+    ".dta": "read_stata(...)",
+    ".sav": "read_spss(...)",
+    ".sas7bdat": "read_sas(...)",
+    ".xml": "read_xml(...)",
+}
+"""What reads the tables of other programs, of pandas."""
 _IMAGE_NAME = re.compile(rf".+(?:{'|'.join(re.escape(one) for one in sorted(IMAGES))})", re.IGNORECASE)
 _LANGUAGE = re.compile(r"\.[a-z]{2,3}")
 
@@ -29,8 +44,17 @@ def what_it_holds(folder: Path) -> str:
         return f"; it holds {images} images: docs/files.md, Images, says how they are read"
     if parallel:
         return f"; it holds parallel text ({', '.join(parallel)}): docs/files.md, Parallel text, says how to read it"
+    if others := sorted(path.name for path in files if path.suffix.lower() in OTHER_TABLES):
+        reader = OTHER_TABLES[Path(others[0]).suffix.lower()]
+        return (
+            f"; it holds {', '.join(others[:4])}, which are not read here: pandas.{reader}.to_parquet(...) makes "
+            "tables of them"
+        )
     if texts := [path.name for path in files if path.suffix.lower() in TEXTS]:
-        return f"; it holds plain text ({', '.join(sorted(texts)[:4])}): docs/files.md, Plain text, says how to read it"
+        return (
+            f"; it holds plain text ({', '.join(sorted(texts)[:4])}): docs/files.md, Plain text, says how to read it; "
+            "a table is named .csv or .tsv"
+        )
     if books := [path.name for path in files if path.suffix.lower() in BOOKS]:
         return f"; it holds workbooks ({', '.join(sorted(books)[:4])}): save each sheet as CSV"
     tables = sorted(path.relative_to(folder).as_posix() for path in files if path.suffix.lower() in TABLES)

@@ -65,4 +65,6 @@ def to_utf8(data: bytes, name: str, encoding: str) -> bytes:
         except UnicodeDecodeError as error:
             line = data.count(b"\n", 0, error.start) + 1
             raise UserError(f"{name} line {line}: not valid {encoding}; set the source's encoding right") from None
-    return data.removeprefix(codecs.BOM_UTF8)
+    while data.startswith(codecs.BOM_UTF8):  # some files have two
+        data = data[len(codecs.BOM_UTF8) :]
+    return data

@@ -16,11 +16,12 @@ from pipeline.core.paths import main_root
 from pipeline.core.registry import settings
 from pipeline.core.types import Source
 from pipeline.sources import sources
-from pipeline.sources.archives import extract, is_archive, is_litter, unpack
+from pipeline.sources.archives import extract, is_archive, is_litter, is_packed, unpack
 from pipeline.sources.contents import what_it_holds
 from pipeline.sources.encodings import AUTO, encoding_of, to_utf8
 from pipeline.sources.preamble import preamble_of
-from pipeline.sources.tables import DELIMITERS, SUFFIXES, find_table, read_table, write_table
+from pipeline.sources.tables import SUFFIXES, find_table, read_table, write_table
+from pipeline.sources.text_tables import DELIMITERS
 
 USUAL_NAMES = {
     "train": ("train", "training"),
@@ -146,9 +147,10 @@ class Files(Source):
             read_table(
                 table, missing=self.missing, encoding=self.encoding, name=name
             )  # refuses what is no proper table
-        if table.suffix.lower() in (".gz", ".zip"):
+        if is_packed(table):
             inner, data = unpack(table)
-            target = folder / f"{role}{Path(inner).suffix.lower()}"
+            endings = [Path(one).suffix.lower() for one in (inner, table.stem, table.name)]
+            target = folder / f"{role}{next((one for one in endings if one in DELIMITERS), endings[0])}"
             target.write_bytes(data)
         else:
             target = folder / f"{role}{table.suffix.lower()}"

@@ -24,7 +24,7 @@ DELIMITERS = (",", ";", "\t", "|")
 
 @dataclass(frozen=True)
 class Header:
-    """Column names as ``written``, and the ``names`` given to them (pandas' for an empty one)."""
+    """Column names as ``written``, and the ``names`` given to them: without outer spaces, pandas' for an empty one."""
 
     written: tuple[str, ...]
     names: tuple[str, ...]
@@ -63,8 +63,22 @@ def header_of(data: bytes, name: str, delimiter: str) -> Header:
                 f"{name} line {line}: the column name '{column}' stands twice "
                 f"(columns {written.index(column) + 1} and {position + 1}); each column needs its own name"
             )
-    names = tuple(column or f"Unnamed: {position}" for position, column in enumerate(written))
+    if len(written) == 1 and (words := _separated_by_spaces(data)):
+        raise UserError(
+            f"{name}: its {words} columns are separated by spaces; separate them by commas: "
+            "pandas.read_csv(..., sep=r'\\s+').to_csv(..., index=False)"
+        )
+    plain = [column.strip() for column in written]
+    stripped = plain if len(set(plain)) == len(plain) else written
+    names = tuple(column or f"Unnamed: {position}" for position, column in enumerate(stripped))
     return Header(tuple(written), names)
+
+
+def _separated_by_spaces(data: bytes) -> int:
+    """How many columns a table has whose first lines have as many words each, and three at least; 0 for none."""
+    lines = [line.split() for line in data[:LINE].splitlines()[:10] if line.strip()]
+    counts = {len(line) for line in lines}
+    return counts.pop() if len(lines) > 2 and len(counts) == 1 and len(lines[0]) > 2 else 0
 
 
 def explain(data: bytes, name: str, delimiter: str, header: Header | None, reason: str) -> NoReturn:
@@ -94,6 +108,25 @@ def scan(data: bytes, name: str, delimiter: str, header: Header | None) -> int:
             rule = f"badly quoted ({error}); a quote within a quoted value is written twice"
         raise UserError(f"{name} line {getattr(error, 'line', 1)}: {rule}") from None
     return count
+
+
+_PAGE = (b"<!doctype html", b"<html")
+_KINDS = {
+    b"PAR1": "is parquet; name it .parquet",
+    b"version https://git-lfs": "is a Git LFS pointer, not the data; run `git lfs pull`",
+    b"%PDF": "is a PDF; a table is CSV, TSV or parquet",
+    b"\xd0\xcf\x11\xe0": "is a workbook; save each sheet as CSV",
+    b"ARROW1": "is Arrow's (feather); pandas.read_feather(...).to_parquet(...) makes a table of it",
+    b'{"': "is JSON; pandas.read_json(..., lines=True).to_parquet(...) makes a table of it",
+    b"[{": "is JSON; pandas.read_json(...).to_parquet(...) makes a table of it",
+}
+
+
+def what_it_is(data: bytes) -> str:
+    """What a file that is no text table is, and what to do; '' where its first bytes say nothing."""
+    if data[:200].lstrip().lower().startswith(_PAGE):
+        return "is a web page, as a download without logging in gives; download it again"
+    return next((told for mark, told in _KINDS.items() if data.startswith(mark)), "")
 
 
 def no_rows(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Tables read by one rule and written whole: CSV, TSV (also in gz and zip) and parquet.
+"""Tables read by one rule and written whole: CSV, TSV (also in gz, zip, bz2 and xz) and parquet.
 
 The rule for text files: only the strings in ``missing`` are missing. A column whose every other
 value is exactly how a whole number is written is int64; one of decimal numbers is float64;
@@ -14,18 +14,15 @@ from typing import TYPE_CHECKING
 
 from pipeline.core.errors import UserError
 from pipeline.core.files import shown, whole_file
-from pipeline.sources.archives import unpack
-from pipeline.sources.encodings import to_utf8
-from pipeline.sources.preamble import preamble_of
-from pipeline.sources.table_faults import delimiter_of, explain, header_of, no_rows, nul_byte, scan
+from pipeline.sources.archives import PACKED
+from pipeline.sources.table_faults import no_rows
+from pipeline.sources.text_tables import DELIMITERS, parse_text, text_of
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-DELIMITERS = {".csv": ",", ".tsv": "\t"}
-SUFFIXES = (".csv", ".csv.gz", ".csv.zip", ".tsv", ".tsv.gz", ".tsv.zip", ".parquet", ".zip")
-BLOCK = 16 << 20
+SUFFIXES = (*(text + packed for text in DELIMITERS for packed in ("", *PACKED)), ".parquet", ".zip")
 EXACT = 2**53
 """Whole numbers up to this survive a float64."""
 
@@ -66,103 +63,42 @@ def read_table(
     name = name or shown(path)
     if not path.is_file():
         raise UserError(f"{name}: no such file; check the source's path, or run `dvc repro` if it should be made")
-    if path.suffix.lower() == ".parquet":
-        return _read_parquet(path, name, missing, text, only)
-    return _read_text(path, name, missing, text, only, encoding)
-
-
-def _read_text(
-    path: Path,
-    name: str,
-    missing: Sequence[str],
-    text: Sequence[str | None],
-    only: Sequence[str] | None,
-    encoding: str,
-) -> pd.DataFrame:
-    import pyarrow as pa
-    import pyarrow.csv
-
-    data, delimiter, skipped = _text_of(path, name, encoding)
-    columns = header_of(data, name, delimiter)
-    lines, quotes = data.count(b"\n") + (not data.endswith(b"\n")), data.count(b'"')
-    buffer = arrow_buffer(data)
-    del data
-    try:
-        # Threads change the order in which faults turn up, never the values.
-        table = pa.csv.read_csv(
-            pa.BufferReader(buffer),
-            read_options=pa.csv.ReadOptions(block_size=BLOCK),
-            parse_options=pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-            convert_options=pa.csv.ConvertOptions(
-                column_types={column: pa.string() for column in columns.written},
-                null_values=[],
-                strings_can_be_null=True,
-            ),
-        )
-    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-        explain(buffer.to_pybytes(), name, delimiter, columns, str(error))
-    # A lost quote runs rows together, and then only the count of lines or of quotes can tell.
-    # The scan has the whole text in Python once more, so Arrow's copy goes before it.
-    doubtful = quotes % 2 or (quotes and lines != table.num_rows + 1 + skipped)
-    data = buffer.to_pybytes() if doubtful else b""
-    del buffer
-    if doubtful:
-        scan(data, name, delimiter, columns)
-        del data
+    written = path.suffix.lower() != ".parquet"
+    table, names = parse_text(path, name, encoding) if written else _parse_parquet(path, name)
     if table.num_rows == 0:
         raise UserError(no_rows(name))
-    return _to_pandas(table, columns.names, name, missing, text, only, written=True)
-
-
-def _text_of(path: Path, name: str, encoding: str) -> tuple[bytes, str, int]:
-    """A text table in UTF-8, its delimiter, and how many lines before its column names are blank now."""
-    inner, data = unpack(path) if path.suffix.lower() in (".gz", ".zip") else (path.name, path.read_bytes())
-    usual = DELIMITERS.get(Path(inner).suffix.lower())
-    if usual is None:
-        raise UserError(f"{name}: '{inner}' is no table to read here; use .csv, .tsv (also in .gz, .zip) or .parquet")
-    data = to_utf8(data, name, encoding)
-    if 0 in data:
-        raise UserError(nul_byte(data, name))
-    before = preamble_of(data, usual)
-    data = before.taken_off(data)
-    return data, before.delimiter or delimiter_of(data, usual), len(before.lines)
+    return _to_pandas(table, names, name, missing, text, only, written=written)
 
 
 def delimiter_of_table(path: Path, encoding: str = "utf-8") -> str:
     """What separates the columns of a table; a comma for parquet, which has no such."""
-    return "," if path.suffix.lower() == ".parquet" else _text_of(path, shown(path), encoding)[1]
+    return "," if path.suffix.lower() == ".parquet" else text_of(path, shown(path), encoding)[1]
 
 
-def arrow_buffer(data: bytes) -> pa.Buffer:
-    """A copy of ``data`` in memory of Arrow's own.
-
-    Arrow's reading threads may hold a buffer a moment after the read has returned. A buffer that Python
-    owns can be released only under the interpreter's lock, and where the interpreter ends in that
-    moment the process aborts ("terminate called without an active exception").
-    """
-    import pyarrow as pa
-
-    buffer = pa.allocate_buffer(len(data))
-    memoryview(buffer).cast("B")[:] = data
-    return buffer
-
-
-def _read_parquet(
-    path: Path, name: str, missing: Sequence[str], text: Sequence[str | None], only: Sequence[str] | None
-) -> pd.DataFrame:
+def _parse_parquet(path: Path, name: str) -> tuple[pa.Table, list[str]]:
     import pyarrow as pa
     import pyarrow.parquet
 
     try:
-        table = pa.parquet.read_table(path)
+        table = _with_named_index(pa.parquet.read_table(path))
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(f"{name}: not a whole parquet file ({' '.join(str(error).split())}); write it again") from None
-    names = table.column_names
+    names = [str(column) for column in table.column_names]
     if doubled := [column for column in names if names.count(column) > 1]:
         raise UserError(f"{name}: the column name '{doubled[0]}' stands twice; each column needs its own name")
-    if table.num_rows == 0:
-        raise UserError(no_rows(name))
-    return _to_pandas(table, [str(column) for column in names], name, missing, text, only, written=False)
+    return table, names
+
+
+def _with_named_index(table: pa.Table) -> pa.Table:
+    """With the index that pandas wrote as a range, in the file's metadata alone, as a column where it has a name."""
+    import pyarrow as pa
+
+    for index in (table.schema.pandas_metadata or {}).get("index_columns", []):
+        if isinstance(index, dict) and index.get("name") is not None and index["name"] not in table.column_names:
+            values = pa.array(range(index["start"], index["stop"], index["step"]))
+            if len(values) == table.num_rows:
+                table = table.add_column(0, str(index["name"]), values)
+    return table
 
 
 def _to_pandas(
@@ -223,7 +159,7 @@ def _text(values: pa.ChunkedArray, where: str, missing: Sequence[str]) -> pa.Chu
         text = values.cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         rule = f"holds {values.type}; a column holds numbers, texts, booleans or dates"
-        raise UserError(f"{where}: {rule}") from None
+        raise UserError(f"{where}: {rule}; make columns of its parts, or take it out") from None
     if missing:
         text = pc.if_else(pc.is_in(text, pa.array(missing, pa.string())), None, text)
     return text

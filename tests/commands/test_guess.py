@@ -185,7 +185,7 @@ def test_text_is_classified_by_its_words():
     train, test, sample = tables(y=["a", "b"] * (ROWS // 2))
     train, test = (frame.drop(columns="size").assign(said=texts("it")) for frame in (train, test))
     found, made = described(train, test, sample)
-    assert made["portfolio"] == "text_classification" and made["columns"]["words"] == {"column": "said"}
+    assert made["portfolio"] == "text_classification" and made["columns"]["tokens"] == {"column": "said"}
     assert made["columns"]["tfidf"] == {"columns": ["said"], "characters": [3, 5]}
     assert found.columns["types"] == {"said": "text"} and "and colour" in found.why["features"]
     _, made = described(train.assign(y=AMOUNT), test, sample)
@@ -308,3 +308,16 @@ def test_a_group_with_missing_values_groups_nothing():
     assert guess(train, test, sample).columns.get("group") == "subject"
     train.loc[3, "subject"] = None
     assert "group" not in guess(train, test, sample).columns
+
+
+def test_a_word_among_numbers_makes_no_group_of_them():
+    train, test, sample = tables(y=AMOUNT)
+    rooms = [str(i % 7) for i in range(ROWS)]
+    train["rooms"], test["rooms"] = [*rooms[:-1], "see note"], [i % 7 for i in range(ROWS)]
+    assert "group" not in guess(train, test, sample).columns
+
+
+def test_files_without_a_line_of_column_names_are_told_as_such():
+    train, test, sample = (frame.set_axis(map(str, frame.iloc[0]), axis=1) for frame in tables(y=AMOUNT))
+    with pytest.raises(UserError, match="no line of column names: add one"):
+        guess(train.rename(columns={"0": "1"}), test, sample)

@@ -174,3 +174,34 @@ def test_a_declared_format_of_dates_decides():
     # A column that rows are ordered by, and is no feature.
     kept = settle(frame, None, id=None, target=None, keep=["sold"], formats={"sold": "%d/%m/%Y"})
     assert apply(kept, frame, training=True, where="x")["sold"].dt.month.tolist() == [4, 6]
+
+
+@pytest.mark.parametrize(
+    ("written", "first"),
+    [
+        ("2020-W05", "2020-01-27"),
+        ("2020W01", "2019-12-30"),
+        ("2020Q1", "2020-01-01"),
+        ("2019-Q4", "2019-10-01"),
+        ("Q3 2021", "2021-07-01"),
+    ],
+)
+def test_a_week_or_a_quarter_is_its_first_day(written, first):
+    column = words(written, None)
+    read, bad = dates(column, date_format(column), ())
+    assert not bad.any() and str(read[0])[:10] == first
+    assert date_format(words("2020-W05", "2020-W54")) is None
+
+
+@pytest.mark.parametrize(
+    ("written", "hours"),
+    [
+        (["49:30:00", "0:15:00", "120:00:36"], [49.5, 0.25, 120.01]),
+        (["3 days 04:30:00", "0 days 00:15:00", "1 days 00:00:00"], [76.5, 0.25, 24]),
+    ],
+)
+def test_durations_are_hours(written, hours):
+    frame = pd.DataFrame({"took": words(*written)})
+    schema = settle(frame, None, id=None, target=None)
+    assert [column.name for column in schema.columns] == ["took.time"]
+    np.testing.assert_allclose(apply(schema, frame, training=False, where="x")["took.time"], hours)

@@ -36,6 +36,8 @@ def test_good_input_passes_in_any_column_order():
         (lambda a, b: (a.assign(y=[1, np.nan, 2]), b), {}, ["train.csv", "'y'", "row 3", "missing"]),
         (lambda a, b: (a.assign(y=["1", "2", "dear"]), b), {}, ["train.csv", "'y'", "row 4", "'dear'", "number"]),
         (lambda a, b: (a.assign(y=[1, np.inf, 2]), b), {}, ["train.csv", "'y'", "row 3", "finite", "inf"]),
+        (lambda a, b: (a.assign(y=7.5), b), {}, ["train.csv", "'y'", "two values", "7.5"]),
+        (lambda a, b: (a.assign(id=["1", "2", "Total"]), b), {}, ["train.csv", "'id'", "row 4", "'Total'", "sum"]),
         (lambda a, b: (a.assign(y="a"), b), {"target_kind": "class"}, ["train.csv", "'y'", "two classes", "'a'"]),
         (lambda a, b: (a, b.assign(id=[5, 5])), {}, ["test.csv", "'id'", "row 3", "'5'"]),
         (lambda a, b: (a, b.assign(id=["1", ""])), {}, ["test.csv", "'id'", "row 3", "missing"]),

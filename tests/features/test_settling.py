@@ -74,6 +74,21 @@ def test_infinite_features_are_missing_and_told(word, where):
     assert np.isnan(apply(schema, later, training=False, where="x")["n"][1])
 
 
+def test_a_word_among_numbers_that_is_no_known_mark_is_told():
+    frame = pd.DataFrame({"n": words(*map(str, range(30)), "see note"), "code": words(*map(str, range(30)), "10A")})
+    notes = settled(frame).notes
+    assert "numbers but for 'see note'; source.missing" in notes["n"] and "code" not in notes
+
+
+@pytest.mark.parametrize("values", [["yes", "No", "Y", "n"], ["True", "F", "f", None], ["no", "Y"]])
+def test_a_pair_of_truths_and_its_letters_are_truths(values):
+    frame = pd.DataFrame({"b": words(*values)})
+    rows = apply(settled(frame), frame, training=False, where="x")
+    expected = [np.nan if one is None else float(one[0].lower() in "yt") for one in values]
+    np.testing.assert_array_equal(rows["b"], expected)
+    assert settled(pd.DataFrame({"b": words("Y", "N")})).columns[0].kind == "category"
+
+
 def test_what_is_neither_number_nor_mark_in_test_is_refused_with_its_row():
     train, test = pd.DataFrame({"n": [1.5, 2.0]}), pd.DataFrame({"n": words("1", "big")})
     with pytest.raises(UserError, match=r"'n', row 3: needs a number, got 'big'"):

@@ -53,6 +53,21 @@ def test_named_files_gz_zip_tsv_and_parquet(project):
     assert found["train.csv"] == TRAIN and found["sample_submission.csv"] == SAMPLE
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("train.jsonl", "train.jsonl, which are not read here: pandas.read_json(..., lines=True).to_parquet"),
+        ("train.feather", "pandas.read_feather(...).to_parquet(...)"),
+        ("train.txt", "a table is named .csv or .tsv"),
+    ],
+)
+def test_tables_that_are_not_read_are_told_with_what_makes_them_readable(project, name, told):
+    (project / "in" / name).write_bytes(b"x")
+    with pytest.raises(UserError, match="no train file in it") as error:
+        fetch(project)
+    assert told in str(error.value)
+
+
 def test_what_stands_before_the_column_names_is_told(project, capsys):
     write(project / "in", train__csv=b"# made on Monday\n" + TRAIN, test__csv=b"sep=,\r\n" + TEST)
     assert fetch(project)["train.csv"] == b"# made on Monday\n" + TRAIN

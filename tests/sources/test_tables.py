@@ -1,6 +1,8 @@
 """Tables: the typing rule, what is fine, and one line for everything that is not."""
 
+import bz2
 import gzip
+import lzma
 import sys
 import zipfile
 
@@ -10,8 +12,9 @@ import pyarrow as pa
 import pytest
 
 from pipeline.core.errors import UserError
-from pipeline.sources import tables
-from pipeline.sources.tables import arrow_buffer, find_table, read_table, write_table
+from pipeline.sources import text_tables
+from pipeline.sources.tables import find_table, read_table, write_table
+from pipeline.sources.text_tables import arrow_buffer
 
 
 @pytest.fixture
@@ -104,6 +107,74 @@ def test_what_stands_before_the_column_names_is_passed_over(read, before, mark, 
     assert list(frame) == names and frame.to_numpy().tolist() == [[1, 2.5], [2, 3.5]]
     with pytest.raises(UserError, match=f"line {content.count(bytes([10])) + 1}: 3 values where there are 2"):
         read(content + mark.join([b"3", b"4", b"5"]) + b"\n")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"id,x\n1,2.5,\n2,3.5,\n",  # pandas' issue 14124
+        b"id,x,\n1,2.5\n2,3.5\n",
+        b"id,x,\n1,2.5,\n2,3.5,\n",
+        b"id , x\n1,2.5\n2,3.5\n",
+        b"id,x\n1,2.5\n2,3.5\n,\n,\n",  # as Excel saves rows that once held something
+        b"\xef\xbb\xbf\xef\xbb\xbfid,x\n1,2.5\n2,3.5\n",
+    ],
+    ids=["after rows", "after names", "after both", "spaces in names", "empty rows at the end", "two marks"],
+)
+def test_delimiters_and_spaces_that_hold_nothing(read, content):
+    pd.testing.assert_frame_equal(read(content), pd.DataFrame({"id": [1, 2], "x": [2.5, 3.5]}))
+
+
+def test_delimiters_at_the_end_of_some_rows_alone_are_told(read):
+    with pytest.raises(UserError, match="line 2: 3 values where there are 2 columns"):
+        read(b"id,x\n1,2.5,\n2,3.5\n")
+    with pytest.raises(UserError, match="line 4: 2 values where there are 3 columns"):
+        read(b"id,x\n1,2.5,\n2,3.5,\n3,4\n")
+
+
+def test_a_backslash_before_marks_in_values(read):
+    """As some exports of databases have it; where the plain reading fits, a backslash is a letter."""
+    frame = read(b'id,title,x\n1,Boot\\, das,2\n2,"a \\"big\\", one",3\n3,"5\\" pipe",4\n')
+    assert frame["title"].tolist() == ["Boot, das", 'a "big", one', '5" pipe'] and frame["x"].tolist() == [2, 3, 4]
+    assert read(b"id,path\n1,C:\\new\n2,D:\\\n")["path"].tolist() == ["C:\\new", "D:\\"]
+    with pytest.raises(UserError, match="line 3: 1 values"):
+        read(b"id,path\n1,C:\\new\n2\n")
+
+
+@pytest.mark.parametrize("name", ["train.csv", "train.csv.gz", "train.csv.bz2", "train.csv.xz"])
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, bytes])
+def test_what_is_packed_is_told_by_its_content(read, name, pack):
+    assert read(pack(PLAIN), name)["x"].tolist() == [2.5, 3.5]
+
+
+def test_a_zip_by_any_name_with_a_table_by_any_name(read, tmp_path):
+    with zipfile.ZipFile(tmp_path / "made.zip", "w") as archive:
+        archive.writestr("export", PLAIN)
+    assert read((tmp_path / "made.zip").read_bytes())["x"].tolist() == [2.5, 3.5]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"<!DOCTYPE html>\n<html>Sign in, please</html>\n", "is a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12\n", "is a Git LFS pointer"),
+        (b"PAR1\x15\x04PAR1", "is parquet; name it .parquet"),
+        (b'{"id": 1}\n{"id": 2}\n', "is JSON"),
+        (b"id  x  y\n 1  2  3\n 2  3  4\n", "its 3 columns are separated by spaces"),
+        (b"id,x\n1,2\nid,x\n3,4\n", "row 3 holds the column names again"),
+    ],
+)
+def test_what_is_no_table_is_told_as_what_it_is(read, content, told):
+    with pytest.raises(UserError, match=f"train.csv: {told}"):
+        read(content)
+
+
+def test_the_index_that_pandas_keeps_in_the_metadata_of_parquet(tmp_path):
+    frame = pd.DataFrame({"x": [1.5, 2.5]}, index=pd.RangeIndex(7, 9, name="id"))
+    frame.to_parquet(tmp_path / "t.parquet")
+    assert read_table(tmp_path / "t.parquet")["id"].tolist() == [7, 8]
+    frame.rename_axis(None).to_parquet(tmp_path / "t.parquet")
+    assert list(read_table(tmp_path / "t.parquet")) == ["x"]
 
 
 def test_a_row_that_begins_with_a_hash_is_none_of_them(read):
@@ -251,7 +322,7 @@ def test_the_reading_threads_hold_nothing_of_the_interpreters(read, monkeypatch)
     buffer = arrow_buffer(data)
     assert sys.getrefcount(data) == held and buffer.to_pybytes() == data
     made, given, reader = [], [], pa.BufferReader
-    monkeypatch.setattr(tables, "arrow_buffer", lambda content: made.append(arrow_buffer(content)) or made[-1])
+    monkeypatch.setattr(text_tables, "arrow_buffer", lambda content: made.append(arrow_buffer(content)) or made[-1])
     monkeypatch.setattr(pa, "BufferReader", lambda source: given.append(source) or reader(source))
     assert read(b"a,b\n1,2\n")["b"].tolist() == [2]
     assert len(given) == 1 and given[0] is made[0]
