@@ -11,6 +11,7 @@ from pipeline.commands.competition_files import CompetitionFiles
 from pipeline.core.config import CompetitionConfig
 from pipeline.core.files import read_json
 from pipeline.core.paths import CompetitionPaths
+from pipeline.core.ragged import Ragged
 from pipeline.core.seeds import derive_seed
 from pipeline.core.types import FOLD, Encoded, FeatureSet, Schema, Spec
 from pipeline.stages.project import load_project
@@ -83,6 +84,11 @@ def _encoded(inputs: Encoded, spec: Spec) -> list[str]:
     lines = []
     for key, array in inputs.items():
         names = spec.names.get(key, [])
+        if isinstance(array, Ragged):
+            lines.append(
+                f"  {key}: {array.values.dtype}, {len(array.row(0))} in this row: {_elements(array.row(0), [])}"
+            )
+            continue
         shape = " x ".join(map(str, array.shape[1:])) or "one"
         lines.append(f"  {key}: {array.dtype}, {shape} a row: {_elements(array[0], names)}")
     return lines

@@ -131,7 +131,7 @@ def test_a_fault_names_its_key_and_what_would_do(key, value, told):
             "use squared, absolute, huber",
         ),
         (
-            {"competitions/toy/features/text": {"name": "words", "column": "t"}, "models/toy-mlp/features": "text"},
+            {"competitions/toy/features/text": {"name": "tokens", "column": "t"}, "models/toy-mlp/features": "text"},
             "models.toy-mlp.features: 'mlp' reads numbers, and 'text' gives tokens; choose another feature set",
         ),
         (

@@ -13,7 +13,8 @@ from pipeline.models import models
 from pipeline.tasks import tasks
 from pipeline.training import learners
 
-OWN = [name for name in models if models.get(name).learner in ("estimator", "boosting")]
+NUMERIC = [name for name in models if "numbers" in models.get(name).needs]  # others read terms
+OWN = [name for name in NUMERIC if models.get(name).learner in ("estimator", "boosting")]
 CASES = [(name, kind) for name in OWN for kind in ("regression", "binary", "multiclass")]
 CASES = [(name, kind) for name, kind in CASES if (kind == "regression") == ("regression" in models.get(name).tasks[:1])]
 CASES += [(name, kind) for name in OWN for kind in ("binary", "multiclass") if len(models.get(name).tasks) == 2]

@@ -38,6 +38,7 @@ class Pieces(CountedTokenizer):
         return [f"<{word}>", *pieces(word, self.longest)]
 
     def counts(self, batch: Batch) -> Iterable[tuple[str, int]]:
+        _check(batch)
         total: dict[str, int] = {}
         for word, count in Counter(word for text in batch.texts for word in self.split(text)).items():
             for piece in self.cut(word):
@@ -57,6 +58,7 @@ class FittedPieces(FittedTokenizer):
         return in_order(self._encoded, batches(texts))
 
     def _encoded(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+        _check(batch)
         known: dict[str, list[int]] = {}
         values: list[int] = []
         lengths = np.empty(len(batch.texts), np.int64)
@@ -79,6 +81,12 @@ class FittedPieces(FittedTokenizer):
 
     def state(self) -> dict[str, Any]:
         return self.vocabulary.state()
+
+
+def _check(batch: Batch) -> None:
+    """Raises UnicodeEncodeError where a text is none, which ``in_order`` tells with its row."""
+    for text in batch.texts:
+        text.encode()
 
 
 def pieces(word: str, longest: int) -> list[str]:
