@@ -59,7 +59,11 @@ class Learned(FeatureSet):
     def fit(self, rows: pd.DataFrame, schema: Schema, seed: int) -> LearnedEncoder:
         state = self.learn(rows, schema)
         made = self.make(state, rows, schema)
-        hold_row_by_row(lambda part: self.make(state, part, schema), rows, made, self.said, "the training rows")
+
+        def answer(part: pd.DataFrame) -> pd.DataFrame:
+            return self.make(state, part, schema)
+
+        hold_row_by_row((answer, answer), rows, made, self.said, "the training rows")
         columns = tuple(Column(str(name), "number" if made[name].dtype.kind in "iufb" else "category") for name in made)
         inner = self.of.fit(rows.assign(**typed(made, columns)), self.wider(schema, columns), seed)
         return LearnedEncoder(self, schema, state, columns, inner)

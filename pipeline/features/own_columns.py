@@ -2,24 +2,28 @@
 
 A column that looks at other rows (a mean over all of them, a rank, the row above) carries validation rows into
 training, and answers otherwise for a test file than for one row of it. So ``columns`` is called on shuffled halves
-too, each time as if the file had just been loaded, and must answer the same.
+too, each time as if the file had just been loaded, once in a process of its own, and must answer the same. While
+it runs it may write no file, which it could remember rows by. (What Arrow and other libraries of C open is not seen.)
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from threading import get_ident
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from pipeline.core.errors import UserError
 from pipeline.core.own_code import described, load_own_file, needed_place
 from pipeline.core.sections import OwnColumns
+from pipeline.features.fresh_process import answered_afresh
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,17 +68,23 @@ def with_own_columns(
             raise UserError(f"{path}: needs a function {FUNCTION}(rows), or a class with fit and transform")
         return raw
     given = raw.drop(columns=[name for name in targets if name in raw])
-
-    def answer(rows: pd.DataFrame) -> pd.DataFrame:
-        return answered(getattr(load(path), FUNCTION), rows, f"{path}: {FUNCTION}", targets)
-
-    made = answer(given)
+    environment = dict(os.environ)
+    made = answered_by_file(path, given, targets)
     for name in keep:
         if name in made and name in raw and not _same(raw[name], made[name]).all():
             raise UserError(f"{path}: {FUNCTION} must leave '{name}' as it is: it names the rows; give another name")
     if held:
-        hold_row_by_row(answer, given, made, f"{path}: {FUNCTION}", where)
+        answers = (
+            lambda part: answered_by_file(path, part, targets),
+            lambda part: answered_afresh(path, part, targets, environment),
+        )
+        hold_row_by_row(answers, given, made, f"{path}: {FUNCTION}", where)
     return raw.assign(**{str(name): made[name] for name in made})
+
+
+def answered_by_file(path: str, rows: pd.DataFrame, targets: Sequence[str]) -> pd.DataFrame:
+    """What the file's function gives for these rows, as if it had just been loaded."""
+    return answered(getattr(load(path), FUNCTION), rows, f"{path}: {FUNCTION}", targets)
 
 
 def answered(function: Any, rows: pd.DataFrame, said: str, targets: Sequence[str]) -> pd.DataFrame:
@@ -106,17 +116,23 @@ def answered(function: Any, rows: pd.DataFrame, said: str, targets: Sequence[str
     return made.set_axis(rows.index)
 
 
-_watching = False
+_watched: set[int] = set()
+"""Threads that run code of one's own."""
 
 
 def _hear(event: str, arguments: tuple[Any, ...]) -> None:
-    if _watching and event == "open" and isinstance(arguments[0], str | bytes | Path):
-        name = Path(str(arguments[0])).name.lower()
-        if name.startswith(("train", "test", "valid")) and name.split(".")[-1] in ROW_FILES:
-            raise PermissionError(f"{name} is a file of rows, which a column of a row may not look at")
+    if event not in ("open", "sqlite3.connect") or get_ident() not in _watched:
+        return
+    place = arguments[0] if isinstance(arguments[0], str | bytes | Path) else ""
+    name = Path(os.fsdecode(place)).name.lower()
+    writes = event != "open" or bool(arguments[2] & (os.O_WRONLY | os.O_RDWR))
+    if writes and place and place != os.devnull and not name.partition(".pyc")[1]:
+        raise PermissionError(f"{name} may not be written by what answers each row by itself")
+    if name.startswith(("train", "test", "valid")) and name.split(".")[-1] in ROW_FILES:
+        raise PermissionError(f"{name} is a file of rows, which a column of a row may not look at")
 
 
-ROW_FILES = ("csv", "tsv", "gz", "zip", "parquet", "npz", "txt")
+ROW_FILES = ("csv", "tsv", "gz", "zip", "parquet", "npz", "txt", "bz2", "xz")
 """Endings of the files that one's own columns may not open where they are called train, test or valid."""
 
 
@@ -127,15 +143,16 @@ def _listen() -> None:
 
 @contextmanager
 def _no_files_of_rows() -> Iterator[None]:
-    """Refuse to open files of rows meanwhile: looked up there, a target's mean would be in a column. (What Arrow opens
-    by itself is not seen.)"""
-    global _watching
+    """Refuse to open files of rows meanwhile: looked up there, a target's mean would be in a column. And to write any:
+    other rows would be remembered there."""
     _listen()
-    before, _watching = _watching, True
+    thread, before = get_ident(), set(_watched)
+    _watched.add(thread)
     try:
         yield
     finally:
-        _watching = before
+        if thread not in before:
+            _watched.discard(thread)
 
 
 def _plain(values: pd.Series) -> pd.Series:
@@ -155,12 +172,19 @@ def _plain(values: pd.Series) -> pd.Series:
     return values.astype(object)
 
 
+Answer: TypeAlias = "Callable[[pd.DataFrame], pd.DataFrame]"
+
+
 def hold_row_by_row(
-    answer: Callable[[pd.DataFrame], pd.DataFrame], rows: pd.DataFrame, made: pd.DataFrame, said: str, where: str
+    answers: tuple[Answer, Answer], rows: pd.DataFrame, made: pd.DataFrame, said: str, where: str
 ) -> None:
-    """Ask for shuffled halves too; raises UserError with the first row and column that is answered otherwise."""
+    """Ask for shuffled halves too; raises UserError with the first row and column that is answered otherwise.
+
+    answers: what answers the first half, and what the second.
+    """
     order = np.random.default_rng(0).permutation(len(rows))
-    for part in (order[: len(rows) // 2], order[len(rows) // 2 :]):
+    halves = (order[: len(rows) // 2], order[len(rows) // 2 :])
+    for answer, part in zip(answers, halves, strict=True):
         if len(part) == 0:
             continue
         again, before = answer(rows.iloc[part]), made.iloc[part]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 
 import numpy as np
@@ -66,6 +67,28 @@ def test_columns_are_added_and_known_ones_replaced(own):
 def test_what_looks_at_other_rows_is_refused_with_the_row_that_shows_it(own, body):
     with pytest.raises(UserError, match=r"mine\.py: columns is not row by row: 'mean' of row \d+ of train\.csv is .* "):
         own(f"import pandas as pd\nKEPT = {{}}\ndef columns(rows):\n    return {body}\n")
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "__import__('builtins').__dict__.setdefault('podium_kept', rows['fare'].mean())",
+        "float(__import__('os').environ.setdefault('PODIUM_KEPT', str(rows['fare'].mean())))",
+        "__import__('json').__dict__.setdefault('podium_kept', rows['fare'].mean())",
+    ],
+    ids=["builtins", "environment", "another module"],
+)
+def test_what_is_kept_elsewhere_in_the_process_is_seen_in_another(own, kept, monkeypatch):
+    monkeypatch.setenv("PODIUM_KEPT", "0")
+    monkeypatch.delenv("PODIUM_KEPT")  # so that it is taken out again
+    with pytest.raises(UserError, match=r"not row by row: 'mean' of row \d+"):
+        own(f"import pandas as pd\ndef columns(rows):\n    return pd.DataFrame({{'mean': rows['fare'] - {kept}}})\n")
+    vars(json).pop("podium_kept", None), vars(builtins).pop("podium_kept", None)
+
+
+def test_no_file_is_written_to_remember_rows_by(own):
+    with pytest.raises(UserError, match=r"raised PermissionError: kept\.txt may not be written"):
+        own("def columns(rows):\n    open('kept.txt', 'w').write('3')\n    return rows\n")
 
 
 def test_the_target_is_not_shown(own):
