@@ -41,7 +41,7 @@ def bench(tmp_path, capsys, monkeypatch) -> Bench:
     return Bench(tmp_path, capsys, monkeypatch)
 
 
-SHARING = ("test_stages", "test_faults", "test_kills", "test_experiments")
+SHARING = ("test_stages", "test_what_a_stage_uses", "test_faults", "test_kills", "test_experiments")
 """Files that share two clean runs of every stage: one worker has them all, and makes the runs once."""
 
 
