@@ -45,9 +45,10 @@ def find_group(train: pd.DataFrame, test: pd.DataFrame, known: set[str | None]) 
         if train[name].isna().any():  # a row without a group cannot be kept with its own
             continue
         here, there = train[name], test[name].dropna()
-        if here.dtype != there.dtype:  # 5 in one file is '5' where the other has a word among numbers
+        if (here.dtype == "str") != (there.dtype == "str"):  # 5 in one file is '5' where the other has a word among numbers
             here, there = levels(here, ()), levels(there, ())
-        if there.iloc[:1000].isin(here.iloc[:100_000]).any():  # as nearly all are, and soon seen
+        # Nearly all have values in both, which is soon seen; each once, since isin makes Python's of all it is given.
+        if there.iloc[:1000].isin(here.iloc[:100_000].unique()).any():
             continue
         if here.empty or there.nunique() < 2 or (not _words(here) and not _codes(name, here, there)):
             continue
