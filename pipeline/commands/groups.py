@@ -45,7 +45,7 @@ def find_group(train: pd.DataFrame, test: pd.DataFrame, known: set[str | None]) 
         if train[name].isna().any():  # a row without a group cannot be kept with its own
             continue
         here, there = train[name], test[name].dropna()
-        if (here.dtype == "str") != (there.dtype == "str"):  # 5 in one file is '5' where the other has a word among numbers
+        if (here.dtype == "str") != (there.dtype == "str"):  # where one has a word among its numbers
             here, there = levels(here, ()), levels(there, ())
         # Nearly all have values in both, which is soon seen; each once, since isin makes Python's of all it is given.
         if there.iloc[:1000].isin(here.iloc[:100_000].unique()).any():
