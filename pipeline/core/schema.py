@@ -61,6 +61,7 @@ class Column:
     for a part of the raw date column ``origin``.
     format: of a date ``ISO8601`` or strptime's; of a number the way in which it writes 1234.5, None for the plain one.
     missing: what stands for a missing value in this column alone, besides the schema's own.
+    test_format: of a date, how the test file and rows like its write it, where that is another way.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Column:
     origin: str | None = None
     format: str | None = None
     missing: tuple[str, ...] = ()
+    test_format: str | None = None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 from pipeline.features import values
 from pipeline.features.dates import date_format, day_first, either_way, own_format, the_other_way
 from pipeline.features.missing_marks import marks_among
-from pipeline.features.number_formats import NumberFormat, number_format
+from pipeline.features.number_formats import DECIMAL_COMMAS, NumberFormat, number_format
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,7 +84,7 @@ def likely_format(words: Any, train: Sequence[pd.Series]) -> str | None:
     """How the file writes numbers where a column's own values leave that open: with decimal commas, where another
     column surely does and none has decimal points."""
     found = [form for one in words if (form := one.number_format()) and not form.doubtful]
-    commas = [form.written for form in found if form.written in ("1.234,5", "1 234,5")]
+    commas = [form.written for form in found if form.written in DECIMAL_COMMAS]
     points = bool(commas) and any(one.dtype.kind == "f" and bool((one.dropna() % 1 != 0).any()) for one in train)
     return commas[0] if commas and not points else None
 

@@ -157,10 +157,14 @@ def _read(words: pd.Series, form: str) -> pd.Series:
     return pd.to_datetime(words, format=form, errors="coerce", utc=True)
 
 
-def dates(series: pd.Series, form: str | None, missing: Sequence[str]) -> tuple[pd.Series, np.ndarray]:
+def dates(
+    series: pd.Series, form: str | None, missing: Sequence[str], *, whole: bool = False
+) -> tuple[pd.Series, np.ndarray]:
     """datetime64 [rows] (UTC, without a zone), and bool [rows]: present and no such date.
 
-    form: the column's; a file that writes them otherwise, and leaves no doubt how, is read in its own.
+    form: the column's; a file that writes them otherwise, and leaves no doubt how, is read in its own. With day and
+    month the other way round only where these rows are ``whole``, all of a file that is settled once: else what one
+    row says would hang on those beside it.
     """
     import pandas as pd
     from pandas.api import types
@@ -172,7 +176,8 @@ def dates(series: pd.Series, form: str | None, missing: Sequence[str]) -> tuple[
         codes, distinct = pd.factorize(series, use_na_sentinel=True)  # days repeat
         words = text(pd.Series(distinct, dtype=series.dtype), missing).str.strip()
         read = _moments(words, form or ISO)
-        if (words.notna() & read.isna()).any() and (own := own_format(words, form or ISO)) is not None:
+        own = own_format(words, form or ISO) if (words.notna() & read.isna()).any() else None
+        if own is not None and (whole or own.partition(_FROM)[0] != the_other_way(form or ISO)):
             read = _moments(words, own)
         bad = np.append((words.notna() & read.isna()).to_numpy(), False)[codes]
         read = read.reindex(codes).set_axis(series.index)  # -1, of what is missing, is no label

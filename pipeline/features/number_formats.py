@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SEPARATORS = {written: (written[1], written[-2]) for written in NUMBER_FORMATS}
 """Thousands and decimal mark by format, the likeliest first."""
+DECIMAL_COMMAS = ("1.234,5", "1 234,5")
 MAGNITUDES = {
     "k": 1e3,
     "m": 1e6,

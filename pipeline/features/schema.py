@@ -45,7 +45,7 @@ def apply(
     typed: dict[str, Any] = {}
     if schema.id is not None and schema.id in raw.columns:  # the training file's own may be without
         typed[schema.id] = raw[schema.id].reset_index(drop=True)
-    for name, data in _typed_columns(schema, raw, where, changes):
+    for name, data in _typed_columns(schema, raw, where, changes, training):
         typed[name] = data
     for name in schema.target_names if training else ():
         if name in raw.columns:
@@ -60,7 +60,9 @@ def _more(names: list[str]) -> str:
     return f" (and {len(names) - 1} more: {', '.join(map(str, names[1:6]))})" if len(names) > 1 else ""
 
 
-def _typed_columns(schema: Schema, raw: pd.DataFrame, where: str, changes: Changes | None) -> Iterator[tuple[str, Any]]:
+def _typed_columns(
+    schema: Schema, raw: pd.DataFrame, where: str, changes: Changes | None, training: bool
+) -> Iterator[tuple[str, Any]]:
     moments: tuple[str, Any] = ("", None)
     for column in schema.columns:
         series = raw[column.origin or column.name]
@@ -71,7 +73,8 @@ def _typed_columns(schema: Schema, raw: pd.DataFrame, where: str, changes: Chang
             yield column.name, _cleaned(schema, words, changes)
         elif column.origin is not None:
             if moments[0] != column.origin:
-                read, bad = dates(series, column.format, (*schema.missing, *column.missing))
+                form = column.format if training else column.test_format or column.format
+                read, bad = dates(series, form, (*schema.missing, *column.missing), whole=training)
                 if bad.any():
                     words = values.text(series, (*schema.missing, *column.missing))
                     _refuse(bad, series, where, *_date_rule(column, words))

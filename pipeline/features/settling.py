@@ -37,6 +37,7 @@ from pipeline.features.dates import (
     declared_date,
     example,
     is_clock,
+    own_format,
 )
 from pipeline.features.identifiers import reason_to_drop
 from pipeline.features.missing_marks import missing_labels
@@ -203,12 +204,13 @@ def _settle_column(
     if form is None and declared == "date" and not moment:
         form = compact_date(words.every) or compact_date(words.train)
     if form is None and declared_form is not None and not moment:
-        bad = dates(train, declared_form, (*missing, *words.marks))[1]
+        bad = dates(train, declared_form, (*missing, *words.marks), whole=True)[1]
         row = int(np.argmax(bad))
         rule = f"declared as dates written like {example(declared_form)}, got {values.got(train, row)}"
         values.raise_at(where, train, row, rule)
     if moment or form is not None:
-        return _date_columns(name, train, form, (*missing, *words.marks), words.marks)
+        test_form = None if form is None else own_format(words.test, form)
+        return _date_columns(name, train, form, test_form, (*missing, *words.marks), words.marks)
     if declared == "date":
         got = words.train.dropna().iloc[0] if words.train.notna().any() else "only missing values"
         raise UserError(
@@ -225,14 +227,19 @@ def _truths_in_one_file(words: Words) -> bool:
 
 
 def _date_columns(
-    name: str, train: pd.Series, form: str | None, missing: Sequence[str], marks: tuple[str, ...]
+    name: str,
+    train: pd.Series,
+    form: str | None,
+    test_form: str | None,
+    missing: Sequence[str],
+    marks: tuple[str, ...],
 ) -> list[Column]:
     """A column for each part of a date that varies."""
-    moments, _ = dates(train, form, missing)
+    moments, _ = dates(train, form, missing, whole=True)
     parts = ("time",) if form is not None and is_clock(form) else DATE_PARTS
     numbers = {part: date_part(moments, part) for part in parts}
     varying = [part for part, number in numbers.items() if len(np.unique(number[~np.isnan(number)])) > 1]
-    return [Column(f"{name}.{part}", "number", f"date.{part}", name, form, marks) for part in varying]
+    return [Column(f"{name}.{part}", "number", f"date.{part}", name, form, marks, test_form) for part in varying]
 
 
 def _told(form: NumberFormat | None) -> str | None:

@@ -17,7 +17,7 @@ from pipeline.core.types import FOLD, WEIGHT, Schema
 from pipeline.features import values
 from pipeline.features.own_columns import with_own_columns
 from pipeline.features.raw_checks import check_raw
-from pipeline.features.row_weights import check_folds, read_weights, weighs_rows
+from pipeline.features.row_weights import RowWeights, check_folds
 from pipeline.features.schema import apply, check
 from pipeline.features.settling import settle
 from pipeline.text.cleaning.cleaning import Changes
@@ -42,7 +42,7 @@ def raw_facts(competition: CompetitionConfig, where: str) -> dict[str, Any]:
         "drop": columns.drop,
         "keep": [column for column in (columns.group, columns.time, columns.fold) if column],
         "target_kind": competition.task.target_kind,
-        "formats": columns.formats,
+        "formats": {name: form for name, form in columns.formats.items() if name != columns.weight},
         "missing": competition.source.missing,
         "where": where,
     }
@@ -77,17 +77,12 @@ def typed_rows(
                 raise UserError(f"{names[stem]}: has a column '{mark}', which source.mark adds; choose another name")
             raw[stem] = raw[stem].assign(**{mark: float(stem.startswith(EXTRA))})
             types[mark] = "number"
-    weights: dict[str, Any] = {}
-    for stem in raw if weighs_rows(competition) else ():
-        if stem != "test":
-            weights[stem] = read_weights(competition, raw[stem], names[stem], extra=stem.startswith(EXTRA))
-        raw[stem] = raw[stem].drop(columns=[columns.weight], errors="ignore")
+    row_weights = RowWeights.out_of(competition, raw, names)
     facts = raw_facts(competition, train_file)
     check_raw(raw["train"], raw.get("test"), test_where=names.get("test", "test"), **facts)
     schema = settle(raw["train"], raw.get("test"), types=types, memo=memo, **facts)
     schema = replace(schema, own_columns=None if own is None else own.path, mark=mark)
-    if columns.weight is not None:
-        schema = replace(schema, dropped={**schema.dropped, columns.weight: "says how much a row counts"})
+    weights, schema = row_weights.read(schema) if row_weights is not None else ({}, schema)
     schema = replace(schema, clean=_clean(competition.clean, schema, train_file))
     rows = _applied(schema, raw.pop("train"), train_file, True, changes)
     test_rows = _applied(schema, raw.pop("test"), names["test"], False, changes) if "test" in raw else None
@@ -98,7 +93,7 @@ def typed_rows(
         raise UserError(f"{train_file}: {error}") from None
     if weights:
         rows[WEIGHT] = weights["train"]
-        check_folds(competition, rows, train_file)
+        check_folds(competition, rows, train_file, warn)
     for stem in sorted(raw):
         if absent := [name for name in schema.target_names if name not in raw[stem]]:
             raise UserError(f"{names[stem]}: no column '{absent[0]}', the target: its rows are to be learned from")

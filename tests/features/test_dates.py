@@ -100,7 +100,7 @@ def read_in(test, train=("2020-01-31", "2019-12-13", "2021-06-25"), **options):
     """The days of both files, and the schema; each file is written in its own way."""
     files = pd.DataFrame({"sold": words(*train)}), pd.DataFrame({"sold": words(*test)})
     schema = settle(*files, id=None, target=None, **options)
-    rows = [apply(schema, one, training=False, where="test.csv") for one in files]
+    rows = [apply(schema, one, training=one is files[0], where="test.csv") for one in files]
     return [[str(pd.Timestamp(0) + pd.Timedelta(day, "D"))[:10] for day in one["sold.days"]] for one in rows], schema
 
 
@@ -114,6 +114,20 @@ def test_a_file_may_write_its_dates_in_its_own_way(written):
     # A file that comes after the types were settled too.
     later = apply(read_in(["2020-03-04"])[1], pd.DataFrame({"sold": words(written)}), training=False, where="x")
     assert later["sold.month"].tolist() == [1]
+
+
+@pytest.mark.parametrize("test", [("25/12/2021", "03/04/2021"), ("12/25/2021", "03/04/2021")])
+def test_a_row_is_read_the_same_whatever_stands_beside_it(test):
+    """The order of day and month is settled once, by the whole test file; not by the rows that come together later."""
+    (_, days), schema = read_in(test, train=("12/31/2019", "06/25/2021", "01/02/2020"))
+    assert days[0] == "2021-12-25"
+
+    def later(*values):
+        return apply(schema, pd.DataFrame({"sold": words(*values)}), training=False, where="x")["sold.days"].tolist()
+
+    assert later("03/04/2021") == later("03/04/2021", test[0])[:1] == [pd.Timestamp(days[1]).value / 86400e9]
+    with pytest.raises(UserError, match="needs a date written like"):
+        later("03/04/2021", "25/12/2021" if test[0] == "12/25/2021" else "12/25/2021")
 
 
 def test_what_a_file_s_own_way_leaves_open_is_refused_or_said():

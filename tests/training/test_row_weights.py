@@ -126,11 +126,44 @@ def test_from_a_column_and_of_rows_from_elsewhere(bench):
     assert bench.run("predict", "toy", "--in", "new.csv", "--out", "answers.csv")[0] == 0
 
 
+@pytest.mark.parametrize("declared", [None, "1.234,5"])
+def test_weights_of_all_files_are_read_in_one_format(bench, declared):
+    """Decimal commas: what the weights of one file leave open, another file's or another column say."""
+
+    def table(first: int, weights: list[str], side: str) -> str:
+        rows = [f"{first + i};{i % 7}{side};{i * 5 % 13 + 1};{weight}" for i, weight in enumerate(weights)]
+        return "\n".join(["id;size;y;weight", *rows]) + "\n"
+
+    own, theirs = [f"2,{419 + i}" for i in range(30)], [f"1,{39 + i:03}" for i in range(5)]
+    side = ",5" if declared is None else ""  # without a declaration it is the other column that decides
+    bench.files["train.csv"], bench.files["more.csv"] = table(0, own, side), table(90, theirs, ",25" if side else "9")
+    bench.files["test.csv"] = f"id;size\n30;1{side}\n31;2{side}\n"
+    bench.files["sample_submission.csv"] = "id;y\n30;1\n31;1\n"
+    bench.competition["columns"] |= {"weight": "weight", **({"formats": {"weight": declared}} if declared else {})}
+    bench.competition["source"] |= {"extra": ["more.csv"]}
+    bench.write()
+    weights = prepared(bench).rows[WEIGHT].tolist()
+    assert weights[:2] == [2.419, 2.42] and weights[30:32] == [1.039, 1.04]
+
+
+def test_a_class_that_weighs_nothing_is_told(bench):
+    lines = [f"{i},red,{i % 5},{'no' if i % 3 else 'yes'},{1 if i % 3 else 0}" for i in range(30)]
+    bench.files["train.csv"] = "\n".join(["id,colour,size,y,weight", *lines]) + "\n"
+    bench.files["sample_submission.csv"] = "id,y\n" + "".join(f"{i},no\n" for i in range(30, 40))
+    bench.competition |= {"task": "classification", "metric": "accuracy", "submission": "classes"}
+    bench.competition["columns"]["weight"] = "weight"
+    bench.model["model"] = {"name": "logistic_regression"}
+    bench.write()
+    bench.run("fetch", "toy")
+    code, lines = bench.run("preprocess", "toy")
+    assert code == 0 and any("all training rows of the class 'yes' weigh 0" in line for line in lines), lines
+
+
 @pytest.mark.parametrize(
     ("weights", "words"),
     [
         ([1] * 29 + [-1], ["train.csv", "weight", "row 31", "0 or more", "-1"]),
-        ([1] * 29 + [""], ["train.csv", "weight", "row 31", "0 or more"]),
+        ([1] * 29 + [""], ["train.csv", "weight", "row 31", "0 or more", "a missing value"]),
         (["heavy"] + [1] * 29, ["train.csv", "weight", "row 2", "'heavy'"]),
         ([0] * 30, ["train.csv", "weight", "above 0"]),
     ],
