@@ -12,28 +12,36 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.answering.gains import told_gain
-from pipeline.core.config import Config, build_config
+from pipeline.core.config import CompetitionConfig, Config, build_config
 from pipeline.core.errors import UserError, did_you_mean
 from pipeline.core.files import read_json
 from pipeline.core.params import read_params
-from pipeline.core.paths import ModelPaths, project_root
+from pipeline.core.paths import CompetitionPaths, ModelPaths, project_root
 from pipeline.stages.project import load_project, shelves
 
 
-def _without_own_columns(competition: dict[str, Any]) -> None:
+def _without_own_columns(competition: dict[str, Any], raw: Path) -> None:
+    """And without what is declared of them."""
+    from pipeline.sources.tables import find_table, read_table
+
     del competition["own_columns"]
+    if (train := find_table(raw, "train")) is not None:
+        names = set(map(str, read_table(train, missing=()).columns))
+        for key in {"types", "formats"} & set(competition["columns"]):
+            declared = competition["columns"][key]
+            competition["columns"][key] = {name: value for name, value in declared.items() if name in names}
 
 
-def _without_extra(competition: dict[str, Any]) -> None:
+def _without_extra(competition: dict[str, Any], raw: Path) -> None:
     for key in ("extra", "extra_weight", "mark"):
         competition["source"].pop(key, None)
 
 
-OF: Mapping[str, tuple[Callable[[Mapping[str, Any]], bool], Callable[[dict[str, Any]], None]]] = {
+OF: Mapping[str, tuple[Callable[[Mapping[str, Any]], bool], Callable[[dict[str, Any], Path], None]]] = {
     "own_columns": (lambda competition: bool(competition.get("own_columns")), _without_own_columns),
     "extra": (lambda competition: bool(competition["source"].get("extra")), _without_extra),
 }
-"""What is tried: whether a competition's settings have it, and what takes it out of them."""
+"""What is tried: whether a competition's settings have it, and what takes it out of them, given its raw files."""
 
 
 def run(name: str, model: str | None = None) -> None:
@@ -54,40 +62,44 @@ def run(name: str, model: str | None = None) -> None:
         raise UserError(f"gain: {name} has neither own_columns nor source.extra, whose gain could be told")
     fix_threads(1)
     metric = config.competition(name).metric
-    with _aside():
+    with _aside(config.competition(name)) as fetched:
         whole = _scores(body, raw, name, chosen)
         for what in wanted:
             changed = deepcopy(body)
-            OF[what][1](changed)
+            OF[what][1](changed, fetched)
             sys.stdout.write(told_gain(f"{what} ({chosen})", metric, whole, _scores(changed, raw, name, chosen)) + "\n")
 
 
 def _scores(competition: Mapping[str, Any], raw: Mapping[str, Any], name: str, model: str) -> list[float]:
     """The model's folds under these settings of its competition."""
-    from pipeline.stages import fetch, preprocess, train
+    from pipeline.stages import preprocess, train
 
     body = {key: value for key, value in raw["models"][model].items() if key not in ("tune", "budget")}
     built: Config = build_config(
         {"competitions": {name: competition}, "models": {model: body}, "execution": raw.get("execution")}, shelves()
     )
-    for stage in (fetch, preprocess, train):
+    for stage in (preprocess, train):
         stage.run(built, name)
     return [fold["valid"] for fold in read_json(ModelPaths(name, model).cv / "scores.json")["folds"]]
 
 
 @contextmanager
-def _aside() -> Iterator[None]:
-    """Within, the working folder is a project beside this one, with its files and none of its results."""
+def _aside(competition: CompetitionConfig) -> Iterator[Path]:
+    """Within, the working folder is a project beside this one, with its files and none of its results but the
+    competition's raw files, whose folder it gives."""
     hidden = ("data", ".podium", "params.yaml", "dvc.lock")
     before = os.environ.get("PODIUM_TRACKING")
     with tempfile.TemporaryDirectory(prefix="podium-") as folder:
         for item in project_root().resolve().iterdir():
             if item.name not in hidden and not item.name.startswith("mlflow"):
                 (Path(folder) / item.name).symlink_to(item)
+        fetched = Path(folder) / CompetitionPaths(competition.name).raw.relative_to(project_root())
+        fetched.mkdir(parents=True)
+        competition.source.fetch(fetched, competition.name)  # from here, where its path leads somewhere
         os.environ["PODIUM_TRACKING"] = "off"
         try:
             with chdir(folder):
-                yield
+                yield fetched
         finally:
             os.environ.pop("PODIUM_TRACKING")
             if before is not None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from pipeline.core.types import Column
 from pipeline.features.column_words import Words
-from pipeline.features.dates import ISO, either_way, example, own_format, the_other_way
+from pipeline.features.dates import ISO, dates, either_way, example, own_format, the_other_way
 from pipeline.features.number_formats import NumberFormat
 
 
@@ -29,8 +29,11 @@ def column_note(words: Words | None, column: Column, *, infinite: int, sure: boo
             notes.append(note)
     elif column.origin is not None and column.format is not None:
         notes += _date_notes(words, column.format, sure)
-    if column.missing and (column.kind == "number"):
-        notes.append(f"{', '.join(map(repr, column.missing[:5]))} taken for missing")
+    marks = [*column.missing[:5]]
+    if column.origin is not None and column.format is not None:
+        marks += _days_for_none(words, column.format)
+    if marks and column.kind == "number":
+        notes.append(f"{', '.join(map(repr, marks))} taken for missing")
     return "; ".join(notes)
 
 
@@ -52,6 +55,17 @@ def _nearly_numbers(words: Words) -> str:
 
 
 _PLAIN = r"\s*[-+]?\d+(?:[.,]\d+)?\s*"
+
+
+_FOR_EVER = r"(?<!\d)(?:9\d{3}|000[01])(?!\d)"
+
+
+def _days_for_none(words: Words, form: str) -> list[str]:
+    """Dates of the column that stand for none, or for ever."""
+    level = words.every.dropna().drop_duplicates()
+    level = level[level.str.contains(_FOR_EVER)]
+    read, bad = dates(level, form, ())
+    return level[read.isna().to_numpy() & ~bad].tolist()[:5]
 
 
 def _date_notes(words: Words, form: str, sure: bool) -> list[str]:

@@ -27,6 +27,7 @@ def run(config: Config, name: str) -> None:
     schema = Schema.from_json(read_json(paths.schema))
     rows = pd.read_parquet(paths.train_rows, columns=[*schema.target_names, FOLD])
     names = [model.name for model in kept_models(config, name)]
+    scores = {model: read_json(ModelPaths(name, model).tuned / "scores.json") for model in names}
     tables = {model: pd.read_parquet(ModelPaths(name, model).tuned / "predictions.parquet") for model in names}
     fold = rows[FOLD].to_numpy()
     row, frames = guarded(tables, fold)
@@ -42,11 +43,10 @@ def run(config: Config, name: str) -> None:
     )
     models = {}
     for model, frame in zip(names, frames, strict=True):
-        scores = read_json(ModelPaths(name, model).tuned / "scores.json")
         decision, decided = fit_decision_of(frame, target, fold[row], competition.metric)
         models[model] = {
-            **{key: scores[key] for key in ("train", "valid", "spread")},
-            "folds": {str(one["fold"]): one["valid"] for one in scores["folds"]},
+            **{key: scores[model][key] for key in ("train", "valid", "spread")},
+            "folds": {str(one["fold"]): one["valid"] for one in scores[model]["folds"]},
             "decided": None if decision is None else fmean(decided),
             "decision": None if decision is None else decision.state(),
         }

@@ -151,7 +151,10 @@ def read(competition: str, stage: str) -> tuple[Config, dict[str, Any]]:
     """
     path = CompetitionPaths(competition).checked(stage)
     if not path.exists():
-        raise UserError(f"{shown(path)}: not there yet; run `dvc repro check`, or all of `dvc repro`")
+        raise UserError(
+            f"{stage} {competition}: works by what `dvc repro check` notes of params.yaml, and {shown(path)} is not "
+            "there yet; run `dvc repro check`, or all of `dvc repro`"
+        )
     body = read_json(path)
     return _built(competition, body), body
 

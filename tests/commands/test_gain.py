@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy.stats import ttest_1samp
 
+from pipeline.__main__ import main
 from pipeline.answering.gains import chance, told_gain
 from pipeline.metrics import metrics
 
@@ -34,8 +35,6 @@ def test_what_helps_is_told_and_nothing_changes(bench, capsys, tmp_path):
     (bench.root / "pipeline/features/own/mine.py").write_text(OWN)
     before = sorted(str(path) for path in bench.root.rglob("*"))
     bench.monkeypatch.setattr("sys.argv", ["pipeline", "gain", "toy"])
-    from pipeline.__main__ import main
-
     with pytest.raises(SystemExit) as ended:
         main()
     assert not ended.value.code
@@ -43,6 +42,23 @@ def test_what_helps_is_told_and_nothing_changes(bench, capsys, tmp_path):
     assert own.startswith("own_columns (toy-ridge): rmse") and "of 3 folds" in own
     assert extra.startswith("extra (toy-ridge): rmse") and "better in 0 of 3 folds" in extra
     assert sorted(str(path) for path in bench.root.rglob("*")) == before
+
+
+def test_a_source_outside_the_project_and_a_declared_own_column(bench, capsys):
+    bench.files["train.csv"] = rows_of(60, 0).to_csv(index=False)
+    bench.files["test.csv"] = rows_of(20, 100).drop(columns="y").to_csv(index=False)
+    bench.files["sample_submission.csv"] = rows_of(20, 100)[["id", "y"]].to_csv(index=False)
+    bench.competition["own_columns"] = "pipeline/features/own/mine.py"
+    bench.competition["columns"]["types"] = {"product": "number", "a": "number"}
+    bench.competition["source"]["path"] = f"../{bench.root.name}/files"
+    bench.write()
+    (bench.root / "pipeline/features/own").mkdir(parents=True)
+    (bench.root / "pipeline/features/own/mine.py").write_text(OWN)
+    bench.monkeypatch.setattr("sys.argv", ["pipeline", "gain", "toy"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    assert "better in 3 of 3 folds" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,11 @@ def test_a_file_may_write_its_dates_in_its_own_way(written):
     assert later["sold.month"].tolist() == [1]
 
 
+def test_days_that_stand_for_none_are_told():
+    (train, _), schema = read_in(["2020-03-04"], train=("2020-01-31", "9999-12-31", "2021-06-25"))
+    assert train[1] == "NaT" and "'9999-12-31' taken for missing" in schema.notes["sold"]
+
+
 @pytest.mark.parametrize("test", [("25/12/2021", "03/04/2021"), ("12/25/2021", "03/04/2021")])
 def test_a_row_is_read_the_same_whatever_stands_beside_it(test):
     """The order of day and month is settled once, by the whole test file; not by the rows that come together later."""

@@ -179,3 +179,11 @@ def test_a_leak_stops_the_blend(through):
     with pytest.raises(UserError, match=r"kinds-shrunk: .*fold that did not train on its row, got row 10"):
         blend.run(config, "kinds")
     assert CompetitionPaths("kinds").blend.read_bytes() == before
+
+
+def test_a_stage_by_hand_before_the_one_that_it_needs_is_told_plainly(bench):
+    bench.write()
+    for stage in ("fetch", "preprocess", "train"):
+        assert bench.run(stage, "toy")[0] == 0
+    code, lines = bench.run("blend", "toy")
+    assert code == 2 and len(lines) == 1 and "not there yet; run `dvc repro` to make it" in lines[0], lines
