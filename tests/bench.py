@@ -70,6 +70,15 @@ class Bench:
             code = error.code or 0
         return code, self.capsys.readouterr().err.splitlines()
 
+    def through(self, *stages: str) -> list[str]:
+        """These stages, or all, which must go well; the lines on stderr."""
+        said = []
+        for stage in stages or STAGES:
+            code, lines = self.run(stage, "toy")
+            assert code == 0, (stage, lines)
+            said += lines
+        return said
+
     def written(self) -> set[str]:
         """What lies under data/toy, hidden leftovers included."""
         return {path.name for path in (self.root / "data" / "toy").glob("*")}

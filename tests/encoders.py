@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import importlib.util
+import os
 import shutil
 import tempfile
 from functools import cache
@@ -23,11 +24,14 @@ def minilm() -> Path:
     return Path(found.origin).parent / "model"
 
 
+TINY = Path(tempfile.gettempdir()) / f"tiny-encoder-{os.getpid()}"
+"""Where ``tiny_encoder`` is made, once it is asked for."""
+THERE = importlib.util.find_spec("transformers") is not None
+
+
 @cache
-def tiny_encoder() -> Path | None:
-    """A BERT of two layers, 16 wide, that knows the words of the contract tests; None without transformers."""
-    if importlib.util.find_spec("transformers") is None:
-        return None
+def tiny_encoder() -> Path:
+    """A BERT of two layers, 16 wide, that knows the words of the contract tests; needs transformers."""
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import BertConfig, BertModel
@@ -38,8 +42,7 @@ def tiny_encoder() -> Path | None:
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
-    folder = Path(tempfile.mkdtemp(prefix="tiny-encoder-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(shutil.rmtree, TINY, ignore_errors=True)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         config = BertConfig(
@@ -50,6 +53,6 @@ def tiny_encoder() -> Path | None:
             intermediate_size=32,
             max_position_embeddings=128,
         )
-        BertModel(config).save_pretrained(folder)
-    tokenizer.save(str(folder / "tokenizer.json"))
-    return folder
+        BertModel(config).save_pretrained(TINY)
+    tokenizer.save(str(TINY / "tokenizer.json"))
+    return TINY

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from columns import dense
-from encoders import tiny_encoder
+from encoders import THERE, TINY, tiny_encoder
 
 from pipeline.core.cleaning import Cleaner
 from pipeline.core.config import Columns
@@ -49,7 +49,7 @@ SETTINGS = {  # what a part asks for beyond its defaults
     ("features", "pairs"): {"source": "text", "target": "answer"},
     ("features", "image"): {"shape": [1, 8, 8]},
     ("features", "learned"): {"path": "pipeline/features/own/counts.py", "of": "tabular"},
-    ("features", "pretrained"): {"encoder": str(tiny_encoder())},
+    ("features", "pretrained"): {"encoder": str(TINY)},
     ("metrics", "mean_over_targets"): {"of": "rmse"},
     ("fit", "neural"): {"epochs": 2, "batch_size": 16},
     ("fit", "boosting"): {"iterations": 2},
@@ -103,8 +103,15 @@ def feature_set(name: str):
     return SHELVES.features.build({"name": name, **SETTINGS.get(("features", name), {})}, name)
 
 
-LACKING = () if tiny_encoder() else ("pretrained",)
+LACKING = () if THERE else ("pretrained",)
 """Feature sets that there is no encoder for here."""
+
+
+@pytest.fixture(autouse=True)
+def _encoder(request: pytest.FixtureRequest) -> None:
+    """Made only for the tests that read it, since it takes seconds."""
+    if THERE and "pretrained" in request.node.name:
+        tiny_encoder()
 
 
 def pairings() -> list[tuple[str, str, str]]:

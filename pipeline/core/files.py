@@ -171,12 +171,16 @@ def digest_files(*paths: str | Path) -> str:
     return total.hexdigest()[:16]
 
 
+class Held(UserError):
+    """Another process holds a lock."""
+
+
 @contextmanager
 def lock(path: str | Path, *, wait: float, held: str) -> Iterator[None]:
     """Hold an exclusive lock; the kernel frees it when the process dies, however it dies.
     A child forked meanwhile has no part in it.
 
-    wait: seconds to wait for another holder before a UserError.
+    wait: seconds to wait for another holder before a ``Held``.
     held: what is being guarded, for the message.
     """
     path = Path(path)
@@ -191,7 +195,7 @@ def lock(path: str | Path, *, wait: float, held: str) -> Iterator[None]:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     stream.seek(0)
-                    raise UserError(
+                    raise Held(
                         f"{held} is being written by process {stream.read().strip() or 'unknown'}; "
                         "wait for it or stop it, then run again"
                     ) from None

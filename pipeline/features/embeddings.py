@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from pipeline.core.errors import UserError
-from pipeline.core.files import digest, lock, whole_file
+from pipeline.core.files import Held, digest, lock, whole_file
 from pipeline.core.kept_digests import kept_digest
 from pipeline.core.paths import state_folder
 from pipeline.core.seeds import threads
@@ -122,10 +121,8 @@ class Embeddings:
                     if lacking := {key: text for key, text in texts.items() if key not in found}:
                         found |= self._embed(lacking)
                         _write(path, found)
-            except UserError as error:
-                if "is being written by" in str(error):
-                    return False
-                raise
+            except Held:
+                return False
         known.update((key, found[key]) for key in texts)
         return True
 

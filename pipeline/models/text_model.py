@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
@@ -56,6 +56,3 @@ class TextModel(Model):
 
         place = None if self.vectors is None else main_root() / self.vectors
         return Words(spec, self.embedding, place, self.vectors_trained)
-
-    def build(self, spec: Spec, task: Any, seed: int) -> Any:
-        raise NotImplementedError

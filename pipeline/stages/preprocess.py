@@ -128,10 +128,9 @@ def _fit_encoders(
         if joint is None:
             rows = train if k is None else train[competition.split.training_rows(fold, k)]
             encoder = part.fit(rows, schema, derive_seed(set_name, k))
-            write_json(folder / ("all.json" if k is None else f"fold-{k}.json"), encoder.state())
         else:
             encoder = joint
-            write_json(folder / ("all.json" if k is None else f"fold-{k}.json"), joint.state())
+        write_json(folder / ("all.json" if k is None else f"fold-{k}.json"), encoder.state())
         unseen = test if k is None else train[fold == k]
         if unseen is not None:
             told["test" if k is None else f"fold {k}"] = part.facts(encoder, unseen)

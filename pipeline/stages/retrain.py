@@ -32,7 +32,6 @@ from pipeline.training.data import Rows, TrainingData
 from pipeline.training.executors import Job, make_executor
 from pipeline.training.identity import identity
 from pipeline.training.pool import Pool, Task, Work, gather
-from pipeline.training.pseudo_rows import PSEUDO
 from pipeline.training.stacking import fit_together
 
 MOST_SEEDS = 16
@@ -100,9 +99,7 @@ class _Stage:
         self.kept = KeptModels(self.paths.final, again=again)
         self.executor = make_executor(config.execution)
         self.budget = Budget(config, name, "retrain")
-        self.rows = Rows(self.competition)
-        learners = [model for model in config.models_of(name) if model.pseudo is not None]
-        self.rows.pseudo = {model.name: ModelPaths(name, model.name).tuned / PSEUDO for model in learners}
+        self.rows = Rows(self.competition, self.paths.tuned)
 
     def run(self, models: list[ModelConfig]) -> None:
         lines, tasks, tuned = [], [], {}

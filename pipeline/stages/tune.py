@@ -58,9 +58,7 @@ class _Stage:
         self.kept = KeptModels(self.paths.tuned, again=again)
         self.executor = make_executor(config.execution)
         self.budget = Budget(config, name, "tune")
-        self.rows = Rows(self.competition)
-        learners = [model for model in config.models_of(name) if model.pseudo is not None]
-        self.rows.pseudo = {model.name: ModelPaths(name, model.name).cv / PSEUDO for model in learners}
+        self.rows = Rows(self.competition, self.paths.cv)
 
     def run(self, models: list[ModelConfig]) -> None:
         lines: list[Line] = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,20 +102,20 @@ def _from_hub(name: str) -> Path:
     _quiet()
     try:
         from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
     except ImportError:
         raise _absent() from None
     wanted = [CONFIG, TOKENIZER, "tokenizer_config.json", "model*.safetensors", INDEX]
-    try:
+    with suppress(LocalEntryNotFoundError, HFValidationError):  # kept from before, else the hub is asked
         return Path(snapshot_download(name, allow_patterns=wanted, local_files_only=True))
-    except Exception:  # not kept from before: ask the hub
-        try:
-            return Path(snapshot_download(name, allow_patterns=wanted))
-        except Exception as error:
-            reason = " ".join(str(error).split())[:120] or type(error).__name__
-            raise UserError(
-                f"{name}: no such folder, and the hub did not give an encoder of that name ({reason}); "
-                "name a folder, relative to the project or absolute"
-            ) from None
+    try:
+        return Path(snapshot_download(name, allow_patterns=wanted))
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise UserError(
+            f"{name}: no such folder, and the hub did not give an encoder of that name ({reason}); "
+            "name a folder, relative to the project or absolute"
+        ) from None
 
 
 def _absent() -> UserError:
@@ -179,27 +180,6 @@ def _transformers() -> Any:
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     return transformers
-
-
-def new_network(folder: Path) -> nn.Module:
-    """The encoder by its ``config.json``, with random weights: it maps ids and a mask to vectors of each step."""
-    import torch
-
-    transformers = _transformers()
-    try:
-        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        # Said here, since a config may name an implementation that would be fetched.
-        for attention in ("sdpa", "eager"):
-            try:
-                return transformers.AutoModel.from_config(  # type: ignore[no-any-return]
-                    config, attn_implementation=attention, trust_remote_code=False, dtype=torch.float32
-                )
-            except ValueError:
-                if attention == "eager":
-                    raise
-    except Exception as error:
-        raise _unreadable(folder, error) from None
-    raise _unreadable(folder, ValueError("no attention"))
 
 
 def read_network(folder: Path) -> nn.Module:

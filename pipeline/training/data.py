@@ -19,7 +19,7 @@ from pipeline.core.registry import settings_dict
 from pipeline.core.types import FOLD, WEIGHT, Encoded, Encoder, InnerFolds, Schema, Spec, Target
 from pipeline.splits.inner_folds import split_within
 from pipeline.training.encoded import EncodedFolds
-from pipeline.training.pseudo_rows import PseudoRows, joined
+from pipeline.training.pseudo_rows import PSEUDO, PseudoRows, with_more
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,9 +45,12 @@ class FoldData:
 
 
 class Rows:
-    """The training rows of a competition, read once for all feature sets."""
+    """The training rows of a competition, read once for all feature sets.
 
-    def __init__(self, competition: CompetitionConfig):
+    labelled: folder of models, where those that learn from pseudo-labels keep these.
+    """
+
+    def __init__(self, competition: CompetitionConfig, labelled: Path | None = None):
         import pandas as pd
 
         self.competition = competition
@@ -60,12 +63,16 @@ class Rows:
         give_memory_back()
         self.fold_of_row = self.table[FOLD].to_numpy()
         self.pseudo: dict[str, Path] = {}
-        """By model, the folder of the pseudo-labels that it learns from."""
+        """By model, the folder of the pseudo-labels that it learns from, where that is another."""
+        self._labelled = labelled
         self._data: dict[tuple[str, Path | None], TrainingData] = {}
 
     def of(self, model: ModelConfig) -> TrainingData:
         """The rows as the model trains on them."""
-        return self.data(model.features, self.pseudo.get(model.name) if model.pseudo is not None else None)
+        if model.pseudo is None:
+            return self.data(model.features)
+        kept = None if self._labelled is None else self._labelled / model.name / PSEUDO
+        return self.data(model.features, self.pseudo.get(model.name, kept))
 
     def data(self, feature_set: str, pseudo: Path | None = None) -> TrainingData:
         """The rows through a feature set, the same object each time. pseudo: see ``TrainingData``."""
@@ -199,7 +206,7 @@ class TrainingData:
             if more is not None:
                 values = target.encode(self.schema.target_of(more))
                 added = encoder.encode(more.drop(columns=list(self.schema.target_names)))
-                encoded = joined(encoded, added if values is None else {**added, "target": values})
+                encoded = with_more(encoded, added if values is None else {**added, "target": values})
             return {**encoded, **self._weights(train_index, encoded, more)}
 
         train = self._encoded.get(k, "train", encode_training)

@@ -41,10 +41,6 @@ class Examples:
         """Row of each example, int64 [examples]; None where an example is a row."""
         return self.bookkeeping["row"].numpy() if "row" in self.bookkeeping else None
 
-    def all(self) -> Batch:
-        """Every example."""
-        return self.batch(Selection(torch.arange(self.count))) if self.ragged else self.inputs
-
     def batch(self, selection: Selection) -> Batch:
         index = selection.index.to(self.device, non_blocking=True)
         # [examples, ...] -> [batch, ...]

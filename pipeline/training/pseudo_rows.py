@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.core.files import digest_files
-from pipeline.core.ragged import joined as joined_columns
+from pipeline.core.ragged import joined
 from pipeline.core.types import ROW, Encoded
 
 if TYPE_CHECKING:
@@ -50,9 +50,9 @@ def labels_file(folder: Path, fold: int | None) -> Path:
     return folder / ("all.parquet" if fold is None else f"fold-{fold}.parquet")
 
 
-def joined(first: Encoded, second: Encoded) -> Encoded:
+def with_more(first: Encoded, second: Encoded) -> Encoded:
     """The examples of both, the second's rows numbered on."""
-    parts = {name: joined_columns(first[name], second[name]) for name in first}
+    parts = {name: joined(first[name], second[name]) for name in first}
     if "row" in first:
         parts["row"][len(first["row"]) :] += int(first["row"].max()) + 1
     return parts

@@ -12,16 +12,6 @@ from pipeline.stages.project import load_project
 from pipeline.training.data import TrainingData
 
 EXTRA = "id,colour,size,y\n" + "".join(f"{i},blue,{i % 9},{100 + i}\n" for i in range(12))
-STAGES = ("fetch", "preprocess", "train", "tune", "blend", "retrain", "submit", "report")
-
-
-def through(bench, *stages: str) -> list[str]:
-    said = []
-    for stage in stages or STAGES:
-        code, lines = bench.run(stage, "toy")
-        assert code == 0, lines
-        said += lines
-    return said
 
 
 @pytest.mark.parametrize("mark", [None, "elsewhere"])
@@ -29,7 +19,7 @@ def test_they_train_every_fold_and_validate_none(bench, mark):
     bench.files["last_year.csv"] = EXTRA
     bench.competition["source"] |= {"extra": ["last_year.csv"]} | ({"mark": mark} if mark else {})
     bench.write()
-    through(bench)
+    bench.through()
     rows = pd.read_parquet(bench.root / "data/toy/rows/train.parquet")
     assert len(rows) == 42 and (rows[FOLD][30:] == -1).all() and (rows[FOLD][:30] >= 0).all()
     assert rows["y"][30:].tolist() == [100.0 + i for i in range(12)]
@@ -52,7 +42,7 @@ def test_what_is_known_already_is_left_out_and_told(bench):
     bench.files["last_year.csv"] = EXTRA + known + seen
     bench.competition["source"]["extra"] = ["last_year.csv"]
     bench.write()
-    told = through(bench, "fetch", "preprocess")
+    told = bench.through("fetch", "preprocess")
     assert "warning: last_year.csv: 5 of its 18 rows are training rows already, and are left out" in told
     assert any("of its 18 rows are test rows, with their answer" in line for line in told)
     rows = pd.read_parquet(bench.root / "data/toy/rows/train.parquet")
@@ -63,10 +53,10 @@ def test_an_edit_of_them_is_noticed(bench):
     bench.files["last_year.csv"] = EXTRA
     bench.competition["source"]["extra"] = ["last_year.csv"]
     bench.write()
-    through(bench, "fetch", "preprocess")
+    bench.through("fetch", "preprocess")
     before = (bench.root / "data/checked/toy/fetch.json").read_text()
     (bench.root / "files/last_year.csv").write_text(EXTRA.replace("100", "200"))
-    through(bench, "fetch", "preprocess")
+    bench.through("fetch", "preprocess")
     assert (bench.root / "data/checked/toy/fetch.json").read_text() != before
     rows = pd.read_parquet(bench.root / "data/toy/rows/train.parquet")
     assert np.isclose(rows["y"], 200).any()
@@ -88,5 +78,5 @@ def test_what_does_not_fit_is_told_with_its_file(bench, extra, source, stage, wo
     bench.competition["source"] |= {"extra": ["last_year.csv"], **source}
     bench.write()
     if stage == "preprocess":
-        through(bench, "fetch")
+        bench.through("fetch")
     bench.fails(stage, words, bench.written())

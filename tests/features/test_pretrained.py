@@ -110,16 +110,20 @@ def test_each_distinct_text_is_embedded_once(tiny, tmp_path):
 
 def test_two_processes_share_one_pass(tiny, tmp_path):
     (tmp_path / ".podium").mkdir()
+    texts = [f"red fox {'dog ' * (i % 50)}{i}" for i in range(600)]
     code = (
-        "import pandas as pd; from pipeline.features import features; from pipeline.core.types import Schema, Column\n"
+        "import sys, json, pandas as pd; from pipeline.features import features; from pipeline.core.types import *\n"
         "s = Schema(None, 'y', (Column('text', 'text'),))\n"
         f"f = features.build({{'name': 'pretrained', 'encoder': {str(tiny)!r}}}, 'f')\n"
-        "rows = pd.DataFrame({'text': [f'red fox {\"dog \" * (i % 50)}{i}' for i in range(600)]})\n"
-        "print(float(f.fit(rows, s, 0).encode(rows)['numbers'].astype('float64').sum()))"
+        "rows = pd.DataFrame({'text': json.load(sys.stdin)})\n"
+        "print(repr(float(f.fit(rows, s, 0).encode(rows)['numbers'].astype('float64').sum())))"
     )
-    both = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    answers = [process.communicate(timeout=60)[0] for process in both]
-    assert answers[0] == answers[1] != ""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", code], **pipes) as other:
+        other.stdin.write(json.dumps(texts))
+        other.stdin.close()
+        mine = fitted(texts, tiny).encode(table(texts))["numbers"].astype("float64").sum()
+        assert other.stdout.read().strip() == repr(float(mine))
     assert len(list((tmp_path / ".podium" / "embeddings").glob("*/*.safetensors"))) == 16
 
 

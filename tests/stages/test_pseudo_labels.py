@@ -13,8 +13,6 @@ from pipeline.stages.project import load_project
 from pipeline.training.data import Rows
 from pipeline.training.pseudo_rows import PSEUDO
 
-STAGES = ("fetch", "preprocess", "train", "tune", "blend", "retrain", "submit", "report")
-
 
 def declare(bench, pseudo: dict | None, *, classes: bool = False, **others: dict) -> None:
     """A competition of two models, the second of which learns from the first."""
@@ -38,15 +36,6 @@ def declare(bench, pseudo: dict | None, *, classes: bool = False, **others: dict
     )
 
 
-def through(bench, *stages: str) -> list[str]:
-    said = []
-    for stage in stages or STAGES:
-        code, lines = bench.run(stage, "toy")
-        assert code == 0, lines
-        said += lines
-    return said
-
-
 def labels(bench, stage: str = "cv") -> dict[str, pd.DataFrame]:
     folder = bench.root / "data/toy" / stage / "toy-second" / PSEUDO
     return {path.stem: pd.read_parquet(path) for path in sorted(folder.iterdir())}
@@ -54,7 +43,7 @@ def labels(bench, stage: str = "cv") -> dict[str, pd.DataFrame]:
 
 def test_a_model_learns_from_the_folds_own_answers(bench):
     declare(bench, {"above": 0.9, "weight": 0.5}, classes=True)
-    said = through(bench)
+    said = bench.through()
     assert any("toy-second learns from" in line and "toy-ridge" in line for line in said)
     assert any("pseudo-labels of toy-second: log_loss" in line and "without" in line for line in said)
     rows, found = Rows(load_project().competition("toy")), labels(bench)
@@ -79,13 +68,13 @@ def test_a_model_learns_from_the_folds_own_answers(bench):
 
 def test_answers_of_a_folds_validation_rows_change_nothing_of_its_labels(bench):
     declare(bench, {"models": ["toy-ridge"]})
-    through(bench, "fetch", "preprocess", "train")
+    bench.through("fetch", "preprocess", "train")
     before = labels(bench)
     fold = pd.read_parquet(bench.root / "data/toy/rows/train.parquet")["__fold__"]
     train = pd.read_csv(bench.root / "files/train.csv")
     train.loc[fold == 0, "y"] += 100
     train.to_csv(bench.root / "files/train.csv", index=False)
-    through(bench, "fetch", "preprocess", "train")
+    bench.through("fetch", "preprocess", "train")
     after = labels(bench)
     pd.testing.assert_frame_equal(after["fold-0"], before["fold-0"])
     for k in ("fold-1", "fold-2", "all"):
@@ -94,21 +83,21 @@ def test_answers_of_a_folds_validation_rows_change_nothing_of_its_labels(bench):
 
 def test_all_is_kept_until_the_answers_change(bench):
     declare(bench, None)
-    through(bench, "fetch", "preprocess", "train")
+    bench.through("fetch", "preprocess", "train")
     first = bench.root / "data/toy/cv/toy-ridge"
     assert not (first / "test").exists()
     declared = yaml.safe_load((bench.root / "params.yaml").read_text())
     declared["models"]["toy-second"] = {**bench.model, "fit": {"pseudo": {}}}
     (bench.root / "params.yaml").write_text(yaml.safe_dump(declared, sort_keys=False))
-    through(bench, "train")  # the answers are asked for now
+    bench.through("train")  # the answers are asked for now
     assert len(list((first / "test").iterdir())) == 3
     made = {path: path.stat().st_mtime_ns for path in (bench.root / "data/toy/cv").rglob("*.parquet")}
-    through(bench, "train")
+    bench.through("train")
     assert made == {path: path.stat().st_mtime_ns for path in (bench.root / "data/toy/cv").rglob("*.parquet")}
     declared["models"]["toy-ridge"]["model"] = {"name": "ridge", "alpha": 50.0}
     (bench.root / "params.yaml").write_text(yaml.safe_dump(declared, sort_keys=False))
     before = labels(bench)["all"]
-    through(bench, "train")
+    bench.through("train")
     assert not np.allclose(labels(bench)["all"]["y"], before["y"])
 
 
@@ -130,5 +119,5 @@ def test_settings_that_cannot_be_are_told(bench, pseudo, words):
 
 def test_where_no_answer_is_sure_the_model_is_left_out(bench):
     declare(bench, {"above": 0.999999}, classes=True)
-    said = through(bench)
+    said = bench.through()
     assert any("toy-second is left out" in line and "0.999999" in line for line in said)

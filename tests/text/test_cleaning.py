@@ -135,16 +135,10 @@ def tweeting(bench):
     return bench
 
 
-def through(bench, *stages: str) -> None:
-    for stage in stages:
-        code, lines = bench.run(stage, "toy")
-        assert code == 0, (stage, lines)
-
-
 def test_rows_are_cleaned_once_and_new_rows_the_same_way(tweeting):
     tweeting.competition["clean"] = ["default", "entities", {"name": "repeats", "most": 2}]
     tweeting.write()
-    through(tweeting, "fetch", "preprocess")
+    tweeting.through("fetch", "preprocess")
     data = tweeting.root / "data" / "toy"
     rows = pd.read_parquet(data / "rows" / "train.parquet")
     assert rows["text"].tolist()[:5] == [
@@ -170,7 +164,7 @@ def test_rows_are_cleaned_once_and_new_rows_the_same_way(tweeting):
 
 def test_predict_cleans_as_the_stages_did_and_the_report_tells(tweeting):
     tweeting.write()
-    through(tweeting, "fetch", "preprocess", "train", "tune", "blend", "retrain", "submit", "report")
+    tweeting.through("fetch", "preprocess", "train", "tune", "blend", "retrain", "submit", "report")
     page = (tweeting.root / "data" / "toy" / "report" / "index.html").read_text()
     assert '<h2 id="cleaning">' in page and "the⟨U+00A0⟩bay0" in page and "cat⟨U+200B⟩" in page
     plain = tweets(range(60, 80), "id", "text", "place")
@@ -187,7 +181,7 @@ def test_predict_cleans_as_the_stages_did_and_the_report_tells(tweeting):
 def test_what_cleans_is_part_of_what_rows_are(tweeting):
     tweeting.write()
     digests = {}
-    through(tweeting, "fetch")
+    tweeting.through("fetch")
     for clean in (None, [*DEFAULT], [*DEFAULT, "urls"]):
         params = json.loads(
             json.dumps({"competitions": {"toy": tweeting.competition}, "models": {"m": tweeting.model}})
@@ -195,7 +189,7 @@ def test_what_cleans_is_part_of_what_rows_are(tweeting):
         if clean is not None:
             params["competitions"]["toy"]["clean"] = clean
         (tweeting.root / "params.yaml").write_text(json.dumps(params))
-        through(tweeting, "preprocess")
+        tweeting.through("preprocess")
         digests[str(clean)] = read_json(tweeting.root / "data" / "toy" / "rows" / "facts.json")["digest"]
     assert digests["None"] == digests[str([*DEFAULT])] and len(set(digests.values())) == 2
 
@@ -226,7 +220,7 @@ def test_a_target_of_texts_keeps_its_spelling_unless_it_is_named(bench):
     for clean, french in ((None, "Va\u202f0 !"), ({"fr": ["spaces", "case"]}, "va 0 !")):
         params = {"competitions": {"toy": {**bench.competition, "clean": clean}}, "models": {"toy-a": bench.model}}
         (bench.root / "params.yaml").write_text(json.dumps(params))
-        through(bench, "fetch", "preprocess")
+        bench.through("fetch", "preprocess")
         rows = pd.read_parquet(bench.root / "data" / "toy" / "rows" / "train.parquet")
         assert rows["en"][0] == "Go 0 now please!" and rows["fr"][0] == french
     params["competitions"]["toy"]["clean"] = {"id": ["spaces"]}

@@ -55,7 +55,7 @@ class LinearEstimator(ArrayEstimator):
         fitted = self.solver(self.seed).fit(matrix, target, **({} if weights is None else {"sample_weight": weights}))
         self.coefficients = np.atleast_2d(fitted.coef_).T.copy()  # [outputs, p] -> [p, outputs]
         self.intercept = np.atleast_1d(fitted.intercept_).astype(np.float64)  # [outputs]
-        self.deviations = _deviations(matrix)  # [p]
+        self.deviations = deviations(matrix)  # [p]
         self.seen = np.unique(target) if self.classes else np.zeros(0, np.int64)  # [seen classes]
 
     def matrix(self, inputs: Encoded) -> np.ndarray | scipy.sparse.csr_matrix:
@@ -99,7 +99,7 @@ def _sparse(tokens: Ragged, weights: Ragged, size: int) -> scipy.sparse.csr_matr
     return csr_matrix((weights.values.astype(np.float64), columns, starts), shape=(len(tokens), size - 1))
 
 
-def _deviations(matrix: np.ndarray | scipy.sparse.csr_matrix) -> np.ndarray:
+def deviations(matrix: np.ndarray | scipy.sparse.csr_matrix) -> np.ndarray:
     """Standard deviation of each column: [rows, p] -> [p]."""
     if isinstance(matrix, np.ndarray):
         return matrix.std(axis=0)

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.core.types import Encoded, Spec, Task
 from pipeline.models.estimators.base import Plan
-from pipeline.models.estimators.linear import LinearEstimator, _deviations
+from pipeline.models.estimators.linear import LinearEstimator, deviations
 
 
 class NaiveBayesEstimator(LinearEstimator):
@@ -45,7 +45,7 @@ class NaiveBayesEstimator(LinearEstimator):
             intercepts.append(fitted.intercept_[0])
         self.coefficients = np.stack(coefficients, axis=1)  # [p, outputs]
         self.intercept = np.array(intercepts)  # [outputs]
-        self.deviations = _deviations(matrix)
+        self.deviations = deviations(matrix)
 
     def _log_shares(self, present: Any) -> np.ndarray:
         """Logarithm of each term's share of all: [some rows, p] -> [p]."""
