@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field
@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     import scipy.sparse
 
 Range = tuple[int, int]
+ANALYZERS: dict[str, dict[str, str]] = {
+    "words": {"analyzer": "word"},
+    "words and marks": {"analyzer": "word", "token_pattern": r"(?u)\w+|[^\w\s]"},
+    "characters": {"analyzer": "char_wb"},
+}
+"""Scikit-learn's settings by the kind of a bag."""
 
 
 @settings
@@ -22,17 +28,22 @@ class Terms:
     """Which terms of a text count.
 
     words: runs of this many words, from and to (words of two characters and more, in lower case).
+    marks: words of one character and punctuation marks are words too.
     characters: runs of this many characters inside words; they hold up to misspelling, and suit
         languages written without spaces. Words and characters together are two bags side by side.
     minimum_count: terms in fewer texts are left out.
     vocabulary_size: at most so many terms, those in most texts; of words and of characters each.
+    buckets: terms are not told apart but hashed into so many buckets (Weinberger et al. 2009), which then count as
+        terms: memory is bounded however many different terms there are, and no term has a name.
     sublinear: 1 + log(count) instead of the count of a term in a text.
     """
 
     words: Range | None = (1, 2)
+    marks: bool = False
     characters: Range | None = None
     minimum_count: int = Field(default=2, ge=1)
     vocabulary_size: int = Field(default=20_000, ge=1)
+    buckets: int | None = Field(default=None, ge=2, le=1 << 24)
     sublinear: bool = True
 
     def __post_init__(self) -> None:
@@ -47,7 +58,8 @@ class Terms:
         from scipy.sparse import csr_matrix, hstack
 
         states, blocks = [], [csr_matrix((len(texts), 0))]
-        for kind, runs in (("words", self.words), ("characters", self.characters)):
+        words = "words and marks" if self.marks else "words"
+        for kind, runs in ((words, self.words), ("characters", self.characters)):
             if runs is not None:
                 state, counts = self._fit_bag(texts, kind, runs)
                 states.append(state)
@@ -56,13 +68,14 @@ class Terms:
 
     def _fit_bag(self, texts: Sequence[str], kind: str, runs: Range) -> tuple[dict[str, Any], scipy.sparse.csr_matrix]:
         """The state of one bag, and how often its terms stand in each text."""
-        terms, counts = _count(texts, kind, runs)
+        terms, counts = _count(texts, kind, runs, self.buckets)
         found = np.bincount(counts.indices, minlength=counts.shape[1])  # texts with each term
         kept = np.flatnonzero(found >= self.minimum_count)
         most = np.sort(kept[np.argsort(-found[kept], kind="stable")[: self.vocabulary_size]])
         state = {
             "kind": kind,
             "runs": list(runs),
+            "buckets": self.buckets,
             "sublinear": self.sublinear,
             "terms": [terms[j] for j in most],
             "idf": pack(np.log((1 + len(texts)) / (1 + found[most])) + 1),
@@ -85,7 +98,9 @@ class WeightedTerms:
         from scipy.sparse import csr_matrix, hstack
 
         blocks = [csr_matrix((len(texts), 0))]
-        blocks += [_weigh(_count(texts, one["kind"], one["runs"], one["terms"])[1], one) for one in self.state]
+        for one in self.state:
+            _, counts = _count(texts, one["kind"], one["runs"], one["buckets"], one["terms"])
+            blocks.append(_weigh(counts, one))
         return hstack(blocks, format="csr")
 
 
@@ -93,7 +108,7 @@ def _weigh(counts: scipy.sparse.csr_matrix, state: Mapping[str, Any]) -> scipy.s
     """Counts [texts, terms] to TF-IDF, each text's of norm 1."""
     from sklearn.feature_extraction.text import TfidfTransformer
 
-    if not counts.shape[1]:
+    if 0 in counts.shape:
         return counts
     weigher = TfidfTransformer(sublinear_tf=state["sublinear"])
     weigher.idf_ = unpack(state["idf"])
@@ -101,15 +116,15 @@ def _weigh(counts: scipy.sparse.csr_matrix, state: Mapping[str, Any]) -> scipy.s
 
 
 def _count(
-    texts: Sequence[str], kind: str, runs: Sequence[int], terms: Sequence[str] | None = None
+    texts: Sequence[str], kind: str, runs: Sequence[int], buckets: int | None, terms: Sequence[str] | None = None
 ) -> tuple[Sequence[str], scipy.sparse.csr_matrix]:
     """Terms in alphabetical order (or those given), and how often each stands in each text: [texts, terms]."""
-    if kind == "words":
-        return _vectorize(texts, "word", runs, terms)
+    if kind != "characters":
+        return _vectorize(texts, kind, runs, buckets, terms)
     # Runs of characters stay within words, so each distinct word is taken apart only once.
     index: dict[str, int] = {}
     words = [[index.setdefault(word, len(index)) for word in text.lower().split()] for text in texts]
-    found, counts = _vectorize(list(index), "char_wb", runs, terms)  # [distinct words, terms]
+    found, counts = _vectorize(list(index), kind, runs, buckets, terms)  # [distinct words, terms]
 
     from scipy.sparse import csr_matrix
 
@@ -122,19 +137,23 @@ def _count(
 
 
 def _vectorize(
-    texts: Sequence[str], analyzer: Literal["word", "char_wb"], runs: Sequence[int], terms: Sequence[str] | None
+    texts: Sequence[str], kind: str, runs: Sequence[int], buckets: int | None, terms: Sequence[str] | None
 ) -> tuple[Sequence[str], scipy.sparse.csr_matrix]:
     from scipy.sparse import csr_matrix
-    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
 
-    none: tuple[list[str], Any] = [], csr_matrix((len(texts), 0), dtype=np.int64)
+    none: tuple[list[str], Any] = [], csr_matrix((len(texts), len(terms or ())), dtype=np.int64)
+    if (terms is not None and not terms) or not texts:
+        return none
+    how: dict[str, Any] = {**ANALYZERS[kind], "ngram_range": tuple(runs)}
+    if buckets is not None:
+        hasher = HashingVectorizer(n_features=buckets, alternate_sign=False, norm=None, dtype=np.int64, **how)
+        counts = hasher.transform(texts)  # [texts, buckets]
+        used = np.unique(counts.indices) if terms is None else np.array([int(term.split("#")[1]) for term in terms])
+        return [f"{kind} #{i}" for i in used], counts[:, used]
     if terms is not None:
-        if not terms:
-            return none
-        vocabulary = {term: i for i, term in enumerate(terms)}
-        counter = CountVectorizer(analyzer=analyzer, ngram_range=tuple(runs), vocabulary=vocabulary)
-        return terms, counter.transform(texts)
-    counter = CountVectorizer(analyzer=analyzer, ngram_range=tuple(runs))
+        return terms, CountVectorizer(vocabulary={term: i for i, term in enumerate(terms)}, **how).transform(texts)
+    counter = CountVectorizer(**how)
     try:
         counts = counter.fit_transform(texts)
     except ValueError:  # scikit-learn refuses texts without a single term

@@ -17,7 +17,7 @@ from pipeline.models import (  # noqa: E402
     linear,  # noqa: F401
     logistic_regression,  # noqa: F401
     mlp,  # noqa: F401
-    naive_bayes_logistic,  # noqa: F401
+    naive_bayes_linear,  # noqa: F401
     realmlp,  # noqa: F401
     recurrent_classifier,  # noqa: F401
     ridge,  # noqa: F401

@@ -8,7 +8,7 @@ import pytest
 from columns import dense
 from scipy.sparse import csr_matrix, hstack
 from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer, TfidfVectorizer
 
 from pipeline.core.errors import Faults, UserError
 from pipeline.core.types import Column, Schema
@@ -54,6 +54,7 @@ def sparse(encoder, rows: pd.DataFrame) -> csr_matrix:
         ({}, [{"ngram_range": (1, 2)}]),
         ({"words": [1, 1], "minimum_count": 1, "sublinear": False}, [{"min_df": 1, "sublinear_tf": False}]),
         ({"words": None, "characters": [3, 5]}, [{"analyzer": "char_wb", "ngram_range": (3, 5)}]),
+        ({"marks": True}, [{"ngram_range": (1, 2), "token_pattern": r"\w+|[^\w\s]"}]),
         ({"characters": [2, 3]}, [{"ngram_range": (1, 2)}, {"analyzer": "char_wb", "ngram_range": (2, 3)}]),
     ],
 )
@@ -65,6 +66,22 @@ def test_tfidf_agrees_with_scikit_learn(options, expected):
     for rows in (ROWS, OTHER):
         wanted = hstack([bag.transform(rows["t"]) for bag in bags])
         np.testing.assert_allclose(sparse(encoder, rows).toarray(), wanted.toarray(), atol=1e-6)
+
+
+def test_hashed_terms_are_scikit_learns_and_as_many_as_their_buckets():
+    """Of the buckets that enough training texts fall into, TF-IDF as of any other terms."""
+    encoder = build(columns=["t"], categories=False, buckets=16, minimum_count=2).fit(ROWS, SCHEMA, seed=0)
+    hasher = HashingVectorizer(n_features=16, alternate_sign=False, norm=None, ngram_range=(1, 2))
+    counts = hasher.transform(ROWS["t"])
+    used = np.flatnonzero((counts > 0).sum(axis=0) >= 2)
+    weigher = TfidfTransformer(sublinear_tf=True).fit(counts[:, used])
+    wanted = weigher.transform(hasher.transform(OTHER["t"])[:, used])
+    np.testing.assert_allclose(sparse(encoder, OTHER).toarray(), wanted.toarray(), atol=1e-6)
+    assert encoder.spec.vocabularies["tokens"][1:] == [f"t: words #{i}" for i in used]
+    both = build(categories=False, buckets=16, characters=[2, 3]).fit(ROWS, SCHEMA, seed=0)
+    names = both.spec.vocabularies["tokens"]
+    assert len(set(names)) == len(names) <= 1 + 4 * 16
+    assert sparse(both, OTHER[:0]).shape == (0, len(names) - 1)
 
 
 def test_columns_stand_side_by_side_and_each_level_is_a_term():
@@ -112,7 +129,13 @@ def test_numbers_stand_beside_the_terms():
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"numbers": {"scale": "robust"}}, {"characters": [3, 4], "rare": 30}, {"columns": ["u"], "categories": False}],
+    [
+        {},
+        {"numbers": {"scale": "robust"}},
+        {"characters": [3, 4], "rare": 30},
+        {"characters": [3, 4], "buckets": 50, "marks": True},
+        {"columns": ["u"], "categories": False},
+    ],
 )
 def test_state_round_trips_bit_for_bit(options):
     encoder = build(**options).fit(ROWS, SCHEMA, seed=0)

@@ -130,7 +130,7 @@ def test_tfidf_and_logistic_regression_on_tweets():
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-def test_naive_bayes_logistic_is_the_papers(classes):
+def test_naive_bayes_linear_is_the_papers(classes):
     """Wang and Manning 2012: each term times its log-count ratio, then a linear model; by hand on dense arrays."""
     from sklearn.linear_model import LogisticRegression
 
@@ -143,7 +143,7 @@ def test_naive_bayes_logistic_is_the_papers(classes):
         vocabularies={"tokens": ["<pad>", *map(str, range(30))]},
         classes=names,
     )
-    made = models.build("naive_bayes_logistic", "m").build(described, tasks.build("classification", "t"), 0)
+    made = models.build("naive_bayes_linear", "m").build(described, tasks.build("classification", "t"), 0)
     made.fit({**bag(many), "target": target}, None, Plan())
     dense, scores = many.toarray(), []
     for one in range(1 if classes == 2 else 0, classes):
@@ -154,3 +154,30 @@ def test_naive_bayes_logistic_is_the_papers(classes):
     expected = np.stack([np.zeros(ROWS), *scores] if classes == 2 else scores, axis=1)
     expected -= np.log(np.exp(expected).sum(axis=1, keepdims=True))
     np.testing.assert_allclose(made.raw(bag(many)), expected, atol=2e-3)
+
+
+def test_naive_bayes_before_support_vectors_ranks_as_scikit_learns_machine():
+    """The same distances as LinearSVC on the scaled terms, through Platt's scaling, which keeps their order."""
+    from sklearn.svm import LinearSVC
+
+    many = csr_matrix(random_array((ROWS, 30), density=0.3, rng=np.random.default_rng(5)))
+    target = (many.toarray()[:, :3].sum(axis=1) > 0.5).astype(np.int64)
+    described = replace(
+        spec(2, False),
+        sizes={"tokens": 31},
+        vocabularies={"tokens": ["<pad>", *map(str, range(30))]},
+        classes=("no", "yes"),
+    )
+    made = models.build({"name": "naive_bayes_linear", "loss": "squared_hinge"}, "m")
+    made = made.build(described, tasks.build("classification", "t"), 0)
+    made.fit({**bag(many), "target": target}, None, Plan())
+    dense = many.toarray()
+    counts = [(dense[target == one] > 0).sum(axis=0) + 1 for one in (1, 0)]
+    ratio = np.log(counts[0] / counts[0].sum()) - np.log(counts[1] / counts[1].sum())
+    distance = LinearSVC(random_state=0).fit(dense * ratio, target).decision_function(dense * ratio)
+    logs = made.raw(bag(many))
+    slope, shift = np.polyfit(distance, logs[:, 1] - logs[:, 0], 1)
+    np.testing.assert_allclose(logs[:, 1] - logs[:, 0], slope * distance + shift, atol=2e-3)
+    assert slope > 0
+    np.testing.assert_allclose(np.exp(logs).sum(axis=1), 1)
+    assert abs(np.exp(logs[:, 1]).mean() - target.mean()) < 0.05  # calibrated on rows held out

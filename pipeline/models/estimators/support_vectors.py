@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,12 +18,11 @@ from pipeline.models.estimators.base import (
     some_rows,
     spread_classes,
 )
+from pipeline.models.estimators.platt import calibrated, pairs_among
 
 if TYPE_CHECKING:
     from pipeline.models.support_vectors import SupportVectors
 
-Pairs: TypeAlias = "list[tuple[np.ndarray, np.ndarray]]"
-"""Positions of rows that train, and of those that are answered."""
 KERNEL_ENTRIES = 1 << 22
 """Entries of the kernel matrix computed at once (32 MiB)."""
 
@@ -73,47 +73,24 @@ class SupportVectorEstimator(ArrayEstimator):
     def _fit_classification(
         self, numbers: np.ndarray, target: np.ndarray, train: Encoded, folds: InnerFolds | None
     ) -> None:
+        from sklearn.svm import SVC
+
         seen, counts = np.unique(target, return_counts=True)
         seen = seen[counts > 1]  # a single row cannot both be learned and calibrated
         if len(seen) < 2:
             raise UserError(f"model '{self.name}': needs two classes with at least two training rows each")
         fine = np.isin(target, seen)
-        place = fine.cumsum() - 1  # [rows]: where a row stands among those that stay
-        pairs = [(place[some[fine[some]]], place[held[fine[held]]]) for some, held in folds()] if folds else []
+        pairs = pairs_among(fine, folds)
         numbers, target, train = numbers[fine], target[fine], some_rows(train, fine)
         weights = self.row_weights(train, target)
         # Two classes: one machine, for the second. More: one a class, against the rest.
         classes = seen[1:] if len(seen) == 2 else seen
-        fitted = [self._calibrated(numbers, target == one, weights, pairs) for one in classes]
+        machine = partial(SVC, **self._shared())
+        fitted = [calibrated(machine, numbers, target == one, weights, pairs, self.seed) for one in classes]
         self._keep(numbers, [machine for machine, _, _ in fitted])
-        # The calibrated probability is 1 / (1 + exp(a f + b)): its log-odds are -(a f + b).
-        self.scale = np.array([-slope for _, slope, _ in fitted], np.float64)
-        self.shift = np.array([-intercept for _, _, intercept in fitted], np.float64)
+        self.scale = np.array([scale for _, scale, _ in fitted], np.float64)
+        self.shift = np.array([shift for _, _, shift in fitted], np.float64)
         self.seen = seen
-
-    def _calibrated(
-        self, numbers: np.ndarray, target: np.ndarray, weights: np.ndarray | None, pairs: Pairs
-    ) -> tuple[Any, float, float]:
-        """A machine of all rows, and Platt's slope and intercept by what machines of other rows say of them."""
-        from sklearn.calibration import _SigmoidCalibration  # what CalibratedClassifierCV fits to a whole partition
-        from sklearn.model_selection import StratifiedKFold
-        from sklearn.svm import SVC
-
-        def fitted(rows: Any) -> Any:
-            return SVC(**self._shared()).fit(
-                numbers[rows], target[rows], sample_weight=None if weights is None else weights[rows]
-            )
-
-        pairs = [(some, held) for some, held in pairs if len(held) and _both(target[some])]
-        if not pairs or not _both(target[np.concatenate([held for _, held in pairs])]):
-            folds = min(5, int(min(target.sum(), (~target).sum())))
-            pairs = list(StratifiedKFold(folds, shuffle=True, random_state=self.seed).split(numbers, target))
-        said = np.concatenate([fitted(some).decision_function(numbers[held]) for some, held in pairs])
-        rows = np.concatenate([held for _, held in pairs])
-        order = np.argsort(rows)  # the sums of the calibration in the rows' order, whatever the folds'
-        said, rows = said[order], rows[order]
-        sigmoid = _SigmoidCalibration().fit(said, target[rows], None if weights is None else weights[rows])
-        return fitted(slice(None)), float(sigmoid.a_), float(sigmoid.b_)
 
     def _keep(self, numbers: np.ndarray, machines: list[Any]) -> None:
         """Keep the support vectors of all machines once each, and the gamma they were fitted with."""
@@ -158,8 +135,3 @@ class SupportVectorEstimator(ArrayEstimator):
 
     def importance(self) -> dict[str, float] | None:
         return None
-
-
-def _both(target: np.ndarray) -> bool:
-    """Whether rows are there of the class and of the rest."""
-    return bool(target.any() and not target.all())

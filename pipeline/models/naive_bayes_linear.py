@@ -1,8 +1,8 @@
-"""Model ``naive_bayes_logistic``: terms by their log-count ratios, then logistic regression."""
+"""Model ``naive_bayes_linear``: terms by their log-count ratios, then a linear model."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from pipeline.models.estimators.naive_bayes import NaiveBayesEstimator
 
 
-@models.register("naive_bayes_logistic")
+@models.register("naive_bayes_linear")
 @settings
-class NaiveBayesLogistic(Model):
-    """Wang and Manning 2012, Baselines and Bigrams, with a logistic regression in place of their support vectors, so
-    that it gives probabilities. More than two classes: each against the rest.
+class NaiveBayesLinear(Model):
+    """Wang and Manning 2012, Baselines and Bigrams. More than two classes: each against the rest.
 
+    loss: logistic regression, or the paper's linear support vectors (``squared_hinge``), whose probabilities are by
+        Platt's scaling as of ``support_vectors``.
     C: inverse of the penalty's strength. smoothing: added to the count of every term in every class.
     """
 
@@ -27,6 +28,7 @@ class NaiveBayesLogistic(Model):
     needs: ClassVar[frozenset[str]] = frozenset({"tokens", "weights"})
     learner: ClassVar[str] = "estimator"
 
+    loss: Literal["logistic", "squared_hinge"] = "logistic"
     C: float = Field(default=1.0, gt=0)
     smoothing: float = Field(default=1.0, gt=0)
     max_iter: int = Field(default=1000, ge=1)
@@ -34,9 +36,15 @@ class NaiveBayesLogistic(Model):
     def build(self, spec: Spec, task: Task, seed: int) -> NaiveBayesEstimator:
         from pipeline.models.estimators.naive_bayes import NaiveBayesEstimator
 
-        return NaiveBayesEstimator(self.name, spec, task, seed, self.solver, self.smoothing)
+        return NaiveBayesEstimator(
+            self.name, spec, task, seed, self.solver, self.smoothing, calibrated=self.loss == "squared_hinge"
+        )
 
     def solver(self, seed: int) -> Any:
+        if self.loss == "squared_hinge":
+            from sklearn.svm import LinearSVC
+
+            return LinearSVC(C=self.C, max_iter=self.max_iter, random_state=seed)
         from sklearn.linear_model import LogisticRegression
 
         return LogisticRegression(C=self.C, max_iter=self.max_iter, random_state=seed)
