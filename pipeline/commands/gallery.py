@@ -4,7 +4,7 @@ A gallery file holds one ``competition`` and its ``models`` (names without the c
 and may name a ``portfolio``: feature sets and models for a kind of task, in the order in which a
 budget keeps them. In a portfolio a model's body may also hold
 
-    seconds: what all five folds of 1000 rows take on one core, without tuning
+    seconds: what all five folds of 1000 rows (of texts alone: of 20 words each) take on one core, without tuning
     needs: an optional library it is left out without
     rows_at_most: training rows above which it is left out
     batch_sizes: largest number of rows to ``fit.batch_size``, ascending; the last one for more rows
@@ -31,6 +31,8 @@ FOLDER = Path(__file__).parents[1] / "gallery"
 PORTFOLIO_KEYS = ("seconds", "needs", "rows_at_most", "needs_text", "batch_sizes")
 PORTFOLIO_FOLDS = 5
 """Folds that a portfolio's ``seconds`` are for."""
+PORTFOLIO_WORDS = 20.0
+"""Words of a text that the ``seconds`` of portfolios of texts are for; times grow as texts do."""
 HOPELESS = 1.0
 """Part of a budget that a model may be expected to take by itself and still be tried."""
 LEAST_SIDE = 8
@@ -72,6 +74,7 @@ def compose(
 
     described: ``competition``, and ``models`` or the name of a ``portfolio``; ``rows`` of training;
     ``text``: whether there are columns of free text; ``names``: whether these are only names or codes;
+    ``words``: words of a text on average, where texts are all there is;
     ``columns``: settings that name columns, by the feature sets' own name.
     minutes: budget for everything from fetch to submission.
     """
@@ -93,7 +96,8 @@ def compose(
         _search_without_text(kept, competition["features"])
     fit = kept
     if minutes is not None:
-        kept = _budgeted(kept, minutes, rows / 1000, competition["split"].get("folds", 5))
+        length = max(described.get("words", PORTFOLIO_WORDS) / PORTFOLIO_WORDS, 0.5)
+        kept = _budgeted(kept, minutes, rows / 1000 * length, competition["split"].get("folds", 5))
         left_out |= {key: f"not within {minutes:g} minutes" for key in fit if key not in kept}
     if not kept:
         raise UserError(f"add: {name}: no model is left: {'; '.join(f'{k}: {why}' for k, why in left_out.items())}")
@@ -150,7 +154,7 @@ def _sized(body: dict[str, Any], rows: int) -> dict[str, Any]:
 
 def _budgeted(models: Mapping[str, Any], minutes: float, thousand_rows: float, folds: int) -> dict[str, Any]:
     """The models that may fit into so many minutes, each with the budget and the seconds it is
-    expected to take; which of them do fit is seen when they run."""
+    expected to take; which of them do fit is seen when they run. Long texts count as more rows."""
     from pipeline.training.executors import available_cores
 
     rounds = ceil(folds / available_cores())
@@ -213,7 +217,7 @@ def describe(train: pd.DataFrame, test: pd.DataFrame | None, found: Guess, **fac
             "tfidf": {"columns": read, "characters": [3, 5]},
             "categorical": {"texts": {"columns": read, "components": 32, "characters": [3, 5]}},
         }
-        return {**described, "portfolio": f"text_{task}", "columns": settings}
+        return {**described, "portfolio": f"text_{task}", "words": words[richest], "columns": settings}
     as_is = [column.name for column in schema.columns if column.kind == "number" and column.source == "as_is"]
     if named := named_kinds(found, {name: train[name] for name in as_is}):
         columns["types"] = named

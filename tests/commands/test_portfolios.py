@@ -57,6 +57,18 @@ def test_a_budget_stands_in_every_model_and_the_hopeless_are_left_out():
     assert {f"ames-{key}" for key in left_out} == set(every) - set(models)
 
 
+def test_long_texts_are_expected_to_take_as_much_longer():
+    described = {**gallery.entry("ames"), "portfolio": "text_classification", "rows": 5000}
+
+    def seconds(words: float) -> dict[str, float]:
+        models = gallery.compose("ames", {**described, "words": words}, 10.0)[1]
+        return {name: body["budget"]["seconds"] for name, body in models.items()}
+
+    short, long = seconds(20), seconds(200)
+    assert long["ames-logistic-terms"] == pytest.approx(10 * short["ames-logistic-terms"])
+    assert "ames-transformer" in short and "ames-transformer" not in long  # not within the budget
+
+
 def test_models_whose_library_is_not_there_are_left_out(tmp_path, monkeypatch):
     (tmp_path / "portfolios").mkdir()
     body = {"features": "numbers", "model": {"name": "ridge"}, "seconds": 1}
