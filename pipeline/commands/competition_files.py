@@ -42,7 +42,7 @@ class CompetitionFiles:
         with TemporaryDirectory() as aside:
             part: Source = sources.build(origin, "--from")
             part.fetch(Path(aside), name, look=False)  # they are read here
-            stems = ("train", "test", "sample_submission", *(f"extra-{i}" for i in range(len(part.extra))))
+            stems = ("train", "valid", "test", "sample_submission", *(f"extra-{i}" for i in range(len(part.extra))))
             yield cls(
                 {stem: path for stem in stems if (path := find_table(Path(aside), stem))},
                 part.missing,
@@ -89,6 +89,11 @@ class CompetitionFiles:
             "where": self.paths["train"].name,
         }
         described = gallery.describe(train, test, found, **facts, memo=self.memo)
+        if valid := self.paths.get("valid"):
+            found.split = {"name": "holdout", "rows": "valid"}
+            found.why["split"] = (
+                f"{valid.name} lies beside the training file; shuffled or stratified folds leave it out"
+            )
         competition = {
             "source": dict(origin),
             "columns": {
@@ -173,8 +178,6 @@ def _refuse_words(answers: pd.Series) -> None:
 def _beside(tables: tuple[str, ...]) -> str:
     """What to do with tables that nobody asked for."""
     told = f"not used: {', '.join(tables[:6])}"
-    if any(name.lower().startswith(("valid", "dev")) for name in tables):
-        return f"{told}; source.extra takes such rows for training, and `predict` answers them to score by"
     return f"{told}; source.test, source.sample_submission or source.extra name one"
 
 

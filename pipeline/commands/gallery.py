@@ -95,9 +95,12 @@ def compose(
     if described.get("names"):
         _search_without_text(kept, competition["features"])
     fit = kept
+    held_out = competition["split"]["name"] == "holdout"
+    if held_out:  # a fold's fit has not seen the rows that validate; the last one is to
+        kept = {key: _refitted(body) for key, body in kept.items()}
     if minutes is not None:
         length = max(described.get("words", PORTFOLIO_WORDS) / PORTFOLIO_WORDS, 0.5)
-        kept = _budgeted(kept, minutes, rows / 1000 * length, competition["split"].get("folds", 5))
+        kept = _budgeted(kept, minutes, rows / 1000 * length, 1 if held_out else competition["split"].get("folds", 5))
         left_out |= {key: f"not within {minutes:g} minutes" for key in fit if key not in kept}
     if not kept:
         raise UserError(f"add: {name}: no model is left: {'; '.join(f'{k}: {why}' for k, why in left_out.items())}")
@@ -128,6 +131,11 @@ def _of_several(body: dict[str, Any]) -> dict[str, Any]:
     """The model as it learns several targets: the loss is the task's own."""
     fit = {key: value for key, value in (body.get("fit") or {}).items() if key != "loss"}
     return {**body, "fit": fit} if "fit" in body else body
+
+
+def _refitted(body: dict[str, Any]) -> dict[str, Any]:
+    """The model, fitted on all rows at last."""
+    return {key: value for key, value in body.items() if key != "retrain" or value.get("mode") != "folds"}
 
 
 def _search_without_text(models: dict[str, Any], features: dict[str, Any]) -> None:

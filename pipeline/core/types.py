@@ -299,6 +299,11 @@ class Split(ABC):
     folds: int = 0
     """How many; 0: unknown before the rows are seen."""
 
+    @property
+    def from_file(self) -> bool:
+        """Whether the rows that it validates are those of the source's ``valid`` file."""
+        return False
+
     @abstractmethod
     def assign(self, rows: pd.DataFrame, columns: Any, task_is_class: bool) -> np.ndarray:
         """Validation fold of each row, int64 [rows]; -1 for rows that are never validated."""

@@ -64,7 +64,7 @@ class RowWeights:
         weights = {}
         for stem, rows in self.rows.items():
             weight = np.ones(rows) if stem not in self.columns else self._of(stem, form)
-            weights[stem] = weight * (1.0 if stem == "train" else self.competition.source.extra_weight)
+            weights[stem] = weight * (1.0 if stem in ("train", "valid") else self.competition.source.extra_weight)
         if name is None:
             return weights, schema
         if not weights["train"].any():

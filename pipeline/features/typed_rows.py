@@ -23,6 +23,7 @@ from pipeline.features.settling import settle
 from pipeline.text.cleaning.cleaning import Changes
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 
@@ -56,17 +57,23 @@ def typed_rows(
     memo: dict[str, Any] | None = None,
     changes: Changes | None = None,
 ) -> tuple[Schema, pd.DataFrame, pd.DataFrame | None]:
-    """Check, settle the types once, and apply them to both; the training rows with their ``FOLD``, rows from elsewhere
-    last and with -1.
+    """Check, settle the types once, and apply them to both; the training rows with their ``FOLD``, those of the
+    valid file behind them, rows from elsewhere last and with -1.
 
-    raw: ``train``; where there are such rows, ``test``, and ``extra-0`` and on. Taken out on the way, since a large
-    table need not be there twice. names: of their files. warn: is told of rows from elsewhere that are known already.
+    raw: ``train``; where there are such rows, ``valid``, ``test``, and ``extra-0`` and on. Taken out on the way, since
+    a large table need not be there twice. names: of their files. warn: is told of rows from other files that are known
+    already.
     memo: see ``settle``. changes: is told what cleaning changed.
     Raises UserError naming file, column, row and rule.
     """
-    import pandas as pd
-
     train_file, own, columns = names["train"], competition.own_columns, competition.columns
+    if not competition.split.from_file:
+        raw.pop(VALID, None)
+    elif VALID not in raw:
+        raise UserError(
+            f"{train_file}: split holdout with rows: valid needs a file valid.csv or the like beside it, and there is "
+            "none; name it as source.valid, or choose rows: random or last"
+        )
     types, mark = dict(columns.types), competition.source.mark
     for stem in raw:
         if own is not None:
@@ -93,24 +100,57 @@ def typed_rows(
         raise UserError(f"{train_file}: {error}") from None
     if weights:
         rows[WEIGHT] = weights["train"]
+    if VALID in raw:
+        held_out = _more(schema, raw, VALID, names, weights, changes).assign(**{FOLD: 0})
+        rows = _with_validation(rows, held_out, schema, names[VALID], warn)
+    if weights:
         check_folds(competition, rows, train_file, warn)
     for stem in sorted(raw):
-        if absent := [name for name in schema.target_names if name not in raw[stem]]:
-            raise UserError(f"{names[stem]}: no column '{absent[0]}', the target: its rows are to be learned from")
-        asked = [values.text(raw[stem][name], schema.target_missing) for name in schema.target_names]
-        lacking = pd.concat(asked, axis=1)
-        if (none := lacking.isna().all(axis=1)).any():
-            row = int(none.to_numpy().argmax())
-            values.raise_at(names[stem], raw[stem][schema.target_names[0]], row, "needs a target, got a missing value")
-        more = _applied(schema, raw.pop(stem), names[stem], True, changes)
-        if weights:
-            more[WEIGHT] = weights[stem]
+        more = _more(schema, raw, stem, names, weights, changes)
         rows = _with_extra(rows, test_rows, more, schema, columns, names[stem], warn)
     return schema, rows, test_rows
 
 
+def _more(
+    schema: Schema,
+    raw: dict[str, pd.DataFrame],
+    stem: str,
+    names: Mapping[str, str],
+    weights: Mapping[str, np.ndarray],
+    changes: Changes | None,
+) -> pd.DataFrame:
+    """Typed rows of another file with answers, taken out of ``raw``. Raises UserError where a row has none."""
+    import pandas as pd
+
+    if absent := [name for name in schema.target_names if name not in raw[stem]]:
+        raise UserError(f"{names[stem]}: no column '{absent[0]}', the target: its rows are to be learned from")
+    asked = [values.text(raw[stem][name], schema.target_missing) for name in schema.target_names]
+    lacking = pd.concat(asked, axis=1)
+    if (none := lacking.isna().all(axis=1)).any():
+        row = int(none.to_numpy().argmax())
+        values.raise_at(names[stem], raw[stem][schema.target_names[0]], row, "needs a target, got a missing value")
+    more = _applied(schema, raw.pop(stem), names[stem], True, changes)
+    if weights:
+        more[WEIGHT] = weights[stem]
+    return more
+
+
+def _with_validation(
+    rows: pd.DataFrame, valid: pd.DataFrame, schema: Schema, where: str, warn: Callable[[str], object]
+) -> pd.DataFrame:
+    """Training rows, and those of the file that validates. What both hold is told: its score says little."""
+    import pandas as pd
+
+    whole = [*(column.name for column in schema.columns), *schema.target_names]
+    if known := int(_hashes(valid, whole).isin(set(_hashes(rows, whole))).sum()):
+        warn(f"{where}: {known} of its {len(valid)} rows are training rows too, so its score flatters")
+    return pd.concat([rows, valid], ignore_index=True)
+
+
 EXTRA = "extra-"
 """How the files of training rows from elsewhere are named in ``raw/``, a number behind."""
+VALID = "valid"
+"""The file of rows that validate."""
 
 
 def _with_extra(

@@ -25,6 +25,7 @@ from pipeline.sources.text_tables import DELIMITERS
 
 USUAL_NAMES = {
     "train": ("train", "training"),
+    "valid": ("valid", "validation", "val", "dev"),
     "test": ("test", "testing"),
     "sample_submission": ("sample_submission", "sampleSubmission", "gender_submission"),
     "solution": ("solution", "test_solution"),
@@ -43,8 +44,9 @@ class Files(Source):
     """A competition's files in a folder, or in a zip or tar archive.
 
     path: relative to the project, or absolute.
-    train, test, sample_submission, solution: names within it; found by the usual names where they
-    are not said. The first is needed; without the second everything but the submission is made.
+    train, valid, test, sample_submission, solution: names within it; found by the usual names where they
+    are not said. The first is needed; without a test file everything but the submission is made. The rows of a
+    valid file are used where the split is ``{name: holdout, rows: valid}``.
     extra: files of further training rows (last year's, the data behind a synthetic competition), in the folder or
         anywhere in the project: every fold trains on them, none is validated on them. extra_weight, mark: as in
         ``Source``.
@@ -54,6 +56,7 @@ class Files(Source):
 
     path: str
     train: str | None = None
+    valid: str | None = None
     test: str | None = None
     sample_submission: str | None = None
     solution: str | None = None

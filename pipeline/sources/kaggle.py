@@ -45,11 +45,12 @@ class Kaggle(Source):
     The download lies in ``.podium/downloads/<competition>/`` and is taken from there ever after;
     delete that folder to download again. A download broken off is taken up where it stopped.
     competition: the last part of its address, such as ``titanic``.
-    train, test, sample_submission, solution, extra, mark, encoding: as for source ``files``.
+    train, valid, test, sample_submission, solution, extra, mark, encoding: as for source ``files``.
     """
 
     competition: Annotated[str, Field(pattern=SLUG)]
     train: str | None = None
+    valid: str | None = None
     test: str | None = None
     sample_submission: str | None = None
     solution: str | None = None
@@ -81,7 +82,7 @@ class Kaggle(Source):
                     archive.unlink()  # it would be in the way of a better one
                     raise
                 archive.unlink()
-        names = {role: getattr(self, role) for role in ("train", "test", "sample_submission", "solution")}
+        names = {role: getattr(self, role) for role in ("train", "valid", "test", "sample_submission", "solution")}
         files = Files(
             path=str(unpacked), extra=self.extra, mark=self.mark, missing=self.missing, encoding=self.encoding, **names
         )

@@ -4,4 +4,4 @@ from pipeline.core.registry import Registry
 
 splits = Registry("split")
 
-from pipeline.splits import column, contiguous, grouped, shuffled, stratified, time_ordered  # noqa: E402,F401
+from pipeline.splits import column, contiguous, grouped, holdout, shuffled, stratified, time_ordered  # noqa: E402,F401

@@ -33,7 +33,7 @@ class TimeOrdered(CountedFolds):
 
     def assign(self, rows: pd.DataFrame, columns: Any, task_is_class: bool) -> np.ndarray:
         column = required_column(self.name, self.column, rows, columns)
-        times = _times(self.name, column)
+        times = times_of(self.name, column)
         length = len(times) // (self.folds + 1)
         if length == 0:
             raise UserError(
@@ -57,11 +57,11 @@ class TimeOrdered(CountedFolds):
 
     def without_folds(self, rows: pd.DataFrame, columns: Any) -> np.ndarray:
         """Two blocks: the rows of the first time, and all later ones."""
-        times = _times(self.name, required_column(self.name, self.column, rows, columns))
+        times = times_of(self.name, required_column(self.name, self.column, rows, columns))
         return (times > times.min()).astype(np.int64) - 1
 
 
-def _times(split: str, column: pd.Series) -> np.ndarray:
+def times_of(split: str, column: pd.Series) -> np.ndarray:
     """Times as numbers or datetime64, [rows]."""
     import pandas as pd
 

@@ -85,7 +85,7 @@ def _rows(
 
     text, missing = read_as_text(competition), competition.source.missing
     extras = [f"{EXTRA}{number}" for number in range(len(competition.source.extra))]
-    files = {stem: find_table(paths.raw, stem) for stem in ("train", "test", *extras)}
+    files = {stem: find_table(paths.raw, stem) for stem in ("train", "valid", "test", *extras)}
     if files["train"] is None:
         raise UserError(f"{paths.raw.name}: no train file; the source '{competition.source.name}' brought none")
     tables = {stem: read_table(path, missing=missing, text=text) for stem, path in files.items() if path is not None}

@@ -75,6 +75,11 @@ def notes(config: Config, competition: CompetitionConfig, facts: dict[str, Any])
     for model in config.models_of(competition.name):
         if (why := left_out(ModelPaths(competition.name, model.name).cv)) is not None:
             found.append(f"{model.name} was left out: {why}.")
+    if facts["folds"] == 1:
+        found.append(
+            "One fold validated everything: what was chosen by it (models, settings, weights) looks a little better "
+            "here than it is, and how far scores may lie off is not known."
+        )
     models = kept_models(config, competition.name)
     if stopped := [model.name for model in models if model.fit.early_stopping]:
         found.append(

@@ -71,11 +71,14 @@ def test_texts_are_shown_cleaned_and_it_is_told_by_what(bench, printed, capsys):
 
 
 def test_tables_that_nobody_asked_for_are_told(bench, capsys):
-    bench.files |= {"valid.csv": TRAIN, "items.csv": "a\n1\n"}
+    bench.files |= {"valid.csv": TRAIN.replace(",red,", ",blue,"), "items.csv": "a\n1\n", "more.csv": TRAIN}
     bench.write()
     (bench.root / "params.yaml").unlink()
     add.run("mine", source="files", target=None, id=None, metric=None, minutes=None)
-    assert "not used: items.csv, valid.csv; source.extra" in " ".join(capsys.readouterr().out.split())
+    told = " ".join(capsys.readouterr().out.split())
+    assert "not used: items.csv, more.csv; source.test, source.sample_submission or source.extra name one" in told
+    assert "guessed split = holdout: valid.csv lies beside the training file" in told
+    assert "split: {name: holdout, rows: valid}" in (bench.root / "params.yaml").read_text()
 
 
 def test_many_columns_of_a_kind_are_told_together(bench, capsys):

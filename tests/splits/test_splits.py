@@ -190,3 +190,30 @@ def test_faults_name_the_rule_and_the_value(rows, name, columns, message):
     with pytest.raises(UserError, match=message) as caught:
         build(name).assign(rows, columns, False)
     assert "\n" not in str(caught.value)
+
+
+def test_a_holdout_has_its_part_of_every_class(rows):
+    fold = build("holdout", part=0.2, seed=3).assign(rows, Columns(target="kind"), True)
+    assert set(fold) == {-1, 0} and (fold == 0).sum() == round(0.2 * len(rows))
+    held, all_rows = rows["kind"][fold == 0].value_counts(), rows["kind"].value_counts()
+    assert all(abs(held[kind] - 0.2 * all_rows[kind]) <= 1 for kind in "abc")
+    other = build("holdout", part=0.2, seed=4).assign(rows, Columns(target="kind"), True)
+    assert (fold != other).any()
+
+
+def test_a_holdout_of_the_last_rows_is_by_time_where_there_is_one(rows):
+    last = build("holdout", part=0.1, rows="last")
+    assert np.flatnonzero(last.assign(rows, Columns(), False) == 0).tolist() == list(range(93, 103))
+    fold = last.assign(rows, Columns(time="day"), False)
+    assert sorted(rows["day"][fold == 0]) == list(range(93, 103))
+
+
+def test_a_holdout_keeps_groups_whole(rows):
+    fold = build("holdout", part=0.25).assign(rows, Columns(group="house"), False)
+    assert not set(rows["house"][fold == 0]) & set(rows["house"][fold == -1])
+    assert 0.25 <= (fold == 0).mean() < 0.4
+
+
+def test_a_holdout_without_a_row_is_refused(rows):
+    with pytest.raises(UserError, match=r"0 of 103 held out by part 0\.001; change part"):
+        build("holdout", part=0.001).assign(rows, Columns(), False)
