@@ -35,7 +35,31 @@ IN_PARAMS = {
     ),
     "a format of what has none": (
         {"columns": {"id": "id", "target": "y", "types": {"size": "text"}, "formats": {"size": "1.234,5"}}},
-        ["competitions.toy.columns.formats.size", "columns.types makes it text"],
+        ["competitions.toy.columns.formats.size", "columns.types.size says text"],
+    ),
+    "a number's format of a date": (
+        {"columns": {"id": "id", "target": "y", "types": {"size": "date"}, "formats": {"size": "1.234,5"}}},
+        ["competitions.toy.columns.formats.size", "how a number is written", "columns.types.size says date"],
+    ),
+    "a weight that is the target": (
+        {"columns": {"id": "id", "target": "y", "weight": "y"}},
+        ["competitions.toy.columns.weight", "'y' stands in columns.target too"],
+    ),
+    "a target that is left out": (
+        {"columns": {"id": "id", "target": "y", "drop": ["y"]}},
+        ["competitions.toy.columns.target", "'y' stands in columns.drop too"],
+    ),
+    "a text for a list": (
+        {"columns": {"id": "id", "target": "y", "drop": "size"}},
+        ["competitions.toy.columns.drop", "needs a list", "'size'"],
+    ),
+    "a mark of no rows": (
+        {"source": {"name": "files", "path": "files", "mark": "elsewhere"}},
+        ["competitions.toy.source.mark", "source.extra"],
+    ),
+    "a weight of no rows": (
+        {"source": {"name": "kaggle", "competition": "titanic", "extra_weight": 0.5}},
+        ["competitions.toy.source.extra_weight", "of the rows that source.extra brings"],
     ),
     "true for a number": (
         {"split": {"name": "shuffled", "seed": True}},

@@ -192,6 +192,14 @@ def test_the_submission_is_separated_as_the_sample_is(bench, mark, value, decima
     assert code == 0
 
 
+def test_a_sample_of_whole_numbers_takes_the_training_files_decimal_mark(bench):
+    train = "".join(f"{i};red;{i % 7},5;{i * 5 % 13},25\n" for i in range(30))
+    bench.files["train.csv"] = f"id;colour;size;y\n{train}"
+    bench.files["test.csv"] = "id;colour;size\n" + "".join(f"{i};red;{i % 5},5\n" for i in range(30, 40))
+    bench.files["sample_submission.csv"] = SAMPLE.replace(",", ";")
+    assert submission(bench, ";")["y"].str.fullmatch(r"-?\d+,\d+").all()
+
+
 def test_names_of_files_in_any_case(bench):
     bench.files = {
         "Train.CSV": TRAIN,

@@ -20,6 +20,8 @@ class Writing:
 
     delimiter: str = ","
     decimal: str = "."
+    open: bool = False
+    """Whether the file has no fraction to tell its decimal mark by."""
 
 
 def read_answers(path: Path, id_column: str | None) -> pd.DataFrame:
@@ -48,6 +50,7 @@ def _read(path: Path, id_column: str | None) -> tuple[pd.DataFrame, Writing]:
     if delimiter == ",":
         return given, Writing()
     decimal = "."
+    whole = all(given[column].dtype.kind == "i" for column in columns if column != identifier)
     texts: list[str] = list(given.select_dtypes("str"))
     for column in texts:
         if column == identifier:
@@ -55,7 +58,7 @@ def _read(path: Path, id_column: str | None) -> tuple[pd.DataFrame, Writing]:
         form = number_format(given[column], "1.234,5")
         if form is not None and (form.written, form.unit) == ("1.234,5", ""):
             given[column], decimal = form.read(given[column]), ","
-    return given, Writing(delimiter, decimal)
+    return given, Writing(delimiter, decimal, whole)
 
 
 def write_answers(answers: pd.DataFrame, path: Path, writing: Writing) -> None:

@@ -64,13 +64,10 @@ def write_pseudo_labels(
                 labels[WEIGHT] = pseudo.weight
             labels.to_parquet(labels_file(aside, k), index=False)
         if not max(counts):
-            raise UserError(f"fit.pseudo: no answer for a test row is more probable than {pseudo.above or SURE:g}")
-    tests = len(answers[0][0])
-    return (
-        f"{min(counts)} to {max(counts)} of {tests} test rows a fold"
-        if min(counts) < max(counts)
-        else f"{tests} test rows"
-    )
+            sure = f"{pseudo.above or SURE:g}"
+            raise UserError(f"fit.pseudo: no answer for a test row is as probable as {sure}; lower fit.pseudo.above")
+    tests, some = len(answers[0][0]), f"{min(counts)} to " if min(counts) < max(counts) else ""
+    return f"{some}{max(counts)} of {tests} test rows a fold"
 
 
 def _combination(competition: CompetitionConfig, library: Library | None, models: int) -> Combination:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ def write_submission(competition: CompetitionConfig, schema: Schema, predictions
     submission = make_submission(predictions, ids, sample, **layout)
     check_submission(submission, sample, ids, **layout)
     with whole_file(path) as aside:
-        write_answers(submission, aside, _writing(competition))
+        write_answers(submission, aside, _writing(competition, schema))
 
 
 def write_empty_submission(competition: CompetitionConfig, schema: Schema, path: Path) -> None:
@@ -36,7 +37,7 @@ def write_empty_submission(competition: CompetitionConfig, schema: Schema, path:
 
     layout = submission_layout(read_sample(competition), **submission_settings(competition, schema))
     with whole_file(path) as aside:
-        aside.write_text(_writing(competition).delimiter.join(layout["columns"]) + "\n", encoding="utf-8")
+        aside.write_text(_writing(competition, schema).delimiter.join(layout["columns"]) + "\n", encoding="utf-8")
 
 
 def check_sample(
@@ -83,12 +84,17 @@ def _sample_path(competition: CompetitionConfig) -> Path | None:
     return find_table(CompetitionPaths(competition.name).raw, "sample_submission")
 
 
-def _writing(competition: CompetitionConfig) -> Writing:
-    """The sample submission's writing is the submission's."""
+def _writing(competition: CompetitionConfig, schema: Schema) -> Writing:
+    """The sample submission's writing is the submission's; the training file's decimal mark where a sample not
+    separated by commas has none."""
     from pipeline.answering.answer_files import Writing, writing_of
+    from pipeline.features.number_formats import DECIMAL_COMMAS
 
     path = _sample_path(competition)
-    return Writing() if path is None else writing_of(path, competition.columns.id)
+    writing = Writing() if path is None else writing_of(path, competition.columns.id)
+    numbers = [*schema.formats.values(), *(one.format for one in schema.columns if one.source == "numeric_text")]
+    commas = any(form is not None and form.startswith(DECIMAL_COMMAS) for form in numbers)
+    return replace(writing, decimal=",") if writing.open and commas else writing
 
 
 def test_ids(competition: CompetitionConfig, schema: Schema) -> pd.Series | None:

@@ -1,4 +1,4 @@
-"""Whether one's own columns, or rows from elsewhere, help: a model cross-validated with and without them."""
+"""Whether one's own columns, rows from elsewhere, or weights help: a model cross-validated with and without them."""
 
 from __future__ import annotations
 
@@ -37,9 +37,19 @@ def _without_extra(competition: dict[str, Any], raw: Path) -> None:
         competition["source"].pop(key, None)
 
 
+def _without_weight(competition: dict[str, Any], raw: Path) -> None:
+    """Its column being no feature all the same."""
+    columns = competition["columns"]
+    weight = columns.pop("weight")
+    columns["drop"] = [*columns.get("drop", ()), weight]
+    if "formats" in columns:
+        columns["formats"] = {name: form for name, form in columns["formats"].items() if name != weight}
+
+
 OF: Mapping[str, tuple[Callable[[Mapping[str, Any]], bool], Callable[[dict[str, Any], Path], None]]] = {
     "own_columns": (lambda competition: bool(competition.get("own_columns")), _without_own_columns),
     "extra": (lambda competition: bool(competition["source"].get("extra")), _without_extra),
+    "weight": (lambda competition: bool(competition["columns"].get("weight")), _without_weight),
 }
 """What is tried: whether a competition's settings have it, and what takes it out of them, given its raw files."""
 
@@ -52,14 +62,23 @@ def run(name: str, model: str | None = None) -> None:
     from pipeline.core.seeds import fix_threads
 
     config, raw = load_project(), read_params(project_root() / "params.yaml")
-    found = [one for one in config.models_of(config.competition(name).name) if one.pseudo is None]
+    every = config.models_of(config.competition(name).name)
+    found = [one for one in every if one.pseudo is None]
     chosen = found[0].name if model is None else model
+    if chosen in [one.name for one in every if one.pseudo is not None]:
+        raise UserError(
+            f"gain: '{chosen}' learns from pseudo-labels, whose gain `train` tells where the same model stands without "
+            f"them; name another, such as {found[0].name}"
+        )
     if chosen not in [one.name for one in found]:
         raise UserError(f"gain: no model '{chosen}' of {name}{did_you_mean(chosen, [one.name for one in found])}")
     body = raw["competitions"][name]
     wanted = [what for what, (has, _) in OF.items() if has(body)]
     if not wanted:
-        raise UserError(f"gain: {name} has neither own_columns nor source.extra, whose gain could be told")
+        raise UserError(
+            f"gain: {name} has neither own_columns nor source.extra nor columns.weight, whose gain could be told; "
+            "that of pseudo-labels is told by `train`"
+        )
     fix_threads(1)
     metric = config.competition(name).metric
     with _aside(config.competition(name)) as fetched:

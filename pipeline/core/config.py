@@ -15,6 +15,7 @@ from pipeline.core.pairing import (
     model_faults,
     pseudo_faults,
     pseudo_task_faults,
+    source_faults,
     task_faults,
 )
 from pipeline.core.params import read_params
@@ -214,6 +215,8 @@ def _competition(name: str, raw: Any, shelves: Shelves, check: _Collector) -> Co
         check.faults.extend(task_faults(where, task, metric, blend, submission))
     if columns:
         check.faults.extend(column_faults(where, columns, split, shelves.splits))
+    if source:
+        check.faults.extend(source_faults(where, source))
     parts = (source, columns, task, metric, split, features, blend, submission)
     return CompetitionConfig(name, *parts, dict(raw), own, clean)
 

@@ -41,14 +41,16 @@ def needed_place(path: str, folder: str, what: str) -> Path:
 
 def load_own_file(place: Path, shown: str) -> ModuleType:
     """The file as a module, made anew at each call; raises UserError beginning with ``shown``."""
+    try:
+        text = place.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{shown}: cannot be read: {error.strerror}") from None
     module = ModuleType(f"podium_own_{place.stem}")
     module.__file__ = str(place)
     sys.modules[module.__name__] = module  # dataclasses and the like look their module up by name
     try:
         # Compiled here rather than imported, so that no __pycache__ appears beside the file.
-        exec(compile(place.read_text(encoding="utf-8"), shown, "exec"), module.__dict__)
-    except OSError as error:
-        raise UserError(f"{shown}: cannot be read: {error.strerror}") from None
+        exec(compile(text, shown, "exec"), module.__dict__)
     except (Exception, SystemExit) as error:
         raise UserError(f"{shown}: cannot be loaded: {described(error)}") from error
     return module

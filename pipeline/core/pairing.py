@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import did_you_mean, quoted
+from pipeline.core.formats import is_date_format
 from pipeline.core.registry import Registry
-from pipeline.core.types import Blend, FeatureSet, Learner, Metric, Model, Split, Task
+from pipeline.core.types import Blend, FeatureSet, Learner, Metric, Model, Source, Split, Task
 
 if TYPE_CHECKING:
     from pipeline.core.config import CompetitionConfig, ModelConfig
@@ -53,6 +54,7 @@ def metric_faults(where: str, task: Task, metric: Metric) -> list[str]:
 def column_faults(where: str, columns: Columns, split: Split | None, splits: Registry) -> list[str]:
     """Columns that the split needs and lacks, and what is declared of a column to no effect."""
     faults = _split_faults(where, columns, split, splits) if split else []
+    faults += _role_faults(where, columns)
     special: dict[str | None, str] = {getattr(columns, key): key for key in ("id", "weight", *SPLIT_COLUMNS)}
     special |= dict.fromkeys(columns.targets, "target")
     special |= dict.fromkeys(columns.drop, "drop")
@@ -63,11 +65,36 @@ def column_faults(where: str, columns: Columns, split: Split | None, splits: Reg
                 f"columns.{special[name]}; remove one of the two"
             )
     for name in columns.formats:
-        kind = columns.types.get(name)
-        if special.get(name) in ("id", "drop", "group", "fold") or kind in ("category", "text", "boolean"):
-            other = f"columns.types makes it {kind}" if kind else f"stands in columns.{special[name]}"
-            faults.append(f"{where}.columns.formats.{name}: only numbers and dates have a format, and '{name}' {other}")
+        kind, wanted = columns.types.get(name), "date" if is_date_format(columns.formats[name]) else "number"
+        if special.get(name) in ("id", "drop", "group", "fold"):
+            other = f"only numbers and dates have a format, and '{name}' stands in columns.{special[name]}"
+            faults.append(f"{where}.columns.formats.{name}: {other}")
+        elif kind not in (None, wanted):
+            other = f"is how a {wanted} is written, and columns.types.{name} says {kind}; remove one of the two"
+            faults.append(f"{where}.columns.formats.{name}: {other}")
     return faults
+
+
+def _role_faults(where: str, columns: Columns) -> list[str]:
+    """A column that is asked to be two things, one of which takes it out of the rows."""
+    roles = [(key, getattr(columns, key)) for key in ("id", *SPLIT_COLUMNS)] + [("drop", one) for one in columns.drop]
+    roles += [("target", one) for one in columns.targets]
+    faults = []
+    for key, name in (*((key, one) for key, one in roles if key == "target"), ("weight", columns.weight)):
+        other = next((role for role, one in roles if one == name and role != key), None)
+        if name is not None and other is not None:
+            faults.append(f"{where}.columns.{key}: '{name}' stands in columns.{other} too; remove one of the two")
+    return faults
+
+
+def source_faults(where: str, source: Source) -> list[str]:
+    """What is said of rows from elsewhere where there are none."""
+    said = {"mark": source.mark is not None, "extra_weight": source.extra_weight != 1}
+    return [
+        f"{where}.source.{key}: is of the rows that source.extra brings, and it names no file; name one, or take it out"
+        for key, one in said.items()
+        if one and not source.extra
+    ]
 
 
 def _split_faults(where: str, columns: Columns, split: Split, splits: Registry) -> list[str]:

@@ -135,6 +135,8 @@ def _fault(cls: type, detail: Any, where: str) -> str:
         return f"{key}: unknown key{did_you_mean(str(detail['loc'][-1]), known)}"
     if detail["type"] in ("missing", "missing_argument", "missing_keyword_only_argument"):
         return f"{key}: is needed and missing"
+    if detail["type"] == "tuple_type":
+        return f"{key}: needs a list, such as [a, b], got {quoted(detail['input'])}"
     message = str(detail["msg"]).removeprefix("Value error, ")
     return f"{key}: {message[0].lower()}{message[1:]}, got {quoted(detail['input'])}"
 

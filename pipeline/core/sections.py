@@ -133,6 +133,13 @@ class Pseudo:
     above: float | None = Field(default=None, gt=0.5, lt=1)
     weight: float = Field(default=1.0, gt=0)
 
+    @field_validator("models", mode="before")
+    @classmethod
+    def _blend_or_some(cls, models: Any) -> Any:
+        if models != "blend" and (isinstance(models, str) or not models):
+            raise ValueError("needs blend, or a list of some models' names")
+        return models
+
 
 @settings
 class Budget:

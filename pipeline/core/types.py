@@ -75,6 +75,11 @@ class FeatureSet(ABC):
     def fit(self, rows: pd.DataFrame, schema: Schema, seed: int) -> Encoder:
         """Fit on typed rows (with the target column, where there is one)."""
 
+    def hold(self, encoder: Encoder, rows: pd.DataFrame, schema: Schema) -> None:
+        """Raise UserError where what it learned from these rows hangs on others too: of code of one's own, after the
+        encoders of all folds are fitted."""
+        return
+
     @abstractmethod
     def restore(self, state: Mapping[str, Any], schema: Schema) -> Encoder: ...
 

@@ -36,6 +36,8 @@ DATE_FORMATS = (
     *_MONTHS,
     "%a %b %d %H:%M:%S %Y",
     "%a, %d %b %Y %H:%M:%S",
+    "%a, %d %b %Y %H:%M:%S %z",
+    "%a %b %d %H:%M:%S %z %Y",
     "%A, %B %d, %Y",
     "%d%b%y",
 )
@@ -45,6 +47,7 @@ _LOOKS_LIKE_DATE = re.compile(
     r"(?=(?:.*\d){3})(?:\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|.*[A-Za-z]{3}.*\d{2}|\d{1,2}/\d{4}|\d{4}-\d{2}$).*"
     r"|\d{1,4}:\d\d.*"
 )
+_WEEKDAY = re.compile(r"((?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)(?:[a-z]*day)?)(,? )(?=\w)", re.IGNORECASE)
 _FIRST_YEAR, _LAST_YEAR = 2, 8999
 
 
@@ -56,6 +59,9 @@ def date_format(words: pd.Series) -> str | None:
     forms = DATE_FORMATS
     if re.fullmatch(r"\d{1,4}:\d\d(?!.*/).*|-?\d+ days?\b.*", present.iloc[0]):
         forms = (*_CLOCKS, DURATION)
+    elif (weekday := _WEEKDAY.match(present.iloc[0])) is not None:
+        begin = ("%A" if weekday[1].lower().endswith("day") else "%a") + weekday[2]
+        forms = (*DATE_FORMATS, *(begin + form for form in DATE_FORMATS if not form.startswith(("%a", "%A", ISO))))
     for form in forms:
         if _reads(present, form):
             return _with_century(present, form)
@@ -229,15 +235,16 @@ ZONES = {name: hours for hours, names in _AHEAD.items() for name in names.split(
 _ZONE = re.compile(rf"(?<=[\dMm])\s*\(?({'|'.join(ZONES)})\)?(?=$|\s\d{{4}}$)")
 _MIDNIGHT = re.compile(r"(?<![\d:])24(?=:00(?::00(?:[.,]0+)?)?(?:$|[^\d:]))")
 _COMMA = re.compile(r"(?<=:\d\d),(?=\d)")
+_ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th)(?: of)?\b", re.IGNORECASE)
 _WEEK = re.compile(r"(\d{4})-?W(\d{2})")
 _QUARTER = re.compile(r"(\d{4})[- ]?Q([1-4])|Q([1-4])[- /](\d{4})")
-_UNUSUAL = r"[A-Z]{3}\)?(?:\s\d{4})?$|24:00|:\d\d,\d|^\d{4}[- ]?[QW]\d{1,2}$|^Q\d[- /]\d{4}$"
+_UNUSUAL = r"(?i:\d(?:st|nd|rd|th)\b)|[A-Z]{3}\)?(?:\s\d{4})?$|24:00|:\d\d,\d|^\d{4}[- ]?[QW]\d{1,2}$|^Q\d[- /]\d{4}$"
 """What a value has that may have one of these; RE2's, which is fast."""
 
 
 def _as_usual(words: pd.Series) -> tuple[pd.Series, Any]:
-    """Values without a zone's name, with 00:00 for 24:00, decimal points, and the first day of a week or a quarter;
-    and hours to add to what they then read, None for none."""
+    """Values without a zone's name and the th of a 4th, with 00:00 for 24:00, decimal points, and the first day of a
+    week or a quarter; and hours to add to what they then read, None for none."""
     import pandas as pd
 
     odd = words.str.contains(_UNUSUAL, regex=True, na=False)
@@ -252,7 +259,7 @@ def _as_usual(words: pd.Series) -> tuple[pd.Series, Any]:
             hours[place] -= ZONES[zone[1]] if ":" in word else 0
         word, late = _MIDNIGHT.subn("00", word)
         hours[place] += 24 * late
-        plain[place] = _first_day(word) or _COMMA.sub(".", word)
+        plain[place] = _first_day(word) or _ORDINAL.sub("", _COMMA.sub(".", word))
     return pd.Series(plain, index=words.index, dtype="str"), hours if hours.any() else None
 
 

@@ -8,6 +8,7 @@ competition's own split.
 from __future__ import annotations
 
 import inspect
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -22,7 +23,16 @@ from pipeline.core.registry import PartOf, settings
 from pipeline.core.sections import OwnColumns
 from pipeline.core.types import FOLD, WEIGHT, Column, Encoded, Encoder, FeatureSet, InnerFolds, Schema, Spec
 from pipeline.features import features
-from pipeline.features.own_columns import answered, hold_row_by_row, learner_of, load
+from pipeline.features.fresh_process import learned_afresh, transformed_afresh
+from pipeline.features.own_columns import (
+    Answer,
+    answered,
+    environment_put_back,
+    hold_row_by_row,
+    learner_of,
+    left_alone,
+    load,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,14 +69,38 @@ class Learned(FeatureSet):
     def fit(self, rows: pd.DataFrame, schema: Schema, seed: int) -> LearnedEncoder:
         state = self.learn(rows, schema)
         made = self.make(state, rows, schema)
+        self._hold(state, rows, made, schema, lambda part: self.make(state, part, schema))
+        columns = tuple(Column(str(name), "number" if made[name].dtype.kind in "iufb" else "category") for name in made)
+        inner = self.of.fit(rows.assign(**typed(made, columns)), self.wider(schema, columns), seed)
+        return LearnedEncoder(self, schema, state, columns, inner)
+
+    def hold(self, encoder: Encoder, rows: pd.DataFrame, schema: Schema) -> None:
+        """What was learned and is answered, again in new processes, which know nothing of other folds."""
+        state = self.learn(rows, schema)
+        target = schema.target_names if self.cross_fits else ()
+        asked = _seen(rows, schema)
+        if target:
+            asked = asked.assign(**rows[list(target)].reset_index(drop=True))
+        again = learned_afresh(self.path, asked, target)
+        for name in sorted({*state, *again}):
+            if not _alike(state.get(name), again.get(name)):
+                raise UserError(
+                    f"{self.path}: fit learns otherwise in a new process: '{name}' is {_short(again.get(name))} there "
+                    f"and {_short(state.get(name))} here; learn from the rows given alone, and by chance from a fixed "
+                    "seed"
+                )
+        made = self.make(state, rows, schema)
+        self._hold(state, rows, made, schema, lambda part: transformed_afresh(self.path, _seen(part, schema), state))
+
+    def _hold(
+        self, state: Mapping[str, Any], rows: pd.DataFrame, made: pd.DataFrame, schema: Schema, other: Answer
+    ) -> None:
+        """other: what answers the second half."""
 
         def answer(part: pd.DataFrame) -> pd.DataFrame:
             return self.make(state, part, schema)
 
-        hold_row_by_row((answer, answer), rows, made, self.said, "the training rows")
-        columns = tuple(Column(str(name), "number" if made[name].dtype.kind in "iufb" else "category") for name in made)
-        inner = self.of.fit(rows.assign(**typed(made, columns)), self.wider(schema, columns), seed)
-        return LearnedEncoder(self, schema, state, columns, inner)
+        hold_row_by_row((answer, other), rows, made, self.said, "the training rows")
 
     def restore(self, state: Mapping[str, Any], schema: Schema) -> LearnedEncoder:
         columns = tuple(Column(name, kind) for name, kind in state["columns"])
@@ -80,24 +114,21 @@ class Learned(FeatureSet):
     @property
     def cross_fits(self) -> bool:
         """Whether ``fit`` asks for the target."""
-        return len(inspect.signature(self._new().fit).parameters) > 1
+        return len(inspect.signature(_new(self.path).fit).parameters) > 1
 
     def learn(self, rows: pd.DataFrame, schema: Schema) -> dict[str, Any]:
         """What the class learns from rows, as JSON values."""
-        learner = self._new()
-        target = [schema.target_of(rows).copy()] if self.cross_fits else []
-        try:
-            learner.fit(shown(rows, schema), *target)
-        except (Exception, SystemExit) as error:
-            raise UserError(f"{self.path}: fit raised {described(error)}") from error
-        return {name: _to_json(value, f"{self.path}: its attribute '{name}'") for name, value in vars(learner).items()}
+        if self.cross_fits and not {*schema.target_names} <= {*rows}:
+            raise UserError(
+                f"{self.path}: fit asks for the target, which a feature set with statistics: {self.statistics} is not "
+                "shown; leave statistics out, or the target"
+            )
+        target = schema.target_of(rows).reset_index(drop=True) if self.cross_fits else None
+        return learned(self.path, _seen(rows, schema), target)
 
     def make(self, state: Mapping[str, Any], rows: pd.DataFrame, schema: Schema) -> pd.DataFrame:
         """The columns of rows, in their order, by what was learned."""
-        learner = self._new()
-        vars(learner).clear()
-        vars(learner).update({name: _from_json(value) for name, value in state.items()})
-        made = answered(learner.transform, shown(rows, schema), self.said, ())
+        made = transformed(self.path, state, shown(rows, schema))
         numbers = made.select_dtypes("number")
         if len(bad := numbers.columns[np.isinf(numbers.to_numpy(dtype="float64")).any(axis=0)]):
             raise UserError(f"{self.said} gives '{bad[0]}' infinite values; give finite numbers, or none")
@@ -107,17 +138,6 @@ class Learned(FeatureSet):
 
     def wider(self, schema: Schema, columns: tuple[Column, ...]) -> Schema:
         return replace(schema, columns=(*schema.columns, *columns))
-
-    def _new(self) -> Any:
-        kind = learner_of(load(self.path))
-        if kind is None:
-            raise UserError(f"{self.path}: has no class with fit and transform")
-        try:
-            learner = kind()
-            vars(learner)
-        except Exception as error:
-            raise UserError(f"{self.path}: its class needs to be made without arguments, and no __slots__") from error
-        return learner
 
 
 @dataclass(frozen=True)
@@ -155,6 +175,58 @@ def shown(rows: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     """What one's own class sees: typed rows without target and folds."""
     seen = rows.drop(columns=[name for name in (*schema.target_names, FOLD, WEIGHT) if name in rows])
     return seen.astype({name: "str" for name in seen if seen[name].dtype == "category"})
+
+
+def _seen(rows: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """As they are shown in a new process too, where they are numbered anew."""
+    return shown(rows, schema).reset_index(drop=True)
+
+
+def learned(path: str, rows: pd.DataFrame, target: Any) -> dict[str, Any]:
+    """What the class learns from rows as they are shown, as JSON values. target: None where it does not ask for it."""
+    learner = _new(path)
+    try:
+        with left_alone(), environment_put_back():
+            learner.fit(rows, *([] if target is None else [target.copy()]))
+    except (Exception, SystemExit) as error:
+        raise UserError(f"{path}: fit raised {described(error)}") from error
+    return {name: _to_json(value, f"{path}: its attribute '{name}'") for name, value in vars(learner).items()}
+
+
+def transformed(path: str, state: Mapping[str, Any], rows: pd.DataFrame) -> pd.DataFrame:
+    """The columns of rows as they are shown, by what was learned."""
+    learner = _new(path)
+    vars(learner).clear()
+    vars(learner).update({name: _from_json(value) for name, value in state.items()})
+    return answered(learner.transform, rows, f"{path}: transform", ())
+
+
+def _new(path: str) -> Any:
+    kind = learner_of(load(path))
+    if kind is None:
+        raise UserError(f"{path}: has no class with fit and transform")
+    try:
+        learner = kind()
+        vars(learner)
+    except Exception as error:
+        raise UserError(f"{path}: its class needs to be made without arguments, and no __slots__") from error
+    return learner
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether two JSON values are the same, numbers but for the last digits."""
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return set(one) == set(other) and all(_alike(one[name], other[name]) for name in one)
+    if isinstance(one, int | float) and isinstance(other, int | float):
+        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
+    return bool(one == other)
+
+
+def _short(value: Any) -> str:
+    told = json.dumps(value)
+    return told if len(told) <= 40 else f"{told[:39]}…"
 
 
 def typed(made: pd.DataFrame, columns: tuple[Column, ...]) -> dict[str, Any]:

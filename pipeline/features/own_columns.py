@@ -33,7 +33,8 @@ FUNCTION = "columns"
 
 def load(path: str) -> ModuleType:
     """The file as a module, made anew."""
-    return load_own_file(needed_place(path, OwnColumns.FOLDER, path), path)
+    with left_alone():
+        return load_own_file(needed_place(path, OwnColumns.FOLDER, path), path)
 
 
 def learner_of(module: ModuleType) -> type | None:
@@ -68,7 +69,6 @@ def with_own_columns(
             raise UserError(f"{path}: needs a function {FUNCTION}(rows), or a class with fit and transform")
         return raw
     given = raw.drop(columns=[name for name in targets if name in raw])
-    environment = dict(os.environ)
     made = answered_by_file(path, given, targets)
     for name in keep:
         if name in made and name in raw and not _same(raw[name], made[name]).all():
@@ -76,7 +76,7 @@ def with_own_columns(
     if held:
         answers = (
             lambda part: answered_by_file(path, part, targets),
-            lambda part: answered_afresh(path, part, targets, environment),
+            lambda part: answered_afresh(path, part, targets),
         )
         hold_row_by_row(answers, given, made, f"{path}: {FUNCTION}", where)
     return raw.assign(**{str(name): made[name] for name in made})
@@ -92,7 +92,7 @@ def answered(function: Any, rows: pd.DataFrame, said: str, targets: Sequence[str
     import pandas as pd
 
     try:
-        with _no_files_of_rows():
+        with left_alone(), environment_put_back():
             made = function(rows.reset_index(drop=True))
     except (Exception, SystemExit) as error:
         named = isinstance(error, KeyError) and any(name in str(error) for name in targets)
@@ -127,9 +127,9 @@ def _hear(event: str, arguments: tuple[Any, ...]) -> None:
     name = Path(os.fsdecode(place)).name.lower()
     writes = event != "open" or bool(arguments[2] & (os.O_WRONLY | os.O_RDWR))
     if writes and place and place != os.devnull and not name.partition(".pyc")[1]:
-        raise PermissionError(f"{name} may not be written by what answers each row by itself")
+        raise PermissionError(f"{name} may not be written while columns are made")
     if name.startswith(("train", "test", "valid")) and name.split(".")[-1] in ROW_FILES:
-        raise PermissionError(f"{name} is a file of rows, which a column of a row may not look at")
+        raise PermissionError(f"{name} is a file of rows, which columns may not look at")
 
 
 ROW_FILES = ("csv", "tsv", "gz", "zip", "parquet", "npz", "txt", "bz2", "xz")
@@ -142,7 +142,7 @@ def _listen() -> None:
 
 
 @contextmanager
-def _no_files_of_rows() -> Iterator[None]:
+def left_alone() -> Iterator[None]:
     """Refuse to open files of rows meanwhile: looked up there, a target's mean would be in a column. And to write any:
     other rows would be remembered there."""
     _listen()
@@ -153,6 +153,20 @@ def _no_files_of_rows() -> Iterator[None]:
     finally:
         if thread not in before:
             _watched.discard(thread)
+
+
+@contextmanager
+def environment_put_back() -> Iterator[None]:
+    """Nor is anything remembered in the environment."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in {*before, *os.environ}:
+            if name not in before:
+                del os.environ[name]
+            elif os.environ.get(name) != before[name]:
+                os.environ[name] = before[name]
 
 
 def _plain(values: pd.Series) -> pd.Series:

@@ -138,7 +138,8 @@ def _check_target(
         numbers, bad = values.numbers(series, missing, form or (None if found is None else str(found)))
         if bad.any():
             row = int(np.argmax(bad))
-            values.raise_at(where, series, row, f"needs a finite number as target, got {values.got(series, row)}")
+            rule = f"needs a finite number{f' written like {form}' if form else ''} as target"
+            values.raise_at(where, series, row, f"{rule}, got {values.got(series, row)}; mend it or take the row out")
         if len(numbers) > 1 and np.nanmin(numbers) == np.nanmax(numbers):
             raise UserError(
                 f"{where}: column '{series.name}': needs two values at least, got only {np.nanmin(numbers):g}"

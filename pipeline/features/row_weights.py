@@ -99,7 +99,9 @@ class RowWeights:
             row = int(bad.argmax())
             absent = bool(values.text(column, missing).isna().iloc[row])
             got = "a missing value" if absent else values.got(column, row)
-            values.raise_at(where, column, row, f"needs a weight of 0 or more, got {got}; mend it or take the row out")
+            most = f" and at most {values.LARGEST:g}" if weights[row] > values.LARGEST else ""
+            rule = f"needs a weight of 0 or more{most}"
+            values.raise_at(where, column, row, f"{rule}, got {got}; mend it or take the row out")
         return weights
 
 

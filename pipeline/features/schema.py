@@ -113,8 +113,9 @@ def _typed_target(schema: Schema, series: pd.Series, where: str, changes: Change
         _refuse(bad, series, where, "0 or 1, or true or false, as label")
         return number
     if schema.target_kind in ("number", "numbers"):
-        number, bad = values.numbers(series, schema.target_missing, schema.formats.get(str(series.name)))
-        _refuse(bad, series, where, "a finite number as target")
+        form = schema.formats.get(str(series.name))
+        number, bad = values.numbers(series, schema.target_missing, form)
+        _refuse(bad, series, where, f"a finite number{f' written like {form}' if form else ''} as target")
         return number
     words = values.text(series, schema.target_missing).reset_index(drop=True)
     if schema.target_kind == "text":

@@ -82,14 +82,16 @@ def settle(
     several = () if target is None or isinstance(target, str) else tuple(target)
     targets = several or (() if target is None else (str(target),))
     named = [*(("target", name) for name in targets), *(("drop", name) for name in drop)]
-    named += [("keep", name) for name in keep] + [("types", name) for name in types]
+    named += [("group, time or fold", name) for name in keep] + [("types", name) for name in types]
     named += [("formats", name) for name in formats]
     for key, name in named:
         if name is not None and name not in train.columns and (key != "drop" or test is None or name not in test):
             hint = did_you_mean(name, map(str, train.columns))
-            raise UserError(f"{where}: no column '{name}' (declared as {key}){hint}")
+            raise UserError(f"{where}: no column '{name}' (declared as columns.{key}){hint}")
     if id is not None and id not in train.columns and (test is None or id not in test.columns):
-        raise UserError(f"{where}: no column '{id}' (declared as id){did_you_mean(id, map(str, train.columns))}")
+        raise UserError(
+            f"{where}: no column '{id}' (declared as columns.id){did_you_mean(id, map(str, train.columns))}"
+        )
     columns: list[Column] = []
     notes: dict[str, str] = {}
     dropped: dict[str, str] = {name: "declared in columns.drop" for name in drop}

@@ -3,7 +3,7 @@ tries before it lets a competition in."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,8 @@ from pipeline.core.config import CompetitionConfig
 from pipeline.core.errors import UserError, did_you_mean
 from pipeline.core.memory import give_memory_back
 from pipeline.core.registry import settings_dict
-from pipeline.core.sections import Columns
 from pipeline.core.types import FOLD, WEIGHT, Schema
-from pipeline.features import values
+from pipeline.features.extra_rows import EXTRA, VALID, as_trained, with_extra, with_validation
 from pipeline.features.own_columns import with_own_columns
 from pipeline.features.raw_checks import check_raw
 from pipeline.features.row_weights import RowWeights, check_folds
@@ -101,87 +100,33 @@ def typed_rows(
     if weights:
         rows[WEIGHT] = weights["train"]
     if VALID in raw:
-        held_out = _more(schema, raw, VALID, names, weights, changes).assign(**{FOLD: 0})
-        rows = _with_validation(rows, held_out, schema, names[VALID], warn)
+        held_out = _more(competition, schema, raw, VALID, rows, names, weights, changes, warn)
+        rows = with_validation(rows, held_out, schema, names[VALID], warn)
     if weights:
         check_folds(competition, rows, train_file, warn)
     for stem in sorted(raw):
-        more = _more(schema, raw, stem, names, weights, changes)
-        rows = _with_extra(rows, test_rows, more, schema, columns, names[stem], warn)
+        more = _more(competition, schema, raw, stem, rows, names, weights, changes, warn)
+        rows = with_extra(rows, test_rows, more, schema, columns, names[stem], warn)
     return schema, rows, test_rows
 
 
 def _more(
+    competition: CompetitionConfig,
     schema: Schema,
     raw: dict[str, pd.DataFrame],
     stem: str,
+    rows: pd.DataFrame,
     names: Mapping[str, str],
     weights: Mapping[str, np.ndarray],
     changes: Changes | None,
+    warn: Callable[[str], object],
 ) -> pd.DataFrame:
-    """Typed rows of another file with answers, taken out of ``raw``. Raises UserError where a row has none."""
-    import pandas as pd
-
-    if absent := [name for name in schema.target_names if name not in raw[stem]]:
-        raise UserError(f"{names[stem]}: no column '{absent[0]}', the target: its rows are to be learned from")
-    asked = [values.text(raw[stem][name], schema.target_missing) for name in schema.target_names]
-    lacking = pd.concat(asked, axis=1)
-    if (none := lacking.isna().all(axis=1)).any():
-        row = int(none.to_numpy().argmax())
-        values.raise_at(names[stem], raw[stem][schema.target_names[0]], row, "needs a target, got a missing value")
-    more = _applied(schema, raw.pop(stem), names[stem], True, changes)
+    """Typed rows of another file with answers, taken out of ``raw``."""
+    read = as_trained(schema, raw.pop(stem), rows, list(competition.columns.formats), names[stem], warn)
+    more = _applied(schema, read, names[stem], True, changes)
     if weights:
         more[WEIGHT] = weights[stem]
     return more
-
-
-def _with_validation(
-    rows: pd.DataFrame, valid: pd.DataFrame, schema: Schema, where: str, warn: Callable[[str], object]
-) -> pd.DataFrame:
-    """Training rows, and those of the file that validates. What both hold is told: its score says little."""
-    import pandas as pd
-
-    whole = [*(column.name for column in schema.columns), *schema.target_names]
-    if known := int(_hashes(valid, whole).isin(set(_hashes(rows, whole))).sum()):
-        warn(f"{where}: {known} of its {len(valid)} rows are training rows too, so its score flatters")
-    return pd.concat([rows, valid], ignore_index=True)
-
-
-EXTRA = "extra-"
-"""How the files of training rows from elsewhere are named in ``raw/``, a number behind."""
-VALID = "valid"
-"""The file of rows that validate."""
-
-
-def _with_extra(
-    rows: pd.DataFrame,
-    test: pd.DataFrame | None,
-    more: pd.DataFrame,
-    schema: Schema,
-    columns: Columns,
-    where: str,
-    warn: Callable[[str], object],
-) -> pd.DataFrame:
-    """Training rows and those from elsewhere, without those that are among the first: a fold would train on what it
-    is validated on."""
-    import pandas as pd
-
-    features = [column.name for column in schema.columns if column.name != schema.mark]
-    whole = [*features, *schema.target_names]
-    known = _hashes(more, whole).isin(set(_hashes(rows, whole))).to_numpy()
-    if (group := columns.group) is not None and (shared := more[group].isin(rows[group])).any():
-        warn(f"{where}: {int(shared.sum())} of its rows are of groups of the training file, which folds keep together")
-    if known.any():
-        warn(f"{where}: {int(known.sum())} of its {len(more)} rows are training rows already, and are left out")
-    if test is not None and (seen := _hashes(more, features).isin(set(_hashes(test, features))).to_numpy()).any():
-        warn(f"{where}: {int(seen.sum())} of its {len(more)} rows are test rows, with their answer")
-    return pd.concat([rows, more[~known].assign(**{FOLD: -1})], ignore_index=True)
-
-
-def _hashes(rows: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
-    import pandas as pd
-
-    return pd.util.hash_pandas_object(rows[list(columns)], index=False)
 
 
 def new_rows(schema: Schema, raw: pd.DataFrame, where: str) -> pd.DataFrame:

@@ -45,7 +45,7 @@ class Kaggle(Source):
     The download lies in ``.podium/downloads/<competition>/`` and is taken from there ever after;
     delete that folder to download again. A download broken off is taken up where it stopped.
     competition: the last part of its address, such as ``titanic``.
-    train, valid, test, sample_submission, solution, extra, mark, encoding: as for source ``files``.
+    train, valid, test, sample_submission, solution, extra, extra_weight, mark, encoding: as for source ``files``.
     """
 
     competition: Annotated[str, Field(pattern=SLUG)]
@@ -55,6 +55,7 @@ class Kaggle(Source):
     sample_submission: str | None = None
     solution: str | None = None
     extra: tuple[str, ...] = ()
+    extra_weight: float = Field(default=1.0, gt=0)
     mark: str | None = None
     missing: Missing = ("", "NA")
     encoding: str = AUTO

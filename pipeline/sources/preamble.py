@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pipeline.sources.table_faults import LINE, delimiter_of
 
-_SEPARATOR = re.compile(rb'"?sep=([,;|\t])"?', re.IGNORECASE)
+_SEPARATOR = re.compile(rb'"?sep=([,;|\t]|\\t)"?', re.IGNORECASE)
 _NUMBER = re.compile(rb'"?[-+]?[\d.]+"?')
 
 
@@ -40,7 +40,7 @@ def preamble_of(data: bytes, usual: str) -> Preamble:
     rest = next((place for place in range(first, len(lines)) if not lines[place][1].startswith(b"#")), len(lines))
     if first == rest == 0 or rest == len(lines):
         return Preamble()
-    delimiter = said[1].decode() if said is not None else None
+    delimiter = said[1].decode().replace("\\t", "\t") if said is not None else None
     mark = (delimiter or delimiter_of(data[lines[rest].start() :], usual)).encode()
     if rest > first and not _is_comment(*(line[1] for line in lines[rest - 1 : rest + 2]), mark=mark):
         rest -= 1

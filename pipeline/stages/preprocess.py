@@ -80,7 +80,8 @@ def _code_of_cleaning(schema: Schema) -> str:
 def _rows(
     competition: CompetitionConfig, paths: CompetitionPaths, changes: Changes
 ) -> tuple[Schema, pd.DataFrame, pd.DataFrame | None]:
-    from pipeline.features.typed_rows import EXTRA, read_as_text, typed_rows
+    from pipeline.features.extra_rows import EXTRA
+    from pipeline.features.typed_rows import read_as_text, typed_rows
     from pipeline.sources.tables import find_table, read_table
 
     text, missing = read_as_text(competition), competition.source.missing
@@ -123,11 +124,14 @@ def _fit_encoders(
         both = test is not None and part.statistics == "train_and_test"
         rows = pd.concat([alone, test], ignore_index=True) if both else alone
         joint = part.fit(rows, schema, derive_seed(set_name))
+        part.hold(joint, rows, schema)
     told: dict[str, dict[str, float]] = {}
     for k in [*range(int(fold.max()) + 1), None]:
         if joint is None:
             rows = train if k is None else train[competition.split.training_rows(fold, k)]
             encoder = part.fit(rows, schema, derive_seed(set_name, k))
+            if k is None:
+                part.hold(encoder, rows, schema)
         else:
             encoder = joint
         write_json(folder / ("all.json" if k is None else f"fold-{k}.json"), encoder.state())

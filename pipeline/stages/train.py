@@ -32,14 +32,18 @@ from pipeline.training.pseudo_rows import PSEUDO
 def run(config: Config, name: str, *, model: str | None = None, again: bool = False) -> None:
     """Cross-validate every model of the competition that is not kept, all on one pool, in the list's order.
 
-    model: this one alone. again: whatever is kept. A model that fails, diverges or is not done in time is left
-    out; raises UserError where all of them are.
+    model: this one alone, after those that it learns from where they are not kept. again: whatever is kept. A model
+    that fails, diverges or is not done in time is left out; raises UserError where all of them are.
     """
-    stage = _Stage(config, name, again)
+    stage = _Stage(config, name)
     chosen = [one for one in config.models_of(name) if model in (None, one.name)]
-    stage.run([one for one in chosen if one.pseudo is None])
-    stage.label(later := [one for one in chosen if one.pseudo is not None])
-    stage.run([one for one in later if one.name not in stage.left_out])
+    later = [one for one in chosen if one.pseudo is not None]
+    if later == chosen:  # what they say now, not what they said under other settings
+        stage.run([config.model(one) for one in teachers(config.models_of(name), later)], again=False)
+    else:
+        stage.run([one for one in chosen if one.pseudo is None], again)
+    stage.label(later)
+    stage.run([one for one in later if one.name not in stage.left_out], again)
     stage.tell_left_out()
     stage.tell_gains(later)
     if model is None:
@@ -48,14 +52,16 @@ def run(config: Config, name: str, *, model: str | None = None, again: bool = Fa
 
 
 class _Stage:
-    def __init__(self, config: Config, name: str, again: bool) -> None:
+    def __init__(self, config: Config, name: str) -> None:
         self.config, self.name = config, name
         self.competition, self.paths = config.competition(name), CompetitionPaths(name)
-        self.kept = KeptModels(self.paths.cv, again=again)
+        self.kept = KeptModels(self.paths.cv)
         self.executor = make_executor(config.execution)
         self.budget = Budget(config, name, "train")
         self.rows = Rows(self.competition)
-        self.teachers = teachers(config.models_of(name)) if self.paths.test_rows.exists() else []
+        self.teachers = (
+            teachers(config.models_of(name), config.models_of(name)) if self.paths.test_rows.exists() else []
+        )
         self.left_out: dict[str, str] = {}
         self.late: set[str] = set()
 
@@ -82,7 +88,8 @@ class _Stage:
             print(f"{model.name} learns from {told}, by {', '.join(folders)}", file=sys.stderr)  # noqa: T201
             self.rows.pseudo[model.name] = place
 
-    def run(self, models: list[ModelConfig]) -> None:
+    def run(self, models: list[ModelConfig], again: bool) -> None:
+        self.kept.again = again
         if not models:
             return
         lines, tasks = [], []
@@ -211,8 +218,8 @@ def _without_pseudo(model: ModelConfig, models: list[ModelConfig]) -> ModelConfi
     return next((o for o in same if [settings_dict(o.model), settings_dict(o.fit), o.features, o.seed] == fit), None)
 
 
-def teachers(models: list[ModelConfig]) -> list[str]:
-    """Those whose answers for the test rows others learn from, in the list's order."""
-    asked = [model.pseudo.models for model in models if model.pseudo is not None]
+def teachers(models: list[ModelConfig], of: list[ModelConfig]) -> list[str]:
+    """Those whose answers for the test rows some of these learn from, in the list's order."""
+    asked = [model.pseudo.models for model in of if model.pseudo is not None]
     firsts = [model.name for model in models if model.pseudo is None]
     return [name for name in firsts if any(some == "blend" or name in some for some in asked)]

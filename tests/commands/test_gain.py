@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from scipy.stats import ttest_1samp
 
 from pipeline.__main__ import main
@@ -61,10 +62,34 @@ def test_a_source_outside_the_project_and_a_declared_own_column(bench, capsys):
     assert "better in 3 of 3 folds" in capsys.readouterr().out
 
 
+def test_weights_and_a_model_of_pseudo_labels(bench, capsys):
+    train = rows_of(60, 0).assign(w=[0.0] * 3 + [1.0] * 57)
+    train.loc[:2, "y"] = 1000.0  # which weigh nothing
+    bench.files["train.csv"] = train.to_csv(index=False)
+    bench.files["test.csv"] = rows_of(20, 100).drop(columns="y").to_csv(index=False)
+    bench.files["sample_submission.csv"] = rows_of(20, 100)[["id", "y"]].to_csv(index=False)
+    bench.competition["columns"] |= {"weight": "w", "formats": {"w": "1,234.5"}}
+    bench.competition |= {"metric": "mae", "split": {"name": "contiguous", "folds": 3}}
+    bench.write()
+    declared = yaml.safe_load((bench.root / "params.yaml").read_text())
+    declared["models"]["toy-second"] = {**bench.model, "fit": {"pseudo": {}}}
+    (bench.root / "params.yaml").write_text(yaml.safe_dump(declared))
+    bench.monkeypatch.setattr("sys.argv", ["pipeline", "gain", "toy"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    told = capsys.readouterr().out
+    assert (
+        told.startswith("weight (toy-ridge): mae") and "better in 2 of 3 folds" in told
+    )  # the first holds the odd ones
+    code, lines = bench.run("gain", "toy", "--model", "toy-second")
+    assert code == 2 and "whose gain `train` tells" in lines[0] and "toy-ridge" in lines[0]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("gain", "toy"), ["neither own_columns nor source.extra"]),
+        (("gain", "toy"), ["neither own_columns nor source.extra nor columns.weight", "pseudo-labels"]),
         (("gain", "toy", "--model", "tyo-ridge"), ["toy-ridge"]),
     ],
 )

@@ -164,9 +164,16 @@ def test_the_test_file_s_order_of_day_and_month_is_the_training_file_s():
         ("31.12.2020 24:00:00", "2021-01-01 00:00:00"),
         ("2020-01-31 17:00:00,123", "2020-01-31 17:00:00.123"),
         ("31/01/2020 17:00:00,5", "2020-01-31 17:00:00.5"),
+        ("Friday, 31 January 2020", "2020-01-31 00:00:00"),
+        ("Fri 31 Jan 2020", "2020-01-31 00:00:00"),
+        ("Friday, January 31st, 2020", "2020-01-31 00:00:00"),
+        ("22nd of Feb 2020", "2020-02-22 00:00:00"),
+        ("fri, 31.01.2020 17:05", "2020-01-31 17:05:00"),
+        ("Fri, 31 Jan 2020 17:00:00 +0200", "2020-01-31 15:00:00"),
+        ("Fri Jan 31 17:00:00 +0000 2020", "2020-01-31 17:00:00"),
     ],
 )
-def test_zones_by_name_the_end_of_a_day_and_decimal_commas(written, utc):
+def test_zones_weekdays_ordinals_the_end_of_a_day_and_decimal_commas(written, utc):
     column = words(written, None)
     form = date_format(column)
     assert form is not None
@@ -188,7 +195,7 @@ def test_a_declared_format_of_dates_decides():
     assert "(columns.formats: '%d/%m/%Y')" in settle(frame[["sold"]], None, id=None, target=None).notes["sold"]
     with pytest.raises(UserError, match=r"'sold', row 2: declared as dates written like 31.01.2020, got '03/04/2020'"):
         settle(frame, None, id=None, target=None, formats={"sold": "%d.%m.%Y"})
-    with pytest.raises(UserError, match=r"no column 'sol' \(declared as formats\); did you mean 'sold'"):
+    with pytest.raises(UserError, match=r"no column 'sol' \(declared as columns.formats\); did you mean 'sold'"):
         settle(frame, None, id=None, target=None, formats={"sol": "%d.%m.%Y"})
     # A column that rows are ordered by, and is no feature.
     kept = settle(frame, None, id=None, target=None, keep=["sold"], formats={"sold": "%d/%m/%Y"})

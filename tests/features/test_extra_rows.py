@@ -62,13 +62,56 @@ def test_an_edit_of_them_is_noticed(bench):
     assert np.isclose(rows["y"], 200).any()
 
 
+HALVES = "id,colour,size,y\n" + "".join(f"{i},blue,{i % 9}.5,{100 + i}\n" for i in range(12))
+
+
+@pytest.mark.parametrize(
+    ("extra", "told"),
+    [
+        (HALVES.replace(",", ";").replace(".", ","), "column 'size': numbers written 1.234,5"),
+        (HALVES.replace(",3.5,", ",NULL,"), "column 'size': 'NULL' taken for missing"),
+        (HALVES.replace("\n", ",7\n").replace("y,7", "y,more"), "column 'more' is not in the training file"),
+    ],
+    ids=["decimal commas", "a mark", "a column more"],
+)
+def test_they_are_read_as_their_own_file_writes(bench, extra, told):
+    bench.files["last_year.csv"] = extra
+    bench.competition["source"]["extra"] = ["last_year.csv"]
+    bench.write()
+    assert any(f"last_year.csv: {told}" in line for line in bench.through("fetch", "preprocess"))
+    rows = pd.read_parquet(bench.root / "data/toy/rows/train.parquet")[30:]
+    expected = [np.nan if "NULL" in extra and i == 3 else i % 9 + 0.5 for i in range(12)]
+    np.testing.assert_array_equal(rows["size"], expected)
+    assert rows["y"].tolist() == [100.0 + i for i in range(12)] and "more" not in rows
+
+
+def test_what_their_values_leave_open_goes_by_the_training_files_numbers(bench):
+    bench.files["train.csv"] = TRAIN.replace(",red,", ",red,0.").replace(",blue,", ",blue,0.")
+    bench.files["test.csv"] = TEST.replace(",red,", ",red,0.")
+    bench.files["last_year.csv"] = "id;colour;size;y\n" + "".join(f"{i};red;0,{i + 100};{i}\n" for i in range(12))
+    bench.competition["source"]["extra"] = ["last_year.csv"]
+    bench.write()
+    bench.through("fetch", "preprocess")
+    rows = pd.read_parquet(bench.root / "data/toy/rows/train.parquet")[30:]
+    np.testing.assert_allclose(rows["size"], [(i + 100) / 1000 for i in range(12)])
+
+
+def test_a_whole_column_of_a_mark_is_no_missing_number(bench):
+    bench.files["last_year.csv"] = "id,colour,size,y\n" + "".join(f"{i},blue,x,{i}\n" for i in range(12))
+    bench.competition["source"]["extra"] = ["last_year.csv"]
+    bench.write()
+    bench.through("fetch")
+    bench.fails("preprocess", ["last_year.csv", "'size', row 2", "needs a number, got 'x'"], bench.written())
+
+
 @pytest.mark.parametrize(
     ("extra", "source", "stage", "words"),
     [
         (None, {}, "fetch", ["no file 'last_year.csv'", "source.extra"]),
-        (EXTRA.replace("size", "weight"), {}, "preprocess", ["last_year.csv", "'size' is missing"]),
+        (EXTRA.replace("size", "sise"), {}, "preprocess", ["'size' is missing", "add it", "did you mean 'sise'"]),
         (EXTRA.replace(",100", ",dear"), {}, "preprocess", ["last_year.csv", "row 2", "'dear'"]),
         (EXTRA.replace(",y\n", ",z\n"), {}, "preprocess", ["last_year.csv", "no column 'y'", "target"]),
+        (EXTRA.replace(",y\n", ",Y\n"), {}, "preprocess", ["no column 'y'", "did you mean 'Y'"]),
         (EXTRA.replace(",105\n", ",\n"), {}, "preprocess", ["last_year.csv", "row 7", "needs a target"]),
         (EXTRA, {"mark": "size"}, "preprocess", ["train.csv", "'size'", "source.mark"]),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import os
 
 import numpy as np
 import pandas as pd
@@ -224,6 +225,73 @@ def test_what_does_not_learn_rightly_is_told_before_training(bench, text, told):
     place.write_text(text)
     code, lines = bench.run("preprocess", "toy")
     assert code == 2 and len(lines) == 1 and told in lines[0] and "mine.py" in lines[0], lines
+
+
+KEPT = """
+import builtins
+import json
+import os
+import pandas as pd
+
+class Keeps:
+    def fit(self, rows):
+        self.n = 1.0
+        LEARN
+
+    def transform(self, rows):
+        mean = rows["size"].mean()
+        return pd.DataFrame({"mean": rows["size"] - ANSWER})
+"""
+
+
+@pytest.mark.parametrize(
+    ("learn", "answer", "told"),
+    [
+        ("pass", "vars(builtins).setdefault('podium_kept', mean)", "transform is not row by row: 'mean' of row"),
+        ("pass", "vars(json).setdefault('podium_kept', mean)", "transform is not row by row: 'mean' of row"),
+        ("pass", "float(os.environ.setdefault('PODIUM_KEPT', str(mean)))", "transform is not row by row: 'mean'"),
+        ("builtins.podium_kept = 3.0", "builtins.podium_kept", "transform raised AttributeError"),
+        (
+            "self.n = vars(builtins).setdefault('podium_kept', float(rows['size'].mean()))",
+            "self.n",
+            "fit learns otherwise in a new process: 'n' is",
+        ),
+        ("self.n = __import__('random').random()", "self.n", "from a fixed seed"),
+        ("self.n = float(len(pd.read_csv('files/train.csv')))", "self.n", "train.csv is a file of rows"),
+        ("open('kept.txt', 'w').write('3')", "1", "kept.txt may not be written"),
+    ],
+    ids=["builtins", "a module", "the environment", "fit's builtins", "from another fold", "chance", "rows", "a file"],
+)
+def test_what_a_class_keeps_elsewhere_is_seen_in_another_process(bench, learn, answer, told):
+    place = bench.root / PATH
+    place.parent.mkdir(parents=True)
+    place.write_text(KEPT.replace("LEARN", learn).replace("ANSWER", answer))
+    bench.competition["own_columns"] = PATH
+    bench.write()
+    assert bench.run("fetch", "toy")[0] == 0
+    code, lines = bench.run("preprocess", "toy")
+    vars(json).pop("podium_kept", None), vars(builtins).pop("podium_kept", None)
+    assert code == 2 and len(lines) == 1 and told in lines[0] and "mine.py" in lines[0], lines
+    assert "PODIUM_KEPT" not in os.environ
+
+
+def test_a_class_that_asks_for_the_target_is_not_shown_all_rows(bench):
+    place = bench.root / PATH
+    place.parent.mkdir(parents=True)
+    place.write_text(LEARNING)
+    bench.competition |= {
+        "own_columns": PATH,
+        "features": {"numbers": {"name": "tabular", "statistics": "train_and_test"}},
+    }
+    bench.write()
+    assert bench.run("fetch", "toy")[0] == 0
+    bench.fails("preprocess", ["mine.py: fit asks for the target", "statistics: train_and_test"], bench.written())
+
+
+def test_the_files_of_rows_are_not_opened_on_loading_either(own, tmp_path):
+    ROWS.assign(y=1.0).to_csv(tmp_path / "train.csv", index=False)
+    with pytest.raises(UserError, match=r"mine\.py: cannot be loaded: PermissionError: train\.csv is a file of rows"):
+        own("import pandas as pd\nT = pd.read_csv('train.csv')\ndef columns(rows):\n    return rows.assign(m=len(T))\n")
 
 
 @pytest.mark.parametrize(

@@ -219,7 +219,7 @@ def test_apply_refuses_missing_extra_and_ill_typed_columns():
 
 def test_settle_refuses_columns_that_are_not_there_and_unreadable_dates():
     raw = pd.DataFrame({"size": [1, 2], "word": ["p", "q"]})
-    with pytest.raises(UserError, match=r"no column 'sise' \(declared as id\); did you mean 'size'"):
+    with pytest.raises(UserError, match=r"no column 'sise' \(declared as columns.id\); did you mean 'size'"):
         settled(raw, id="sise")
     with pytest.raises(UserError, match="column 'word': declared a date"):
         settled(raw, types={"word": "date"})

@@ -92,6 +92,7 @@ PLAIN = b"id,x\n1,2.5\n2,3.5\n"
     [
         (b"sep=;\r\n", b";", ["id", "x"]),
         (b'"sep=\t"\n', b"\t", ["id", "x"]),
+        (b"sep=\\t\n", b"\t", ["id", "x"]),
         (b"\xef\xbb\xbfsep=|\n", b"|", ["id", "x"]),
         (b"# made on Monday\n", b",", ["id", "x"]),
         (b"# a, b, c\n\n# and, more\n", b",", ["id", "x"]),

@@ -107,6 +107,8 @@ def test_all_is_kept_until_the_answers_change(bench):
         ({"models": ["toy-rigde"]}, ["fit.pseudo.models", "'toy-rigde'", "toy-ridge"]),
         ({"models": ["toy-second"]}, ["fit.pseudo.models", "has pseudo-labels itself"]),
         ({"above": 0.9}, ["fit.pseudo.above", "needs classes"]),
+        ({"models": []}, ["fit.pseudo.models", "needs blend, or a list"]),
+        ({"models": "toy-ridge"}, ["fit.pseudo.models", "needs blend, or a list", "'toy-ridge'"]),
         ({"above": 0.3}, ["fit.pseudo.above", "0.5", "0.3"]),
         ({"abvoe": 0.9}, ["fit.pseudo.abvoe", "above"]),
     ],
@@ -120,4 +122,21 @@ def test_settings_that_cannot_be_are_told(bench, pseudo, words):
 def test_where_no_answer_is_sure_the_model_is_left_out(bench):
     declare(bench, {"above": 0.999999}, classes=True)
     said = bench.through()
-    assert any("toy-second is left out" in line and "0.999999" in line for line in said)
+    assert any("toy-second is left out" in line and "0.999999; lower fit.pseudo.above" in line for line in said)
+
+
+def test_trained_alone_it_learns_from_what_the_others_say_now(bench):
+    declare(bench, None)
+    bench.through("fetch", "preprocess", "train")
+    declared = yaml.safe_load((bench.root / "params.yaml").read_text())
+    declared["models"]["toy-second"] = {**bench.model, "fit": {"pseudo": {}}}
+    answers = {}
+    for alpha in (1.0, 50.0):  # first of folds without answers for the test rows, then of other settings'
+        declared["models"]["toy-ridge"]["model"] = {"name": "ridge", "alpha": alpha}
+        (bench.root / "params.yaml").write_text(yaml.safe_dump(declared, sort_keys=False))
+        code, lines = bench.run("train", "toy-second")
+        assert code == 0, lines
+        answers[alpha] = labels(bench)["all"]["y"].to_numpy()
+        bench.through("train")
+        np.testing.assert_array_equal(labels(bench)["all"]["y"], answers[alpha])
+    assert not np.allclose(answers[1.0], answers[50.0])

@@ -166,6 +166,8 @@ def test_a_class_that_weighs_nothing_is_told(bench):
         ([1] * 29 + [""], ["train.csv", "weight", "row 31", "0 or more", "a missing value"]),
         (["heavy"] + [1] * 29, ["train.csv", "weight", "row 2", "'heavy'"]),
         ([0] * 30, ["train.csv", "weight", "above 0"]),
+        (["inf"] + [1] * 29, ["train.csv", "weight", "row 2", "at most 1e+150", "got inf"]),
+        ([1] * 29 + ["1e308"], ["train.csv", "weight", "row 31", "at most 1e+150"]),
     ],
 )
 def test_what_is_no_weight_is_told_with_its_row(bench, weights, words):
