@@ -11,26 +11,28 @@ from pipeline.core.registry import Registry, settings
 if TYPE_CHECKING:
     from torch import nn
 
+    Layer = nn.Linear | nn.Conv2d
+
 initializations = Registry("initialization")
 
 
 def initialize(network: nn.Module, initialization: Initialization) -> None:
-    """Fill every linear layer of a network in place, in order, from torch's global generator."""
+    """Fill every linear layer and convolution of a network in place, in order, from torch's global generator."""
     from torch import nn
 
     for layer in network.modules():
-        if isinstance(layer, nn.Linear):
+        if isinstance(layer, nn.Linear | nn.Conv2d):
             initialization.fill(layer)
 
 
 class Initialization:
-    """Fills one linear layer in place."""
+    """Fills one linear layer or convolution in place. A unit's inputs are those of its window, over all channels."""
 
-    def fill(self, layer: nn.Linear) -> None:
+    def fill(self, layer: Layer) -> None:
         raise NotImplementedError
 
 
-def zero_bias(layer: nn.Linear) -> None:
+def zero_bias(layer: Layer) -> None:
     """Set the bias to zero, where there is one."""
     if layer.bias is not None:
         layer.bias.detach().zero_()
@@ -41,7 +43,7 @@ def zero_bias(layer: nn.Linear) -> None:
 class Xavier(Initialization):
     """Uniform with variance 2 / (inputs + outputs) (Glorot, Bengio 2010)."""
 
-    def fill(self, layer: nn.Linear) -> None:
+    def fill(self, layer: Layer) -> None:
         from torch.nn import init
 
         init.xavier_uniform_(layer.weight)
@@ -53,7 +55,7 @@ class Xavier(Initialization):
 class He(Initialization):
     """Normal with variance 2 / inputs (He et al. 2015)."""
 
-    def fill(self, layer: nn.Linear) -> None:
+    def fill(self, layer: Layer) -> None:
         from torch.nn import init
 
         init.kaiming_normal_(layer.weight, nonlinearity="relu")
@@ -65,7 +67,7 @@ class He(Initialization):
 class Uniform(Initialization):
     """Torch's own: weights and biases uniform within ± 1 / √inputs."""
 
-    def fill(self, layer: nn.Linear) -> None:
+    def fill(self, layer: Layer) -> None:
         layer.reset_parameters()
 
 
@@ -76,7 +78,7 @@ class Normal(Initialization):
 
     std: float = Field(default=0.01, gt=0)
 
-    def fill(self, layer: nn.Linear) -> None:
+    def fill(self, layer: Layer) -> None:
         from torch.nn import init
 
         init.normal_(layer.weight, std=self.std)
@@ -90,7 +92,7 @@ class Constant(Initialization):
 
     value: float = 0.0
 
-    def fill(self, layer: nn.Linear) -> None:
+    def fill(self, layer: Layer) -> None:
         from torch.nn import init
 
         init.constant_(layer.weight, self.value)

@@ -1,0 +1,91 @@
+"""Settings that networks on an image have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, PositiveInt
+
+from pipeline.core.registry import PartOf, settings
+from pipeline.core.types import Model, Spec, Task
+from pipeline.models.initialization import initializations, initialize
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from pipeline.models.layers.convolution import Layers
+
+LARGE = 96
+"""Pixels of both sides from which on an image is large, where ``stem`` is not given."""
+SMALL_WIDTH = 0.25
+"""Of what is published for large images, where ``width`` is not given."""
+
+Units = tuple[PositiveInt, ...]
+
+
+@settings
+class ImageModel(Model):
+    """A network on ``image``, with ``numbers`` and ``categories`` beside it where there are some.
+
+    normalization: batch, between each convolution and its activation.
+    initialization: of convolutions and linear layers; he suits relu and its kin, xavier sigmoid and tanh.
+    """
+
+    normalization: Literal["none", "batch"] = "none"
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    initialization: Annotated[Any, PartOf(initializations)] = "he"
+
+    tasks: ClassVar[tuple[str, ...]] = ("regression", "classification")
+    needs: ClassVar[frozenset[str]] = frozenset({"image"})
+    may_read: ClassVar[frozenset[str]] = frozenset({"numbers", "categories"})
+    learner: ClassVar[str] = "neural"
+
+    @abstractmethod
+    def lay(self, layers: Layers, outputs: int) -> None:
+        """All layers, from the image to outputs. Raises UserError where the image is too small for them."""
+
+    def build(self, spec: Spec, task: Task, seed: int) -> nn.Module:
+        from pipeline.models.layers.convolution import Layers
+        from pipeline.models.layers.image_network import ImageNetwork
+
+        channels, height, width = spec.shapes["image"]
+        layers = Layers(self.name, (channels, height, width), self.normalization)
+        self.lay(layers, spec.outputs)
+        network = ImageNetwork(layers.module(), spec)
+        initialize(network, self.initialization)
+        return network
+
+
+@settings
+class DeepImageModel(ImageModel):
+    """A network published for images of 224 x 224, and what makes it one for small images.
+
+    stem: large is as published, and divides height and width by 32 in all; small divides them by 8. Not given: large
+        where both sides have 96 pixels, else small.
+    width: channels and hidden units are multiplied by it. Not given: 1 with the large stem, 0.25 with the small one.
+    """
+
+    stem: Literal["large", "small"] | None = None
+    width: float | None = Field(default=None, gt=0)
+
+    @abstractmethod
+    def lay_scaled(self, layers: Layers, outputs: int, large: bool, scaled: Callable[[int], int]) -> None:
+        """The same as ``lay``. large: the stem. scaled: published channels or units to those of this ``width``."""
+
+    def lay(self, layers: Layers, outputs: int) -> None:
+        large = self.stem == "large" if self.stem else min(layers.shape[1:]) >= LARGE
+        width = self.width or (1.0 if large else SMALL_WIDTH)
+        if large:
+            layers.advice += ", or stem: small"
+        self.lay_scaled(layers, outputs, large, lambda published: max(1, round(width * published)))
+
+
+def lay_dense(layers: Layers, hidden: Units, outputs: int, activation: str, dropout: float) -> None:
+    """All maps through hidden layers, each with dropout, to outputs."""
+    layers.flatten()
+    for units in hidden:
+        layers.dense(units, activation)
+        layers.dropout(dropout)
+    layers.dense(outputs)
