@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SPLIT_COLUMNS = ("group", "time", "fold")
 """Keys of ``columns`` that name what some splits split by."""
-LOOP_INPUTS = frozenset({"row", "first", "length"})
+LOOP_INPUTS = frozenset({"length"})
 """Inputs for the training loop itself, see ``Encoded``."""
 
 

@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 
 Encoded: TypeAlias = "dict[str, Any]"
 """Columns by name, first dimension examples: arrays (float32, int64 or bool), or ``Ragged`` where examples differ in
-length, which minibatches pad with 0 to their own longest. One example a row, unless ``row`` [examples]
-int64 says which row each example belongs to (windows of a document, say). ``first`` [examples] bool marks those
-that begin a document, ``length`` [examples] int64 counts their tokens; both are for samplers. ``target`` is the
-encoded target, where the rows have one. ``row_weight`` [examples] float32, of training rows that do not all count
+length, which minibatches pad with 0 to their own longest. An example is a row. ``length`` [examples] int64, for
+samplers, counts its tokens where its columns do not tell. ``target`` is the encoded target, where the rows have one.
+``row_weight`` [examples] float32, of training rows that do not all count
 alike, is how much each counts; their mean is 1."""
 
 Batch: TypeAlias = "dict[str, torch.Tensor]"

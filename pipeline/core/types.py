@@ -129,6 +129,8 @@ class Task(ABC):
     """Of a task with several targets: the task that each of them is."""
     teaches: ClassVar[bool] = True
     """Whether its predictions may stand for the target of rows that have none."""
+    of_tokens: ClassVar[bool] = False
+    """Whether raw answers are one a token, ``Ragged`` [rows] in place of an array; ``answer`` gives [batch, steps]."""
     decodes: ClassVar[bool] = False
     """Whether raw answers are what the network's ``decode`` finds in many passes, not ``answer`` of its output."""
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
 from pipeline.core.errors import UserError
 from pipeline.core.ragged import Ragged
-from pipeline.core.registry import PartOf, settings
-from pipeline.core.types import Encoded, Encoder, FeatureSet, InnerFolds, Schema, Spec
+from pipeline.core.registry import settings
+from pipeline.core.types import Encoded, Encoder, InnerFolds, Schema, Spec
 from pipeline.features import features
 from pipeline.features.tabular import Tabular
 from pipeline.features.texts import read_texts
-from pipeline.text.tokenizers import tokenizers
+from pipeline.features.tokenized import Tokenized
 from pipeline.text.tokenizers.base import FittedTokenizer
 
 if TYPE_CHECKING:
@@ -28,29 +28,18 @@ PLAIN_WORDS = {"name": "words", "lower": True, "joins": False}
 
 @features.register("tokens")
 @settings
-class Tokens(FeatureSet):
+class Tokens(Tokenized):
     """A text column as ``tokens``, ragged; 0 is padding, 1 an unknown token. With ``numbers`` also those, and
     categories.
 
-    tokenizer: how texts are cut, a part of the shelf ``tokenizers``; its vocabulary is of each fold's training rows.
-    vocabulary: fold, of the rows that a fold trains on; train or train_and_test, of all these rows at once: then
-        validation rows have fewer unknown tokens than new rows will.
+    tokenizer, vocabulary: see ``Tokenized``.
     maximum_length: tokens of a text. longer: what becomes of longer ones: cut at their end, or refused.
     numbers: settings of ``tabular`` for the columns beside the text.
     """
 
-    column: str
-    tokenizer: Annotated[Any, PartOf(tokenizers)] = Field(
-        default_factory=lambda: {"name": "words", "lower": True, "joins": False}
-    )
-    vocabulary: Literal["fold", "train", "train_and_test"] = "fold"
     maximum_length: int = Field(default=512, ge=1)
     longer: Literal["cut", "refused"] = "cut"
     numbers: Tabular | None = None
-
-    @property
-    def statistics(self) -> str:  # type: ignore[override]
-        return {"fold": "training"}.get(self.vocabulary, self.vocabulary)
 
     @property
     def gives(self) -> frozenset[str]:

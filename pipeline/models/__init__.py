@@ -11,7 +11,6 @@ from pipeline.models import (  # noqa: E402
     elastic_net,  # noqa: F401
     forests,  # noqa: F401
     googlenet,  # noqa: F401
-    gru_language_model,  # noqa: F401
     k_nearest_neighbors,  # noqa: F401
     lasso,  # noqa: F401
     lenet,  # noqa: F401
@@ -23,6 +22,7 @@ from pipeline.models import (  # noqa: E402
     nin,  # noqa: F401
     realmlp,  # noqa: F401
     recurrent_classifier,  # noqa: F401
+    recurrent_language_model,  # noqa: F401
     resnet,  # noqa: F401
     ridge,  # noqa: F401
     seq2seq,  # noqa: F401
@@ -31,6 +31,7 @@ from pipeline.models import (  # noqa: E402
     tabm,  # noqa: F401
     text_cnn,  # noqa: F401
     transformer_encoder,  # noqa: F401
+    transformer_language_model,  # noqa: F401
     vgg,  # noqa: F401
     xgboost,  # noqa: F401
 )

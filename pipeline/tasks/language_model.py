@@ -1,4 +1,4 @@
-"""Language modelling: how probable is a document, token by token."""
+"""Language modelling: how probable is a text, token by token."""
 
 from __future__ import annotations
 
@@ -10,23 +10,29 @@ from pipeline.core.types import Batch, Schema, Spec, Target, TargetKind, Task, W
 from pipeline.tasks import tasks
 from pipeline.tasks.losses import weighed
 from pipeline.tasks.made_by_encoder import MadeByEncoder
+from pipeline.text.reserved import PAD
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from torch import Tensor
 
+LOGS = "log_probabilities"
+"""Column of predictions with the log-probability of each of a row's tokens, float32 [tokens of the row]."""
+
 
 @tasks.register("language_model")
 @settings
 class LanguageModel(Task):
-    """Predicts each row's negative log-likelihood, in nats. The competition's target column holds
-    its number of tokens, so that perplexity is exp(sum of predictions / sum of targets)."""
+    """Predicts each row's negative log-likelihood, in nats, its end mark included. The competition's target column
+    holds what it is counted by (tokens, words, characters), so that perplexity is exp(sum of predictions / sum of
+    targets)."""
 
     losses: ClassVar[tuple[str, ...]] = ("cross_entropy",)
     numeric: ClassVar[bool] = True
     teaches: ClassVar[bool] = False
     target_kind: ClassVar[TargetKind] = "number"
+    of_tokens: ClassVar[bool] = True
 
     def fit_target(self, target: pd.Series | None, schema: Schema) -> Target:
         return MadeByEncoder()
@@ -38,26 +44,49 @@ class LanguageModel(Task):
         return spec.sizes["tokens"]
 
     def loss(self, output: Tensor, batch: Batch, criterion: Callable[..., Tensor]) -> Weighed:
-        """Summed over the tokens that the mask keeps; scores [lanes, steps, tokens]."""
-        mask = batch["mask"].bool()  # [lanes, steps]
-        each = criterion(output[mask], batch["labels"][mask])  # [kept, tokens], [kept] -> [kept]
-        return weighed(each, batch, mask).sum(), mask.sum()
+        """Summed over the labels that are no padding; scores [lanes, steps, tokens]."""
+        labels = batch["labels"]  # [lanes, steps]
+        mask = labels != PAD
+        # Of all places, and then without padding: taking the others out first would copy all scores.
+        each = criterion(output.flatten(0, 1), labels.flatten()).view_as(labels)  # [lanes, steps]
+        return (weighed(each, batch) * mask).sum(), mask.sum()
 
     def answer(self, output: Tensor, batch: Batch) -> Tensor:
-        """Scores [lanes, steps, tokens] to the negative log-likelihood of each lane's window [lanes]."""
+        """Scores [lanes, steps, tokens] to the log-probability of each label [lanes, steps]."""
         from torch.nn.functional import cross_entropy
 
-        nats = cross_entropy(output.transpose(1, 2), batch["labels"], reduction="none")  # [lanes, steps]
-        return (nats * batch["mask"]).sum(1)  # [lanes]
+        labels = batch["labels"]
+        return -cross_entropy(output.flatten(0, 1), labels.flatten(), reduction="none").view_as(labels)
 
-    def predictions(self, raw: np.ndarray, target: Target, spec: Spec) -> pd.DataFrame:
+    def predictions(self, raw: Any, target: Target, spec: Spec) -> pd.DataFrame:
+        """raw: ``Ragged`` [rows] of log-probabilities."""
         import pandas as pd
 
-        return pd.DataFrame({"prediction": raw.reshape(-1).astype("float64")})
+        rows = [row.astype("float32") for row in raw]
+        return pd.DataFrame({"prediction": [-float(row.sum(dtype="float64")) for row in rows], LOGS: rows})
 
     def average(self, frames: Sequence[pd.DataFrame], weights: Sequence[float], target: Target) -> pd.DataFrame:
-        """Geometric mean of the models' likelihoods: the weighted mean in nats."""
+        """The mixture: of each token the weighted mean of its probabilities. Models that cut texts into different
+        tokens mix whole rows."""
+        import numpy as np
         import pandas as pd
 
-        mean = sum(frame["prediction"].to_numpy() * weight for frame, weight in zip(frames, weights))
-        return pd.DataFrame({"prediction": mean})
+        logs, lengths = self.likelihoods(frames)  # [models, items], [rows]
+        mixed = np.logaddexp.reduce(logs + np.log(np.asarray(weights))[:, None], axis=0)  # [items]
+        if lengths is None:
+            return pd.DataFrame({"prediction": -mixed})
+        ends = np.cumsum(lengths)
+        rows = [mixed[begin:end].astype("float32") for begin, end in zip(ends - lengths, ends, strict=True)]
+        return pd.DataFrame({"prediction": [-float(row.sum(dtype="float64")) for row in rows], LOGS: rows})
+
+    def likelihoods(self, frames: Sequence[pd.DataFrame]) -> tuple[np.ndarray, np.ndarray | None]:
+        """Log-probabilities float64 [models, tokens] and each row's number of tokens, where all models have the same;
+        of whole rows [models, rows] and None, where they have not."""
+        import numpy as np
+
+        if all(LOGS in frame for frame in frames):
+            counts = [frame[LOGS].map(len).to_numpy(dtype=np.int64) for frame in frames]
+            if all(np.array_equal(counts[0], other) for other in counts[1:]):
+                flat = [np.concatenate([np.zeros(0), *frame[LOGS]]).astype(np.float64) for frame in frames]
+                return np.stack(flat), counts[0]
+        return -np.stack([frame["prediction"].to_numpy(dtype=np.float64) for frame in frames]), None

@@ -165,8 +165,6 @@ class TrainingData:
         weights = weights if index is None else weights[index]
         if more is not None:
             weights = np.concatenate([weights, more[WEIGHT].to_numpy() if WEIGHT in more else np.ones(len(more))])
-        if "row" in encoded:  # windows of rows
-            weights = weights[encoded["row"]]  # [rows] -> [examples]
         return {"row_weight": (weights / weights.mean()).astype(np.float32)}
 
     def fold(self, k: int | None) -> FoldData:

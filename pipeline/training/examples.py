@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 
 from pipeline.core.ragged import Ragged
 from pipeline.core.types import Batch, Encoded
-from pipeline.training.sampling import Selection
+from pipeline.text.reserved import PAD
+from pipeline.training.sampling.selection import Selection, Windows
 
-BOOKKEEPING = ("row", "first", "length")
-"""Columns for samplers and sums, on the CPU; they reach no batch."""
+LABELS = "labels"
+"""The ragged column of what is to be told at each step of the others."""
 
 
 class Examples:
     """Encoded columns: arrays are moved to the device once, ragged ones a padded minibatch at a time.
 
-    ``length``, where samplers ask for it, is how long an example's ragged columns are together.
+    bookkeeping: what samplers ask for, see ``Arrays``. lengths: int64 [examples], in tokens, where ``ends`` is there.
     Raises ValueError when the columns do not share their first dimension.
     """
 
@@ -30,29 +29,40 @@ class Examples:
         self.device = device
         self.ragged = {name: column for name, column in encoded.items() if isinstance(column, Ragged)}
         tensors = {name: as_tensor(array) for name, array in encoded.items() if name not in self.ragged}
-        self.bookkeeping = {name: tensors.pop(name) for name in BOOKKEEPING if name in tensors}
-        if self.ragged and "length" not in self.bookkeeping:
-            lengths: Any = sum(column.lengths for column in self.ragged.values())  # [examples]
-            self.bookkeeping["length"] = torch.from_numpy(lengths)
+        self.bookkeeping = {name: tensors.pop(name) for name in ("length",) if name in tensors}
+        lengths = [column.lengths for column in self.ragged.values()]  # [examples] each
+        if lengths and "length" not in self.bookkeeping:
+            self.bookkeeping["length"] = torch.from_numpy(np.sum(lengths, axis=0))
+        if lengths and all(np.array_equal(one, lengths[0]) for one in lengths[1:]):
+            self.bookkeeping["ends"] = torch.from_numpy(np.cumsum(lengths[0]))
+            self.lengths = torch.from_numpy(lengths[0])
         self.inputs = {name: tensor.to(device) for name, tensor in tensors.items()}
-
-    @property
-    def row(self) -> np.ndarray | None:
-        """Row of each example, int64 [examples]; None where an example is a row."""
-        return self.bookkeeping["row"].numpy() if "row" in self.bookkeeping else None
+        self._flat: dict[str, np.ndarray] = {}
 
     def batch(self, selection: Selection) -> Batch:
         index = selection.index.to(self.device, non_blocking=True)
         # [examples, ...] -> [batch, ...]
         batch = {name: tensor.index_select(0, index) for name, tensor in self.inputs.items()}
-        places = selection.index.numpy()
         for name, column in self.ragged.items():
-            padded = column.padded(places)  # [batch, longest]
+            if selection.windows is None:
+                padded = column.padded(selection.index.numpy())  # [batch, longest]
+            else:
+                padded = self._window(name, selection.windows)  # [batch, longest]
             wide = padded.astype(np.float32 if padded.dtype.kind == "f" else np.int64, copy=False)
             batch[name] = torch.from_numpy(wide).to(self.device, non_blocking=True)
         if selection.fresh is not None:
             batch["fresh"] = selection.fresh.to(self.device, non_blocking=True)
         return batch
+
+    def _window(self, name: str, windows: Windows) -> np.ndarray:
+        """Parts of a ragged column, filled up at their ends: [batch, longest]. Labels that do not count are padding."""
+        if name not in self._flat:
+            self._flat[name] = self.ragged[name].compact().values  # as a sampler counts
+        begins, ends = windows.begins.numpy(), windows.ends.numpy()
+        padded = Ragged(self._flat[name], begins, ends).padded(np.arange(len(begins)))
+        if name == LABELS and bool((windows.counted > windows.begins).any()):
+            padded[np.arange(padded.shape[1]) < (windows.counted - windows.begins).numpy()[:, None]] = PAD
+        return padded
 
 
 def as_tensor(array: np.ndarray) -> torch.Tensor:

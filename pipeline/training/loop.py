@@ -98,7 +98,7 @@ def train_epoch(
     """All minibatches of the epoch that ``progress`` has not seen yet."""
     network.train()
     sampler, schedule = settings.sampling, settings.schedule
-    steps = sampler.steps(examples.bookkeeping, examples.count, settings.batch_size)
+    steps = sampler.minibatches(examples.bookkeeping, examples.count, settings.batch_size)
     horizon = settings.horizon(job) * steps
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     if progress.step == 0:

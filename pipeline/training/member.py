@@ -59,7 +59,7 @@ class Member:
     @property
     def steps(self) -> int:
         """Minibatches an epoch."""
-        return self.settings.sampling.steps({}, self.rows, self.settings.batch_size)
+        return self.settings.sampling.minibatches({}, self.rows, self.settings.batch_size)
 
     @property
     def epochs(self) -> int:

@@ -14,11 +14,12 @@ from safetensors.torch import load_model, save_model
 
 from pipeline.core.errors import UserError
 from pipeline.core.files import read_json, write_json
+from pipeline.core.ragged import Ragged
 from pipeline.core.types import Batch, Encoded, Model, Spec, Task
 from pipeline.models.layers.network import Network
 from pipeline.training.device import find_device, reproducible
 from pipeline.training.examples import Examples
-from pipeline.training.sampling import Selection
+from pipeline.training.sampling.selection import Selection
 
 if TYPE_CHECKING:
     from pipeline.training.neural import Neural
@@ -39,14 +40,14 @@ class FittedNetwork:
     rounds: int = 0
     curves: dict[str, list[float]] = field(default_factory=dict)
 
-    def raw(self, inputs: Encoded) -> np.ndarray:
-        """Raw answers [rows, ...]; a row's examples are summed."""
+    def raw(self, inputs: Encoded) -> Any:
+        """Raw answers [rows, ...], or of every token a ``Ragged`` of them."""
         with reproducible(self.device):
             return self._answers(Examples(inputs, self.device))
 
     @torch.inference_mode()
-    def _answers(self, examples: Examples) -> np.ndarray:
-        answers = Answers(examples)
+    def _answers(self, examples: Examples) -> Any:
+        answers = self._gathered(examples)
         if self.task.decodes:
             for selection, batch in self._batches(examples):
                 answers.put(selection, self.network.decode(batch))
@@ -56,12 +57,12 @@ class FittedNetwork:
         return answers.all()
 
     @torch.inference_mode()
-    def validate(self, examples: Examples, criterion: Any, answered: bool) -> tuple[float, np.ndarray | None]:
+    def validate(self, examples: Examples, criterion: Any, answered: bool) -> tuple[float, Any]:
         """Mean loss of examples that have a target, and their raw answers where they are asked for.
 
         Both come from one pass through the network, unless the task decodes.
         """
-        answers = Answers(examples) if answered and not self.task.decodes else None
+        answers = self._gathered(examples) if answered and not self.task.decodes else None
         totals, weights = [], []
         for selection, batch, output in self._outputs(examples):
             total, weight = self.task.loss(output, batch, criterion)
@@ -73,6 +74,9 @@ class FittedNetwork:
         if answers is not None:
             return loss, answers.all()
         return loss, self._answers(examples) if answered else None
+
+    def _gathered(self, examples: Examples) -> Answers:
+        return TokenAnswers(examples) if self.task.of_tokens else Answers(examples)
 
     def _outputs(self, examples: Examples) -> Iterator[tuple[Selection, Batch, torch.Tensor]]:
         """The network's outputs [batch, ...], its state carried."""
@@ -116,30 +120,46 @@ class FittedNetwork:
 
 
 class Answers:
-    """Raw answers of examples, put together to those of rows: a row's examples are summed."""
+    """Raw answers of minibatches, put together to those of all examples."""
 
     def __init__(self, examples: Examples) -> None:
-        self.row = examples.row
-        self.rows = examples.count if self.row is None else int(self.row.max()) + 1
+        self.examples = examples
         self.raw: np.ndarray | None = None
 
     def put(self, selection: Selection, answer: torch.Tensor) -> None:
         """answer: [batch, ...]."""
         values, index = answer.cpu().numpy(), selection.index.numpy()  # [batch, ...], [batch]
         if self.raw is None:
-            # Sums over many windows need more digits than one answer does.
-            many = self.row is not None and values.dtype.kind == "f"
-            self.raw = np.zeros((self.rows, *values.shape[1:]), np.float64 if many else values.dtype)
-        if self.row is None:
-            self.raw[index] = values
-        else:
-            np.add.at(self.raw, self.row[index], values)
+            self.raw = np.zeros((self.examples.count, *values.shape[1:]), values.dtype)
+        self.raw[index] = values
 
-    def all(self) -> np.ndarray:
-        """[rows, ...]"""
+    def all(self) -> Any:
+        """[examples, ...]"""
         if self.raw is None:
             raise ValueError("there are no examples to answer")
         return self.raw
+
+
+class TokenAnswers(Answers):
+    """An answer for every token of every example."""
+
+    def put(self, selection: Selection, answer: torch.Tensor) -> None:
+        """answer: [batch, steps] of the tokens that were read."""
+        ends = self.examples.bookkeeping["ends"]
+        if self.raw is None:
+            self.raw = np.zeros(int(ends[-1]), np.float32)
+        if selection.windows is None:
+            last = ends[selection.index]
+            counted = begins = last - self.examples.lengths[selection.index]
+        else:
+            begins, last, counted = selection.windows.begins, selection.windows.ends, selection.windows.counted
+        steps = torch.arange(answer.shape[1]) + begins[:, None]  # [batch, steps]: places among all tokens
+        own = (steps >= counted[:, None]) & (steps < last[:, None])
+        self.raw[steps[own].numpy()] = answer.cpu()[own].numpy()
+
+    def all(self) -> Any:
+        """``Ragged`` of float32."""
+        return Ragged.from_lengths(super().all(), self.examples.lengths.numpy())
 
 
 def mean_loss(totals: Sequence[torch.Tensor], weights: Sequence[torch.Tensor | int]) -> float:

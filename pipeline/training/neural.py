@@ -9,15 +9,13 @@ without memory returns None as state. ``build`` is called with torch's global ge
 from ``job.seed``, and so is every epoch: use the ordinary initialisers and dropout. For a task that
 ``decodes`` it also has ``decode(batch)``, which gives raw answers [batch, ...].
 
-**Encoded**: any arrays, moved to tensors once, with their own dtype (images may stay uint8 and
-be scaled by the network). A ``target`` that the task encodes is not there in prediction; one that
-the encoder makes (the next words) always is.
-``row`` int64 [examples], ascending from 0 without gaps, says which row an example belongs to;
-raw answers of a row's examples are summed. ``first`` bool [examples] marks a document's first
-window. ``length`` int64 [examples] says how long an example is. None of the three reaches a batch.
+**Encoded**: arrays, moved to tensors once, with their own dtype (images may stay uint8 and be scaled by the
+network), and ragged columns, of which each minibatch is padded. A ``target`` that the task encodes is not there in
+prediction; ``labels`` that the encoder makes (the next words) may be. ``length`` int64 [examples], for samplers,
+reaches no batch.
 
-**Batch**: the minibatch of every other array, and with ``fit.sampling: sequential`` also
-``fresh`` bool [batch]: lanes whose state the network must reset before it reads the batch. The
+**Batch**: the minibatch of every other column, whole examples or windows of them, and with a sampler that carries a
+state also ``fresh`` bool [batch]: lanes whose state the network must reset before it reads the batch. The
 state the network returned comes back with the next batch, detached (any nesting of tuples,
 lists and dicts of tensors whose first dimension is lanes, of which those that have ended are
 taken off). It is None at the start and whenever all lanes are fresh.
@@ -27,9 +25,9 @@ a whole number; the criterion takes (output, target), classes last, and gives lo
 shape. The gradient is that of sum / weight. Losses of an epoch and of the validation rows are sums
 of sums over sums of weights, whatever the minibatches; one of weight 0 has a gradient of 0.
 ``answer(output, batch)`` gives raw answers, from the same pass as the loss. They, and what ``decode``
-gives, are [batch, ...] with the same trailing shape for every batch.
+gives, are [batch, ...] with the same trailing shape for every batch; of a task ``of_tokens`` [batch, steps].
 
-**Sampler** (``sampling.py``): which examples make a minibatch.
+**Sampler** (``sampling/``): which examples, or windows of them, make a minibatch.
 """
 
 from __future__ import annotations
@@ -86,7 +84,7 @@ class Neural(Learner):
         over ``epochs``, also where training ends sooner.
     gradient_clip: largest global norm of the gradient.
     early_stopping: none unless given; ``{}`` takes its defaults.
-    sampling: shuffled, bucketed or sequential.
+    sampling: shuffled, bucketed, or windows of texts: random or sequential, ``{name: sequential, steps: 128}``.
     accumulate: minibatches whose gradients make one step, as one minibatch of all of them would.
     precision: bfloat16 trains with products of 16 bits (autocast), and keeps weights, losses and answers in 32.
     device: auto is CUDA where there is one.

@@ -27,6 +27,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torch import nn
+from pipeline.core.ragged import Ragged
 from pipeline.core.registry import build_settings, settings
 from pipeline.core.types import FitJob, Model, Spec
 from pipeline.models import models
@@ -51,12 +52,14 @@ nn.modules.module.register_module_forward_pre_hook(kill)
 class Recurrent(Network):
     def __init__(self):
         super().__init__()
-        self.cell, self.out, self.dropout = nn.GRUCell(4, 6), nn.Linear(6, 1), nn.Dropout(0.3)
+        self.embedding, self.cell = nn.Embedding(9, 4), nn.GRU(4, 6, batch_first=True)
+        self.out, self.dropout = nn.Linear(6, 9), nn.Dropout(0.3)
 
     def forward(self, batch, state=None):
-        before = torch.zeros(len(batch["numbers"]), 6) if state is None else state[0]["hidden"]
-        hidden = self.cell(batch["numbers"], before * ~batch["fresh"][:, None])
-        return self.out(self.dropout(hidden)), ({"hidden": hidden}, None)
+        before = torch.zeros(1, len(batch["tokens"]), 6) if state is None else state[0]["hidden"].transpose(0, 1)
+        before = (before * ~batch["fresh"][None, :, None]).contiguous()
+        steps, hidden = self.cell(self.embedding(batch["tokens"]), before)
+        return self.out(self.dropout(steps)), ({"hidden": hidden.transpose(0, 1)}, None)
 
 @settings
 class RecurrentModel(Model):
@@ -70,20 +73,25 @@ MODELS = {
 }
 VALUES = {"optimizer": "adamw", "weight_decay": 0.1, "epochs": 6, "batch_size": 20, "schedule": "one_cycle",
           "early_stopping": {"patience": 4, "monitor": "loss"}}
-SAMPLING = {"recurrent": "sequential", "mlp": "shuffled"}
+SAMPLING = {"recurrent": {"name": "sequential", "steps": 1}, "mlp": "shuffled"}
 
 def examples(count, seed):
     rng = np.random.default_rng(seed)
     return {"numbers": rng.normal(size=(count, 4)).astype(np.float32),
-            "target": rng.normal(size=(count, 1)).astype(np.float32),
-            "row": np.arange(count) // 5}
+            "target": rng.normal(size=(count, 1)).astype(np.float32)}
+
+def texts(count, seed):
+    rows = np.random.default_rng(seed).integers(1, 9, (count // 5, 5)).tolist()
+    return {name: Ragged.from_lists(rows) for name in ("tokens", "labels")}
+GIVEN = {"recurrent": texts, "mlp": examples}
+TASKS = {"recurrent": "language_model", "mlp": "regression"}
 
 def fit(kind, folder, checkpoint):
     done = []
     learner = build_settings(learners.get("neural"), {**VALUES, "sampling": SAMPLING[kind]}, "fit")
     learner.fit(FitJob(
-        model=MODELS[kind], task=tasks.build("regression", "task"), spec=Spec(shapes={"numbers": (4,)}, outputs=1),
-        train=examples(400, 0), valid=examples(50, 1), seed=3, checkpoint=checkpoint and Path(checkpoint),
+        model=MODELS[kind], task=tasks.build(TASKS[kind], "task"), spec=Spec(shapes={"numbers": (4,)}, outputs=1),
+        train=GIVEN[kind](400, 0), valid=GIVEN[kind](50, 1), seed=3, checkpoint=checkpoint and Path(checkpoint),
         progress=lambda epoch, epochs: done.append(epoch))).save(Path(folder))
     print(kind, done[0])
 

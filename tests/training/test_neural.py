@@ -11,6 +11,7 @@ from neural import BIAS, WEIGHTS, job, learner, line
 from torch import nn
 
 from pipeline.core.errors import Diverged, Faults, UserError
+from pipeline.core.ragged import Ragged
 from pipeline.core.registry import settings_dict
 from pipeline.core.types import Spec
 from pipeline.models import models
@@ -165,9 +166,10 @@ class CountingModel:
 
 
 def test_validation_rows_go_through_the_network_once_an_epoch():
-    model, labels = CountingModel(), np.full((10, 2), 4)
-    rows = {"labels": labels, "mask": np.ones((10, 2), bool), "row": np.arange(10)}
-    wanted = job(model, task=tasks.build("language_model", "task"), train=rows, valid=rows, score=lambda raw: raw.sum())
+    model, rows = CountingModel(), {"labels": Ragged.from_lists([[4, 4]] * 10)}
+    wanted = job(
+        model, task=tasks.build("language_model", "task"), train=rows, valid=rows, score=lambda raw: -raw.values.sum()
+    )
     fitted = learner(epochs=3, batch_size=1, sampling="sequential").fit(wanted)
     assert sum(model.passed) == 3 * 10
     assert fitted.curves["valid_score"][-1] == pytest.approx(20 * fitted.curves["valid_loss"][-1], rel=1e-5)
@@ -215,7 +217,7 @@ def test_settings_are_data_and_their_faults_name_the_key():
 def test_arrays_keep_their_dtype_and_bookkeeping_reaches_no_batch():
     pixels = np.arange(24, dtype=np.uint8).reshape(4, 2, 3)[:, ::-1]
     pixels.flags.writeable = False
-    examples = Examples({"image": pixels, "row": np.arange(4)}, torch.device("cpu"))
+    examples = Examples({"image": pixels, "length": np.arange(4)}, torch.device("cpu"))
     assert list(examples.inputs) == ["image"]
     assert examples.inputs["image"].dtype == torch.uint8
     with pytest.raises(ValueError, match="same number of examples"):
