@@ -11,6 +11,7 @@ from pipeline.commands import gallery
 from pipeline.commands.columns_table import cleaned, table
 from pipeline.commands.competition_files import CompetitionFiles
 from pipeline.commands.insert import insert, read
+from pipeline.commands.texts import text_source
 from pipeline.core.config import build_config
 from pipeline.core.errors import UserError
 from pipeline.core.files import lock, write_text
@@ -93,7 +94,7 @@ def _source(source: str | None, encoding: str | None) -> dict[str, Any] | None:
         return {"name": "kaggle", "competition": source.removeprefix("kaggle:"), **said}
     if not (project_root() / source).exists():
         raise UserError(f"--from: no file or folder {source!r}; name the folder of the files, or kaggle:SLUG")
-    return {"name": "files", "path": source, **said}
+    return {**(text_source(source) or {"name": "files", "path": source}), **said}
 
 
 def _entry(

@@ -72,6 +72,10 @@ class CompetitionFiles:
         sample_path = self.paths.get("sample_submission")
         # As ``submit`` reads it: nothing in it is missing.
         sample = None if sample_path is None else read_answers(sample_path, id)
+        if origin["name"] == "texts":
+            from pipeline.commands import texts
+
+            return texts.describe(origin, train, "valid" in self.paths, test is not None, metric)
         asked = "train" if test is None else "test"
         found = guess(
             train, test, sample, target=target, id=id, metric=metric, exactly=lambda name: self.column(asked, name)

@@ -165,6 +165,11 @@ class Task(ABC):
         """The inverse of ``predictions``, float64 [rows, outputs]; of tasks that the blend ``stacked`` suits."""
         raise NotImplementedError
 
+    def likelihoods(self, frames: Sequence[pd.DataFrame]) -> tuple[np.ndarray, np.ndarray | None]:
+        """Log-probabilities [models, items] of what was told, and how many of them each row has (None: one); of tasks
+        that the blend ``mixture`` suits."""
+        raise NotImplementedError
+
     def single(self) -> tuple[Task, dict[str, Any]]:
         """Of a task with several targets: the task of one alone, and what its ``Spec`` has in place of theirs."""
         raise NotImplementedError

@@ -1,0 +1,70 @@
+"""Plain text -> the description of a language-model competition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core.paths import main_root
+from pipeline.sources.files import USUAL_NAMES
+from pipeline.sources.tables import find_table
+from pipeline.sources.texts import ENDINGS, text_file
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LOOKED_AT = 1 << 20
+"""Bytes of a text that tell what it is counted by."""
+PART = 0.1
+"""Of the rows, the last ones, that validate where there is no file of them."""
+
+
+def text_source(source: str) -> dict[str, Any] | None:
+    """A source of plain text, where the files are that and no tables; else None."""
+    place = main_root() / source
+    if place.is_file():
+        file = place if place.suffix.lower() in ENDINGS else None
+    else:
+        file = None if any(find_table(place, stem) for stem in USUAL_NAMES["train"]) else text_file(place, "train")
+    if file is None:
+        return None
+    return {"name": "texts", "path": source, "rows": "line", "unit": _unit(file)}
+
+
+def _unit(file: Path) -> str:
+    """What a text is counted by: words where somebody has cut it into known and unknown ones."""
+    with file.open("rb") as stream:
+        return "words" if b" <unk> " in stream.read(LOOKED_AT) else "characters"
+
+
+def describe(
+    origin: Mapping[str, Any], train: pd.DataFrame, valid: bool, test: bool, metric: str | None
+) -> dict[str, Any]:
+    """What ``gallery.compose`` takes."""
+    unit = str(origin["unit"])
+    why = {
+        "task": "plain text: a language model, each token predicted from those before it",
+        "source.rows": "a row is a line; paragraph and file are the other ways",
+        "source.unit": f"perplexity is counted by {unit}, a line's end as one of them"
+        + (", as the text has <unk> in it" if unit == "words" else ""),
+        "split": "the file of validation texts" if valid else f"the last {PART:.0%} of the lines validate",
+    }
+    competition = {
+        "source": dict(origin),
+        "columns": {"id": "id", "target": unit, "types": {"text": "text"}},
+        "task": {"name": "language_model"},
+        "metric": metric or "perplexity",
+        "split": {"name": "holdout", "rows": "valid"} if valid else {"name": "holdout", "rows": "last", "part": PART},
+        "features": {},
+        "blend": {"name": "mixture"},
+        "submission": "values",
+        "guessed": why,
+    }
+    return {
+        "competition": competition,
+        "portfolio": f"language_model_{unit}",
+        "rows": len(train),
+        "words": float(train[unit].mean()),
+        "columns": {"next_tokens": {"column": "text"}},
+    }

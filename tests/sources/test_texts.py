@@ -1,0 +1,68 @@
+"""Plain text as a language-model competition."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.commands.texts import text_source
+from pipeline.core.errors import UserError
+from pipeline.sources import sources
+
+LINES = " no it was n't <unk> monday \n\n a b \x0c c \u2028 d\r\n last"
+
+
+def fetched(tmp_path, files, **settings):
+    (tmp_path / "texts").mkdir()
+    for name, text in files.items():
+        (tmp_path / "texts" / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    source = sources.build({"name": "texts", "path": str(tmp_path / "texts"), **settings}, "source")
+    source.fetch(tmp_path / "raw", "x")
+    return {path.stem: pd.read_parquet(path) for path in (tmp_path / "raw").iterdir()}
+
+
+def test_lines_are_rows_and_end_at_line_feeds_alone(tmp_path):
+    train = fetched(tmp_path, {"input.txt": LINES})["train"]
+    assert train["text"].tolist() == [" no it was n't <unk> monday ", "", " a b \x0c c \u2028 d", " last"]
+    assert train["words"].tolist() == [7, 1, 5, 2]  # white space is what str.split takes for it; each end counts as one
+    assert list(train) == ["id", "text", "words"]
+
+
+def test_files_are_found_by_their_usual_names_and_the_test_rows_answers_are_apart(tmp_path):
+    tables = fetched(
+        tmp_path, {"ptb.train.txt": "a b\nc\n", "ptb.valid.txt": "b\n", "ptb.test.txt": "c d e\n", "readme.md": "x"}
+    )
+    assert set(tables) == {"train", "valid", "test", "solution", "sample_submission"}
+    assert list(tables["test"]) == ["id", "text"] and tables["solution"]["words"].tolist() == [4]
+    assert np.concatenate([tables[name]["id"] for name in ("train", "valid", "test")]).tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(("rows", "expected"), [("paragraph", ["a\nb", "c"]), ("file", ["a\nb\n\n \nc\n"])])
+def test_paragraphs_and_whole_files(tmp_path, rows, expected):
+    train = fetched(tmp_path, {"input.txt": "a\nb\n\n \nc\n"}, rows=rows, unit="characters")["train"]
+    assert train["text"].tolist() == expected and train["characters"].tolist() == [len(one) + 1 for one in expected]
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"input.txt": ""}, "input.txt: holds no text"),
+        ({"a.train.txt": "x", "b.train.txt": "y"}, "could each be the train file"),
+        ({"one.csv": "x"}, "no text to train on"),
+        ({"input.txt": b"ok\n\x00\xff\xfe\x00\x80"}, "input.txt"),
+    ],
+)
+def test_what_is_no_text_is_refused(tmp_path, files, words):
+    with pytest.raises(UserError, match=words):
+        fetched(tmp_path, files)
+
+
+def test_add_takes_a_folder_of_text_for_what_it_is(tmp_path):
+    (tmp_path / "input.txt").write_text("First Citizen:\nBefore we proceed any further, hear me speak.\n")
+    assert text_source(str(tmp_path))["unit"] == "characters"
+    (tmp_path / "input.txt").write_text(" a <unk> b\n")
+    assert text_source(str(tmp_path)) == {"name": "texts", "path": str(tmp_path), "rows": "line", "unit": "words"}
+    assert text_source(str(tmp_path / "input.txt"))["unit"] == "words"
+    (tmp_path / "train.csv").write_text("id,y\n1,2\n")
+    assert text_source(str(tmp_path)) is None
