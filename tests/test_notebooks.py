@@ -39,6 +39,7 @@ def text(found):
     singles = [found[name] for name in ("logistic", "naive-bayes", "bag", "cnn")]
     assert found["best_single"] == max(singles)
     assert min(singles) > 0.785
+    assert found["accuracy_of_doubles"] > found["accuracy_of_others"] + 0.02
     assert found["blend"] > found["best_single"] + 0.003
 
 
