@@ -16,6 +16,7 @@ from encoders import THERE, TINY, tiny_encoder
 from pipeline.core.cleaning import Cleaner
 from pipeline.core.config import Columns
 from pipeline.core.pairing import reads
+from pipeline.core.ragged import Ragged
 from pipeline.core.registry import build_settings, settings_dict
 from pipeline.core.types import (
     Blend,
@@ -36,6 +37,11 @@ from pipeline.splits.inner_folds import split_within
 from pipeline.stages.project import shelves
 from pipeline.tasks.losses import losses
 from pipeline.text.cleaning import cleaners
+from pipeline.text.n_grams import estimators
+from pipeline.text.n_grams.base import Estimator
+from pipeline.text.n_grams.counts import count
+from pipeline.text.reserved import BOS
+from pipeline.text.vocabulary import Vocabulary
 from pipeline.training.network import FittedNetwork
 from pipeline.training.predictor import Predictor
 
@@ -282,9 +288,24 @@ def test_a_step_of_cleaning_derives_from_its_base_and_survives_being_written(nam
     assert cleaners.build(json.loads(json.dumps(settings_dict(step))), "here") == step
 
 
+@pytest.mark.parametrize("name", list(estimators))
+def test_an_estimator_of_n_grams_survives_being_written_and_sums_to_1(name):
+    estimator = estimators.build(name, "here")
+    assert isinstance(estimator, Estimator) and type(estimator).__doc__
+    assert estimators.build(json.loads(json.dumps(settings_dict(estimator))), "here") == estimator
+    vocabulary = Vocabulary.build([WORDS], 4)
+    rows = Ragged.from_lists([vocabulary.encode(WORDS[i : i + 4]) for i in range(len(WORDS))])
+    model = estimator.fit(count(rows, len(vocabulary), 3), vocabulary)
+    scores, _ = model.step(np.array([BOS]), model.start(1))
+    assert np.exp(scores).sum() == pytest.approx(1) and np.isfinite(model.score(rows).values).all()
+
+
 def test_nobody_asks_a_part_whether_it_has_an_ability():
     abilities = {
-        name for base in (*BASES.values(), Loss, Network, Cleaner) for name in vars(base) if not name.startswith("_")
+        name
+        for base in (*BASES.values(), Loss, Network, Cleaner, Estimator)
+        for name in vars(base)
+        if not name.startswith("_")
     }
     assert {"stacks", "decision", "tasks", "prepare", "class_weights"} <= abilities
     for path in (Path(__file__).parents[1] / "pipeline").rglob("*.py"):
