@@ -18,6 +18,7 @@ from pipeline.models import (  # noqa: E402
     linear,  # noqa: F401
     logistic_regression,  # noqa: F401
     mlp,  # noqa: F401
+    n_gram,  # noqa: F401
     naive_bayes_linear,  # noqa: F401
     nin,  # noqa: F401
     realmlp,  # noqa: F401
