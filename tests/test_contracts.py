@@ -57,6 +57,7 @@ SETTINGS = {  # what a part asks for beyond its defaults
     ("features", "image"): {"shape": [1, 8, 8]},
     ("features", "learned"): {"path": "pipeline/features/own/counts.py", "of": "tabular"},
     ("features", "pretrained"): {"encoder": str(TINY)},
+    ("features", "pretrained_tokens"): {"encoder": str(TINY), "column": "text"},
     ("metrics", "mean_over_targets"): {"of": "rmse"},
     ("fit", "neural"): {"epochs": 2, "batch_size": 16},
     ("fit", "boosting"): {"iterations": 2},
@@ -110,7 +111,7 @@ def feature_set(name: str):
     return SHELVES.features.build({"name": name, **SETTINGS.get(("features", name), {})}, name)
 
 
-LACKING = () if THERE else ("pretrained",)
+LACKING = () if THERE else ("pretrained", "pretrained_tokens")
 """Feature sets that there is no encoder for here."""
 
 

@@ -138,6 +138,7 @@ class Spec:
     vocabularies: index-to-token lists by name, for tasks that answer with text.
     outputs: width of the raw output (1 for regression, number of classes, vocabulary size).
     classes: the target's classes as text, in the schema's order; empty when it is not a class.
+    pretrained: per input that is for a pretrained network, that ``encoder`` as its user names it, and its ``config``.
     """
 
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
@@ -146,6 +147,7 @@ class Spec:
     vocabularies: Mapping[str, list[str]] = field(default_factory=dict)
     outputs: int = 1
     classes: tuple[str, ...] = ()
+    pretrained: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

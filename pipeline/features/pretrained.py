@@ -17,7 +17,7 @@ from pipeline.core.types import Encoded, FeatureSet, InnerFolds, Schema, Spec
 from pipeline.features import features
 from pipeline.features.tabular import Tabular
 from pipeline.features.texts import read_texts
-from pipeline.text.pretrained import CONFIG, files_of, find_encoder
+from pipeline.text.pretrained import CONFIG, files_of, find_encoder, width_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,9 +77,7 @@ class Pretrained(FeatureSet):
         for name in names:
             read_texts(rows.iloc[:0], name, schema)
         config = read_json(find_encoder(self.encoder) / CONFIG)
-        width = next((config[key] for key in ("hidden_size", "dim", "n_embd", "d_model") if key in config), None)
-        if not isinstance(width, int):
-            raise UserError(f"{self.encoder}: its {CONFIG} tells no hidden_size")
+        width = width_of(config)
         state: dict[str, Any] = {"columns": names, "width": width, "numbers": None}
         if self.numbers:
             state["numbers"] = self.numbers.fit(rows, schema, seed).state()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -32,20 +32,20 @@ AFTER_PADDING = ("roberta", "xlm-roberta", "camembert")
 """Kinds whose positions are counted from behind the padding's."""
 
 
-def find_encoder(encoder: str) -> Path:
+def find_encoder(encoder: str, *, weights: bool = True) -> Path:
     """The folder of an encoder, held against the rules above.
 
     encoder: a folder, relative to the project or absolute, or else a name on the hub, which is asked only for what is
-        not kept from before. Raises UserError.
+        not kept from before. weights: whether they are needed too. Raises UserError.
     """
     place = main_root() / encoder
     if not place.is_dir():
         place = _from_hub(encoder)
-    files_of(place)
+    files_of(place, weights=weights)
     return place
 
 
-def files_of(folder: Path) -> list[Path]:
+def files_of(folder: Path, *, weights: bool = True) -> list[Path]:
     """All files that are read of an encoder. Raises UserError where it breaks a rule."""
     where = shown(folder)
     config = _read_json(folder / CONFIG, f"{where}: no {CONFIG}; name the folder of an encoder saved by transformers")
@@ -58,13 +58,13 @@ def files_of(folder: Path) -> list[Path]:
             )
     if config.get("is_encoder_decoder"):
         raise UserError(f"{where}: has an encoder and a decoder; use an encoder alone, such as BERT's kind")
-    weights = _weights(folder)
+    tensors = _weights(folder) if weights else []
     if not (folder / TOKENIZER).is_file():
         raise UserError(
             f"{where}: has no {TOKENIZER}; write it with transformers: "
             "AutoTokenizer.from_pretrained(folder).save_pretrained(folder)"
         )
-    return [folder / CONFIG, folder / TOKENIZER, *weights]
+    return [folder / CONFIG, folder / TOKENIZER, *tensors]
 
 
 def _weights(folder: Path) -> list[Path]:
@@ -207,6 +207,37 @@ def read_network(folder: Path) -> nn.Module:
     if lacking:
         raise UserError(f"{shown(folder)}: its weights lack {lacking[0]}; copy the encoder's folder anew")
     return network.eval()  # type: ignore[no-any-return]
+
+
+def empty_network(config: Mapping[str, Any]) -> nn.Module:
+    """An encoder of this configuration with weights by chance, as float32 and without what only a pool of its own would
+    need. Raises UserError for a configuration that transformers does not know."""
+    import torch
+
+    transformers = _transformers()
+    try:
+        settings = {key: value for key, value in config.items() if key not in ("dtype", "torch_dtype")}
+        made = transformers.AutoConfig.for_model(**settings)
+        network = transformers.AutoModel.from_config(made, dtype=torch.float32)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise UserError(f"{CONFIG}: no encoder that transformers knows ({reason})") from None
+    if "pooler" in dict(network.named_children()):
+        network.pooler = None
+    return network  # type: ignore[no-any-return]
+
+
+def width_of(config: Mapping[str, Any]) -> int:
+    """Of an encoder's vectors. Raises UserError for a configuration that does not tell it."""
+    width = next((config[key] for key in ("hidden_size", "dim", "n_embd", "d_model") if key in config), None)
+    if not isinstance(width, int):
+        raise UserError(f"{CONFIG}: tells no hidden_size; name the folder of an encoder saved by transformers")
+    return width
+
+
+def keep_no_activations(network: Any) -> None:
+    """Work out an encoder's activations anew on the way back (Chen et al. 2016)."""
+    network.activation_checkpointing_enable({"use_reentrant": False})
 
 
 def _unreadable(folder: Path, error: Exception) -> UserError:

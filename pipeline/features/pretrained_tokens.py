@@ -1,0 +1,121 @@
+"""Texts as tokens of a pretrained encoder, for a network that trains it on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import Field
+
+from pipeline.core.ragged import Ragged
+from pipeline.core.registry import settings
+from pipeline.core.types import Encoded, FeatureSet, InnerFolds, Schema, Spec
+from pipeline.features import features
+from pipeline.features.tabular import Tabular
+from pipeline.features.texts import read_texts
+from pipeline.text.pretrained import CONFIG, TOKENIZER, Pieces, files_of, find_encoder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TOKENS = "pretrained_tokens"
+CARRIED = (CONFIG, TOKENIZER)
+"""What a saved model takes along; the weights are its own by then."""
+
+
+@features.register(TOKENS)
+@settings
+class PretrainedTokens(FeatureSet):
+    """A text column as ``pretrained_tokens``, ragged: what the encoder's own tokenizer makes of it, specials included
+    (extra ``pretrained``). Index 0 is padding, whatever it is with the encoder: the two change places. With ``numbers``
+    also those, and categories.
+
+    encoder: a folder that transformers saved, relative to the project or absolute, or a name on the hub. The model
+        ``pretrained_encoder`` begins with its weights.
+    maximum_length: tokens that a text is cut to, specials counted.
+    numbers: settings of ``tabular`` for the columns beside the text.
+    """
+
+    encoder: str
+    column: str
+    maximum_length: int = Field(default=128, ge=3)
+    numbers: Tabular | None = None
+
+    @property
+    def code_files(self) -> tuple[Path, ...]:
+        """The encoder's files: what is fitted hangs on what stands in them."""
+        return tuple(files_of(find_encoder(self.encoder)))
+
+    @property
+    def files(self) -> Mapping[str, Path]:  # type: ignore[override]
+        folder = find_encoder(self.encoder, weights=False)
+        return {name: folder / name for name in CARRIED}
+
+    def reading(self, folder: Path) -> PretrainedTokens:
+        from dataclasses import replace
+
+        return replace(self, encoder=str(folder.absolute()))
+
+    @property
+    def gives(self) -> frozenset[str]:
+        return frozenset({TOKENS}) | (self.numbers.gives if self.numbers else frozenset())
+
+    def fit(self, rows: pd.DataFrame, schema: Schema, seed: int) -> PretrainedTokensEncoder:
+        """Raises UserError where there is no encoder of that name that may be read."""
+        from pipeline.core.files import read_json
+
+        read_texts(rows.iloc[:0], self.column, schema)
+        config = read_json(find_encoder(self.encoder) / CONFIG)
+        numbers = self.numbers.fit(rows, schema, seed).state() if self.numbers else None
+        return PretrainedTokensEncoder(self, schema, {"config": config, "numbers": numbers})
+
+    def restore(self, state: Mapping[str, Any], schema: Schema) -> PretrainedTokensEncoder:
+        return PretrainedTokensEncoder(self, schema, state)
+
+    def facts(self, encoder: Any, rows: pd.DataFrame) -> dict[str, float]:
+        """How many texts are cut; of unknown tokens an encoder of pieces has none to speak of."""
+        lengths = encoder.indices(rows).lengths
+        return {"tokens": int(lengths.sum()), "cut": int((lengths >= self.maximum_length).sum())}
+
+
+class PretrainedTokensEncoder:
+    """Made of its settings and its state alone; the tokenizer is read when it is first wanted."""
+
+    def __init__(self, settings: PretrainedTokens, schema: Schema, state: Mapping[str, Any]) -> None:
+        self._settings, self._schema, self._state = settings, schema, dict(state)
+        self._numbers = settings.numbers.restore(state["numbers"], schema) if settings.numbers else None
+        beside = self._numbers.spec if self._numbers else Spec()
+        self.reads = [settings.column, *(self._numbers.reads if self._numbers else [])]
+        self.spec = Spec(
+            shapes={**beside.shapes, TOKENS: (settings.maximum_length,)},
+            names=beside.names,
+            sizes=beside.sizes,
+            pretrained={TOKENS: {"encoder": settings.encoder, "config": state["config"]}},
+        )
+
+    def state(self) -> dict[str, Any]:
+        return self._state
+
+    @cached_property
+    def _pieces(self) -> Pieces:
+        return Pieces(find_encoder(self._settings.encoder, weights=False), self._settings.maximum_length)
+
+    def indices(self, rows: pd.DataFrame) -> Ragged:
+        lists = self._pieces.encode(read_texts(rows, self._settings.column, self._schema))
+        found = Ragged.from_lists(lists)
+        return Ragged(padding_first(found.values, self._pieces.padding), found.begins, found.ends)
+
+    def encode(self, rows: pd.DataFrame, training: InnerFolds | None = None) -> Encoded:
+        encoded: Encoded = {TOKENS: self.indices(rows)}
+        return encoded | self._numbers.encode(rows, training) if self._numbers else encoded
+
+
+def padding_first(indices: np.ndarray, padding: int) -> np.ndarray:
+    """The same indices, where 0 and ``padding`` have changed places; done twice it changes nothing."""
+    if padding == 0:
+        return indices
+    swapped = indices.astype(np.int64)
+    return np.where(swapped == padding, 0, np.where(swapped == 0, padding, swapped)).astype(np.uint32)
