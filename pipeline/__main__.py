@@ -1,4 +1,5 @@
-"""The command line: one command a stage, plus add, look, check, leaderboard, score, predict, track, ui and kaggle."""
+"""The command line: one command a stage, plus add, look, check, leaderboard, score, predict, generate, track, ui and
+kaggle."""
 
 from __future__ import annotations
 
@@ -130,6 +131,24 @@ def predict(
     from pipeline.commands.predict import run
 
     run(name, rows, out)
+
+
+@app.command()
+def generate(
+    name: CompetitionName,
+    prefix: Annotated[str, typer.Option(help="What the text begins with.")] = "",
+    model: Annotated[str | None, typer.Option(help="One final model; default: the blend.")] = None,
+    length: Annotated[int, typer.Option(help="Tokens to add at most.")] = 200,
+    temperature: Annotated[float, typer.Option(help="Below 1 bolder, 0: always the most probable token.")] = 0.8,
+    top_k: Annotated[int, typer.Option(help="Only among so many most probable tokens; 0: all.")] = 40,
+    top_p: Annotated[float, typer.Option(help="Only among the most probable that have this part together.")] = 0.95,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same text.")] = 0,
+    samples: Annotated[int, typer.Option(help="How many texts.")] = 1,
+) -> None:
+    """Go on from a prefix with the final language models."""
+    from pipeline.commands.generate import run
+
+    run(name, prefix, model, length, temperature, top_k, top_p, seed, samples)
 
 
 @app.command()

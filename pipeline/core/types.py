@@ -42,12 +42,10 @@ class Encoder(Protocol):
     @property
     def reads(self) -> Sequence[str]:
         """Typed columns it reads, the target apart."""
-        ...
 
     def encode(self, rows: pd.DataFrame, training: InnerFolds | None = None) -> Encoded:
         """Encode rows. ``training``: these are the very rows it was fitted on, in order, so encodings
         that look at the target (target encoding) are cross-fitted by these folds."""
-        ...
 
     def state(self) -> dict[str, Any]:
         """Everything learned, as JSON values; ``FeatureSet.restore`` turns it back exactly."""
@@ -94,7 +92,6 @@ class Target(Protocol):
     def encode(self, target: Any) -> np.ndarray | None:
         """Series [rows], or DataFrame [rows, targets] -> float32 [rows, 1 or targets], or int64 [rows]; None where the
         encoder makes the target."""
-        ...
 
     def state(self) -> dict[str, Any]: ...
 
@@ -238,11 +235,12 @@ class Fitted(Protocol):
 
     def raw(self, inputs: Encoded) -> np.ndarray:
         """Raw answers, one row a row: [rows, outputs] or what the task's ``answer`` gives."""
-        ...
 
     def importance(self) -> dict[str, float] | None:
         """Feature importance by name, where the model knows it."""
-        ...
+
+    def steps(self) -> Any:
+        """What a search of ``decoding`` goes over (its ``Steps``); of language models."""
 
     def save(self, folder: Path) -> None: ...
 
@@ -257,6 +255,8 @@ class Learner(ABC):
     """When it stops before the last of its epochs or iterations; None: never."""
     epochs: int = 0
     """Epochs that it trains for; 0: it counts none."""
+    joined: bool = False
+    """Whether it reads the texts of rows as one, each going on where the last one ended."""
 
     def stack_key(self, model: Model, task: Task) -> str | None:
         """Jobs with equal keys may be trained as one program; None: each is fitted alone."""

@@ -16,6 +16,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.files import read_json, write_json
 from pipeline.core.ragged import Ragged
 from pipeline.core.types import Batch, Encoded, Model, Spec, Task
+from pipeline.decoding.network import NetworkSteps
 from pipeline.models.layers.network import Network
 from pipeline.training.device import find_device, reproducible
 from pipeline.training.examples import Examples
@@ -94,6 +95,10 @@ class FittedNetwork:
     def importance(self) -> dict[str, float] | None:
         """What the network says itself (a linear layer does), None where it says nothing."""
         return self.network.importance(self.spec.names)
+
+    def steps(self) -> NetworkSteps:
+        """Of a network with ``start``, ``step`` and ``read``."""
+        return NetworkSteps(self.network, self.device, self.network.longest)
 
     def save(self, folder: Path) -> None:
         """Write ``weights.safetensors`` and ``training.json`` (rounds and curves)."""

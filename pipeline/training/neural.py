@@ -104,6 +104,10 @@ class Neural(Learner):
     precision: Literal["float32", "bfloat16"] = "float32"
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
+    @property
+    def joined(self) -> bool:  # type: ignore[override]
+        return self.sampling.joined
+
     def autocast(self, device: torch.device) -> torch.autocast:
         """Within, a network computes in ``precision``."""
         import torch

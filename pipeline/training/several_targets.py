@@ -61,6 +61,9 @@ class SeveralFitted:
         """[rows, targets]: numbers in units of the loss, or logits of labels."""
         return np.stack([_one_column(part.raw(inputs)) for part in self.parts], axis=1)
 
+    def steps(self) -> Any:
+        raise NotImplementedError
+
     def importance(self) -> dict[str, float] | None:
         known = [found for part in self.parts if (found := part.importance())]
         names = sorted({name for one in known for name in one})

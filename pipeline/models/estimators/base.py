@@ -68,6 +68,10 @@ class Estimator(ABC):
         """Regression: float64 [rows, 1] in the encoded target's units.
         Classification: log-probabilities, float64 [rows, classes], in the schema's order."""
 
+    def steps(self) -> Any:
+        """See ``Fitted``."""
+        raise NotImplementedError
+
     @abstractmethod
     def importance(self) -> dict[str, float] | None: ...
 

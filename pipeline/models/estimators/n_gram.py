@@ -10,6 +10,7 @@ import numpy as np
 from pipeline.core.errors import UserError
 from pipeline.core.ragged import Ragged
 from pipeline.core.types import Encoded, Spec, Task
+from pipeline.decoding.steps import Steps
 from pipeline.models.estimators.base import Estimator, Plan
 from pipeline.text.n_grams.base import Estimator as OfCounts
 from pipeline.text.n_grams.counts import count
@@ -38,6 +39,11 @@ class NGramEstimator(Estimator):
         found = self.model.score(_without_end(inputs))
         return Ragged(found.values.astype(np.float32), found.begins, found.ends)
 
+    def steps(self) -> NGramSteps:
+        if self.model is None:
+            raise ValueError("neither fitted nor loaded")
+        return NGramSteps(self.model)
+
     def importance(self) -> None:
         return None
 
@@ -48,6 +54,19 @@ class NGramEstimator(Estimator):
 
     def load(self, folder: Path) -> None:
         self.model = NGramModel.load(folder)
+
+
+class NGramSteps(Steps):
+    """Contexts do not reach beyond a begin mark."""
+
+    def __init__(self, model: NGramModel) -> None:
+        self.model = model
+
+    def start(self, lanes: int) -> np.ndarray:
+        return self.model.start(lanes)
+
+    def step(self, tokens: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self.model.step(tokens, state)
 
 
 def _without_end(encoded: Encoded) -> Ragged:

@@ -102,6 +102,7 @@ class TransformerLanguageNetwork(LanguageNetwork):
         nn.init.normal_(self.embedding.weight, std=block.width**-0.5)
         self.scale = block.width**0.5
         self.positions = positions(position, block.width, longest)
+        self.longest = longest if position == "learned" else None
         self.dropout = Dropout(dropout)
         self.decoder = TransformerDecoder(layers, block, memory=False)
         self.scores = Scores(block.width, self.embedding if tied else None, tokens)

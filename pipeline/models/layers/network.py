@@ -12,6 +12,8 @@ from pipeline.core.types import Batch
 class Network(nn.Module):
     """What ``Model.build`` gives: ``forward(batch, state=None) -> (output, state)``, see ``training/neural.py``."""
 
+    longest: int | None = None
+    """Steps of a sequence that it knows; None: any number."""
     prepares: bool = False
     """Whether it fits its beginning to the rows that it is to learn from."""
 

@@ -21,6 +21,7 @@ class Shuffled:
     """Every example once an epoch, in an order of its own each epoch."""
 
     carries: ClassVar[bool] = False
+    joined: ClassVar[bool] = False
 
     def minibatches(self, arrays: Arrays, examples: int, batch_size: int) -> int:
         """Of an epoch. A lone last example joins the batch before it, since batch

@@ -1,0 +1,56 @@
+"""What a search goes over."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+class Steps(ABC):
+    """Several lanes of tokens beside each other, read on token by token. Only who made a state looks inside."""
+
+    longest: int | None = None
+    """Tokens that a lane may have, begin marks included; None: any number."""
+
+    @abstractmethod
+    def start(self, lanes: int) -> Any:
+        """The state before the first token."""
+
+    @abstractmethod
+    def step(self, tokens: np.ndarray, state: Any) -> tuple[np.ndarray, Any]:
+        """One token a lane, int64 [lanes] -> log-probabilities of the next, float64 [lanes, tokens], and the state
+        behind it."""
+
+    def read(self, tokens: np.ndarray, state: Any) -> tuple[np.ndarray, Any]:
+        """Some tokens of each lane, one at least, int64 [lanes, steps] -> as ``step`` gives it after the last."""
+        for some in tokens.T[:-1]:
+            _, state = self.step(some, state)
+        return self.step(tokens[:, -1], state)
+
+
+class Mixture(Steps):
+    """Several that share their tokens: the weighted mean of their probabilities, their states side by side.
+
+    weights: above 0; they need not sum to 1.
+    """
+
+    def __init__(self, parts: Sequence[Steps], weights: Sequence[float]) -> None:
+        self.parts = list(parts)
+        self.shares = np.log(np.asarray(weights, np.float64) / np.sum(weights))  # [parts]
+        self.longest = min((part.longest for part in parts if part.longest is not None), default=None)
+
+    def start(self, lanes: int) -> list[Any]:
+        return [part.start(lanes) for part in self.parts]
+
+    def step(self, tokens: np.ndarray, state: list[Any]) -> tuple[np.ndarray, list[Any]]:
+        return self._mixed([part.step(tokens, own) for part, own in zip(self.parts, state, strict=True)])
+
+    def read(self, tokens: np.ndarray, state: list[Any]) -> tuple[np.ndarray, list[Any]]:
+        return self._mixed([part.read(tokens, own) for part, own in zip(self.parts, state, strict=True)])
+
+    def _mixed(self, answers: Sequence[tuple[np.ndarray, Any]]) -> tuple[np.ndarray, list[Any]]:
+        logs = np.stack([log for log, _ in answers])  # [parts, lanes, tokens]
+        return np.logaddexp.reduce(logs + self.shares[:, None, None], axis=0), [state for _, state in answers]
