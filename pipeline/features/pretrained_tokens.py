@@ -76,16 +76,16 @@ class PretrainedTokens(FeatureSet):
         return PretrainedTokensEncoder(self, schema, state)
 
     def facts(self, encoder: Any, rows: pd.DataFrame) -> dict[str, float]:
-        """How many texts are cut; of unknown tokens an encoder of pieces has none to speak of."""
-        lengths = encoder.indices(rows).lengths
-        return {"tokens": int(lengths.sum()), "cut": int((lengths >= self.maximum_length).sum())}
+        """How many texts are cut, and how many tokens there are; of pieces none to speak of is unknown."""
+        cut = encoder.pieces.cut(read_texts(rows, self.column, encoder.schema))
+        return {"tokens": int(encoder.indices(rows).lengths.sum()), "cut": cut}
 
 
 class PretrainedTokensEncoder:
     """Made of its settings and its state alone; the tokenizer is read when it is first wanted."""
 
     def __init__(self, settings: PretrainedTokens, schema: Schema, state: Mapping[str, Any]) -> None:
-        self._settings, self._schema, self._state = settings, schema, dict(state)
+        self._settings, self.schema, self._state = settings, schema, dict(state)
         self._numbers = settings.numbers.restore(state["numbers"], schema) if settings.numbers else None
         beside = self._numbers.spec if self._numbers else Spec()
         self.reads = [settings.column, *(self._numbers.reads if self._numbers else [])]
@@ -100,13 +100,13 @@ class PretrainedTokensEncoder:
         return self._state
 
     @cached_property
-    def _pieces(self) -> Pieces:
+    def pieces(self) -> Pieces:
         return Pieces(find_encoder(self._settings.encoder, weights=False), self._settings.maximum_length)
 
     def indices(self, rows: pd.DataFrame) -> Ragged:
-        lists = self._pieces.encode(read_texts(rows, self._settings.column, self._schema))
+        lists = self.pieces.encode(read_texts(rows, self._settings.column, self.schema))
         found = Ragged.from_lists(lists)
-        return Ragged(padding_first(found.values, self._pieces.padding), found.begins, found.ends)
+        return Ragged(padding_first(found.values, self.pieces.padding), found.begins, found.ends)
 
     def encode(self, rows: pd.DataFrame, training: InnerFolds | None = None) -> Encoded:
         encoded: Encoded = {TOKENS: self.indices(rows)}

@@ -96,12 +96,11 @@ def notes(config: Config, competition: CompetitionConfig, facts: dict[str, Any])
 
 def _of_tokens(key: str, told: dict[str, dict[str, float]]) -> str:
     """A line on tokens that a vocabulary does not know, and on texts that are cut."""
-    folds = [one for part, one in told.items() if part != "test" and "unknown" in one]
-    if not folds:
-        return ""
-    shares = [100 * one["unknown"] for one in folds]
-    line = f"Feature set '{key}': {min(shares):.1f} to {max(shares):.1f} % of a fold's validation tokens are unknown"
-    if test := told.get("test"):
-        line += f", of the test rows' {100 * test['unknown']:.1f} %"
-    cut = int(sum(one["cut"] for one in told.values()))
-    return f"{line}; {cut} texts are longer than it reads, and cut." if cut else f"{line}."
+    parts = []
+    if shares := [100 * one["unknown"] for part, one in told.items() if part != "test" and "unknown" in one]:
+        unknown = f"{min(shares):.1f} to {max(shares):.1f} % of a fold's validation tokens are unknown"
+        test = told.get("test")
+        parts.append(unknown + (f", of the test rows' {100 * test['unknown']:.1f} %" if test else ""))
+    if cut := int(sum(one.get("cut", 0) for one in told.values())):
+        parts.append(f"{cut} texts are longer than it reads, and cut")
+    return f"Feature set '{key}': {'; '.join(parts)}." if parts else ""

@@ -152,10 +152,17 @@ class Pieces:
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(maximum_length)
 
+    def cut(self, texts: Sequence[str]) -> int:
+        """How many of the texts are longer than that."""
+        return sum(bool(one.overflowing) for one in self._tokenizer.encode_batch(_of_utf8(texts)))
+
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        # A lone surrogate is no character of UTF-8: it stands as a question mark.
-        clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
-        return [one.ids or [self.padding] for one in self._tokenizer.encode_batch(clean)]
+        return [one.ids or [self.padding] for one in self._tokenizer.encode_batch(_of_utf8(texts))]
+
+
+def _of_utf8(texts: Sequence[str]) -> list[str]:
+    """A lone surrogate is no character of UTF-8: it stands as a question mark."""
+    return [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
 
 
 def _tokenizer(path: Path) -> Tokenizer:

@@ -80,7 +80,7 @@ class Neural(Learner):
     weight_decay: added to the gradient (L2, the book's) by sgd and adam, taken off the weights
         by adamw (decoupled); biases and gains of normalisation never decay.
     loss: a name or ``{name: huber, delta: 1.0}``; the task's own where it is not given.
-    schedule: constant, step, cosine or one_cycle, or ``{name: cosine, warm_up: 0.1}``. It is laid out
+    schedule: constant, step, linear, cosine or one_cycle, or ``{name: cosine, warm_up: 0.1}``. It is laid out
         over ``epochs``, also where training ends sooner.
     gradient_clip: largest global norm of the gradient.
     early_stopping: none unless given; ``{}`` takes its defaults.

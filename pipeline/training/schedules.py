@@ -75,6 +75,17 @@ class Step(_WarmUp):
         return self.decay ** (step // steps_an_epoch // self.every)
 
 
+@schedules.register("linear")
+@settings
+class Linear(_WarmUp):
+    """A straight line from the base rate down to ``final`` of it (with a warm-up: Devlin et al. 2019, A.2)."""
+
+    final: float = Field(default=0.0, ge=0, le=1)
+
+    def after(self, step: int, steps: int, steps_an_epoch: int) -> float:
+        return 1 + (self.final - 1) * step / steps
+
+
 @schedules.register("cosine")
 @settings
 class Cosine(_WarmUp):

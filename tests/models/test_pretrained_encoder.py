@@ -25,6 +25,7 @@ from pipeline.core.types import Column, FitJob, Schema  # noqa: E402
 from pipeline.features import features  # noqa: E402
 from pipeline.features.pretrained_tokens import padding_first  # noqa: E402
 from pipeline.models import models  # noqa: E402
+from pipeline.models.layers.pretrained_text import layer_depths  # noqa: E402
 from pipeline.tasks import tasks  # noqa: E402
 from pipeline.training import learners  # noqa: E402
 from pipeline.training.optimizers import parameter_groups, trainable  # noqa: E402
@@ -111,6 +112,19 @@ def test_lower_layers_learn_more_slowly_and_the_head_at_its_own_rate(tiny):
         )
 
 
+def test_an_encoder_whose_blocks_share_their_weights_has_no_layers_to_tell_apart(tmp_path):
+    from transformers import AlbertConfig, AlbertModel, ModernBertConfig, ModernBertModel
+
+    sizes = {"hidden_size": 8, "num_attention_heads": 2, "intermediate_size": 8, "vocab_size": 9, "embedding_size": 8}
+    shared = AlbertModel(AlbertConfig(num_hidden_layers=3, **sizes))
+    with pytest.raises(UserError, match="blocks of the encoder here cannot be told apart"):
+        layer_depths(shared, "here")
+    sizes.pop("embedding_size")
+    late = ModernBertModel(ModernBertConfig(num_hidden_layers=2, pad_token_id=0, **sizes))
+    depths = layer_depths(late, "here")
+    assert depths["final_norm.weight"] == 2 and depths["embeddings.tok_embeddings.weight"] == 0
+
+
 def test_frozen_layers_stay_as_they_are_and_others_learn(tiny):
     from transformers import AutoModel
 
@@ -163,7 +177,7 @@ def test_a_texts_tokens_are_the_encoders_and_long_ones_are_cut_and_counted(tiny)
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *KNOWN]
     assert [words[i] for i in found.row(0)] == ["[CLS]", "red", "fox", "[SEP]"]
     assert [words[i] for i in found.row(1)] == ["[CLS]", "[SEP]"]
-    assert made.facts(fitted, rows(["red fox runs fast", "odd"])) == {"tokens": 7, "cut": 1}
+    assert made.facts(fitted, rows(["red fox runs fast", "red fox", "odd"])) == {"tokens": 11, "cut": 1}
 
 
 def test_padding_is_index_0_whatever_it_is_with_the_encoder():

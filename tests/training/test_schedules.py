@@ -43,6 +43,11 @@ def test_cosine():
     assert rates({"name": "cosine", "final": 0.05}) == pytest.approx(expected, abs=1e-9)
 
 
+def test_linear():
+    expected = torch_rates(lambda o: lr_scheduler.LinearLR(o, 1.0, 0.05, total_iters=STEPS))
+    assert rates({"name": "linear", "final": 0.05}) == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("warm_up", [0.1, 0.3, 0.9])
 def test_one_cycle(warm_up):
     numbers = {"div_factor": 25, "final_div_factor": 1e4, "cycle_momentum": False}
@@ -63,7 +68,7 @@ def test_warm_up_then_cosine():
     assert rates({"name": "cosine", "warm_up": 0.2}) == pytest.approx(torch_rates(make), abs=1e-9)
 
 
-@pytest.mark.parametrize("name", ["constant", "step", "cosine", "flat_cosine", "one_cycle"])
+@pytest.mark.parametrize("name", ["constant", "step", "linear", "cosine", "flat_cosine", "one_cycle"])
 @pytest.mark.parametrize("warm_up", [0.01, 0.5, 0.99])
 @pytest.mark.parametrize("steps", [1, 2, 3])
 def test_shortest_fits_have_a_positive_rate_at_most_the_base_rate(name, warm_up, steps):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +17,6 @@ from pipeline.models.layers.side_columns import SideColumns
 from pipeline.text.pretrained import empty_network, find_encoder, keep_no_activations, read_network, width_of
 
 INPUT = "pretrained_tokens"
-_BLOCK = re.compile(r"(?:^|\.)(?:layer|layers|h|block|blocks)\.(\d+)\.")
-"""How the names of an encoder's parameters tell the block that they are in."""
 
 
 class PretrainedText(Network):
@@ -52,12 +49,15 @@ class PretrainedText(Network):
         self.dropout = Dropout(dropout)
         self.side = SideColumns(spec)
         self.output = nn.Linear(width + self.side.width, spec.outputs)
-        self.decay, self.head_rate = decay, head_rate
-        self.blocks = 1 + max(map(_block, dict(self.encoder.named_parameters())))
-        if frozen > self.blocks:
-            raise UserError(f"frozen_layers: the encoder has {self.blocks} blocks, got {frozen}")
+        self.head_rate = head_rate
+        depths = layer_depths(self.encoder, self.source) if frozen or decay < 1 else {}
+        blocks = max(depths.values(), default=0)
+        if frozen > blocks:
+            raise UserError(f"frozen_layers: the encoder has {blocks} blocks, got {frozen}")
         for name, parameter in self.encoder.named_parameters() if frozen else ():
-            parameter.requires_grad_(_block(name) >= frozen)
+            parameter.requires_grad_(depths[name] > frozen)
+        # The top block has the full rate; embeddings, below the lowest one, have its rate.
+        self.rates = {f"encoder.{name}": decay ** (blocks - max(depth, 1)) for name, depth in depths.items()}
         if checkpointing:
             keep_no_activations(self.encoder)
 
@@ -70,15 +70,8 @@ class PretrainedText(Network):
                 value.copy_(weights[name])
 
     def rate_factors(self) -> Mapping[str, float]:
-        found = {}
-        for name, _ in self.named_parameters():
-            inside = name.startswith("encoder.")
-            # Parameters of no block are the embeddings, and so below the lowest one.
-            depth = self.blocks - 1 - max(_block(name), 0)
-            factor = self.decay**depth if inside else self.head_rate
-            if factor != 1:
-                found[name] = factor
-        return found
+        own = {name: self.head_rate for name, _ in self.named_parameters() if not name.startswith("encoder.")}
+        return {name: rate for name, rate in {**self.rates, **own}.items() if rate != 1}
 
     def forward(self, batch: Batch, state: None = None) -> tuple[Tensor, None]:
         """``pretrained_tokens`` int64 [batch, steps], ``numbers`` and ``categories`` where the spec has them -> output
@@ -93,7 +86,27 @@ class PretrainedText(Network):
         return self.output(self.side(self.dropout(features), batch)), None  # [batch, outputs]
 
 
-def _block(name: str) -> int:
-    """The block that a parameter is in; -1: none."""
-    found = _BLOCK.search(name)
-    return int(found[1]) if found else -1
+def layer_depths(encoder: Any, where: str) -> dict[str, int]:
+    """By parameter, the block it belongs to: i of the i-th, from 1, and 0 of what is below or beside all blocks, such
+    as embeddings; a norm after the last block belongs to it.
+
+    Raises UserError where an encoder has not one list of blocks: they share weights, or are spread over several.
+    """
+    count = encoder.config.num_hidden_layers
+    lists = [
+        name for name, module in encoder.named_modules() if isinstance(module, nn.ModuleList) and len(module) == count
+    ]
+    if len(lists) != 1:
+        raise UserError(
+            f"the blocks of the encoder {where} cannot be told apart; leave out frozen_layers and layer_decay"
+        )
+    blocks = lists[0]
+    children = [name for name, _ in encoder.named_children()]
+    after = children[children.index(blocks.partition(".")[0]) + 1 :]
+    depths = {}
+    for name, _ in encoder.named_parameters():
+        if name.startswith(f"{blocks}."):
+            depths[name] = int(name.removeprefix(f"{blocks}.").partition(".")[0]) + 1
+        else:
+            depths[name] = count if name.partition(".")[0] in after else 0
+    return depths
