@@ -8,6 +8,7 @@ libraries inside the methods, so that reading a configuration stays cheap.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from typing import Annotated, Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -131,7 +132,7 @@ def _fault(cls: type, detail: Any, where: str) -> str:
     location = ".".join(str(part) for part in detail["loc"])
     key = f"{where}.{location}" if location else where
     if detail["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        known = getattr(cls, "__dataclass_fields__", {}) if len(detail["loc"]) == 1 else {}
+        known = [one.name for one in fields(cls)] if is_dataclass(cls) and len(detail["loc"]) == 1 else []
         return f"{key}: unknown key{did_you_mean(str(detail['loc'][-1]), known)}"
     if detail["type"] in ("missing", "missing_argument", "missing_keyword_only_argument"):
         return f"{key}: is needed and missing"

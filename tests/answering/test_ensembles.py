@@ -12,7 +12,7 @@ from pipeline.core.types import Metric, Schema
 from pipeline.metrics import metrics
 from pipeline.tasks import tasks
 
-NUMERIC = [name for name in blends if blends.get(name).numeric]
+NUMERIC = [name for name in blends if blends.get(name).numeric and name != "mixture"]  # which is of language models
 REGRESSION = tasks.build("regression", "task")
 CLASSES = tasks.build("classification", "task")
 
