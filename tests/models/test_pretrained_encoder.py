@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -31,7 +26,6 @@ from pipeline.training import learners  # noqa: E402
 from pipeline.training.optimizers import parameter_groups, trainable  # noqa: E402
 from pipeline.training.predictor import Predictor  # noqa: E402
 
-ROOT = Path(__file__).parents[2]
 SCHEMA = Schema("id", "y", (Column("text", "text"),), classes=("a", "b"), target_kind="class")
 TASK = tasks.build("classification", "task")
 TEXTS = [" ".join(KNOWN[i % 7 : i % 7 + 1 + i % 4]) for i in range(24)]
@@ -143,32 +137,6 @@ def test_it_learns(tiny, model):
     predictor = train(tiny, model, epochs=30, learning_rate=3e-3)
     answers = predictor.predict(rows(TEXTS))
     assert (answers.idxmax(axis=1) == LABELS).mean() > 0.9
-
-
-def test_a_saved_model_answers_without_the_encoders_folder(tiny, tmp_path):
-    predictor = train(tiny)
-    predictor.save(tmp_path / "saved")
-    before = predictor.predict(rows(TEXTS[:5]))
-    shutil.rmtree(tiny)
-    code = (
-        "import json, sys, pandas as pd\n"
-        "from pathlib import Path\n"
-        "from pipeline.training.predictor import Predictor\n"
-        "texts = pd.Series(json.loads(sys.argv[2]), dtype='str')\n"
-        "print(Predictor.load(Path(sys.argv[1])).predict(pd.DataFrame({'text': texts})).to_json(double_precision=15))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "saved"), json.dumps(TEXTS[:5])],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"},
-        cwd=tmp_path,
-        text=True,
-        capture_output=True,
-        check=True,
-    )
-    again = pd.DataFrame(json.loads(done.stdout)).reset_index(drop=True)
-    np.testing.assert_allclose(again.to_numpy(), before.to_numpy(), rtol=1e-6)
-    assert sum(path.name == "config.json" for path in (tmp_path / "saved").rglob("*")) == 1
-    assert not list((tmp_path / "saved/features").glob("*.safetensors"))  # the weights are the network's own
 
 
 def test_a_texts_tokens_are_the_encoders_and_long_ones_are_cut_and_counted(tiny):
