@@ -7,10 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from pydantic import Field
 
-from pipeline.core.ragged import Ragged
+from pipeline.core.ragged import Ragged, smallest_type
 from pipeline.core.registry import settings
 from pipeline.core.types import Encoded, FeatureSet, InnerFolds, Schema, Spec
 from pipeline.features import features
@@ -30,8 +29,8 @@ CARRIED = (CONFIG, TOKENIZER)
 @settings
 class PretrainedTokens(FeatureSet):
     """A text column as ``pretrained_tokens``, ragged: what the encoder's own tokenizer makes of it, specials included
-    (extra ``pretrained``). Index 0 is padding, whatever it is with the encoder: the two change places. With ``numbers``
-    also those, and categories.
+    (extra ``pretrained``). An index is the encoder's own and 1 more: 0 is padding, and none of a text's tokens is taken
+    for it. With ``numbers`` also those, and categories.
 
     encoder: a folder that transformers saved, relative to the project or absolute, or a name on the hub. The model
         ``pretrained_encoder`` begins with its weights.
@@ -106,16 +105,11 @@ class PretrainedTokensEncoder:
     def indices(self, rows: pd.DataFrame) -> Ragged:
         lists = self.pieces.encode(read_texts(rows, self._settings.column, self.schema))
         found = Ragged.from_lists(lists)
-        return Ragged(padding_first(found.values, self.pieces.padding), found.begins, found.ends)
+        shifted = (
+            found.values.astype(smallest_type(0, max(self.pieces.count, int(found.values.max(initial=0)) + 1))) + 1
+        )
+        return Ragged(shifted, found.begins, found.ends)
 
     def encode(self, rows: pd.DataFrame, training: InnerFolds | None = None) -> Encoded:
         encoded: Encoded = {TOKENS: self.indices(rows)}
         return encoded | self._numbers.encode(rows, training) if self._numbers else encoded
-
-
-def padding_first(indices: np.ndarray, padding: int) -> np.ndarray:
-    """The same indices, where 0 and ``padding`` have changed places; done twice it changes nothing."""
-    if padding == 0:
-        return indices
-    swapped = indices.astype(np.int64)
-    return np.where(swapped == padding, 0, np.where(swapped == 0, padding, swapped)).astype(np.uint32)

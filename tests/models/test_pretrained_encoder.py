@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -18,7 +19,6 @@ from pipeline.core.errors import UserError  # noqa: E402
 from pipeline.core.registry import build_settings  # noqa: E402
 from pipeline.core.types import Column, FitJob, Schema  # noqa: E402
 from pipeline.features import features  # noqa: E402
-from pipeline.features.pretrained_tokens import padding_first  # noqa: E402
 from pipeline.models import models  # noqa: E402
 from pipeline.models.layers.pretrained_text import layer_depths  # noqa: E402
 from pipeline.tasks import tasks  # noqa: E402
@@ -143,15 +143,33 @@ def test_a_texts_tokens_are_the_encoders_and_long_ones_are_cut_and_counted(tiny)
     made, fitted, *_ = prepared(tiny, maximum_length=4)
     found = fitted.encode(rows(["red fox runs fast", "", "odd"]))["pretrained_tokens"]
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *KNOWN]
-    assert [words[i] for i in found.row(0)] == ["[CLS]", "red", "fox", "[SEP]"]
-    assert [words[i] for i in found.row(1)] == ["[CLS]", "[SEP]"]
+    assert [words[i - 1] for i in found.row(0)] == ["[CLS]", "red", "fox", "[SEP]"]
+    assert [words[i - 1] for i in found.row(1)] == ["[CLS]", "[SEP]"]
     assert made.facts(fitted, rows(["red fox runs fast", "red fox", "odd"])) == {"tokens": 11, "cut": 1}
 
 
-def test_padding_is_index_0_whatever_it_is_with_the_encoder():
-    indices = np.array([0, 5, 1, 2], np.uint8)
-    assert padding_first(indices, 1).tolist() == [1, 5, 0, 2]
-    assert padding_first(padding_first(indices, 1), 1).tolist() == indices.tolist()
+@pytest.mark.parametrize("padding", [None, 4])
+def test_no_token_of_a_text_is_taken_for_padding_whatever_that_is_with_the_encoder(tiny, padding):
+    """An encoder whose padding is another index, or that names none: token 0 is a word like any other."""
+    from transformers import AutoModel
+
+    config = json.loads((tiny / "config.json").read_text())
+    (tiny / "config.json").write_text(json.dumps({**config, "pad_token_id": padding}))
+    tokenizer = json.loads((tiny / "tokenizer.json").read_text())
+    vocabulary = tokenizer["model"]["vocab"]
+    vocabulary["[PAD]"], vocabulary["red"] = vocabulary["red"], vocabulary["[PAD]"]
+    (tiny / "tokenizer.json").write_text(json.dumps(tokenizer))
+    _, _, _, given, spec = prepared(tiny)
+    network = build(spec).eval()
+    network.prepare({})
+    network.output = torch.nn.Identity()
+    own = given["pretrained_tokens"].row(0).astype(np.int64) - 1
+    assert 0 in own  # red
+    padded = np.pad(own + 1, (0, 3))
+    found, _ = network({"pretrained_tokens": torch.from_numpy(padded)[None]})
+    with torch.no_grad():
+        steps = AutoModel.from_pretrained(tiny).eval()(torch.from_numpy(own)[None]).last_hidden_state
+    torch.testing.assert_close(found, steps.mean(1), rtol=1e-4, atol=1e-5)
 
 
 def test_minilm_learns_opinions_from_a_dozen_texts():

@@ -76,11 +76,8 @@ class PretrainedText(Network):
     def forward(self, batch: Batch, state: None = None) -> tuple[Tensor, None]:
         """``pretrained_tokens`` int64 [batch, steps], ``numbers`` and ``categories`` where the spec has them -> output
         [batch, outputs]."""
-        tokens = batch[INPUT]  # [batch, steps], 0 is padding
-        mask = tokens != 0
-        if self.padding:
-            own = tokens.masked_fill(tokens == self.padding, 0)
-            tokens = own.masked_fill(~mask, self.padding)
+        mask = batch[INPUT] != 0  # [batch, steps]
+        tokens = (batch[INPUT] - 1).masked_fill(~mask, self.padding)  # [batch, steps], the encoder's own indices
         steps = self.encoder(input_ids=tokens, attention_mask=mask.long()).last_hidden_state  # [batch, steps, width]
         features = steps[:, 0] if self.first else self.pooling(steps, mask)  # [batch, width]
         return self.output(self.side(self.dropout(features), batch)), None  # [batch, outputs]
