@@ -38,9 +38,7 @@ def _unit(file: Path) -> str:
         return "words" if b" <unk> " in stream.read(LOOKED_AT) else "characters"
 
 
-def describe(
-    origin: Mapping[str, Any], train: pd.DataFrame, valid: bool, test: bool, metric: str | None
-) -> dict[str, Any]:
+def describe(origin: Mapping[str, Any], train: pd.DataFrame, valid: bool, metric: str | None) -> dict[str, Any]:
     """What ``gallery.compose`` takes."""
     unit = str(origin["unit"])
     why = {

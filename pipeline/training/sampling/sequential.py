@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pipeline.core.registry import settings
 from pipeline.training.sampling import samplers
 from pipeline.training.sampling.selection import Arrays, Selection, Windows
-from pipeline.training.sampling.windows import Windowed
+from pipeline.training.sampling.windows import Windowed, numbered
 
 if TYPE_CHECKING:
     import torch
@@ -68,9 +68,8 @@ class Sequential(Windowed):
                 yield self.selection(arrays, Windows(begin, end, begin), torch.full((lanes,), step == 0))
             return
         order = torch.randperm(len(begins), generator=generator)  # [texts]
-        counts = self._counts(ends - begins)[order]  # [texts]
-        text = torch.repeat_interleave(order, counts)  # [windows]
-        place = torch.arange(len(text)) - torch.repeat_interleave(counts.cumsum(0) - counts, counts)  # [windows]
+        nth, place = numbered(self._counts(ends - begins)[order])
+        text = order[nth]  # [windows]
         lanes = min(batch_size, len(text))
         offset = int(torch.randint(len(text) - lanes * steps + 1, (), generator=generator))
         lane = offset + steps * torch.arange(lanes)  # [lanes]

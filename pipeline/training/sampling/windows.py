@@ -76,8 +76,7 @@ class Random(Windowed):
         counts = self._counts(ends - begins)  # [texts]
         left_out = (ends - begins - counts * self.steps).clamp(min=0, max=self.steps - 1)  # [texts]
         offset = (torch.rand(len(counts), generator=generator, dtype=torch.float64) * (left_out + 1)).long()  # [texts]
-        text = torch.repeat_interleave(torch.arange(len(counts)), counts)  # [windows]
-        place = torch.arange(len(text)) - torch.repeat_interleave(counts.cumsum(0) - counts, counts)  # [windows]
+        text, place = numbered(counts)
         start = begins[text] + offset[text] + place * self.steps  # [windows]
         stop = torch.minimum(start + self.steps, ends[text])  # [windows]
         for some in torch.randperm(len(text), generator=generator).split(batch_size):
@@ -89,11 +88,18 @@ class Random(Windowed):
 
         begins, ends = self.parts(arrays)
         counts = (-(-(ends - begins) // self.steps)).clamp(min=1)  # [texts]
-        text = torch.repeat_interleave(torch.arange(len(counts)), counts)  # [windows]
-        place = torch.arange(len(text)) - torch.repeat_interleave(counts.cumsum(0) - counts, counts)  # [windows]
+        text, place = numbered(counts)
         counted = begins[text] + place * self.steps  # [windows]
         stop = torch.minimum(counted + self.steps, ends[text])
         start = torch.maximum(counted - self.context, begins[text])
         order = (stop - start).argsort(stable=True)  # windows of like length together
         for some in order.split(batch_size):
             yield self.selection(arrays, Windows(start[some], stop[some], counted[some]))
+
+
+def numbered(counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of each window the text that it is of, and its place there: int64 [windows] each. counts: [texts]."""
+    import torch
+
+    text = torch.repeat_interleave(torch.arange(len(counts)), counts)
+    return text, torch.arange(len(text)) - (counts.cumsum(0) - counts)[text]
