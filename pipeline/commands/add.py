@@ -34,7 +34,7 @@ def run(
     check_name(name, "add")
     path = project_root() / "params.yaml"
     _refuse_twice(_read(path), name)
-    origin = _source(source, encoding)
+    origin = _source(source, encoding, metric)
     entry = _entry(name, origin, target, id, metric)
     told: list[str] = []
     if entry is not None or origin is None:
@@ -84,7 +84,7 @@ def _said(competition: Mapping[str, Any], key: str) -> str:
     return f" = {value}" if isinstance(value, str) and value else ""
 
 
-def _source(source: str | None, encoding: str | None) -> dict[str, Any] | None:
+def _source(source: str | None, encoding: str | None, metric: str | None) -> dict[str, Any] | None:
     if source is None:
         if encoding is not None:
             raise UserError("--encoding: is that of one's own files; give --from too")
@@ -94,7 +94,7 @@ def _source(source: str | None, encoding: str | None) -> dict[str, Any] | None:
         return {"name": "kaggle", "competition": source.removeprefix("kaggle:"), **said}
     if not (project_root() / source).exists():
         raise UserError(f"--from: no file or folder {source!r}; name the folder of the files, or kaggle:SLUG")
-    return {**(text_source(source) or {"name": "files", "path": source}), **said}
+    return {**(text_source(source, metric) or {"name": "files", "path": source}), **said}
 
 
 def _entry(

@@ -20,8 +20,11 @@ PART = 0.1
 """Of the rows, the last ones, that validate where there is no file of them."""
 
 
-def text_source(source: str) -> dict[str, Any] | None:
-    """A source of plain text, where the files are that and no tables; else None."""
+def text_source(source: str, metric: str | None = None) -> dict[str, Any] | None:
+    """A source of plain text, where the files are that and no tables; else None. metric: as given, which may say what
+    texts are counted by."""
+    from pipeline.metrics import metrics
+
     place = main_root() / source
     if place.is_file():
         file = place if place.suffix.lower() in ENDINGS else None
@@ -29,7 +32,8 @@ def text_source(source: str) -> dict[str, Any] | None:
         file = None if any(find_table(place, stem) for stem in USUAL_NAMES["train"]) else text_file(place, "train")
     if file is None:
         return None
-    return {"name": "texts", "path": source, "rows": "line", "unit": _unit(file)}
+    counted = metrics.get(metric).counts if metric in metrics else None
+    return {"name": "texts", "path": source, "rows": "line", "unit": counted or _unit(file)}
 
 
 def _unit(file: Path) -> str:
@@ -38,31 +42,42 @@ def _unit(file: Path) -> str:
         return "words" if b" <unk> " in stream.read(LOOKED_AT) else "characters"
 
 
-def describe(origin: Mapping[str, Any], train: pd.DataFrame, valid: bool, metric: str | None) -> dict[str, Any]:
-    """What ``gallery.compose`` takes."""
+def describe(
+    origin: Mapping[str, Any], train: pd.DataFrame, valid: bool, test: bool, metric: str | None
+) -> dict[str, Any]:
+    """What ``gallery.compose`` takes. valid, test: whether there is such a file."""
     unit = str(origin["unit"])
+    cut = bool(train["text"].str.contains("<unk>", regex=False).any())
     why = {
         "task": "plain text: a language model, each token predicted from those before it",
         "source.rows": "a row is a line; paragraph and file are the other ways",
-        "source.unit": f"perplexity is counted by {unit}, a line's end as one of them"
+        "source.unit": f"the metric is counted by {unit}, a line's end as one of them"
         + (", as the text has <unk> in it" if unit == "words" else ""),
+        "features": "words, as the text has <unk> in it" if cut else "characters",
         "split": "the file of validation texts" if valid else f"the last {PART:.0%} of the lines validate",
     }
+    split: dict[str, Any] = {"name": "holdout", "rows": "valid"}
+    if not valid:
+        split = {**split, "rows": "last", "part": PART}
+    elif cut and test:
+        split["refit"] = False
+        why["split"] += ", which nothing trains on (refit), as published results on such texts have it"
     competition = {
         "source": dict(origin),
         "columns": {"id": "id", "target": unit, "types": {"text": "text"}},
         "task": {"name": "language_model"},
         "metric": metric or "perplexity",
-        "split": {"name": "holdout", "rows": "valid"} if valid else {"name": "holdout", "rows": "last", "part": PART},
+        "split": split,
         "features": {},
         "blend": {"name": "mixture"},
         "submission": "values",
         "guessed": why,
     }
+    lengths = train["text"].str.split().str.len() if cut else train["text"].str.len()
     return {
         "competition": competition,
-        "portfolio": f"language_model_{unit}",
+        "portfolio": f"language_model_{'words' if cut else 'characters'}",
         "rows": len(train),
-        "words": float(train[unit].mean()),
+        "words": float(lengths.mean()) + 1,  # a row's end is learned too
         "columns": {"next_tokens": {"column": "text"}},
     }

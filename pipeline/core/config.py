@@ -17,6 +17,7 @@ from pipeline.core.pairing import (
     pseudo_task_faults,
     source_faults,
     task_faults,
+    unit_faults,
 )
 from pipeline.core.params import read_params
 from pipeline.core.paths import check_name, project_root
@@ -217,6 +218,8 @@ def _competition(name: str, raw: Any, shelves: Shelves, check: _Collector) -> Co
         check.faults.extend(column_faults(where, columns, split, shelves.splits))
     if source:
         check.faults.extend(source_faults(where, source))
+    if source and metric:
+        check.faults.extend(unit_faults(where, source, metric))
     parts = (source, columns, task, metric, split, features, blend, submission)
     return CompetitionConfig(name, *parts, dict(raw), own, clean)
 
@@ -284,7 +287,7 @@ def _model(
     searched = None
     if tune is not None and tune.metric is not None:
         searched = check(shelves.metrics.build, tune.metric, f"{where}.tune.metric")
-    retrain = check(build_settings, Retrain, raw.get("retrain"), f"{where}.retrain")
+    retrain = check(build_settings, Retrain, _retrain(raw.get("retrain"), declared, raw), f"{where}.retrain")
     budget = check(build_settings, Budget, raw["budget"], f"{where}.budget") if raw.get("budget") is not None else None
     seed = raw.get("seed", 0)
     if not isinstance(seed, int) or isinstance(seed, bool):
@@ -313,6 +316,14 @@ def _model(
         folds = competition.split.folds if competition is not None and competition.split is not None else 0
         check.faults.extend(shelves.check_tune(where, search, built, rebuild, folds))
     return built if len(check.faults) == before else None
+
+
+def _retrain(raw: Any, declared: Mapping[str, CompetitionConfig], model: Mapping[str, Any]) -> Any:
+    """A model's ``retrain`` as written, or what the competition's split says for all of them."""
+    competition = declared.get(model["competition"]) if isinstance(model.get("competition"), str) else None
+    if competition is None or competition.split is None or competition.split.refit:
+        return raw
+    return {"mode": "folds", **raw} if isinstance(raw, Mapping) else {"mode": "folds"} if raw is None else raw
 
 
 def _space_alone(raw: Any) -> Tune | None:

@@ -87,6 +87,16 @@ def _role_faults(where: str, columns: Columns) -> list[str]:
     return faults
 
 
+def unit_faults(where: str, source: Source, metric: Metric) -> list[str]:
+    """A metric that divides by another unit than the source counts."""
+    if metric.counts is None or source.unit in (None, metric.counts):
+        return []
+    return [
+        f"{where}.metric: '{metric.name}' divides by {metric.counts}, and source.unit counts {source.unit}; set "
+        f"source.unit and columns.target to {metric.counts}, or take another metric"
+    ]
+
+
 def source_faults(where: str, source: Source) -> list[str]:
     """What is said of rows from elsewhere where there are none."""
     said = {"mark": source.mark is not None, "extra_weight": source.extra_weight != 1}
@@ -125,7 +135,9 @@ def model_faults(
     model: its class where its own settings are at fault; None, as for the others, where nothing is known.
     competition: parts of it that are at fault are None.
     """
-    faults = _task_of_model_faults(where, model, fit, retrain, competition.task) if competition.task else []
+    faults = _task_of_model_faults(where, model, fit, competition.task) if competition.task else []
+    if retrain is not None and competition.task and competition.split:
+        faults += _retrain_faults(where, retrain, competition.task, competition.split)
     declared = competition.raw.get("features")
     declared = list(declared if isinstance(declared, Mapping) else competition.features)
     if feature_set is None or not declared:
@@ -145,7 +157,7 @@ def model_faults(
 
 
 def _task_of_model_faults(
-    where: str, model: Model | type[Model] | None, fit: Learner | None, retrain: Retrain | None, task: Task
+    where: str, model: Model | type[Model] | None, fit: Learner | None, task: Task
 ) -> list[str]:
     faults = []
     if model is not None and (task.one or task.name) not in model.tasks:
@@ -164,15 +176,22 @@ def _task_of_model_faults(
             for key, part in weighed.items()
             if part is not None and part.class_weights != "none"
         ]
-    if retrain is not None and not task.numeric:
-        several = {"seeds": retrain.seeds > 1, "mode": retrain.mode == "folds"}
-        faults += [
-            f"{where}.retrain.{key}: the answers of several models are averaged, and those of '{task.name}' are no "
-            f"numbers; leave it out, got {quoted(getattr(retrain, key))}"
-            for key, one in several.items()
-            if one
-        ]
     return faults
+
+
+def _retrain_faults(where: str, retrain: Retrain, task: Task, split: Split) -> list[str]:
+    if retrain.mode == "all_rows" and not split.refit:
+        return [
+            f"{where}.retrain.mode: the split '{split.name}' keeps the rows that validate out of the last fits "
+            "(refit: false), and all_rows takes them; leave out one of the two"
+        ]
+    several = {"seeds": retrain.seeds > 1, "mode": retrain.mode == "folds" and split.folds != 1}
+    return [
+        f"{where}.retrain.{key}: the answers of several models are averaged, and those of '{task.name}' are no "
+        f"numbers; leave it out, got {quoted(getattr(retrain, key))}"
+        for key, one in several.items()
+        if one and not task.numeric
+    ]
 
 
 def reads(model: Model | type[Model], feature_set: FeatureSet) -> bool:

@@ -21,6 +21,8 @@ class Source(ABC):
     """How much each of these rows counts in a fit, beside 1 of a row of the training file."""
     mark: str | None = None
     """Name of a column that is 1 in these rows and 0 in all others, where models are to know them."""
+    unit: str | None = None
+    """What the target counts, where the source makes one of texts."""
 
     @property
     def slug(self) -> str | None:

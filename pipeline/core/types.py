@@ -126,6 +126,8 @@ class Task(ABC):
     """Of a task with several targets: the task that each of them is."""
     teaches: ClassVar[bool] = True
     """Whether its predictions may stand for the target of rows that have none."""
+    learns_target: ClassVar[bool] = True
+    """Whether the target is what it learns; else it only counts what the metric divides by."""
     of_tokens: ClassVar[bool] = False
     """Whether raw answers are one a token, ``Ragged`` [rows] in place of an array; ``answer`` gives [batch, steps]."""
     decodes: ClassVar[bool] = False
@@ -287,6 +289,8 @@ class Metric(ABC):
     """Whether a submission of bare classes is too little to score."""
     reads_text: ClassVar[bool] = False
     """Whether target and prediction are texts."""
+    counts: ClassVar[str | None] = None
+    """What the target must count, of a metric that divides by that alone."""
 
     @property
     def label(self) -> str:
@@ -310,6 +314,8 @@ class Split(ABC):
     """Which of ``columns`` it splits by: group, time, fold, or none of them."""
     folds: int = 0
     """How many; 0: unknown before the rows are seen."""
+    refit: bool = True
+    """Whether the last fits take the rows that validate too; else the folds' models answer, unless a model says more."""
 
     @property
     def from_file(self) -> bool:

@@ -29,12 +29,14 @@ def check_raw(
     target_kind: TargetKind = "number",
     formats: Mapping[str, str] | None = None,
     missing: Sequence[str] = ("", "NA"),
+    learned: bool = True,
     where: str = "train",
     test_where: str = "test",
 ) -> None:
     """Raise a UserError naming file, column, row and rule for the first fault found.
 
-    target_kind: as a ``Schema`` has it. formats: declared ones by column. where, test_where: names of the two files.
+    target_kind: as a ``Schema`` has it. formats: declared ones by column. learned: whether the target is what models
+    learn, and must differ among rows. where, test_where: names of the two files.
     A row's number is its line in the file, the header being line 1. Test columns may come in any order.
     """
     for frame, name in ((train, where), (test, test_where)):
@@ -59,7 +61,7 @@ def check_raw(
     _check_last_row(train, where)
     for one in targets:
         form = (formats or {}).get(one)
-        _check_target(train[one], target_kind, form, missing, where, len(targets) > 1)
+        _check_target(train[one], target_kind, form, missing, where, len(targets) > 1, learned)
 
 
 def _check_columns(
@@ -103,7 +105,13 @@ def _check_ids(raw: pd.Series, where: str) -> None:
 
 
 def _check_target(
-    series: pd.Series, target_kind: TargetKind, form: str | None, missing: Sequence[str], where: str, several: bool
+    series: pd.Series,
+    target_kind: TargetKind,
+    form: str | None,
+    missing: Sequence[str],
+    where: str,
+    several: bool,
+    learned: bool,
 ) -> None:
     """form: as declared. several: whether there are other targets, so that a row may lack this one."""
     is_class = target_kind == "class"
@@ -140,7 +148,7 @@ def _check_target(
             row = int(np.argmax(bad))
             rule = f"needs a finite number{f' written like {form}' if form else ''} as target"
             values.raise_at(where, series, row, f"{rule}, got {values.got(series, row)}; mend it or take the row out")
-        if len(numbers) > 1 and np.nanmin(numbers) == np.nanmax(numbers):
+        if learned and len(numbers) > 1 and np.nanmin(numbers) == np.nanmax(numbers):
             raise UserError(
                 f"{where}: column '{series.name}': needs two values at least, got only {np.nanmin(numbers):g}"
             )

@@ -85,7 +85,8 @@ def typed_rows(
             types[mark] = "number"
     row_weights = RowWeights.out_of(competition, raw, names)
     facts = raw_facts(competition, train_file)
-    check_raw(raw["train"], raw.get("test"), test_where=names.get("test", "test"), **facts)
+    learned = competition.task.learns_target
+    check_raw(raw["train"], raw.get("test"), learned=learned, test_where=names.get("test", "test"), **facts)
     schema = settle(raw["train"], raw.get("test"), types=types, memo=memo, **facts)
     schema = replace(schema, own_columns=None if own is None else own.path, mark=mark)
     weights, schema = row_weights.read(schema) if row_weights is not None else ({}, schema)

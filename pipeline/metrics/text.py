@@ -30,11 +30,33 @@ class Perplexity(Metric):
     higher_is_better: ClassVar[bool] = False
 
     def score(self, target: pd.Series, predictions: pd.DataFrame) -> float:
-        tokens, surprise = numbers(self.name, target, predictions)
-        if tokens.min() < 0 or tokens.sum() <= 0:
-            raise UserError(f"metric {self.name}: needs token counts above 0, got {tokens.sum():g} in all")
-        mean = float(np.sum(surprise) / np.sum(tokens))
+        mean = _nats(self.name, target, predictions)
         return math.exp(mean) if mean < 709 else math.inf
+
+
+@metrics.register("bits_per_character")
+@settings
+class BitsPerCharacter(Metric):
+    """Total negative log-likelihood in bits / total characters, whatever a model's tokens are: 0 of the perfect model,
+    log2 of the number of tokens of the uniform one on characters.
+
+    Column ``prediction`` is as for ``perplexity``, the target each row's number of characters, its end counted as one.
+    """
+
+    tasks: ClassVar[tuple[str, ...]] = ("language_model",)
+    higher_is_better: ClassVar[bool] = False
+    counts: ClassVar[str | None] = "characters"
+
+    def score(self, target: pd.Series, predictions: pd.DataFrame) -> float:
+        return _nats(self.name, target, predictions) / math.log(2)
+
+
+def _nats(metric: str, target: pd.Series, predictions: pd.DataFrame) -> float:
+    """Mean negative log-likelihood of what the target counts."""
+    counts, surprise = numbers(metric, target, predictions)
+    if counts.min() < 0 or counts.sum() <= 0:
+        raise UserError(f"metric {metric}: needs token counts above 0, got {counts.sum():g} in all")
+    return float(np.sum(surprise) / np.sum(counts))
 
 
 @metrics.register("bleu")

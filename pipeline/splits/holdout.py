@@ -31,6 +31,8 @@ class Holdout(Split):
     rows: random ones, of each class its part and of groups (``columns.group``) whole ones; the last ones of the file,
         or by ``columns.time`` where it is named; or those of the source's ``valid`` file.
     part: share of the rows, random or last.
+    refit: whether the last fits take these rows too; false: the models that were validated answer, as published results
+        have it on texts that come with a validation file, and nothing is fitted twice.
     """
 
     folds: ClassVar[int] = 1  # type: ignore[misc]
@@ -38,6 +40,7 @@ class Holdout(Split):
     rows: Literal["random", "last", "valid"] = "random"
     part: float = Field(default=0.1, gt=0, lt=1)
     seed: int = Field(default=0, ge=0, lt=2**32)
+    refit: bool = True
 
     @property
     def from_file(self) -> bool:
@@ -47,6 +50,11 @@ class Holdout(Split):
         """Where a file has them: none of these rows."""
         if self.rows == "valid":
             return np.full(len(rows), -1, dtype=np.int64)
+        if len(rows) < 2:
+            raise UserError(
+                f"split {self.name}: needs two rows at least, one to train on and one to validate, got {len(rows)}; add "
+                "rows, or a file of those that validate (rows: valid)"
+            )
         chosen = self._last(rows, columns) if self.rows == "last" else self._random(rows, columns, task_is_class)
         if not chosen.any() or chosen.all():
             raise UserError(

@@ -80,6 +80,8 @@ def notes(config: Config, competition: CompetitionConfig, facts: dict[str, Any])
             "One fold validated everything: what was chosen by it (models, settings, weights) looks a little better "
             "here than it is, and how far scores may lie off is not known."
         )
+    if not competition.split.refit:
+        found.append("Nothing trained on the rows that validate, the models of the submission neither.")
     models = kept_models(config, competition.name)
     if stopped := [model.name for model in models if model.fit.early_stopping]:
         found.append(

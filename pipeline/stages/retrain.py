@@ -174,7 +174,8 @@ class _Stage:
             record.model(folder, name=tuned.name, register=self.name, alias=None)
         shutil.rmtree(checkpoints.parent, ignore_errors=True)
         line.state, line.done, line.total = "done", members, members
-        self.view.tell(tuned.name, f"{members} fit{'s' if members > 1 else ''} on all rows")
+        on = "of the folds" if tuned.retrain.mode == "folds" else "on all rows"
+        self.view.tell(tuned.name, f"{members} fit{'s' if members > 1 else ''} {on}")
 
     def _fitted(self, model: str, fits: str) -> Path | None:
         """The model's folder, where it holds these very fits."""

@@ -32,6 +32,7 @@ class LanguageModel(Task):
     numeric: ClassVar[bool] = True
     teaches: ClassVar[bool] = False
     target_kind: ClassVar[TargetKind] = "number"
+    learns_target: ClassVar[bool] = False
     of_tokens: ClassVar[bool] = True
 
     def fit_target(self, target: pd.Series | None, schema: Schema) -> Target:

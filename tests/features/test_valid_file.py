@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
+import yaml
 from bench import TRAIN
 
 from pipeline.core.types import FOLD, ROW
@@ -27,6 +28,23 @@ def test_its_rows_are_the_one_fold_and_train_at_last(bench):
     data = TrainingData(load_project().competition("toy"), "numbers")
     assert len(data.fold(0).train_target) == 30 and len(data.fold(None).train_target) == 38
     assert "One fold validated everything" in (bench.root / "data/toy/report/index.html").read_text()
+
+
+def test_without_refit_the_models_that_were_validated_answer(bench):
+    bench.files["Valid.csv"] = VALID
+    bench.competition["split"] = {"name": "holdout", "rows": "valid", "refit": False}
+    bench.write()
+    bench.through()
+    data = bench.root / "data/toy"
+    fold, final = (data / place / "members/0" for place in ("cv/toy-ridge", "final/toy-ridge"))
+    files = {path.relative_to(fold) for path in fold.rglob("*") if path.is_file()}
+    assert files and all((fold / file).read_bytes() == (final / file).read_bytes() for file in files)
+    assert (data / "submission.csv").exists()
+    assert "the models of the submission neither" in (data / "report/index.html").read_text()
+    refused = {**bench.model, "retrain": {"mode": "all_rows"}}
+    text = yaml.safe_dump({"competitions": {"toy": bench.competition}, "models": {"toy-ridge": refused}})
+    (bench.root / "params.yaml").write_text(text)
+    assert "keeps the rows that validate out of the last fits" in bench.run("check")[1][-1]
 
 
 def test_what_both_files_hold_is_told_and_another_split_leaves_it_out(bench):

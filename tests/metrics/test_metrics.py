@@ -171,6 +171,16 @@ def test_perplexity_is_the_geometric_mean_of_one_over_probability():
     assert build("perplexity").score(pd.Series([1]), numeric([1e6])) == math.inf
 
 
+def test_bits_per_character_are_those_of_whole_texts_whatever_the_tokens():
+    score = build("bits_per_character").score
+    characters = pd.Series([4.0, 1.0])  # "abc" and an empty row, an end each
+    assert score(characters, numeric([4 * math.log(67), math.log(67)])) == pytest.approx(math.log2(67))
+    assert score(characters, numeric([0.0, 0.0])) == 0
+    # One token of probability 1/8 and an end of 1/2 say as much as a half for each of four characters.
+    assert score(characters[:1], numeric([math.log(8) + math.log(2)])) == pytest.approx(1)
+    assert score(characters[:1], numeric([4 * math.log(2)])) == pytest.approx(1)
+
+
 def test_translation_agrees_with_sacrebleu():
     references = ["Le chat est assis sur le tapis.", "Il pleut, dit-on.", "Bonjour le monde !"]
     guesses = ["Le chat est sur le tapis.", "Il pleut beaucoup, dit-on.", ""]
@@ -210,6 +220,7 @@ def test_every_metric_says_what_it_suits():
         ("quadratic_weighted_kappa", [1.5, 2.0], [1.0, 1.0], "needs whole numbers as target, got 1.5 in row 0"),
         ("quadratic_weighted_kappa", [2.0, 2.0], [1.0, 1.0], "needs at least 2 classes in the target"),
         ("perplexity", [0, 0], [1.0, 1.0], "needs token counts above 0"),
+        ("bits_per_character", [0, 0], [1.0, 1.0], "needs token counts above 0"),
         ("bleu", ["a", None], ["a", "b"], "every target must be a text, got .* in row 1"),
         ("chrf", ["a"], [1.0], "every prediction must be a text, got 1.0 in row 0"),
     ],

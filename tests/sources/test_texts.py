@@ -64,5 +64,6 @@ def test_add_takes_a_folder_of_text_for_what_it_is(tmp_path):
     (tmp_path / "input.txt").write_text(" a <unk> b\n")
     assert text_source(str(tmp_path)) == {"name": "texts", "path": str(tmp_path), "rows": "line", "unit": "words"}
     assert text_source(str(tmp_path / "input.txt"))["unit"] == "words"
+    assert text_source(str(tmp_path), "bits_per_character")["unit"] == "characters"
     (tmp_path / "train.csv").write_text("id,y\n1,2\n")
     assert text_source(str(tmp_path)) is None
