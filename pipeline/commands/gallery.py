@@ -4,7 +4,8 @@ A gallery file holds one ``competition`` and its ``models`` (names without the c
 and may name a ``portfolio``: feature sets and models for a kind of task, in the order in which a
 budget keeps them. In a portfolio a model's body may also hold
 
-    seconds: what all five folds of 1000 rows (of texts alone: of 20 words each) take on one core, without tuning
+    seconds: what all five folds of 1000 rows (of texts alone: of 20 words each) take one after another, without
+        tuning: on one core, or on as many as ``fit.threads`` says
     needs: an optional library it is left out without
     rows_at_most: training rows above which it is left out
     batch_sizes: largest number of rows to ``fit.batch_size``, ascending; the last one for more rows
@@ -165,9 +166,10 @@ def _budgeted(models: Mapping[str, Any], minutes: float, thousand_rows: float, f
     expected to take; which of them do fit is seen when they run. Long texts count as more rows."""
     from pipeline.training.executors import available_cores
 
-    rounds = ceil(folds / available_cores())
     kept: dict[str, Any] = {}
     for key, body in models.items():
+        threads = (body.get("fit") or {}).get("threads", 1)
+        rounds = ceil(folds / max(available_cores() // threads, 1))
         seconds = max(body.get("seconds", 1.0) / PORTFOLIO_FOLDS * thousand_rows * rounds, 1.0)
         if not kept or seconds < HOPELESS * 60 * minutes:
             kept[key] = {**body, "budget": {"minutes": minutes, "seconds": round(seconds, 1)}}

@@ -257,6 +257,8 @@ class Learner(ABC):
     """When it stops before the last of its epochs or iterations; None: never."""
     epochs: int = 0
     """Epochs that it trains for; 0: it counts none."""
+    threads: int | None = None
+    """That it computes with; None: as many as every job has (``execution.threads``)."""
     joined: bool = False
     """Whether it reads the texts of rows as one, each going on where the last one ended."""
 

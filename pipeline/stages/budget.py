@@ -65,7 +65,8 @@ class Budget:
         if self.minutes is None or model.name == self.models[0].name or model.budget is None:
             return None
         expected = self._expected(model)
-        left = self.ends - time.monotonic() - expected / max(self.folds - 1, 1)
+        again = 0.0 if model.retrain.mode == "folds" else expected / max(self.folds - 1, 1)
+        left = self.ends - time.monotonic() - again
         if left > max(expected, 1.0):
             return None
         return f"expected to take {expected:.0f} s, and {max(left, 0):.0f} s are left of {self.minutes:g} minutes"

@@ -169,7 +169,8 @@ class _Stage:
             facts = {"members": members, "rounds": rounds, "mode": tuned.retrain.mode, "fits": fits}
             write_json(folder / "final.json", facts)
             # In a job of its own: to compute with several threads would spoil this process for forks.
-            yield from gather([Job(f"{tuned.name}: test rows", self._answer, (data, tuned.name, folder), 0)])
+            answers = (data, tuned.name, folder)
+            yield from gather([Job(f"{tuned.name}: test rows", self._answer, answers, 0, tuned.fit.threads)])
             record.metrics({"rounds": rounds, "members": members})
             record.model(folder, name=tuned.name, register=self.name, alias=None)
         shutil.rmtree(checkpoints.parent, ignore_errors=True)
@@ -194,6 +195,7 @@ class _Stage:
             return [FinalJob(tuned, rounds, number, checkpoints / str(number)) for number in numbers]
 
         workers, declared = self.executor.workers, tuned.retrain.seeds
+        side_by_side = max(workers // (tuned.fit.threads or 1), 1)
         endless = self.budget.minutes is None
         most = MOST_SEEDS if declared > 1 and not endless else declared
         members, step = 0, declared if endless else 1
@@ -207,7 +209,7 @@ class _Stage:
                 with record.child(f"seed {number}") as child:
                     child.curves(curves)
             members, took = some.stop, time.monotonic() - began
-            step = workers  # more at once take no longer
+            step = side_by_side  # more at once take no longer
             if not endless and time.monotonic() + took > self.budget.ends:
                 break
         for number in range(members):

@@ -168,7 +168,8 @@ class _Stage:
                 traceback.print_exc()
             self._leave_out(model, why or f"{type(fault).__name__}: {fault}", line)
             return
-        self.budget.trained(model.name, sum(fold.seconds for fold in done.folds))
+        cores = self.executor.places(model.fit.threads)
+        self.budget.trained(model.name, cores * sum(fold.seconds for fold in done.folds))
         line.state, line.done, line.score = "done", len(done.folds), done.score
         took = time.monotonic() - began
         self.view.tell(

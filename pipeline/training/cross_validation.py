@@ -233,8 +233,11 @@ def together(
     """
     load_libraries(data, jobs[0].config)
     data.load()
-    stacks = _stacks(data, jobs, workers)
-    calls = [Job(f"{name}: {_named(stack)}", function, (data, stack), len(stack)) for stack in stacks]
+    stacks = _stacks(data, jobs, max(workers // (jobs[0].config.fit.threads or 1), 1))
+    calls = [
+        Job(f"{name}: {_named(stack)}", function, (data, stack), len(stack), stack[0].config.fit.threads)
+        for stack in stacks
+    ]
     results = yield from gather(calls)
     return [result for part in results for result in part]
 

@@ -25,11 +25,11 @@ def find_device(wanted: str) -> torch.device:
 
 
 @contextmanager
-def reproducible(device: torch.device) -> Iterator[None]:
-    """Torch's global random state is this fit's own inside and untouched outside; threads as the
-    job was given them; on CUDA only deterministic kernels, where there is a choice."""
-    if threads := os.environ.get("OMP_NUM_THREADS"):
-        torch.set_num_threads(int(threads))
+def reproducible(device: torch.device, threads: int | None = None) -> Iterator[None]:
+    """Torch's global random state is this fit's own inside and untouched outside; on CUDA only deterministic kernels,
+    where there is a choice. threads: None: as the job was given them."""
+    if wanted := threads or os.environ.get("OMP_NUM_THREADS"):
+        torch.set_num_threads(int(wanted))
     on_cuda = device.type == "cuda"
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     with torch.random.fork_rng(devices=[torch.cuda.current_device()] if on_cuda else []):

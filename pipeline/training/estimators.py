@@ -28,7 +28,12 @@ def _load(folder: Path, learner: Learner, model: Model, task: Task, spec: Spec) 
 @learners.register("estimator")
 @settings
 class SolvedEstimator(Learner):
-    """Fits a model whose library solves it outright; everything there is to set is the model's."""
+    """Fits a model whose library solves it outright; everything else there is to set is the model's.
+
+    threads: that it computes with, in place of ``execution.threads``, where the library uses several.
+    """
+
+    threads: int | None = Field(default=None, ge=1, le=1024)
 
     def fit(self, job: FitJob) -> Any:
         if job.task.one is not None:
@@ -63,11 +68,13 @@ class Boosting(Learner):
         model is kept. None trains all iterations, as does fitting without validation rows.
     loss: squared, absolute, or ``{name: huber, delta: 1.0}``; cross_entropy for classes. The
         task's own where it is not given.
+    threads: that it computes with, in place of ``execution.threads``.
     """
 
     iterations: int = Field(default=2000, ge=1)
     early_stopping: int | None = Field(default=100, ge=1)
     loss: Annotated[Any, PartOf(losses), AfterValidator(_for_boosting)] | None = None
+    threads: int | None = Field(default=None, ge=1, le=1024)
 
     def fit(self, job: FitJob) -> Any:
         if job.task.one is not None:

@@ -41,13 +41,15 @@ TELL_SECONDS = 0.5
 class Job:
     """A call to make: a fold, a stack of members, a trial's folds, a final fit. Equal to itself alone.
 
-    name: what it is, which seeds it. weight: how many things (folds, seeds) it does.
+    name: what it is, which seeds it. weight: how many things (folds, seeds) it does. threads: that it computes with;
+    None: as many as the executor gives each.
     """
 
     name: str
     function: Callable[..., Any]
     arguments: tuple[Any, ...] = ()
     weight: int = 1
+    threads: int | None = None
 
 
 class Event(NamedTuple):
@@ -59,10 +61,14 @@ class Event(NamedTuple):
 
 
 class Executor(Protocol):
-    """Runs jobs. At most ``workers`` run at once: the caller starts no more."""
+    """Runs jobs. They take up ``workers`` places at most at once: the caller starts no more."""
 
     @property
     def workers(self) -> int: ...
+
+    def places(self, threads: int | None) -> int:
+        """Places that a job of so many threads takes up while it runs; one, where it has as many as all."""
+        ...
 
     def start(self, job: Job) -> None: ...
 
@@ -81,8 +87,8 @@ class Executor(Protocol):
 
 
 def make_executor(execution: Execution) -> Executor:
-    """The executor that the configuration asks for."""
-    workers = execution.workers or available_cores()
+    """The executor that the configuration asks for; of itself never more threads at work than there are cores."""
+    workers = execution.workers or max(available_cores() // execution.threads, 1)
     return Serial(execution.threads) if execution.executor == "serial" else Processes(workers, execution.threads)
 
 
@@ -133,6 +139,9 @@ class Serial:
     workers: int = field(default=1, init=False)
     _waiting: deque[Job] = field(default_factory=deque, init=False)
 
+    def places(self, threads: int | None) -> int:
+        return 1
+
     def start(self, job: Job) -> None:
         self._waiting.append(job)
 
@@ -142,7 +151,7 @@ class Serial:
         job = self._waiting.popleft()
         before = _listen(None)
         try:
-            _prepare(job.name, self.threads)
+            _prepare(job.name, job.threads or self.threads)
             return [Event(job, "result", job.function(*job.arguments))]
         except Exception as error:
             return [Event(job, "error", error)]
@@ -180,6 +189,10 @@ class Processes:
     _had_to_load: list[str] = field(default_factory=list, init=False)
     """Modules that earlier jobs had to import: libraries import parts of themselves at work."""
 
+    def places(self, threads: int | None) -> int:
+        """At most all: more threads than these have compute none the less."""
+        return min(-(-(threads or self.threads) // self.threads), self.workers)
+
     def start(self, job: Job) -> None:
         self._load()
         self._fork(job, 1)
@@ -188,7 +201,7 @@ class Processes:
         context = multiprocessing.get_context(START_METHOD)
         receiving, sending = context.Pipe(duplex=False)
         process = context.Process(  # type: ignore[attr-defined]
-            target=_work, args=(job, self.threads, sending, os.getpid())
+            target=_work, args=(job, job.threads or self.threads, sending, os.getpid())
         )
         process.start()
         _alive.add(process)

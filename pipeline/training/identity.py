@@ -23,7 +23,8 @@ def identity(data: TrainingData, model: ModelConfig, threads: int) -> str:
     parts = fitted_parts(competition, model)
     settings = [settings_dict(part) for part in parts]
     code = _code(tuple(code_files(("core", "training"), parts)))
-    return digest(data.digest, model.features, settings, model.seed, model.retrain.mode, threads, code)
+    own = model.fit.threads or threads
+    return digest(data.digest, model.features, settings, model.seed, model.retrain.mode, own, code)
 
 
 def fitted_parts(competition: CompetitionConfig, model: ModelConfig) -> list[Any]:

@@ -32,7 +32,7 @@ def train(settings: Neural, job: FitJob) -> FittedNetwork:
     Raises Diverged when a loss or the score is no finite number any more.
     """
     device = find_device(settings.device)
-    with reproducible(device):
+    with reproducible(device, settings.threads):
         return _train(settings, job, device)
 
 

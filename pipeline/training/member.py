@@ -46,7 +46,7 @@ class Member:
     def begin(cls, settings: Neural, job: FitJob) -> Member:
         """The member as ``loop.py`` would begin it, or where a killed run of it was."""
         device = find_device(settings.device)
-        with reproducible(device):
+        with reproducible(device, settings.threads):
             network = begin_network(job, device)
         member = cls(settings, job, network)
         member._restore()

@@ -43,7 +43,7 @@ class FittedNetwork:
 
     def raw(self, inputs: Encoded) -> Any:
         """Raw answers [rows, ...], or of every token a ``Ragged`` of them."""
-        with reproducible(self.device):
+        with reproducible(self.device, self.settings.threads):
             return self._answers(Examples(inputs, self.device))
 
     @torch.inference_mode()

@@ -88,6 +88,8 @@ class Neural(Learner):
     accumulate: minibatches whose gradients make one step, as one minibatch of all of them would.
     precision: bfloat16 trains with products of 16 bits (autocast), and keeps weights, losses and answers in 32.
     device: auto is CUDA where there is one.
+    threads: that it computes with on the processor, in place of ``execution.threads``; it is given as many cores. For
+        long fits that nobody runs beside. Sums of floats follow it, so it never follows the machine.
     """
 
     optimizer: Annotated[Any, PartOf(optimizers)] = "adam"
@@ -103,6 +105,7 @@ class Neural(Learner):
     accumulate: int = Field(default=1, ge=1)
     precision: Literal["float32", "bfloat16"] = "float32"
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int | None = Field(default=None, ge=1, le=1024)
 
     @property
     def joined(self) -> bool:  # type: ignore[override]

@@ -4,7 +4,8 @@ A *work* is what wants jobs done: a cross-validation, a study, the fits on all r
 yields jobs and is sent what has come of earlier ones; it yields None where it has no job to give before one of
 its own is done, and returns its result. The pool asks works in their order of worth for a job whenever a worker
 is free, so that no core idles at a model's last fold. A work knows nothing of the others, and its result depends
-on none of them.
+on none of them. A job that takes several places waits until these are free, and meanwhile no other begins, which it
+would wait for in turn.
 """
 
 from __future__ import annotations
@@ -92,6 +93,8 @@ class Pool:
     ) -> None:
         self.executor, self.deadline, self.heard = executor, deadline, heard
         self._of: dict[int, tuple[Task[Any], Job]] = {}
+        self._next: Task[Any] | None = None
+        """The one whose job waits for more places than are free."""
 
     def run(self, tasks: Sequence[Task[Any]]) -> None:
         """Run all; each task has its result, or the error that ended it, afterwards.
@@ -124,20 +127,29 @@ class Pool:
             if task._done and not task.over and not task._held and (task._waits or not task._running):
                 # At once, whatever it is worth: what it found is written, and a worth may hang on it.
                 task._held = self._ask(task)
-        while len(self._of) < self.executor.workers:
-            first = self._first([task for task in tasks if not task.over and not task._waits])
+        while (free := self.executor.workers - self._taken()) > 0:
+            first = self._next if self._next is not None and self._next._held is not None else None
+            first = first or self._first([task for task in tasks if not task.over and not task._waits])
+            self._next = None
             if first is None:
                 return
             job = self._ask(first)
             if job is None:
                 continue
             try:
+                if self.executor.places(job.threads) > free:
+                    first._held, self._next = job, first
+                    return
                 self.executor.start(job)
             except Exception as fault:
                 self._end(first, fault)
             else:
                 first._running[id(job)] = time.monotonic()
                 self._of[id(job)] = first, job
+
+    def _taken(self) -> int:
+        """Places of the jobs that run."""
+        return sum(self.executor.places(job.threads) for _, job in self._of.values())
 
     def _first(self, tasks: Sequence[Task[Any]]) -> Task[Any] | None:
         """The one of most worth, the first of equals; None where there is none."""

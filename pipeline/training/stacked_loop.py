@@ -38,7 +38,7 @@ def train_members(members: Sequence[Member], widest: Spec) -> None:
         members' results are compared to the last bit.
     """
     device = find_device(members[0].settings.device)
-    with reproducible(device):
+    with reproducible(device, members[0].settings.threads):
         members = sorted(members, key=lambda member: -member.rows)  # those of as many rows side by side
         train = Datasets([member.job.train for member in members], widest, device)
         valid = Datasets([member.job.valid for member in members if member.job.valid is not None], widest, device)

@@ -153,7 +153,8 @@ class Search:
         """Trials one after another, each told of its folds in their order, and dropped as soon as it is behind."""
         for trial in group:
             folds = [FoldJob(trial.config, k, self._place(data, trial.config, trial.number)) for k in data.folds]
-            jobs = [Job(f"{self._name([trial])}: fold {fold.fold}", fit_folds, (data, [fold])) for fold in folds]
+            name, threads = self._name([trial]), trial.config.fit.threads
+            jobs = [Job(f"{name}: fold {fold.fold}", fit_folds, (data, [fold]), threads=threads) for fold in folds]
             places = {id(job): place for place, job in enumerate(jobs)}
             waiting, done, ended = iter(jobs), {}, 0
             while ended < len(jobs) and trial.goes_on:
