@@ -6,6 +6,7 @@ budget keeps them. In a portfolio a model's body may also hold
 
     seconds: what all five folds of 1000 rows (of texts alone: of 20 words each) take one after another, without
         tuning: on one core, or on as many as ``fit.threads`` says
+    epochs: the fewest and the most that it is trained for within a budget, as many as this has room for
     needs: an optional library it is left out without
     rows_at_most: training rows above which it is left out
     batch_sizes: largest number of rows to ``fit.batch_size``, ascending; the last one for more rows
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import UserError, did_you_mean
+from pipeline.core.processor import multiplies_bfloat16
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,13 +31,20 @@ if TYPE_CHECKING:
     from pipeline.commands.guess import Guess
 
 FOLDER = Path(__file__).parents[1] / "gallery"
-PORTFOLIO_KEYS = ("seconds", "needs", "rows_at_most", "needs_text", "batch_sizes")
+PORTFOLIO_KEYS = ("seconds", "epochs", "needs", "rows_at_most", "needs_text", "batch_sizes")
 PORTFOLIO_FOLDS = 5
 """Folds that a portfolio's ``seconds`` are for."""
 PORTFOLIO_WORDS = 20.0
 """Words of a text that the ``seconds`` of portfolios of texts are for; times grow as texts do."""
 HOPELESS = 1.0
 """Part of a budget that a model may be expected to take by itself and still be tried."""
+ROOM = 0.8
+"""Part of a budget that a model whose epochs follow it is laid out for."""
+LONG = 0.2
+"""Part of a budget that a fit on all rows may take after a holdout; where one takes longer, the models that were
+validated answer."""
+SHORT_PRODUCTS = 1.6
+"""How much faster language models train by ``precision: auto`` where the processor has products of 16 bits."""
 LEAST_SIDE = 8
 """Pixels in a row below which numbered columns are no image."""
 PIXEL_SCALES = (1.0, 16.0, 255.0)
@@ -96,13 +105,15 @@ def compose(
     if described.get("names"):
         _search_without_text(kept, competition["features"])
     fit = kept
-    held_out = competition["split"]["name"] == "holdout"
-    if held_out:  # a fold's fit has not seen the rows that validate; the last one is to
-        kept = {key: _refitted(body) for key, body in kept.items()}
     if minutes is not None:
         length = max(described.get("words", PORTFOLIO_WORDS) / PORTFOLIO_WORDS, 0.5)
-        kept = _budgeted(kept, minutes, rows / 1000 * length, 1 if held_out else competition["split"].get("folds", 5))
+        kept = _budgeted(kept, minutes, rows / 1000 * length, competition["split"])
         left_out |= {key: f"not within {minutes:g} minutes" for key in fit if key not in kept}
+        _answer_as_validated(competition, kept, minutes)
+    if (
+        competition["split"]["name"] == "holdout"
+    ):  # a fold's fit has not seen the rows that validate; the last one is to
+        kept = {key: _refitted(body) for key, body in kept.items()}
     if not kept:
         raise UserError(f"add: {name}: no model is left: {'; '.join(f'{k}: {why}' for k, why in left_out.items())}")
     used = {body["features"] for body in kept.values()}
@@ -161,19 +172,40 @@ def _sized(body: dict[str, Any], rows: int) -> dict[str, Any]:
     return body
 
 
-def _budgeted(models: Mapping[str, Any], minutes: float, thousand_rows: float, folds: int) -> dict[str, Any]:
+def _budgeted(
+    models: Mapping[str, Any], minutes: float, thousand_rows: float, split: Mapping[str, Any]
+) -> dict[str, Any]:
     """The models that may fit into so many minutes, each with the budget and the seconds it is
     expected to take; which of them do fit is seen when they run. Long texts count as more rows."""
     from pipeline.training.executors import available_cores
 
+    folds = 1 if split["name"] == "holdout" else split.get("folds", 5)
     kept: dict[str, Any] = {}
     for key, body in models.items():
-        threads = (body.get("fit") or {}).get("threads", 1)
-        rounds = ceil(folds / max(available_cores() // threads, 1))
-        seconds = max(body.get("seconds", 1.0) / PORTFOLIO_FOLDS * thousand_rows * rounds, 1.0)
+        fit = body.get("fit") or {}
+        rounds = ceil(folds / max(available_cores() // fit.get("threads", 1), 1))
+        seconds = body.get("seconds", 1.0) / PORTFOLIO_FOLDS * thousand_rows * rounds
+        if fit.get("precision") == "auto" and multiplies_bfloat16():
+            seconds /= SHORT_PRODUCTS
+        if span := body.get("epochs"):
+            epochs = min(max(int(ROOM * 60 * minutes / seconds * fit["epochs"]), span[0]), span[1])
+            seconds *= epochs / fit["epochs"]
+            body = {**body, "fit": {**fit, "epochs": epochs}}
+        seconds = max(seconds, 1.0)
         if not kept or seconds < HOPELESS * 60 * minutes:
             kept[key] = {**body, "budget": {"minutes": minutes, "seconds": round(seconds, 1)}}
     return kept
+
+
+def _answer_as_validated(competition: dict[str, Any], models: Mapping[str, Any], minutes: float) -> None:
+    """Where one fold validates and a fit is long, all minutes go into that one: no rows more are worth half of the
+    epochs."""
+    split = competition["split"]
+    longest = max((body["budget"]["seconds"] for body in models.values()), default=0.0)
+    if split["name"] == "holdout" and "refit" not in split and longest > LONG * 60 * minutes:
+        competition["split"] = {**split, "refit": False}
+        if "split" in (why := competition.get("guessed") or {}):
+            why["split"] += "; nothing is fitted again on all rows (refit), for which the budget is too short"
 
 
 def describe(train: pd.DataFrame, test: pd.DataFrame | None, found: Guess, **facts: Any) -> dict[str, Any]:

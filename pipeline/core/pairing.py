@@ -156,9 +156,7 @@ def model_faults(
     return faults
 
 
-def _task_of_model_faults(
-    where: str, model: Model | type[Model] | None, fit: Learner | None, task: Task
-) -> list[str]:
+def _task_of_model_faults(where: str, model: Model | type[Model] | None, fit: Learner | None, task: Task) -> list[str]:
     faults = []
     if model is not None and (task.one or task.name) not in model.tasks:
         faults.append(

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import torch
 
+from pipeline.core import processor
 from pipeline.core.errors import UserError
 
 
@@ -22,6 +23,13 @@ def find_device(wanted: str) -> torch.device:
     if wanted == "cuda" and not found:
         raise UserError("fit.device: cuda needs a CUDA device and there is none; use auto or cpu")
     return torch.device("cuda" if found and wanted != "cpu" else "cpu")
+
+
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether it has products of 16 bits of its own."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    return processor.multiplies_bfloat16()
 
 
 @contextmanager

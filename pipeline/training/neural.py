@@ -86,7 +86,8 @@ class Neural(Learner):
     early_stopping: none unless given; ``{}`` takes its defaults.
     sampling: shuffled, bucketed, or windows of texts: random or sequential, ``{name: sequential, steps: 128}``.
     accumulate: minibatches whose gradients make one step, as one minibatch of all of them would.
-    precision: bfloat16 trains with products of 16 bits (autocast), and keeps weights, losses and answers in 32.
+    precision: bfloat16 trains with products of 16 bits (autocast), and keeps weights, losses and answers in 32; auto
+        does so where the device has such products, and is float32 elsewhere.
     device: auto is CUDA where there is one.
     threads: that it computes with on the processor, in place of ``execution.threads``; it is given as many cores. For
         long fits that nobody runs beside. Sums of floats follow it, so it never follows the machine.
@@ -103,7 +104,7 @@ class Neural(Learner):
     early_stopping: EarlyStopping | None = None
     sampling: Annotated[Any, PartOf(samplers)] = "shuffled"
     accumulate: int = Field(default=1, ge=1)
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["float32", "bfloat16", "auto"] = "float32"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int | None = Field(default=None, ge=1, le=1024)
 
@@ -115,7 +116,10 @@ class Neural(Learner):
         """Within, a network computes in ``precision``."""
         import torch
 
-        return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
+        from pipeline.training.device import multiplies_bfloat16
+
+        short = multiplies_bfloat16(device) if self.precision == "auto" else self.precision == "bfloat16"
+        return torch.autocast(device.type, torch.bfloat16, enabled=short)
 
     def criterion(self, job: FitJob, device: torch.device) -> Any:
         """The loss of one element, see ``tasks/losses.py``, with the weights of the fold's classes."""

@@ -83,3 +83,29 @@ def test_models_whose_library_is_not_there_are_left_out(tmp_path, monkeypatch):
     assert models == {"ames-a": {"competition": "ames", "features": "numbers", "model": {"name": "ridge"}}}
     assert competition["features"] == {"numbers": {"name": "tabular"}}
     assert left_out == {"b": "needs the library no_such_library; pip install it", "c": "slow on more than 10 rows"}
+
+
+def language_model(minutes: float | None, rows: int = 36_000, split: dict | None = None):
+    competition = {"split": split or {"name": "holdout", "rows": "last"}, "features": {}, "guessed": {"split": "so"}}
+    described = {"competition": competition, "portfolio": "language_model_characters", "rows": rows, "words": 28.0}
+    return gallery.compose("play", described, minutes)[:2]
+
+
+def test_epochs_follow_the_budget_between_their_bounds():
+    def epochs(*given) -> int:
+        return language_model(*given)[1]["play-lstm"]["fit"]["epochs"]
+
+    assert epochs(None) == 8 and epochs(10_000.0) == 10 and epochs(2.0, 3_600) <= 10
+    some = [epochs(minutes) for minutes in (12.0, 15.0, 20.0)]
+    assert some == sorted(some) and 4 <= some[0] < some[-1] <= 10
+    for minutes in (12.0, 20.0):
+        body = language_model(minutes)[1]["play-lstm"]
+        assert 4 == body["fit"]["epochs"] or body["budget"]["seconds"] <= gallery.ROOM * 60 * minutes
+
+
+def test_a_long_fit_is_not_made_twice_within_a_budget():
+    split = language_model(15.0)[0]["split"]
+    assert split["refit"] is False
+    assert "refit" not in language_model(None)[0]["split"]
+    assert "refit" not in language_model(15.0, 1_000)[0]["split"]  # a short one is
+    assert language_model(15.0, 36_000, {**split, "refit": True})[0]["split"]["refit"] is True  # as it was said

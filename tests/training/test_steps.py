@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ import torch
 from pipeline.core.registry import build_settings
 from pipeline.core.types import FitJob, Spec
 from pipeline.stages.project import shelves
+from pipeline.training.device import multiplies_bfloat16
 
 SHELVES = shelves()
 GENERATOR = np.random.default_rng(0)
@@ -48,3 +51,11 @@ def test_sixteen_bits_learn_nearly_the_same_and_answer_in_thirty_two():
     assert rough.curves["valid_loss"] != exact.curves["valid_loss"]
     assert {parameter.dtype for parameter in rough.network.parameters()} == {torch.float32}
     assert rough.raw({"numbers": NUMBERS}).dtype == np.float32
+
+
+def test_precision_follows_the_processor_where_it_is_to():
+    short = multiplies_bfloat16(torch.device("cpu"))
+    expected = fitted(batch_size=16, precision="bfloat16" if short else "float32")
+    assert fitted(batch_size=16, precision="auto").curves == expected.curves
+    flags = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags")), "")
+    assert short == ("avx512_bf16" in flags or "amx_bf16" in flags)
