@@ -32,7 +32,7 @@ def text_source(source: str, metric: str | None = None) -> dict[str, Any] | None
         file = None if any(find_table(place, stem) for stem in USUAL_NAMES["train"]) else text_file(place, "train")
     if file is None:
         return None
-    counted = metrics.get(metric).counts if metric in metrics else None
+    counted = metrics.get(metric).counts if metric is not None and metric in metrics else None
     return {"name": "texts", "path": source, "rows": "line", "unit": counted or _unit(file)}
 
 
@@ -73,7 +73,7 @@ def describe(
         "submission": "values",
         "guessed": why,
     }
-    lengths = train["text"].str.split().str.len() if cut else train["text"].str.len()
+    lengths = train["text"].map(lambda text: len(text.split() if cut else text))
     return {
         "competition": competition,
         "portfolio": f"language_model_{'words' if cut else 'characters'}",

@@ -317,7 +317,7 @@ class Split(ABC):
     folds: int = 0
     """How many; 0: unknown before the rows are seen."""
     refit: bool = True
-    """Whether the last fits take the rows that validate too; else the folds' models answer, unless a model says more."""
+    """Whether the last fits take the rows that validate too; else the folds' models answer."""
 
     @property
     def from_file(self) -> bool:

@@ -52,8 +52,8 @@ class Holdout(Split):
             return np.full(len(rows), -1, dtype=np.int64)
         if len(rows) < 2:
             raise UserError(
-                f"split {self.name}: needs two rows at least, one to train on and one to validate, got {len(rows)}; add "
-                "rows, or a file of those that validate (rows: valid)"
+                f"split {self.name}: needs two rows at least, one to train on and one to validate, got {len(rows)}; "
+                "add rows, or a file of those that validate (rows: valid)"
             )
         chosen = self._last(rows, columns) if self.rows == "last" else self._random(rows, columns, task_is_class)
         if not chosen.any() or chosen.all():

@@ -27,7 +27,7 @@ def add(bench):
 
 
 def test_words_are_cut_by_spaces_and_counted_by_characters_where_the_metric_asks(add):
-    competition, models, _ = add({"input.txt": LINES}, "--metric", "bits_per_character")
+    competition, _, _ = add({"input.txt": LINES}, "--metric", "bits_per_character")
     assert competition["source"]["unit"] == competition["columns"]["target"] == "characters"
     assert {body["tokenizer"]["name"] for body in competition["features"].values()} == {"white_space"}
     assert competition["split"] == {"name": "holdout", "rows": "last", "part": 0.1}
