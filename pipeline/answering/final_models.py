@@ -63,7 +63,14 @@ class Answering:
         for told in unseen_levels(rows, self.levels, where):
             warn(told)
         frames = {name: self.models[name].predict(rows) for name in self.ensemble.models}
-        return rows, self.ensemble.predict(frames, first.task, first.target)
+        predictions = self.ensemble.predict(frames, first.task, first.target)
+        if "continuing" in self.submission:
+            from pipeline.answering.continuations import Continuing
+
+            models = {name: self.models[name] for name in self.ensemble.models}
+            how = Continuing.from_json(self.submission["continuing"])
+            predictions = how.added(predictions, rows, models, self.ensemble.weights, warn)
+        return rows, predictions
 
     def answer(
         self, raw: pd.DataFrame, where: str = "rows", warn: Callable[[str], object] = warnings.warn

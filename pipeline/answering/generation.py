@@ -68,7 +68,7 @@ class Generator:
     def _told(
         self, prefix: str, tokens: np.ndarray, samples: int, found: Iterator[np.ndarray]
     ) -> Iterator[tuple[int, str]]:
-        lanes = [_Lane(self.tokenizer, prefix, tokens, self.joined) for _ in range(samples)]
+        lanes = [Lane(self.tokenizer, prefix, tokens, self.joined) for _ in range(samples)]
         if prefix:
             yield from ((number, prefix) for number in range(samples))
         for some in found:
@@ -78,7 +78,7 @@ class Generator:
         yield from ((number, piece) for number, lane in enumerate(lanes) if (piece := lane.rest()))
 
 
-class _Lane:
+class Lane:
     """A sample's text, behind a prefix that is told as it was given."""
 
     def __init__(self, tokenizer: FittedTokenizer, prefix: str, tokens: np.ndarray, joined: bool) -> None:

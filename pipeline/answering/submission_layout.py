@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SAMPLE = "sample submission"
+CONTINUATION = "continuation"
+"""Column of predictions with what texts go on with, and of a submission of these without a sample."""
 
 
 def submission_layout(
@@ -39,10 +41,11 @@ def submission_layout(
         return _several(sample, id_column, targets, submission_format, where)
     names = [str(level) for level in classes]
     kind = "classes" if names and submission_format == "values" else submission_format
-    if kind != "values" and not names:
+    if kind not in ("values", "continuations") and not names:
         raise UserError(f"submission.format: {kind} need a target of classes; use values")
     if sample is None:
         targets = names if kind == "probabilities" and len(names) > 2 else [target_column]
+        targets = [CONTINUATION] if kind == "continuations" else targets
         columns = [*([id_column] if id_column else []), *targets]
     else:
         columns = [str(column) for column in sample.columns]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.answering.answer_files import read_answers, refuse
-from pipeline.answering.submission_layout import SAMPLE, same_name, spelled, submission_layout
+from pipeline.answering.submission_layout import CONTINUATION, SAMPLE, same_name, spelled, submission_layout
 from pipeline.core.errors import UserError, did_you_mean
 from pipeline.core.types import Metric
 
@@ -38,6 +38,8 @@ def format_predictions(
             values[column] = (of_target >= 0.5).astype("int64") if submission["format"] == "classes" else of_target
         elif submission["format"] == "values":
             values[column] = predictions["prediction"].to_numpy()
+        elif submission["format"] == "continuations":
+            values[column] = predictions[CONTINUATION].to_numpy()
         elif submission["format"] == "classes":
             names = [str(level) for level in classes]
             places = predictions[names].to_numpy().argmax(axis=1)  # of equally probable ones the first
@@ -168,6 +170,8 @@ def score_submission(
 
     submission, solution = Path(submission), Path(solution)
     given, truth = read_answers(submission, id_column), read_answers(solution, id_column)
+    if submission_format == "continuations":
+        raise UserError(f"metric {metric.name}: is of log-probabilities, and {submission.name} holds continuations")
     layout = submission_layout(
         given,
         id_column=id_column,

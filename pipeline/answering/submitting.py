@@ -50,12 +50,14 @@ def check_sample(
     """
     import pandas as pd
 
-    from pipeline.answering.submission_layout import submission_layout
+    from pipeline.answering.continuations import check_continuing
+    from pipeline.answering.submission_layout import CONTINUATION, submission_layout
     from pipeline.answering.submissions import is_example, make_submission
 
     settings = submission_settings(competition, schema)
+    check_continuing(competition.submission)
     names = [str(level) for level in schema.classes] or list(schema.targets) or ["prediction"]
-    predictions = pd.DataFrame(1 / len(names), index=range(len(test)), columns=names)
+    predictions = pd.DataFrame(1 / len(names), index=range(len(test)), columns=names).assign(**{CONTINUATION: ""})
     ids = None if schema.id is None else test[schema.id]
     make_submission(predictions, ids, sample, **settings)
     layout = submission_layout(sample, **settings)
@@ -75,7 +77,15 @@ def read_sample(competition: CompetitionConfig) -> pd.DataFrame | None:
     from pipeline.answering.answer_files import read_answers
 
     path = _sample_path(competition)
-    return None if path is None else read_answers(path, competition.columns.id)
+    sample = None if path is None else read_answers(path, competition.columns.id)
+    if sample is not None and competition.submission.format == "continuations" and not _asks_for_text(sample):
+        return None  # it is of another way to submit
+    return sample
+
+
+def _asks_for_text(sample: pd.DataFrame) -> bool:
+    """Whether a column beside the first, the ids', holds words."""
+    return bool(set(sample.select_dtypes("str")) - {sample.columns[0]})
 
 
 def _sample_path(competition: CompetitionConfig) -> Path | None:
@@ -121,9 +131,12 @@ def answer(
     competition: CompetitionConfig, schema: Schema, models: dict[str, str], ensemble: Ensemble
 ) -> dict[str, Any]:
     """What ``answer.json`` holds: it makes a folder of final models answer raw rows."""
+    from pipeline.answering.continuations import Continuing
     from pipeline.answering.submission_layout import submission_layout
 
     layout = submission_layout(read_sample(competition), **submission_settings(competition, schema))
+    if (continuing := Continuing.of(competition.submission)) is not None:
+        layout["continuing"] = continuing.to_json()
     return {"models": models, **ensemble.to_json(), "submission": layout}
 
 
@@ -133,6 +146,8 @@ def solution_score(competition: CompetitionConfig, submission: Path, solution: P
     from pipeline.sources.tables import find_table
 
     paths = CompetitionPaths(competition.name)
+    if solution is None and competition.submission.format == "continuations":
+        return None
     solution = solution or find_table(paths.raw, "solution")
     if solution is None:
         return None

@@ -75,7 +75,7 @@ class CompetitionFiles:
         if origin["name"] == "texts":
             from pipeline.commands import texts
 
-            return texts.describe(origin, train, "valid" in self.paths, test is not None, metric)
+            return texts.describe(origin, train, "valid" in self.paths, test is not None, sample, metric)
         asked = "train" if test is None else "test"
         found = guess(
             train, test, sample, target=target, id=id, metric=metric, exactly=lambda name: self.column(asked, name)

@@ -43,7 +43,12 @@ def _unit(file: Path) -> str:
 
 
 def describe(
-    origin: Mapping[str, Any], train: pd.DataFrame, valid: bool, test: bool, metric: str | None
+    origin: Mapping[str, Any],
+    train: pd.DataFrame,
+    valid: bool,
+    test: bool,
+    sample: pd.DataFrame | None,
+    metric: str | None,
 ) -> dict[str, Any]:
     """What ``gallery.compose`` takes. valid, test: whether there is such a file."""
     unit = str(origin["unit"])
@@ -62,15 +67,19 @@ def describe(
     elif cut and test:
         split["refit"] = False
         why["split"] += ", which nothing trains on (refit), as published results on such texts have it"
+    submission = "values"
+    if sample is not None and len(sample.columns) > 1 and sample[sample.columns[1]].dtype == "str":
+        submission = "continuations"
+        why["submission"] = f"'{sample.columns[1]}' of the sample holds words: what each test row goes on with"
     competition = {
         "source": dict(origin),
-        "columns": {"id": "id", "target": unit, "types": {"text": "text"}},
+        "columns": {"id": str(train.columns[0]), "target": unit, "types": {"text": "text"}},
         "task": {"name": "language_model"},
         "metric": metric or "perplexity",
         "split": split,
         "features": {},
         "blend": {"name": "mixture"},
-        "submission": "values",
+        "submission": submission,
         "guessed": why,
     }
     lengths = train["text"].map(lambda text: len(text.split() if cut else text))

@@ -92,6 +92,7 @@ class Shelves:
     models: Registry
     learners: Registry
     blends: Registry
+    searches: Registry
     learned: Callable[[Any, OwnColumns], Any]
     """A feature set's settings as written, behind what the class of one's own columns learns, if there is one."""
     clean: Callable[[Any, str], Clean]
@@ -201,7 +202,7 @@ def _competition(name: str, raw: Any, shelves: Shelves, check: _Collector) -> Co
     columns = check(build_settings, Columns, raw.get("columns"), f"{where}.columns")
     if raw.get("columns") is not None and columns is not None and columns.target is None:
         check.faults.append(f"{where}.columns.target: is needed and missing")
-    submission = check(build_submission, raw.get("submission"), f"{where}.submission")
+    submission = check(build_submission, raw.get("submission"), shelves.searches, f"{where}.submission")
     own = None
     if raw.get("own_columns") is not None:
         own = check(build_own_columns, raw["own_columns"], f"{where}.own_columns")
@@ -235,9 +236,18 @@ def build_own_columns(raw: Any, where: str) -> OwnColumns:
     return build_settings(OwnColumns, {"path": raw} if isinstance(raw, str) else raw, where)
 
 
-def build_submission(raw: Any, where: str) -> Submission:
+SEARCH = {"name": "sampling", "temperature": 0.8, "top_k": 40, "top_p": 0.95}
+"""How continuations are chosen where nothing else is said."""
+
+
+def build_submission(raw: Any, searches: Registry, where: str) -> Submission:
     """``submission: classes`` or ``submission: {format: classes}``."""
-    return build_settings(Submission, {"format": raw} if isinstance(raw, str) else raw, where)
+    built = build_settings(Submission, {"format": raw} if isinstance(raw, str) else raw, where)
+    if built.format == "continuations":
+        return replace(built, search=searches.build(built.search or SEARCH, f"{where}.search"))
+    if said := [key for key in ("length", "search", "seed") if isinstance(raw, Mapping) and key in raw]:
+        raise UserError(f"{where}.{said[0]}: is of the format continuations, got {built.format}; take it out")
+    return built
 
 
 def build_model(

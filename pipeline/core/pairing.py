@@ -36,7 +36,20 @@ def task_faults(
             f"{where}.blend.calibration: '{blend.calibration}' needs a task with classes, "
             f"and '{task.name}' has none; use auto"
         )
-    if submission and submission.format != "values" and task.target_kind not in ("class", "labels"):
+    if submission and submission.format == "continuations" and not task.of_tokens:
+        faults.append(
+            f"{where}.submission: 'continuations' go on with texts, which '{task.name}' does not; use the task "
+            "language_model, or values"
+        )
+    elif (
+        submission
+        and submission.format not in ("values", "continuations")
+        and task.target_kind
+        not in (
+            "class",
+            "labels",
+        )
+    ):
         faults.append(
             f"{where}.submission: '{submission.format}' needs a task with classes, "
             f"and '{task.name}' has none; use values"

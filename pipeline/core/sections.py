@@ -68,14 +68,20 @@ class OwnColumns:
 @settings
 class Submission:
     """What the submission wants. ``values``: numbers or texts as predicted; ``classes``: the most
-    probable class; ``probabilities``: of one class of two, or of every class, a column each.
+    probable class; ``probabilities``: of one class of two, or of every class, a column each; ``continuations``: what
+    each row's text goes on with, of language models.
 
     of: the class that a lone column of probabilities is of. Not given, it is the class that the column is named
     after, and else the second in order (1, True, yes).
+    length, search, seed: of continuations: tokens at most, how they are chosen (a part of ``decoding/``; sampling as
+    ``generate`` has it, where it is left out), and what settles their chance.
     """
 
-    format: Literal["values", "classes", "probabilities"] = "values"
+    format: Literal["values", "classes", "probabilities", "continuations"] = "values"
     of: str | int | float | bool | None = None
+    length: int = Field(default=100, ge=1)
+    search: Any = None
+    seed: int = 0
 
 
 @settings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -25,13 +25,13 @@ class Search(ABC):
 
     @abstractmethod
     def tokens(
-        self, steps: Steps, prefix: np.ndarray, length: int, seed: int = 0, *, joined: bool = False
+        self, steps: Steps, prefix: np.ndarray, length: int, seed: int | Sequence[int] = 0, *, joined: bool = False
     ) -> Iterator[np.ndarray]:
         """What follows the prefixes, as soon as it is settled: int64 [lanes], the next token of every lane.
 
         prefix: int64 [lanes, steps], a begin mark first. A lane ends with an end mark and has padding from then on;
         all end after ``length`` tokens, end marks included. What lane i is given hangs on the seed and on i, not on
-        how many lanes there are.
+        how many lanes there are. seed: one for all, or one a lane.
         joined: a text's end does not end its lane: the next text begins there, its begin mark not told.
         Raises UserError where nothing can follow: every token has probability 0.
         """
@@ -47,10 +47,11 @@ class OneByOne(Search):
         -> tokens int64 [lanes]."""
 
     def tokens(
-        self, steps: Steps, prefix: np.ndarray, length: int, seed: int = 0, *, joined: bool = False
+        self, steps: Steps, prefix: np.ndarray, length: int, seed: int | Sequence[int] = 0, *, joined: bool = False
     ) -> Iterator[np.ndarray]:
         lanes = len(prefix)
-        chance = [np.random.default_rng(derive_seed(seed, lane)) for lane in range(lanes)]
+        seeds = [derive_seed(seed, lane) for lane in range(lanes)] if isinstance(seed, int) else seed
+        chance = [np.random.default_rng(own) for own in seeds]
         alive = np.ones(lanes, bool)
         logs, state = steps.read(prefix, steps.start(lanes))
         for left in reversed(range(length)):

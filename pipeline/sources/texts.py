@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,7 +16,8 @@ from pipeline.core.registry import settings
 from pipeline.core.types import Source
 from pipeline.sources import sources
 from pipeline.sources.encodings import AUTO, encoding_of, to_utf8
-from pipeline.sources.tables import write_table
+from pipeline.sources.files import USUAL_NAMES
+from pipeline.sources.tables import find_table, read_table, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +38,8 @@ class Texts(Source):
 
     Writes tables of ``id``, ``text`` and the target, how many ``unit``s a row has, its end counted as one (that is how
     perplexities of the Penn Treebank are counted). Lines end at ``\\n`` alone; a row that ends a file without one is a
-    row too.
+    row too. Where a sample submission lies beside them, its ids are the test rows', in their order; else rows are
+    numbered, and a submission says ``nll``.
 
     path: a folder, relative to the project or absolute, or one file of it.
     train, valid, test: names within it; found by the usual ones (``input.txt``, ``ptb.train.txt``).
@@ -54,21 +57,27 @@ class Texts(Source):
     encoding: str = AUTO
 
     def origin(self) -> dict[str, Path]:
-        return {path.name: path for path in self._files().values()}
+        given = self._sample()
+        return {path.name: path for path in (*self._files().values(), *([] if given is None else [given]))}
 
     def fetch(self, folder: Path, competition: str, *, look: bool = True) -> None:
         """Raises UserError for files that are missing, empty, or no text."""
         folder.mkdir(parents=True, exist_ok=True)
-        begin = 0
+        begin, given = 0, self._sample()
+        name = "id" if given is None else read_table(given).columns[0]
         for role, path in self._files().items():
             rows = self.read(path)
             if rows.empty:
                 raise UserError(f"{shown(path)}: holds no text; name another file as source.{role}")
-            rows.insert(0, "id", range(begin, begin + len(rows)))
+            rows.insert(0, name, range(begin, begin + len(rows)))
             begin += len(rows)
             if role == "test":
-                write_table(rows[["id", self.unit]], folder / "solution.parquet")
-                write_table(rows[["id"]].assign(nll=0.0), folder / "sample_submission.parquet")
+                if given is not None:
+                    rows[name] = _ids(given, len(rows), path)
+                    shutil.copyfile(given, folder / f"sample_submission{given.suffix}")
+                else:
+                    write_table(rows[[name]].assign(nll=0.0), folder / "sample_submission.parquet")
+                write_table(rows[[name, self.unit]], folder / "solution.parquet")
                 rows = rows.drop(columns=self.unit)
             write_table(rows, folder / f"{role}.parquet")
 
@@ -87,6 +96,11 @@ class Texts(Source):
         rows = pd.DataFrame({"text": pd.Series(_cut(text.replace("\r\n", "\n"), self.rows), dtype="str")})
         counts = [len(one if self.unit == "characters" else one.split()) + 1 for one in rows["text"]]
         return rows.assign(**{self.unit: counts})
+
+    def _sample(self) -> Path | None:
+        place = main_root() / self.path
+        names = USUAL_NAMES["sample_submission"]
+        return next((path for stem in names if (path := find_table(place, stem))), None) if place.is_dir() else None
 
     def _files(self) -> dict[str, Path]:
         """The file of each role that is there. Raises UserError."""
@@ -107,6 +121,15 @@ class Texts(Source):
                 f"{shown(place)}: no text to train on (such as input.txt or x.train.txt); name source.train"
             )
         return found
+
+
+def _ids(sample: Path, rows: int, path: Path) -> pd.Series:
+    """A sample submission's ids, to the character."""
+    first = read_table(sample).columns[0]
+    ids = read_table(sample, missing=(), text=[first])[first]
+    if len(ids) != rows:
+        raise UserError(f"{shown(sample)}: needs a row for each of the {rows} of {path.name}, got {len(ids)}")
+    return ids
 
 
 def text_file(folder: Path, role: str) -> Path | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.answering.continuations import Continuing
 from pipeline.answering.final_models import FinalModel
 from pipeline.answering.left_out import kept_models
 from pipeline.answering.submitting import write_own_answer
@@ -223,7 +224,11 @@ class _Stage:
 
         predictions = None
         if self.paths.test_rows.exists():
-            predictions = FinalModel.load(folder).predict(pd.read_parquet(self.paths.test_rows))
+            final, rows = FinalModel.load(folder), pd.read_parquet(self.paths.test_rows)
+            predictions = final.predict(rows)
             predictions.to_parquet(folder / "predictions.parquet", index=False)
+            if (continuing := Continuing.of(self.competition.submission)) is not None:
+                # Which tokens are unknown ``submit`` tells once.
+                predictions = continuing.added(predictions, rows, {model: final}, {model: 1.0}, lambda told: None)
         decision = self.blend["models"][model]["decision"]
         write_own_answer(self.competition, data.schema, model, predictions, decision, folder)

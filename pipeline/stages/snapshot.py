@@ -179,7 +179,7 @@ def _built(name: str, body: Mapping[str, Any]) -> Config:
         split=part(on.splits, "split"),
         features=features,
         blend=part(on.blends, "blend"),
-        submission=build_submission(raw.get("submission", {}), f"{where}.submission"),
+        submission=build_submission(raw.get("submission", {}), on.searches, f"{where}.submission"),
         raw=raw,
         own_columns=own,
         clean=on.clean(raw.get("clean"), f"{where}.clean"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 def run(config: Config, name: str) -> None:
     import pandas as pd
 
+    from pipeline.answering.continuations import Continuing
     from pipeline.answering.ensembles import Ensemble
+    from pipeline.answering.final_models import FinalModel
 
     competition, paths = config.competition(name), CompetitionPaths(name)
     schema = Schema.from_json(read_json(paths.schema))
@@ -36,8 +39,17 @@ def run(config: Config, name: str) -> None:
     target = competition.task.fit_target(
         schema.target_of(pd.read_parquet(paths.train_rows, columns=list(schema.target_names))), schema
     )
-    write_submission(competition, schema, ensemble.predict(frames, competition.task, target), paths.submission)
+    predictions = ensemble.predict(frames, competition.task, target)
+    if (continuing := Continuing.of(competition.submission)) is not None:
+        models = {model: FinalModel.load(folder) for model, folder in folders.items()}
+        rows = pd.read_parquet(paths.test_rows)
+        predictions = continuing.added(predictions, rows, models, ensemble.weights, partial(_warn, name))
+    write_submission(competition, schema, predictions, paths.submission)
     _register_champion(config, name, folders, ensemble)
+
+
+def _warn(name: str, told: str) -> None:
+    print(f"{name}: {told}", file=sys.stderr)  # noqa: T201
 
 
 def _register_champion(config: Config, name: str, folders: dict[str, Path], ensemble: Ensemble) -> None:
