@@ -17,15 +17,19 @@ from pipeline.core.class_weights import ClassWeights
 from pipeline.core.schema import FOLD as FOLD
 from pipeline.core.schema import ROW as ROW
 from pipeline.core.schema import WEIGHT as WEIGHT
-from pipeline.core.schema import Batch, Encoded, InnerFolds, Schema, Spec, Weighed
+from pipeline.core.schema import Batch as Batch
 from pipeline.core.schema import Column as Column
+from pipeline.core.schema import Encoded, InnerFolds, Schema, Spec
 from pipeline.core.schema import TargetKind as TargetKind
+from pipeline.core.schema import Weighed as Weighed
 from pipeline.core.source import Source as Source
+from pipeline.core.task import Loss as Loss
+from pipeline.core.task import Target as Target
+from pipeline.core.task import Task as Task
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
-    import torch
 
     from pipeline.core.combination import Combination, Library
 
@@ -86,98 +90,6 @@ class FeatureSet(ABC):
         return {}
 
 
-class Target(Protocol):
-    """How a task's target goes into training and comes back. Fitted on a fold's training rows."""
-
-    def encode(self, target: Any) -> np.ndarray | None:
-        """Series [rows], or DataFrame [rows, targets] -> float32 [rows, 1 or targets], or int64 [rows]; None where the
-        encoder makes the target."""
-
-    def state(self) -> dict[str, Any]: ...
-
-
-class Loss(ABC):
-    """Settings of a loss, element by element (shelf ``losses``)."""
-
-    name: ClassVar[str]
-    delta: float = 1.0
-    """Where a robust loss turns from squared to linear, in units of the encoded target."""
-    label_smoothing: float = 0.0
-    """Part of the target that is spread evenly over all classes."""
-    class_weights: ClassWeights = "none"
-    """How much the rows of each class weigh."""
-
-    @abstractmethod
-    def criterion(self, weights: torch.Tensor | None = None) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-        """(output, target) -> losses in the target's shape. weights: of the classes, where it weighs them."""
-
-
-class Task(ABC):
-    """The loss, and how raw outputs become predictions (shelf ``tasks``)."""
-
-    name: ClassVar[str]
-    losses: ClassVar[tuple[str, ...]]
-    """Names of the losses it takes, its default first."""
-    numeric: ClassVar[bool]
-    """Whether predictions are numbers and may be averaged."""
-    target_kind: ClassVar[TargetKind]
-    """What the target columns hold."""
-    one: ClassVar[str | None] = None
-    """Of a task with several targets: the task that each of them is."""
-    teaches: ClassVar[bool] = True
-    """Whether its predictions may stand for the target of rows that have none."""
-    learns_target: ClassVar[bool] = True
-    """Whether the target is what it learns; else it only counts what the metric divides by."""
-    of_tokens: ClassVar[bool] = False
-    """Whether raw answers are one a token, ``Ragged`` [rows] in place of an array; ``answer`` gives [batch, steps]."""
-    decodes: ClassVar[bool] = False
-    """Whether raw answers are what the network's ``decode`` finds in many passes, not ``answer`` of its output."""
-
-    @abstractmethod
-    def fit_target(self, target: pd.Series | None, schema: Schema) -> Target: ...
-
-    @abstractmethod
-    def restore_target(self, state: Mapping[str, Any], schema: Schema) -> Target: ...
-
-    @abstractmethod
-    def outputs(self, schema: Schema, spec: Spec) -> int:
-        """Width of the raw output a model must have."""
-
-    @abstractmethod
-    def loss(self, output: torch.Tensor, batch: Batch, criterion: Callable[..., torch.Tensor]) -> Weighed:
-        """Of a minibatch, masked where the batch says so; the loop goes down the gradient of its mean."""
-
-    def answer(self, output: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """The network's output to a row of raw answer an example: [batch, ...], as it is where no task says more."""
-        return output
-
-    @abstractmethod
-    def predictions(self, raw: np.ndarray, target: Any, spec: Spec) -> pd.DataFrame:
-        """Raw answers [rows, ...] to the target's own units: column ``prediction``, or one
-        probability column a class, named ``str(class)``, in the schema's order."""
-
-    @abstractmethod
-    def average(self, frames: Sequence[pd.DataFrame], weights: Sequence[float], target: Any) -> pd.DataFrame:
-        """Weighted average of predictions (weights sum to 1), in the space the loss lives in."""
-
-    def raw(self, predictions: pd.DataFrame, target: Any) -> np.ndarray:
-        """The inverse of ``predictions``, float64 [rows, outputs]; of tasks that the blend ``stacked`` suits."""
-        raise NotImplementedError
-
-    def likelihoods(self, frames: Sequence[pd.DataFrame]) -> tuple[np.ndarray, np.ndarray | None]:
-        """Log-probabilities [models, items] of what was told, and how many of them each row has (None: one); of tasks
-        that the blend ``mixture`` suits."""
-        raise NotImplementedError
-
-    def single(self) -> tuple[Task, dict[str, Any]]:
-        """Of a task with several targets: the task of one alone, and what its ``Spec`` has in place of theirs."""
-        raise NotImplementedError
-
-    def diagnostic(self, target: pd.Series, predictions: pd.DataFrame) -> tuple[str, dict[str, Any]] | None:
-        """Name and data of the figure that shows where predictions go wrong, if there is one."""
-        return None
-
-
 class Model(ABC):
     """Settings of a model (shelf ``models``)."""
 
@@ -225,6 +137,8 @@ class FitJob:
     progress: Callable[[int, int], None] = lambda done, total: None
     inner_folds: InnerFolds | None = None
     """Of the training rows, for a model that cross-fits on them."""
+    watch: Callable[[int, Any], None] = lambda epoch, fitted: None
+    """Called after each epoch of a network with what it has become; it may ask, and changes nothing."""
 
 
 class Fitted(Protocol):

@@ -38,9 +38,11 @@ def model_record(data: TrainingData, model: ModelConfig, stage: str) -> Any:
 
 
 def fold_record(record: Any, result: FoldResult) -> None:
-    """A child run a fold: epoch curves, then the scores."""
+    """A child run a fold: epoch curves, what a language model wrote meanwhile, then the scores."""
     with record.child(f"fold {result.fold}", params={"fold": result.fold}, tags={}) as child:
         child.curves(result.curves)
+        if result.samples:
+            child.text("samples.txt", result.samples)
         child.metrics(
             {"train": result.train, "valid": result.valid, "rounds": result.rounds, "fit_seconds": result.seconds}
         )

@@ -10,7 +10,7 @@ from pipeline.core.types import Batch, Schema, Spec, Target, TargetKind, Task, W
 from pipeline.tasks import tasks
 from pipeline.tasks.losses import weighed
 from pipeline.tasks.made_by_encoder import MadeByEncoder
-from pipeline.text.reserved import PAD
+from pipeline.text.reserved import BOS, EOS, PAD
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 LOGS = "log_probabilities"
 """Column of predictions with the log-probability of each of a row's tokens, float32 [tokens of the row]."""
+
+SAMPLE = 100
+"""Tokens of a sample at most."""
 
 
 @tasks.register("language_model")
@@ -58,6 +61,21 @@ class LanguageModel(Task):
 
         labels = batch["labels"]
         return -cross_entropy(output.flatten(0, 1), labels.flatten(), reduction="none").view_as(labels)
+
+    def sample(self, fitted: Any, encoder: Any, joined: bool) -> str:
+        import numpy as np
+
+        from pipeline.decoding.sampling import Sampling
+
+        search = Sampling(temperature=0.8, top_k=40, top_p=0.95)
+        found = search.tokens(fitted.steps(), np.full((1, 1), BOS), SAMPLE, joined=joined)
+        rows: list[list[int]] = [[]]
+        for (token,) in found:
+            if token == EOS:
+                rows.append([])
+            else:
+                rows[-1].append(int(token))
+        return "\n".join(map(encoder.tokenizer.decode, rows)).removesuffix("\n")
 
     def predictions(self, raw: Any, target: Target, spec: Spec) -> pd.DataFrame:
         """raw: ``Ragged`` [rows] of log-probabilities."""

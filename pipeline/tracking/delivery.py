@@ -119,6 +119,7 @@ class Delivery:
             "params": self._params,
             "tags": self._tags,
             "figure": self._figure,
+            "text": self._text,
             "artifact": self._artifact,
             "model": self._model,
             "end": self._end,
@@ -170,6 +171,11 @@ class Delivery:
                 self.client.log_artifact(run, str(file), "figures")
 
         self._try(f"figure {name}", log, artifact=True)
+
+    def _text(self, record: dict[str, Any]) -> None:
+        if (run := self.runs.get(record["run"])) is not None:
+            name = re.sub(r"[^\w.-]", "_", record["file"])
+            self._try(f"text {name}", lambda: self.client.log_text(run, record["text"], name), artifact=True)
 
     def _artifact(self, record: dict[str, Any]) -> None:
         if (run := self.runs.get(record["run"])) is not None and (kept := self._kept(record)):

@@ -139,6 +139,10 @@ class Run:
         """Data (JSON values, arrays) of a picture ``name``, which the sender draws later."""
         self._record("figure", {"figure": name, "data": _listed(data)})
 
+    def text(self, name: str, text: str) -> None:
+        """A text, as a file ``name`` of the run's artifacts."""
+        self._record("text", {"file": name, "text": text})
+
     def artifact(self, path: str | Path, folder: str | None = None) -> None:
         """Keep a file or folder as it is now, under ``folder`` of the run's artifacts."""
         if (kept := self._keep({Path(path).name: Path(path)})) is not None:

@@ -19,6 +19,7 @@ from pipeline.training.data import FoldData, TrainingData
 from pipeline.training.executors import Job, tell
 from pipeline.training.pool import Work, gather
 from pipeline.training.predictor import Predictor
+from pipeline.training.samples import Samples, Watch, unwatched
 from pipeline.training.stacking import fit_together, split
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ class FoldResult:
     predictions: pd.DataFrame
     test: pd.DataFrame | None = None
     """Predictions of the test rows, where they are asked for."""
+    samples: str = ""
+    """What a language model wrote while it learned."""
 
 
 def fit_folds(data: TrainingData, jobs: Sequence[FoldJob]) -> list[FoldResult | Diverged]:
@@ -83,15 +86,18 @@ def fit_folds(data: TrainingData, jobs: Sequence[FoldJob]) -> list[FoldResult | 
     if waiting:
         began = time.perf_counter()
         folds = {k: data.fold(k) for k in sorted({jobs[i].fold for i in waiting})}
-        todo = [fold_fit_job(data, jobs[i], folds[jobs[i].fold]) for i in waiting]
-        config = jobs[0].config
-        stacked = config.fit.stack_key(config.model, data.competition.task) is not None
+        config, task = jobs[0].config, data.competition.task
+        samples = [Samples(task, folds[jobs[i].fold].encoder, jobs[i].config.fit.joined) for i in waiting]
+        todo = [fold_fit_job(data, jobs[i], folds[jobs[i].fold], one.take) for i, one in zip(waiting, samples)]
+        stacked = config.fit.stack_key(config.model, task) is not None
         widest = data.widest if stacked else todo[0].spec  # which only a stack looks at
         fits = fit_together([jobs[i].config.fit for i in waiting], todo, widest)
         share = (time.perf_counter() - began) / len(waiting)
-        for i, fitted in zip(waiting, fits, strict=True):
-            fold = folds[jobs[i].fold]
-            results[i] = fitted if isinstance(fitted, Diverged) else _conclude(data, jobs[i], fold, fitted, share)
+        for i, fitted, one in zip(waiting, fits, samples, strict=True):
+            if isinstance(fitted, Diverged):
+                results[i] = fitted
+            else:
+                results[i] = _conclude(data, jobs[i], folds[jobs[i].fold], fitted, share, one.text)
     return [results[i] for i in range(len(jobs))]
 
 
@@ -104,7 +110,7 @@ def _kept(job: FoldJob) -> FoldResult | None:
     return _read_result(place)
 
 
-def fold_fit_job(data: TrainingData, job: FoldJob, fold: FoldData) -> FitJob:
+def fold_fit_job(data: TrainingData, job: FoldJob, fold: FoldData, watch: Watch = unwatched) -> FitJob:
     """What a learner is given for one fold."""
     task, metric, valid_target = data.competition.task, data.competition.metric, fold.valid_target
     if fold.valid is None or valid_target is None:
@@ -116,10 +122,13 @@ def fold_fit_job(data: TrainingData, job: FoldJob, fold: FoldData) -> FitJob:
         seed=derive_seed(job.config.seed, "fold", job.fold),
         score=lambda raw: metric.score(valid_target, task.predictions(raw, fold.target, fold.spec)),
         checkpoint=job.checkpoint / f"fold-{job.fold}" / "fit" if job.checkpoint is not None else None,
+        watch=watch,
     )
 
 
-def _conclude(data: TrainingData, job: FoldJob, fold: FoldData, fitted: Fitted, fitting: float) -> FoldResult:
+def _conclude(
+    data: TrainingData, job: FoldJob, fold: FoldData, fitted: Fitted, fitting: float, samples: str
+) -> FoldResult:
     """Score a fitted fold, and keep it where it was worth the time. fitting: seconds."""
     if fold.valid is None or fold.valid_index is None or fold.valid_target is None:
         raise ValueError("cross-validation needs validation rows")
@@ -137,6 +146,7 @@ def _conclude(data: TrainingData, job: FoldJob, fold: FoldData, fitted: Fitted, 
         importance=fitted.importance(),
         index=fold.valid_index,
         predictions=predictions,
+        samples=samples,
     )
     predictor = make_predictor(data, job.config, fold, fitted)
     if job.answers_test:
@@ -165,6 +175,7 @@ def make_fit_job(
     rounds: int | None = None,
     score: Callable[[np.ndarray], float] | None = None,
     checkpoint: Path | None = None,
+    watch: Watch = unwatched,
 ) -> FitJob:
     return FitJob(
         model=config.model,
@@ -179,6 +190,7 @@ def make_fit_job(
         checkpoint=checkpoint,
         progress=tell,
         inner_folds=fold.inner_folds,
+        watch=watch,
     )
 
 
@@ -320,9 +332,8 @@ def test_file(folder: Path, fold: int) -> Path:
 
 def _write_result(place: Path, result: FoldResult) -> None:
     result.predictions.assign(**{ROW: result.index}).to_parquet(place / "predictions.parquet", index=False)
-    facts = {
-        name: getattr(result, name) for name in ("fold", "train", "valid", "rounds", "seconds", "curves", "importance")
-    }
+    kept = ("fold", "train", "valid", "rounds", "seconds", "curves", "importance", "samples")
+    facts = {name: getattr(result, name) for name in kept}
     if result.test is not None:
         result.test.to_parquet(place / TEST, index=False)
     write_json(place / "done.json", facts)

@@ -60,6 +60,7 @@ def _train(settings: Neural, job: FitJob, device: torch.device) -> FittedNetwork
             if job.score is not None and raw is not None and all_finite(record):
                 record["valid_score"] = job.score(raw)
         note(progress, record, settings.learning_rate)
+        job.watch(epoch + 1, fitted)
         job.progress(epoch + 1, epochs)
         if stopping is not None:
             if is_best(progress, stopping.monitor, job.higher_is_better):

@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch")
 from pipeline.core.errors import Faults  # noqa: E402
 from pipeline.core.types import Spec  # noqa: E402
 from pipeline.models import models  # noqa: E402
+from pipeline.training.optimizers import optimizers, parameter_groups, trainable  # noqa: E402
 
 SPEC = Spec(shapes={"tokens": (6,)}, sizes={"tokens": 11}, outputs=11)
 
@@ -103,6 +104,35 @@ def test_tied_weights_lie_in_files_once(tmp_path):
     untied, tied = network(embedding=8), network(tied=True, embedding=8)
     difference = sum(p.numel() for p in untied.parameters()) - sum(p.numel() for p in tied.parameters())
     assert difference == 8 * 11
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "still"),
+    [
+        ("recurrent_language_model", {"cell": "lstm"}, {"embedding.weight"}),
+        ("recurrent_language_model", {"tied": True}, {"embedding.weight"}),
+        ("recurrent_language_model", {"embedding": None}, set()),
+        (
+            "transformer_language_model",
+            {"positions": "learned", "tied": False},
+            {"embedding.weight", "positions.weight"},
+        ),
+        ("transformer_language_model", {}, {"embedding.weight"}),
+    ],
+)
+def test_biases_gains_and_vectors_of_tokens_do_not_decay_and_all_other_weights_do(name, settings, still):
+    model = network(name, **settings)
+    named = trainable(model)
+    groups = parameter_groups(named, model, learning_rate=0.1, weight_decay=0.5)
+    for group in groups:
+        for parameter in group["params"]:
+            parameter.grad = torch.zeros_like(parameter)
+    before = {name: parameter.detach().clone() for name, parameter in named.items()}
+    optimizers.build("adamw", "o").build(groups).step()
+    moved = {name for name, parameter in named.items() if not torch.equal(parameter, before[name])}
+    assert moved == {name for name, parameter in named.items() if parameter.ndim > 1} - still
+    for name in moved:  # the rate times the decay is taken off, and nothing else
+        torch.testing.assert_close(named[name], before[name] * 0.95)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import time
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +38,7 @@ def record_a_stage(folds: int = 2) -> None:
                 child.curves({"train_loss": [1.0 / (i + 1) for i in range(40)], "valid_loss": [math.nan, 2.0]})
                 child.metrics({"valid": fold / 4})
         run.figure("curves", {"loss": [1, 2]})
+        run.text("samples.txt", "--- epoch 1\nété\n")
         run.metrics({"valid": 0.125})
 
 
@@ -57,6 +59,9 @@ def check_the_stage(stored, folds: int = 2) -> None:
     assert parent.data.metrics == {"valid": 0.125}
     assert [d.dataset.digest for d in parent.inputs.dataset_inputs] == ["0123456789abcdef"]
     assert [f.path for f in client.list_artifacts(parent.info.run_id, "figures")] == ["figures/curves.png"]
+    (written,) = [file.path for file in client.list_artifacts(parent.info.run_id) if not file.is_dir]
+    text = Path(client.download_artifacts(parent.info.run_id, written)).read_text(encoding="utf-8")
+    assert (written, text) == ("samples.txt", "--- epoch 1\nété\n")
     for fold in range(folds):
         child = runs[f"fold {fold}"]
         assert child.info.status == "FINISHED"

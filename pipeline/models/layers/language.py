@@ -21,6 +21,10 @@ from pipeline.models.layers.transformer import Block, TransformerDecoder, steps_
 class LanguageNetwork(Network):
     """What recurrent and attending ones have in common."""
 
+    def undecayed(self) -> set[str]:
+        """The tokens' vectors, and those of learned positions."""
+        return {name for name, _ in self.named_parameters() if name in ("embedding.weight", "positions.weight")}
+
     def start(self, lanes: int) -> Any:
         """The state before the first token of so many texts."""
         raise NotImplementedError
@@ -119,7 +123,3 @@ class TransformerLanguageNetwork(LanguageNetwork):
 
     def start(self, lanes: int) -> Any:
         return self.decoder.start()
-
-    def undecayed(self) -> set[str]:
-        """The tokens' vectors."""
-        return {"embedding.weight"}
