@@ -110,17 +110,19 @@ def test_tied_weights_lie_in_files_once(tmp_path):
     ("name", "settings", "still"),
     [
         ("recurrent_language_model", {"cell": "lstm"}, {"embedding.weight"}),
-        ("recurrent_language_model", {"tied": True}, {"embedding.weight"}),
+        ("recurrent_language_model", {"tied": True}, set()),
         ("recurrent_language_model", {"embedding": None}, set()),
         (
             "transformer_language_model",
             {"positions": "learned", "tied": False},
             {"embedding.weight", "positions.weight"},
         ),
-        ("transformer_language_model", {}, {"embedding.weight"}),
+        ("transformer_language_model", {"positions": "learned"}, {"positions.weight"}),
     ],
 )
-def test_biases_gains_and_vectors_of_tokens_do_not_decay_and_all_other_weights_do(name, settings, still):
+def test_biases_gains_and_vectors_that_are_no_output_layers_do_not_decay_and_all_other_weights_do(
+    name, settings, still
+):
     model = network(name, **settings)
     named = trainable(model)
     groups = parameter_groups(named, model, learning_rate=0.1, weight_decay=0.5)

@@ -21,9 +21,14 @@ from pipeline.models.layers.transformer import Block, TransformerDecoder, steps_
 class LanguageNetwork(Network):
     """What recurrent and attending ones have in common."""
 
+    scores: Scores
+
     def undecayed(self) -> set[str]:
-        """The tokens' vectors, and those of learned positions."""
-        return {name for name, _ in self.named_parameters() if name in ("embedding.weight", "positions.weight")}
+        """The tokens' vectors, unless they are the output layer's weights too, and those of learned positions."""
+        vectors = {"embedding.weight", "positions.weight"}
+        return {
+            name for name, one in self.named_parameters() if name in vectors and one is not self.scores.output.weight
+        }
 
     def start(self, lanes: int) -> Any:
         """The state before the first token of so many texts."""
