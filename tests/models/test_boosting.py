@@ -219,6 +219,21 @@ def test_balanced_classes_are_row_weights_in_direct_use(name, classes):
     assert np.exp(own.raw(valid)[:, rare]).mean() > np.exp(plain.raw(valid)[:, rare]).mean() + 0.02
 
 
+@pytest.mark.parametrize("name", BOOSTERS)
+@pytest.mark.parametrize("native", [True, False])
+def test_validation_rows_count_alike_where_training_rows_weigh(name, native):
+    """And their loss is told and stops the training: LightGBM takes weights that are not given for those of no row."""
+    train, valid = rows(300, classes=2), rows(150, seed=1, classes=2)
+    train["row_weight"] = np.where(np.arange(300) < 100, 0.3, 1.35).astype(np.float32)
+    if not native:
+        for part in (train, valid):
+            part["categories"] = part["categories"][:, :0]
+    own = fitted(name, train, valid, Plan(iterations=500, early_stopping=10), classes=2, learning_rate=0.1)
+    truth = own.raw(valid)[np.arange(150), valid["target"]]
+    assert 1 < own.rounds < 500
+    assert min(own.curves["valid_loss"]) == pytest.approx(-truth.mean(), rel=1e-4)
+
+
 def test_linear_trees_are_lightgbms_and_come_back_from_text(tmp_path):
     train, valid = rows(400), rows(200, seed=1)
     settings = {"linear_tree": True, "linear_lambda": 0.5, "path_smooth": 1.0, "num_leaves": 4, "learning_rate": 0.1}

@@ -52,6 +52,9 @@ class LightGBMEstimator(BoostingEstimator):
             raise UserError("model 'lightgbm': linear_tree cannot aim at the absolute loss; use squared or huber")
         sets: list[lightgbm.Dataset] = []
         for encoded, target, weights in self.labels(train, valid):
+            if weights is None and sets and sets[0].weight is not None:
+                # Read by rows, a table takes the first one's weights for its own, and they are 0. Ones count as none.
+                weights = np.full(len(target), 2.0)
             sets.append(self._dataset(encoded, target, weights, reference=sets[0] if sets else None))
         curves: dict[str, dict[str, list[float]]] = {}
         report = now_and_then(plan)
