@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.commands import gallery
 from pipeline.commands.columns_table import cleaned, table
 from pipeline.commands.competition_files import CompetitionFiles
+from pipeline.commands.images import image_source
 from pipeline.commands.insert import insert, read
 from pipeline.commands.texts import text_source
 from pipeline.core.config import build_config
@@ -94,7 +95,7 @@ def _source(source: str | None, encoding: str | None, metric: str | None) -> dic
         return {"name": "kaggle", "competition": source.removeprefix("kaggle:"), **said}
     if not (project_root() / source).exists():
         raise UserError(f"--from: no file or folder {source!r}; name the folder of the files, or kaggle:SLUG")
-    return {**(text_source(source, metric) or {"name": "files", "path": source}), **said}
+    return {**(text_source(source, metric) or image_source(source) or {"name": "files", "path": source}), **said}
 
 
 def _entry(

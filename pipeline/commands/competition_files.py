@@ -26,6 +26,10 @@ class CompetitionFiles:
 
     paths: Mapping[str, Path]
     missing: tuple[str, ...]
+    raw: Path
+    """The folder that they lie in."""
+    arrays: Path
+    """Folder for arrays of their images."""
     unused: tuple[str, ...] = ()
     """Tables that lie beside them."""
     memo: dict[str, Any] = field(default_factory=dict)
@@ -37,24 +41,26 @@ class CompetitionFiles:
     @contextmanager
     def of(cls, origin: Mapping[str, Any], name: str) -> Iterator[CompetitionFiles]:
         from pipeline.sources import sources
-        from pipeline.sources.tables import find_table
+        from pipeline.sources.raw import find_raw
 
-        with TemporaryDirectory() as aside:
+        with TemporaryDirectory() as aside, TemporaryDirectory() as arrays:
             part: Source = sources.build(origin, "--from")
             part.fetch(Path(aside), name, look=False)  # they are read here
             stems = ("train", "valid", "test", "sample_submission", *(f"extra-{i}" for i in range(len(part.extra))))
             yield cls(
-                {stem: path for stem in stems if (path := find_table(Path(aside), stem))},
+                {stem: path for stem in stems if (path := find_raw(Path(aside), stem))},
                 part.missing,
+                Path(aside),
+                Path(arrays),
                 tuple(part.unused()),
             )
 
     def table(self, stem: str) -> pd.DataFrame | None:
         """A table, read once: whoever changes it has a copy of its own."""
-        from pipeline.sources.tables import read_table
+        from pipeline.sources.raw import read_raw
 
         if stem not in self._read and (path := self.paths.get(stem)) is not None:
-            self._read[stem] = read_table(path, missing=self.missing, name=path.name)
+            self._read[stem] = read_raw(path, stem, {}, self.arrays, missing=self.missing)
         found = self._read.get(stem)
         return None if found is None else found.copy(deep=False)
 
@@ -64,6 +70,7 @@ class CompetitionFiles:
         """What ``gallery.compose`` takes, guessed where it is not said."""
         from pipeline.answering.answer_files import read_answers
         from pipeline.commands.guess import guess
+        from pipeline.commands.images import find_images
         from pipeline.tasks import tasks
 
         train, test = self.table("train"), self.table("test")
@@ -77,6 +84,8 @@ class CompetitionFiles:
 
             return texts.describe(origin, train, "valid" in self.paths, test is not None, sample, metric)
         asked = "train" if test is None else "test"
+        images = find_images(origin, train, test, sample, self.raw)
+        train, test = images.beside(train), None if test is None else images.beside(test)
         found = guess(
             train, test, sample, target=target, id=id, metric=metric, exactly=lambda name: self.column(asked, name)
         )
@@ -92,7 +101,10 @@ class CompetitionFiles:
             "missing": self.missing,
             "where": self.paths["train"].name,
         }
-        described = gallery.describe(train, test, found, **facts, memo=self.memo)
+        if images.columns:
+            described = images.describe(train, test, found, **facts)
+        else:
+            described = gallery.describe(train, test, found, **facts, memo=self.memo)
         if valid := self.paths.get("valid"):
             found.split = {"name": "holdout", "rows": "valid"}
             found.why["split"] = (
@@ -115,9 +127,11 @@ class CompetitionFiles:
         return {"competition": competition, **described}
 
     def column(self, stem: str, name: str) -> pd.Series:
-        """One column to the character."""
-        from pipeline.sources.tables import read_table
+        """One column to the character; of arrays as it is."""
+        from pipeline.sources.tables import find_table, read_table
 
+        if find_table(self.raw, stem) is None and (whole := self.table(stem)) is not None:
+            return whole[name]
         if (stem, name) not in self._exact:
             table = read_table(
                 self.paths[stem], missing=self.missing, text=[name], only=[name], name=self.paths[stem].name
@@ -127,7 +141,8 @@ class CompetitionFiles:
 
     def typed(self, competition: CompetitionConfig) -> tuple[Schema, pd.DataFrame, pd.DataFrame | None]:
         """Schema, training rows with their folds, and test rows, as ``preprocess`` makes them."""
-        from pipeline.features.typed_rows import read_as_text, typed_rows
+        from pipeline.features.typed_rows import ImagesOf, read_as_text, typed_rows
+        from pipeline.sources.raw import image_places
 
         raw = {
             stem: table
@@ -141,7 +156,8 @@ class CompetitionFiles:
         self._read.clear()  # a large table need not be there twice
         names = {stem: path.name for stem, path in self.paths.items()}
         names |= {f"extra-{number}": Path(own).name for number, own in enumerate(competition.source.extra)}
-        return typed_rows(competition, raw, names, _warn, self.memo)
+        images = ImagesOf(image_places(self.raw, competition.source.images), self.arrays)
+        return typed_rows(competition, raw, names, _warn, self.memo, images=images)
 
     def check(self, competition: CompetitionConfig, metric: str | None) -> tuple[Schema, list[str]]:
         """All that ``preprocess`` would refuse, in the same words; the schema, and what to tell of the submission.

@@ -4,8 +4,8 @@ A gallery file holds one ``competition`` and its ``models`` (names without the c
 and may name a ``portfolio``: feature sets and models for a kind of task, in the order in which a
 budget keeps them. In a portfolio a model's body may also hold
 
-    seconds: what all five folds of 1000 rows (of texts alone: of 20 words each) take one after another, without
-        tuning: on one core, or on as many as ``fit.threads`` says
+    seconds: what all five folds of 1000 rows (of texts alone: of 20 words each; of images: of 28 x 28 pixels) take one
+        after another, without tuning: on one core, or on as many as ``fit.threads`` says
     epochs: the fewest and the most that it is trained for within a budget, as many as this has room for
     needs: an optional library it is left out without
     rows_at_most: training rows above which it is left out
@@ -45,9 +45,8 @@ LONG = 0.2
 validated answer."""
 SHORT_PRODUCTS = 1.6
 """How much faster language models train by ``precision: auto`` where the processor has products of 16 bits."""
-LEAST_SIDE = 8
-"""Pixels in a row below which numbered columns are no image."""
-PIXEL_SCALES = (1.0, 16.0, 255.0)
+PORTFOLIO_PIXELS = 28 * 28
+"""Pixels of an image that the ``seconds`` of portfolios of images are for; times grow as images do."""
 PLAIN = "plain"
 """The feature set ``trees`` without its text columns: names and codes help some tables and hinder others."""
 SENTENCE = 5.0
@@ -84,7 +83,7 @@ def compose(
 
     described: ``competition``, and ``models`` or the name of a ``portfolio``; ``rows`` of training;
     ``text``: whether there are columns of free text; ``names``: whether these are only names or codes;
-    ``words``: words of a text on average, where texts are all there is;
+    ``words``: words of a text on average, where texts are all there is; ``pixels``: of an image;
     ``columns``: settings that name columns, by the feature sets' own name.
     minutes: budget for everything from fetch to submission.
     """
@@ -107,12 +106,11 @@ def compose(
     fit = kept
     if minutes is not None:
         length = max(described.get("words", PORTFOLIO_WORDS) / PORTFOLIO_WORDS, 0.5)
+        length *= described.get("pixels", PORTFOLIO_PIXELS) / PORTFOLIO_PIXELS
         kept = _budgeted(kept, minutes, rows / 1000 * length, competition["split"])
         left_out |= {key: f"not within {minutes:g} minutes" for key in fit if key not in kept}
         _answer_as_validated(competition, kept, minutes)
-    if (
-        competition["split"]["name"] == "holdout"
-    ):  # a fold's fit has not seen the rows that validate; the last one is to
+    if competition["split"]["name"] == "holdout":  # the fold's fit has not seen all rows; the last one is to
         kept = {key: _refitted(body) for key, body in kept.items()}
     if not kept:
         raise UserError(f"add: {name}: no model is left: {'; '.join(f'{k}: {why}' for k, why in left_out.items())}")
@@ -223,15 +221,6 @@ def describe(train: pd.DataFrame, test: pd.DataFrame | None, found: Guess, **fac
     if len(targets) > 1:
         described["several"] = True
     known = {found.columns.get("id"), *targets, *found.columns.get("drop", ()), *facts["keep"]}
-    if (
-        task == "classification"
-        and len(targets) == 1
-        and (image := square(train.drop(columns=[name for name in known if name in train])))
-    ):
-        found.why["features"] = (
-            f"{image['shape'][1]} x {image['shape'][2]} pixels in columns '{image['prefix']}<number>'"
-        )
-        return {**described, "portfolio": "image_classification", "columns": {"image": image}}
     from pipeline.features.settling import settle
     from pipeline.sources.contents import names_images
 
@@ -265,8 +254,8 @@ def describe(train: pd.DataFrame, test: pd.DataFrame | None, found: Guess, **fac
         columns["types"] = named
     if image_files := [name for name in train if train[name].iloc[:20].map(names_images).all()]:
         raise UserError(
-            f"add: column '{image_files[0]}' names image files, which are not read; docs/files.md, Images, says how to "
-            "make arrays of them"
+            f"add: column '{image_files[0]}' names image files, and there are none of these names beside the table; "
+            "put their folder there"
         )
     if not numbers and not schema.names("category") and not texts:
         reasons = "; ".join(f"{name}: {why}" for name, why in list(schema.dropped.items())[:5])
@@ -282,24 +271,3 @@ def describe(train: pd.DataFrame, test: pd.DataFrame | None, found: Guess, **fac
             "categorical": {"texts": {"columns": texts, "components": 16, "characters": characters}},
         }
     return described
-
-
-def square(frame: pd.DataFrame) -> dict[str, Any] | None:
-    """``shape``, ``prefix`` and ``scale`` of an image, where the columns are the pixels of a square:
-    named ``<prefix><number>`` without a gap, holding numbers from 0 to 255."""
-    import re
-
-    matches = [re.fullmatch(r"(.*?)(\d+)", str(name)) for name in frame.columns]
-    side = round(len(matches) ** 0.5)
-    if side < LEAST_SIDE or side * side != len(matches) or not all(matches):
-        return None
-    places = sorted(int(match[2]) for match in matches if match)
-    if len({match[1] for match in matches if match}) > 1 or places[-1] - places[0] != len(places) - 1:
-        return None
-    if any(dtype.kind not in "iuf" for dtype in frame.dtypes):
-        return None
-    low, high = float(frame.min().min()), float(frame.max().max())
-    if low < 0 or high > PIXEL_SCALES[-1] or matches[0] is None:
-        return None
-    scale = next(scale for scale in PIXEL_SCALES if high <= scale)
-    return {"shape": [1, side, side], "prefix": matches[0][1], "scale": scale}

@@ -14,6 +14,7 @@ from pipeline.core.paths import CompetitionPaths
 from pipeline.core.ragged import Ragged
 from pipeline.core.seeds import derive_seed
 from pipeline.core.types import FOLD, Encoded, FeatureSet, Schema, Spec
+from pipeline.images.rows import read_rows
 from pipeline.stages.project import load_project
 
 if TYPE_CHECKING:
@@ -46,11 +47,10 @@ def run(name: str, rows: int = 5) -> None:
 
 
 def _rows(competition: CompetitionConfig) -> tuple[Schema, pd.DataFrame]:
-    import pandas as pd
-
     paths = CompetitionPaths(competition.name)
     if paths.train_rows.exists() and paths.schema.exists():
-        return Schema.from_json(read_json(paths.schema)), pd.read_parquet(paths.train_rows)
+        schema = Schema.from_json(read_json(paths.schema))
+        return schema, read_rows(paths.train_rows, schema)
     with CompetitionFiles.of(competition.raw["source"], competition.name) as own:
         schema, train, _ = own.typed(competition)
     return schema, train

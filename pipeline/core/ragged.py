@@ -148,13 +148,3 @@ class Ragged:
             for file in (folder / f"{name}.values.npy", folder / f"{name}.offsets.npy")
         )
         return cls(values, *offsets)
-
-
-def take(column: np.ndarray | Ragged, index: Any) -> Any:
-    """Some rows of a column of either form. index: a slice, integers, or a mask [rows]."""
-    return column.take(index) if isinstance(column, Ragged) and not isinstance(index, slice) else column[index]
-
-
-def joined(first: Any, second: Any) -> Any:
-    """The rows of two columns of one form."""
-    return (Ragged if isinstance(first, Ragged) else np).concatenate([first, second])  # type: ignore[union-attr]

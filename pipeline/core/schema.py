@@ -7,7 +7,7 @@ Between stages go data frames and named files. Inside training goes ``Encoded``,
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import torch
 
 Encoded: TypeAlias = "dict[str, Any]"
-"""Columns by name, first dimension examples: arrays (float32, int64 or bool), or ``Ragged`` where examples differ in
-length, which minibatches pad with 0 to their own longest. An example is a row. ``length`` [examples] int64, for
+"""Columns by name, first dimension examples: arrays (float32, int64 or bool), ``Ragged`` where examples differ in
+length, which minibatches pad with 0 to their own longest, or ``Stored`` where they stay in files. An example is a row. ``length`` [examples] int64, for
 samplers, counts its tokens where its columns do not tell. ``target`` is the encoded target, where the rows have one.
 ``row_weight`` [examples] float32, of training rows that do not all count
 alike, is how much each counts; their mean is 1."""
@@ -46,7 +46,7 @@ ROW = "__row__"
 INDEX = re.compile(r"Unnamed: 0(\.\d+)?|__index_level_\d+__|level_0")
 """Names that pandas gives the column its index is written to."""
 
-ColumnKind = Literal["number", "category", "text"]
+ColumnKind = Literal["number", "category", "text", "image"]
 TargetKind = Literal["number", "class", "text", "numbers", "labels"]
 
 
@@ -55,7 +55,8 @@ class Column:
     """A feature column once its type is settled.
 
     kind: ``number`` (float64, dates already taken apart), ``category`` (discrete levels as
-    strings) or ``text`` (free text as strings). Missing values stay missing in all three.
+    strings) or ``text`` (free text as strings), in which missing values stay missing; or ``image`` (uint8 [height,
+    width, channels], a position in an array on disk), of which none is missing.
     source: how raw text becomes the typed column: ``as_is``, ``numeric_text``, ``boolean``, or ``date.<part>``
     for a part of the raw date column ``origin``.
     format: of a date ``ISO8601`` or strptime's; of a number the way in which it writes 1234.5, None for the plain one.
@@ -87,6 +88,7 @@ class Schema:
     mark: the column that is 1 in training rows from elsewhere and 0 in all others, if there is one.
     notes: raw column to what was decided about it that its user should know.
     clean: column of texts to the steps that clean it, in order, each with all its settings.
+    images: column of images to how it is read, all settled (``ImageColumn``, with size and channels).
     """
 
     id: str | None
@@ -104,6 +106,7 @@ class Schema:
     mark: str | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
     clean: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
+    images: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def target_names(self) -> tuple[str, ...]:
@@ -139,6 +142,7 @@ class Spec:
     outputs: width of the raw output (1 for regression, number of classes, vocabulary size).
     classes: the target's classes as text, in the schema's order; empty when it is not a class.
     pretrained: per input that is for a pretrained network, that ``encoder`` as its user names it, and its ``config``.
+    scales: per image, for each channel the ``mean`` taken off and the ``spread`` divided by, of uint8 values.
     """
 
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
@@ -148,6 +152,7 @@ class Spec:
     outputs: int = 1
     classes: tuple[str, ...] = ()
     pretrained: Mapping[str, Any] = field(default_factory=dict)
+    scales: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -6,11 +6,41 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, PositiveInt, field_validator
 
 from pipeline.core.formats import Format
 from pipeline.core.own_code import check_own_file, place_of
 from pipeline.core.registry import settings
+
+
+@settings
+class ImageColumn:
+    """Where the images of a column come from, and how they are read. Without ``files`` and ``pixels`` it is an array
+    of that name.
+
+    files: the raw column that names their files, with or without ending. pixels: what stands before the number in the
+        names of columns of pixels; numbers run over the width first, then the height, then the channels.
+    size: height and width that each is brought to; theirs, which must be one, where it is not said.
+    colour: grey, or colour (red, green, blue).
+    resize: area is the mean of the pixels that become one.
+    fit: stretch, crop (from the middle) or pad (with black) where their shape is another.
+    broken: whether files that are no image, or are not there, are refused, or skipped: training rows left out, others
+        answered as if they were black.
+    """
+
+    files: str | None = None
+    pixels: str | None = None
+    size: tuple[PositiveInt, PositiveInt] | None = None
+    colour: Literal["grey", "colour"] = "grey"
+    resize: Literal["area", "bicubic"] = "area"
+    fit: Literal["stretch", "crop", "pad"] = "stretch"
+    broken: Literal["refuse", "skip"] = "refuse"
+
+    def __post_init__(self) -> None:
+        if self.files is not None and self.pixels is not None:
+            raise ValueError("images are in files or in columns of pixels; take one of the two out")
+        if self.pixels is not None and self.size is None:
+            raise ValueError("pixels need a size, such as [28, 28]")
 
 
 @settings
@@ -19,7 +49,7 @@ class Columns:
 
     target: one, or a list of several. weight: how much a training row counts in every fit, 0 or more; its column is
     no feature, and scores count all rows alike. formats: how a column writes its numbers or dates, where its values
-    leave that open.
+    leave that open. images: columns that are made of files, of columns of pixels, or of an array.
     """
 
     id: str | None = None
@@ -31,6 +61,7 @@ class Columns:
     weight: str | None = None
     types: Mapping[str, Literal["number", "category", "text", "date", "boolean"]] = Field(default_factory=dict)
     formats: Mapping[str, Format] = Field(default_factory=dict)
+    images: Mapping[str, ImageColumn] = Field(default_factory=dict)
 
     @field_validator("target")
     @classmethod

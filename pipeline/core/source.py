@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar
 
 
@@ -23,6 +25,9 @@ class Source(ABC):
     """Name of a column that is 1 in these rows and 0 in all others, where models are to know them."""
     unit: str | None = None
     """What the target counts, where the source makes one of texts."""
+
+    images: Mapping[str, str] = MappingProxyType({})
+    """Folders of image files, by set of rows (train, valid, test); ``fetch`` writes them as ``images.zip``."""
 
     @property
     def slug(self) -> str | None:

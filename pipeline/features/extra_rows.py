@@ -49,7 +49,7 @@ def as_trained(
         written |= {name: (schema.formats.get(name), (), None) for name in schema.target_names}
     texts = [name for name in written if name in raw and not is_numeric(raw[name]) and raw[name].dtype.kind != "M"]
     words = {name: Words.of([raw[name]], (*schema.missing, *written[name][1])) for name in texts}
-    likely = likely_format(words.values(), [raw[name] for name in raw])
+    likely = likely_format(words.values(), [raw[name] for name in raw if raw[name].dtype.name != "image"])
     changed: dict[str, Any] = {}
     for name, some in words.items():
         form, _, date = written[name]

@@ -66,7 +66,9 @@ def _typed_columns(
     moments: tuple[str, Any] = ("", None)
     for column in schema.columns:
         series = raw[column.origin or column.name]
-        if column.kind == "category":
+        if column.kind == "image":
+            yield column.name, series.reset_index(drop=True)
+        elif column.kind == "category":
             yield column.name, values.levels(series, schema.missing).reset_index(drop=True)
         elif column.kind == "text":
             words = values.text(series, schema.missing).reset_index(drop=True)
@@ -161,7 +163,7 @@ def check(schema: Schema, rows: pd.DataFrame, where: str, *, training: bool) -> 
     finite = pandera.Check(lambda column: ~np.isinf(column), name="is finite")
     columns: dict[str, Any] = {}
     for column in schema.columns:
-        if column.kind == "number" and _are_finite(rows, column.name):
+        if column.kind == "image" or (column.kind == "number" and _are_finite(rows, column.name)):
             continue  # pandera takes a millisecond a column, which is seconds of a wide table
         if column.kind == "number":
             columns[column.name] = pandera.Column("float64", finite, nullable=True)

@@ -96,6 +96,9 @@ def settle(
     notes: dict[str, str] = {}
     dropped: dict[str, str] = {name: "declared in columns.drop" for name in drop}
     read = [name for name in map(str, train.columns) if name not in (id, *targets, *keep) and name not in dropped]
+    pictures = [name for name in read if train[name].dtype.name == "image"]
+    columns += [Column(name, "image") for name in pictures]
+    read = [name for name in read if name not in pictures]
     seen = {name: [train[name]] + ([test[name]] if test is not None and name in test.columns else []) for name in read}
     infinite: dict[str, int] = {}
     for name, some in seen.items():

@@ -3,8 +3,10 @@ tries before it lets a competition in."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.cleaning import Clean
@@ -12,6 +14,7 @@ from pipeline.core.config import CompetitionConfig
 from pipeline.core.errors import UserError, did_you_mean
 from pipeline.core.memory import give_memory_back
 from pipeline.core.registry import settings_dict
+from pipeline.core.sections import Columns
 from pipeline.core.types import FOLD, WEIGHT, Schema
 from pipeline.features.extra_rows import EXTRA, VALID, as_trained, with_extra, with_validation
 from pipeline.features.own_columns import with_own_columns
@@ -19,11 +22,29 @@ from pipeline.features.raw_checks import check_raw
 from pipeline.features.row_weights import RowWeights, check_folds
 from pipeline.features.schema import apply, check
 from pipeline.features.settling import settle
+from pipeline.images.places import Place
 from pipeline.text.cleaning.cleaning import Changes
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+
+
+@dataclass(frozen=True)
+class ImagesOf:
+    """Where image files lie, by set of rows; and the folder that arrays of images go to (None: to no place that
+    stays)."""
+
+    places: Mapping[str, Place]
+    into: Path | None
+
+
+NO_FILES = ImagesOf({}, None)
+
+
+def _kept_names(columns: Columns) -> list[str | None]:
+    """Raw columns that are something besides the name of an image file."""
+    return [columns.id, *columns.targets, columns.group, columns.time, columns.fold, columns.weight]
 
 
 def read_as_text(competition: CompetitionConfig) -> list[str | None]:
@@ -55,6 +76,7 @@ def typed_rows(
     warn: Callable[[str], object],
     memo: dict[str, Any] | None = None,
     changes: Changes | None = None,
+    images: ImagesOf = NO_FILES,
 ) -> tuple[Schema, pd.DataFrame, pd.DataFrame | None]:
     """Check, settle the types once, and apply them to both; the training rows with their ``FOLD``, those of the
     valid file behind them, rows from elsewhere last and with -1.
@@ -62,9 +84,11 @@ def typed_rows(
     raw: ``train``; where there are such rows, ``valid``, ``test``, and ``extra-0`` and on. Taken out on the way, since
     a large table need not be there twice. names: of their files. warn: is told of rows from other files that are known
     already.
-    memo: see ``settle``. changes: is told what cleaning changed.
+    memo: see ``settle``. changes: is told what cleaning changed. images: where image files lie, and go as arrays.
     Raises UserError naming file, column, row and rule.
     """
+    from pipeline.images.reading import with_images
+
     train_file, own, columns = names["train"], competition.own_columns, competition.columns
     if not competition.split.from_file:
         raw.pop(VALID, None)
@@ -83,12 +107,15 @@ def typed_rows(
                 raise UserError(f"{names[stem]}: has a column '{mark}', which source.mark adds; choose another name")
             raw[stem] = raw[stem].assign(**{mark: float(stem.startswith(EXTRA))})
             types[mark] = "number"
+    read = with_images(
+        raw, columns.images, images.places, names, keep=_kept_names(columns), into=images.into, warn=warn
+    )
     row_weights = RowWeights.out_of(competition, raw, names)
     facts = raw_facts(competition, train_file)
     learned = competition.task.learns_target
     check_raw(raw["train"], raw.get("test"), learned=learned, test_where=names.get("test", "test"), **facts)
     schema = settle(raw["train"], raw.get("test"), types=types, memo=memo, **facts)
-    schema = replace(schema, own_columns=None if own is None else own.path, mark=mark)
+    schema = replace(schema, own_columns=None if own is None else own.path, mark=mark, images=read)
     weights, schema = row_weights.read(schema) if row_weights is not None else ({}, schema)
     schema = replace(schema, clean=_clean(competition.clean, schema, train_file))
     rows = _applied(schema, raw.pop("train"), train_file, True, changes)
@@ -130,10 +157,18 @@ def _more(
     return more
 
 
-def new_rows(schema: Schema, raw: pd.DataFrame, where: str) -> pd.DataFrame:
-    """Typed rows of raw ones that came later, one's own columns included."""
+def new_rows(schema: Schema, raw: pd.DataFrame, where: str, folder: Path = Path()) -> pd.DataFrame:
+    """Typed rows of raw ones that came later, one's own columns and images included. folder: of image files."""
     if schema.own_columns is not None:
         raw = with_own_columns(raw, schema.own_columns, schema.target_names, where)
+    if schema.images:
+        from pipeline.images.reading import settled_columns, with_images
+
+        new = {"test": raw}
+        keep = (schema.id, *schema.target_names, *schema.keep)
+        declared, places = settled_columns(schema.images), {"test": Place(folder)}
+        with_images(new, declared, places, {"test": where}, keep=keep, settled=schema.images, warn=warnings.warn)
+        raw = new["test"]
     if schema.mark is not None and schema.mark not in raw:
         raw = raw.assign(**{schema.mark: 0.0})
     return apply(schema, raw, training=False, where=where)

@@ -1,74 +1,232 @@
-"""Arrays in ``.npz`` files (images with their labels, say) as tables of columns."""
+"""Arrays in ``.npz`` and idx files (images with their labels, say) as tables, their images apart."""
 
 from __future__ import annotations
 
+import gzip
+import re
+import shutil
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from pipeline.core.errors import UserError
+from pipeline.core.files import shown
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-PIXELS = ("image", "images", "pixel", "pixels")
+PIXELS = ("image", "images", "pixel", "pixels", "x")
+"""Names of arrays of images, where an image is a row of pixels."""
+BLOCK = 4 << 20
+IDX = re.compile(r"(?:.*[-_])?(train|valid|test|t10k)[-_.](images|labels)[-_.](?:idx\d[-_]ubyte|idx)(\.gz)?")
+_TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
+"""Of idx files (LeCun, the MNIST database)."""
+DAMAGED = (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile)
 
 
-def tables_from_arrays(
-    files: Mapping[str, Path], sample_submission: pd.DataFrame | None, where: str
-) -> dict[str, pd.DataFrame]:
-    """Tables of the ``train`` and ``test`` arrays, by role. where: what messages call their folder.
+@dataclass(frozen=True)
+class Array:
+    """An array in a file, not read yet. member: of a zip, if it is one."""
 
-    An array [rows] becomes a column of its own name; an array [rows, ...] one column an element,
-    ``pixel0``, ``pixel1``, ... for images. Rows get an id where they have none: the test rows that
-    of the sample submission (or numbers from 1), the training rows numbers after them. A label
-    called ``labels`` is named as the sample submission names it.
+    path: Path
+    member: str | None
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    fortran: bool = False
 
-    Raises UserError for arrays of objects, or of unlike lengths.
+    @contextmanager
+    def values(self) -> Iterator[IO[bytes]]:
+        """The file, from its first value on."""
+        with _opened(self.path, self.member) as stream:
+            _header(stream, self.member is not None)
+            yield stream
+
+    def read(self) -> np.ndarray:
+        import numpy as np
+
+        with self.values() as stream:
+            flat = np.frombuffer(stream.read(), dtype=self.dtype, count=prod(self.shape))
+        return flat.reshape(self.shape, order="F" if self.fortran else "C")
+
+
+def find_arrays(folder: Path, stem: str) -> dict[str, Path]:
+    """Files of the arrays of ``train``, ``valid`` or ``test``, by name, "" for an ``.npz``; none where there are none."""
+    if (file := folder / f"{stem}.npz").is_file():
+        return {"": file}
+    found = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        match = IDX.fullmatch(path.name.lower())
+        if match and path.is_file() and {"t10k": "test"}.get(match[1], match[1]) == stem:
+            found.setdefault(match[2], path)
+    return found
+
+
+def bring_arrays(origin: Path, folder: Path, stem: str, where: str) -> None:
+    """Copy the arrays of a set of rows into ``raw/``; labels of test images become the solution.
+
+    Raises UserError as ``arrays_in`` does.
+    """
+    files = find_arrays(origin, stem)
+    if not files:
+        return
+    arrays_in(files, where)
+    for key, path in files.items():
+        packed = ".gz" if path.suffix.lower() == ".gz" else ""
+        if stem == "test" and key == "labels":
+            _write_solution(files, folder, where)
+        else:
+            shutil.copyfile(path, folder / (f"{stem}-{key}.idx{packed}" if key else f"{stem}.npz"))
+
+
+def _write_solution(files: Mapping[str, Path], folder: Path, where: str) -> None:
+    import pandas as pd
+
+    from pipeline.sources.tables import find_table, write_table
+
+    if find_table(folder, "solution") is None:
+        labels = arrays_in(files, where)["labels"].read()
+        write_table(pd.DataFrame({"id": range(1, 1 + len(labels)), "labels": labels}), folder / "solution.csv")
+
+
+def arrays_in(files: Mapping[str, Path], where: str) -> dict[str, Array]:
+    """Raises UserError for arrays of objects, or of unlike lengths. where: what messages call their folder."""
+    found = {}
+    for key, path in files.items():
+        try:
+            members = [None] if key else zipfile.ZipFile(path).namelist()
+            for member in members:
+                with _opened(path, member) as stream:
+                    shape, fortran, dtype = _header(stream, member is not None)
+                if dtype.hasobject:
+                    raise ValueError("objects, which could be code")
+                found[key or str(member).removesuffix(".npy")] = Array(path, member, shape, dtype, fortran)
+        except DAMAGED as error:
+            told = " ".join(str(error).split())
+            raise UserError(f"{where}/{path.name}: not plain arrays ({told}); save numbers only") from None
+    lengths = {key: array.shape[0] if array.shape else None for key, array in found.items()}
+    if len(set(lengths.values())) != 1 or None in lengths.values():
+        names = ", ".join(path.name for path in files.values())
+        raise UserError(f"{where}/{names}: its arrays share their first dimension, the rows, got {lengths}")
+    return found
+
+
+def read_arrays(folder: Path, stem: str, into: Path) -> pd.DataFrame:
+    """The table of ``train``, ``valid`` or ``test`` arrays in ``raw/``.
+
+    An array [rows] becomes a column of its own name, images (uint8 [rows, height, width] or with channels, first or
+    last) a column of images, whose array is written ``into`` a folder a few megabytes at a time; any other array a
+    column an element, ``x0``, ``x1``, …. Rows get an id where they have none: the test rows that of the sample
+    submission (or numbers from 1), the training rows numbers after them. A label called ``labels`` is named as the
+    sample submission names it.
     """
     import pandas as pd
 
-    frames = {role: _columns(path, f"{where}/{path.name}") for role, path in files.items()}
+    from pipeline.images.column import Images
+    from pipeline.images.rows import array_file
+    from pipeline.sources.tables import find_table, read_table
+
+    arrays = arrays_in(find_arrays(folder, stem), shown(folder))
+    sample_file, test = find_table(folder, "sample_submission"), find_arrays(folder, "test")
+    sample = None if sample_file is None else read_table(sample_file)
+    rows = next(iter(arrays.values())).shape[0]
     id_column, label = "id", None
-    test_ids: Sequence[int] = range(1, 1 + (len(frames["test"]) if "test" in frames else 0))
-    if sample_submission is not None and len(sample_submission.columns) == 2:
-        id_column, label = sample_submission.columns
-        if len(sample_submission) == len(test_ids) and pd.api.types.is_integer_dtype(sample_submission[id_column]):
-            test_ids = sample_submission[id_column].tolist()
-    first = max(test_ids, default=0) + 1
-    for role, frame in frames.items():
-        if label is not None and label not in frame and "labels" in frame:
-            frame = frame.rename(columns={"labels": label})
-        if id_column not in frame:
-            ids = test_ids if role == "test" else range(first, first + len(frame))
-            frame.insert(0, id_column, list(ids))
-        frames[role] = frame
-    return frames
+    asked = next(iter(arrays_in(test, shown(folder)).values())).shape[0] if test else 0
+    test_ids: Sequence[int] = range(1, 1 + asked)
+    if sample is not None and len(sample.columns) == 2:
+        id_column, label = map(str, sample.columns)
+        if len(sample) == asked and pd.api.types.is_integer_dtype(sample[id_column]):
+            test_ids = sample[id_column].tolist()
+    columns: dict[str, Any] = {}
+    if id_column not in arrays:
+        first = max(test_ids, default=0) + 1
+        columns[id_column] = list(test_ids if stem == "test" else range(first, first + rows))
+    for key, array in arrays.items():
+        name = label if key == "labels" and label is not None and label not in arrays else key
+        if (shape := image_shape(key, array)) is not None:
+            name = "image" if key in PIXELS else key
+            _write_images(array, shape, array_file(into, name, stem))
+            columns[name] = pd.Series(Images.mapped(array_file(into, name, stem)))
+        elif len(array.shape) == 1:
+            values = array.read()
+            columns[name] = values.astype(values.dtype.newbyteorder("="))
+        else:
+            flat = array.read().reshape(rows, -1)  # [rows, ...] -> [rows, elements]
+            columns |= {f"{key}{i}": values for i, values in enumerate(flat.T)}
+    return pd.DataFrame(columns)
 
 
-def _columns(path: Path, name: str) -> pd.DataFrame:
+def image_shape(name: str, array: Array) -> tuple[int, int, int] | None:
+    """Height, width and channels where an array is one of images; None where it is not."""
+    rest = array.shape[1:]
+    if array.dtype != "u1" or not prod(array.shape):
+        return None
+    if len(rest) == 1 and name in PIXELS and round(rest[0] ** 0.5) ** 2 == rest[0]:
+        return round(rest[0] ** 0.5), round(rest[0] ** 0.5), 1
+    if len(rest) == 2:
+        return rest[0], rest[1], 1
+    if len(rest) != 3:
+        return None
+    return (rest[1], rest[2], rest[0]) if _first(rest) else (rest[0], rest[1], rest[2])
+
+
+def _first(rest: tuple[int, ...]) -> bool:
+    """Whether channels stand before height and width."""
+    return len(rest) == 3 and rest[0] in (1, 3, 4) and rest[2] not in (1, 3, 4)
+
+
+def _write_images(array: Array, shape: tuple[int, int, int], file: Path) -> None:
+    """As uint8 [rows, height, width, channels]."""
     import numpy as np
-    import pandas as pd
+    from numpy.lib.format import write_array_header_1_0
 
-    try:
-        with np.load(path, allow_pickle=False) as opened:
-            arrays = {key: opened[key] for key in opened.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{name}: not plain arrays ({' '.join(str(error).split())}); save numbers only") from None
-    lengths = {key: array.shape[0] if array.ndim else None for key, array in arrays.items()}
-    if len(set(lengths.values())) != 1 or None in lengths.values():
-        raise UserError(f"{name}: its arrays share their first dimension, the rows, got {lengths}")
-    frames = [_frame(key, array) for key, array in arrays.items()]
-    return pd.concat(frames, axis=1)
+    rows, each = array.shape[0], prod(shape)
+    with file.open("wb") as out:
+        write_array_header_1_0(out, {"descr": "|u1", "fortran_order": False, "shape": (rows, *shape)})
+        if array.fortran:
+            out.write(np.ascontiguousarray(array.read()).reshape(rows, *shape).tobytes())
+            return
+        with array.values() as stream:
+            some = max(1, BLOCK // each)
+            for begin in range(0, rows, some):
+                data = stream.read(min(some, rows - begin) * each)
+                if len(data) != min(some, rows - begin) * each:
+                    raise UserError(f"{array.path.name}: ends before its last image; download it again")
+                if _first(array.shape[1:]):
+                    planes = np.frombuffer(data, np.uint8).reshape(-1, shape[2], *shape[:2])
+                    data = planes.transpose(0, 2, 3, 1).tobytes()  # channels last
+                out.write(data)
 
 
-def _frame(name: str, array: np.ndarray) -> pd.DataFrame:
-    import pandas as pd
+@contextmanager
+def _opened(path: Path, member: str | None) -> Iterator[IO[bytes]]:
+    if member is not None:
+        with zipfile.ZipFile(path) as opened, opened.open(member) as stream:
+            yield stream
+        return
+    with path.open("rb") as begin:
+        packed = begin.read(2) == b"\x1f\x8b"
+    with gzip.open(path) if packed else path.open("rb") as stream:
+        yield stream  # type: ignore[misc]
 
-    if array.ndim == 1:
-        return pd.DataFrame({name: array})
-    stem = "pixel" if name in PIXELS else name
-    flat = array.reshape(len(array), -1)  # [rows, ...] -> [rows, elements]
-    return pd.DataFrame(flat, columns=[f"{stem}{i}" for i in range(flat.shape[1])])
+
+def _header(stream: IO[bytes], of_numpy: bool) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether columns come first, and type; the stream then stands at the first value."""
+    import numpy as np
+    from numpy.lib import format as npy
+
+    if of_numpy:
+        version = npy.read_magic(stream)
+        return (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(stream)
+    magic = stream.read(4)
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES:
+        raise ValueError("no idx file")
+    sizes = stream.read(4 * magic[3])
+    if len(sizes) < 4 * magic[3]:
+        raise ValueError("an idx file that ends in its header")
+    shape = tuple(int.from_bytes(sizes[4 * i : 4 * i + 4], "big") for i in range(magic[3]))
+    return shape, False, np.dtype(_TYPES[magic[2]])

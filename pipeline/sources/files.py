@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -16,11 +17,12 @@ from pipeline.core.paths import main_root
 from pipeline.core.registry import settings
 from pipeline.core.types import Source
 from pipeline.sources import sources
+from pipeline.sources.arrays import bring_arrays, find_arrays
 from pipeline.sources.archives import extract, is_archive, is_litter, is_packed, unpack
 from pipeline.sources.contents import what_it_holds
 from pipeline.sources.encodings import AUTO, encoding_of, to_utf8
 from pipeline.sources.preamble import preamble_of
-from pipeline.sources.tables import SUFFIXES, find_table, read_table, write_table
+from pipeline.sources.tables import SUFFIXES, find_table, read_table
 from pipeline.sources.text_tables import DELIMITERS
 
 USUAL_NAMES = {
@@ -33,6 +35,10 @@ USUAL_NAMES = {
 
 TABLES = (*SUFFIXES, ".npz")
 """How the names of tables end."""
+
+ARRAYS = ("train", "valid", "test")
+"""Sets of rows that may be arrays."""
+ImageFolders = Mapping[Literal["train", "valid", "test"], str]
 
 Missing = Annotated[tuple[str, ...], Field(min_length=1)]
 """The strings that stand for a missing value in the raw files."""
@@ -50,6 +56,8 @@ class Files(Source):
     extra: files of further training rows (last year's, the data behind a synthetic competition), in the folder or
         anywhere in the project: every fold trains on them, none is validated on them. extra_weight, mark: as in
         ``Source``.
+    images: folders of image files within it, by set of rows: ``{train: train, test: test}``. Without a train file a
+        folder in them is a class.
     encoding: of the text files; auto recognises UTF-8, UTF-16 and cp1252, file by file. They are written to the
         project in UTF-8.
     """
@@ -63,6 +71,7 @@ class Files(Source):
     extra: tuple[str, ...] = ()
     extra_weight: float = Field(default=1.0, gt=0)
     mark: str | None = None
+    images: ImageFolders = Field(default_factory=dict)
     missing: Missing = ("", "NA")
     encoding: str = AUTO
 
@@ -74,7 +83,9 @@ class Files(Source):
         path = main_root() / self.path
         if path.is_dir():
             tables = [*self._tables(path, shown(path)).values(), *self._extras(path, shown(path))]
-            return {table.name: table for table in tables}
+            arrays = [file for stem in ARRAYS for file in find_arrays(path, stem).values()]
+            folders = {f"{within}/": path / within for within in self.images.values()}
+            return {**{file.name: file for file in (*tables, *arrays)}, **folders}
         path.stat()
         return {path.name: path}
 
@@ -108,19 +119,17 @@ class Files(Source):
         """Copy the tables from the folder ``origin``, which messages call ``name``."""
         found = self._tables(origin, name)
         folder.mkdir(parents=True, exist_ok=True)
-        images = {role: table for role, table in found.items() if table.suffix == ".npz"}
         for role, table in found.items():
-            if role not in images:
-                self._copy(table, folder, role, f"{name}/{table.relative_to(origin)}", look)
+            self._copy(table, folder, role, f"{name}/{table.relative_to(origin)}", look)
         for number, table in enumerate(self._extras(origin, name)):
             self._copy(table, folder, f"extra-{number}", f"{name}/{table.name}", look)
-        if images:
-            from pipeline.sources.arrays import tables_from_arrays
+        for stem in ARRAYS:
+            if stem not in found:
+                bring_arrays(origin, folder, stem, name)
+        if self.images:
+            from pipeline.sources.image_folders import bring_folders
 
-            sample = find_table(folder, "sample_submission")
-            frames = tables_from_arrays(images, None if sample is None else read_table(sample), name)
-            for role, frame in frames.items():
-                write_table(frame, folder / f"{role}.parquet")
+            bring_folders(origin, folder, self.images, name)
 
     def _tables(self, origin: Path, name: str) -> dict[str, Path]:
         """The table of each role that is there."""
@@ -130,7 +139,11 @@ class Files(Source):
             table = origin / named if named is not None else _find(origin, usual)
             if table is not None and not table.is_file():
                 raise UserError(f"{name}: no file '{named}' in it, which source.{role} names")
-            if table is None and role == "train":
+            if table is not None and table.suffix == ".npz":
+                if table.stem != role:
+                    raise UserError(f"{name}: arrays are named by what they are for: call '{table.name}' {role}.npz")
+                continue
+            if table is None and role == "train" and not self.images and not find_arrays(origin, "train"):
                 raise UserError(f"{name}: no {role} file in it (such as {role}.csv){what_it_holds(origin)}")
             if table is not None:
                 found[role] = table
@@ -174,12 +187,8 @@ class Files(Source):
 
 
 def _find(origin: Path, stems: tuple[str, ...]) -> Path | None:
-    """The table, or the arrays, of the first of these stems that is there."""
-    for stem in stems:
-        arrays = origin / f"{stem}.npz"
-        if table := find_table(origin, stem) or (arrays if arrays.is_file() else None):
-            return table
-    return None
+    """The table of the first of these stems that is there."""
+    return next((table for stem in stems if (table := find_table(origin, stem))), None)
 
 
 def only_folder(folder: Path) -> Path:

@@ -67,7 +67,7 @@ def read_table(
     table, names = parse_text(path, name, encoding) if written else _parse_parquet(path, name)
     if table.num_rows == 0:
         raise UserError(no_rows(name))
-    return _to_pandas(table, names, name, missing, text, only, written=written)
+    return to_frame(table, names, name, missing, text, only, written=written)
 
 
 def delimiter_of_table(path: Path, encoding: str = "utf-8") -> str:
@@ -101,7 +101,7 @@ def _with_named_index(table: pa.Table) -> pa.Table:
     return table
 
 
-def _to_pandas(
+def to_frame(
     table: pa.Table,
     names: Sequence[str],
     name: str,

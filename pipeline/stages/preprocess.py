@@ -15,22 +15,27 @@ from pipeline.core.paths import CompetitionPaths
 from pipeline.core.registry import settings_dict
 from pipeline.core.seeds import derive_seed
 from pipeline.core.types import FOLD, WEIGHT, FeatureSet, Schema, Split
+from pipeline.images.rows import write_rows
 from pipeline.text.cleaning.cleaning import Changes, built
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
+READS_IMAGES = ("images/decoding.py", "images/pixels.py", "images/reading.py", "images/rows.py")
+"""The code that images are read by."""
+
+
 def run(config: Config, name: str) -> None:
     competition, paths = config.competition(name), CompetitionPaths(name)
     changes = Changes()
-    schema, train, test = _rows(competition, paths, changes)
-    if test is not None:
-        check_sample(competition, schema, test, read_sample(competition))  # what cannot be submitted is not trained
     with whole_folder(paths.features) as features, whole_folder(paths.rows) as rows:
-        train.to_parquet(rows / "train.parquet", index=False)
+        schema, train, test = _rows(competition, paths, changes, rows)
         if test is not None:
-            test.to_parquet(rows / "test.parquet", index=False)
+            check_sample(competition, schema, test, read_sample(competition))  # what cannot be submitted is not trained
+        write_rows(train, rows / "train.parquet")
+        if test is not None:
+            write_rows(test, rows / "test.parquet")
         for column in schema.names("category"):
             train[column] = train[column].astype("category")  # so that a fold's rows are a light copy
         encoded = {
@@ -46,6 +51,7 @@ def run(config: Config, name: str) -> None:
             *([train[WEIGHT].tolist()] if WEIGHT in train else []),
             *([code_digest(own.code_files)] if own is not None else []),
             *([_code_of_cleaning(schema)] if schema.clean else []),
+            *([code_digest(code_files((), (), READS_IMAGES))] if schema.images else []),
         )
         facts = {
             "digest": rows_digest,
@@ -78,21 +84,26 @@ def _code_of_cleaning(schema: Schema) -> str:
 
 
 def _rows(
-    competition: CompetitionConfig, paths: CompetitionPaths, changes: Changes
+    competition: CompetitionConfig, paths: CompetitionPaths, changes: Changes, into: Path
 ) -> tuple[Schema, pd.DataFrame, pd.DataFrame | None]:
     from pipeline.features.extra_rows import EXTRA
-    from pipeline.features.typed_rows import read_as_text, typed_rows
-    from pipeline.sources.tables import find_table, read_table
+    from pipeline.features.typed_rows import ImagesOf, read_as_text, typed_rows
+    from pipeline.sources.raw import find_raw, image_places, read_raw
 
     text, missing = read_as_text(competition), competition.source.missing
     extras = [f"{EXTRA}{number}" for number in range(len(competition.source.extra))]
-    files = {stem: find_table(paths.raw, stem) for stem in ("train", "valid", "test", *extras)}
+    files = {stem: find_raw(paths.raw, stem) for stem in ("train", "valid", "test", *extras)}
     if files["train"] is None:
         raise UserError(f"{paths.raw.name}: no train file; the source '{competition.source.name}' brought none")
-    tables = {stem: read_table(path, missing=missing, text=text) for stem, path in files.items() if path is not None}
+    tables = {
+        stem: read_raw(path, stem, competition.columns.images, into, missing=missing, text=text)
+        for stem, path in files.items()
+        if path is not None
+    }
     names = {stem: path.name for stem, path in files.items() if path is not None}
     names |= {f"{EXTRA}{number}": Path(own).name for number, own in enumerate(competition.source.extra)}
-    return typed_rows(competition, tables, names, _warn, changes=changes)
+    images = ImagesOf(image_places(paths.raw, competition.source.images), into)
+    return typed_rows(competition, tables, names, _warn, changes=changes, images=images)
 
 
 def _warn(told: str) -> None:

@@ -22,6 +22,7 @@ from pipeline.core.errors import Diverged, UserError
 from pipeline.core.files import digest, read_json, whole_folder, write_json
 from pipeline.core.paths import CompetitionPaths, ModelPaths
 from pipeline.core.seeds import derive_seed
+from pipeline.images.rows import read_rows
 from pipeline.stages.budget import Budget
 from pipeline.stages.kept import IDENTITY, KeptModels, link_tree
 from pipeline.stages.records import model_record
@@ -220,11 +221,9 @@ class _Stage:
 
     def _answer(self, data: TrainingData, model: str, folder: Path) -> None:
         """The final model's predictions of the test rows, and its own submission, into its folder."""
-        import pandas as pd
-
         predictions = None
         if self.paths.test_rows.exists():
-            final, rows = FinalModel.load(folder), pd.read_parquet(self.paths.test_rows)
+            final, rows = FinalModel.load(folder), read_rows(self.paths.test_rows, data.schema)
             predictions = final.predict(rows)
             predictions.to_parquet(folder / "predictions.parquet", index=False)
             if (continuing := Continuing.of(self.competition.submission)) is not None:

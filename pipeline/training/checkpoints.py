@@ -20,6 +20,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.files import digest, read_json, whole_folder, write_json
 from pipeline.core.ragged import Ragged
 from pipeline.core.registry import settings_dict
+from pipeline.core.stored import Stored
 from pipeline.core.types import FitJob
 
 SECONDS = 30.0
@@ -145,6 +146,8 @@ def _array_digest(arrays: dict[str, Any]) -> list[Any]:
     return [
         [name, len(column), column.compact().fingerprint()]
         if isinstance(column, Ragged)
+        else [name, column.fingerprint()]
+        if isinstance(column, Stored)
         else [name, str(column.dtype), column.shape, hashlib.sha256(np.ascontiguousarray(column).data).hexdigest()]
         for name, column in sorted(arrays.items())
     ]

@@ -15,6 +15,7 @@ from pipeline.core.errors import Diverged
 from pipeline.core.files import read_json, whole_folder, write_json
 from pipeline.core.seeds import derive_seed
 from pipeline.core.types import FOLD, ROW, FitJob, Fitted
+from pipeline.images.rows import read_rows
 from pipeline.training.data import FoldData, TrainingData
 from pipeline.training.executors import Job, tell
 from pipeline.training.pool import Work, gather
@@ -150,9 +151,7 @@ def _conclude(
     )
     predictor = make_predictor(data, job.config, fold, fitted)
     if job.answers_test:
-        import pandas as pd
-
-        result.test = predictor.predict(pd.read_parquet(data.paths.test_rows))
+        result.test = predictor.predict(read_rows(data.paths.test_rows, data.schema))
     if job.predictor is not None:
         shutil.rmtree(job.predictor, ignore_errors=True)  # what a process that died in the middle of it left
         predictor.save(job.predictor)

@@ -17,6 +17,7 @@ from pipeline.core.memory import give_memory_back
 from pipeline.core.paths import CompetitionPaths
 from pipeline.core.registry import settings_dict
 from pipeline.core.types import FOLD, WEIGHT, Encoded, Encoder, InnerFolds, Schema, Spec, Target
+from pipeline.images.rows import read_rows
 from pipeline.splits.inner_folds import split_within
 from pipeline.training.encoded import EncodedFolds
 from pipeline.training.pseudo_rows import PSEUDO, PseudoRows, with_more
@@ -51,15 +52,13 @@ class Rows:
     """
 
     def __init__(self, competition: CompetitionConfig, labelled: Path | None = None):
-        import pandas as pd
-
         self.competition = competition
         self.paths = CompetitionPaths(competition.name)
         self.facts = read_json(self.paths.rows / "facts.json")
         self.schema = Schema.from_json(read_json(self.paths.schema))
         # As categoricals, since the words of a million rows take more memory than all their numbers.
         categories = self.schema.names("category")
-        self.table = pd.read_parquet(self.paths.train_rows, read_dictionary=categories)
+        self.table = read_rows(self.paths.train_rows, self.schema, categories)
         give_memory_back()
         self.fold_of_row = self.table[FOLD].to_numpy()
         self.pseudo: dict[str, Path] = {}
@@ -101,7 +100,7 @@ class TrainingData:
         self.rows, self.fold_of_row = shared.table, shared.fold_of_row
         self._encoders: dict[int | None, Encoder] = {}
         task = competition.task  # which encodes the target that lies beside the features
-        self.pseudo = None if pseudo is None else PseudoRows(pseudo, self.paths.test_rows)
+        self.pseudo = None if pseudo is None else PseudoRows(pseudo, self.paths.test_rows, self.schema)
         made_of = digest(self.digest, settings_dict(task), code_digest(code_files((), [task])))
         self._encoded = EncodedFolds(competition.name, feature_set, made_of)
 

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from pipeline.core.files import digest, whole_folder
 from pipeline.core.paths import state_folder
+from pipeline.core.errors import UserError
 from pipeline.core.ragged import Ragged
+from pipeline.core.stored import INDEX, PARTS, Stored
 from pipeline.core.types import Encoded
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ def _write(place: Path, encoded: Encoded) -> None:
     try:
         with whole_folder(place, sync=False) as aside:
             for name, column in encoded.items():
-                if isinstance(column, Ragged):
+                if isinstance(column, (Ragged, Stored)):
                     column.save(aside, name)
                 else:
                     np.save(aside / f"{name}.npy", column, allow_pickle=False)
@@ -73,11 +75,13 @@ def _write(place: Path, encoded: Encoded) -> None:
 
 def _load(place: Path) -> Encoded | None:
     try:
-        files = [file for file in sorted(place.glob("*.npy")) if not file.name.endswith(RAGGED)]
+        files = [file for file in sorted(place.glob("*.npy")) if not file.name.endswith((*RAGGED, INDEX))]
+        stored = [file.name.removesuffix(PARTS) for file in sorted(place.glob(f"*{PARTS}"))]
         ragged = [file.name.removesuffix(RAGGED[1]) for file in sorted(place.glob(f"*{RAGGED[1]}"))]
         found: Encoded = {file.stem: _mapped(file) for file in files}
-        return {**found, **{name: Ragged.load(place, name, "c") for name in ragged}} or None
-    except (OSError, ValueError):
+        found |= {name: Ragged.load(place, name, "c") for name in ragged}
+        return found | {name: Stored.load(place, name) for name in stored} or None
+    except (OSError, ValueError, UserError):
         return None
 
 

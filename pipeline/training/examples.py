@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from pipeline.core.ragged import Ragged
+from pipeline.core.stored import Stored
 from pipeline.core.types import Batch, Encoded
 from pipeline.text.reserved import PAD
 from pipeline.training.sampling.selection import Selection, Windows
@@ -14,8 +15,13 @@ LABELS = "labels"
 """The ragged column of what is to be told at each step of the others."""
 
 
+PART_OF_FREE = 0.25
+"""Of a GPU's free memory, that a stored column may take."""
+
+
 class Examples:
-    """Encoded columns: arrays are moved to the device once, ragged ones a padded minibatch at a time.
+    """Encoded columns: arrays are moved to the device once, ragged ones a padded minibatch at a time, stored ones as
+    minibatches too, or to a GPU once where they take little of it.
 
     bookkeeping: what samplers ask for, see ``Arrays``. lengths: int64 [examples], in tokens, where ``ends`` is there.
     Raises ValueError when the columns do not share their first dimension.
@@ -28,7 +34,11 @@ class Examples:
         self.count = next(iter(counts.values()))
         self.device = device
         self.ragged = {name: column for name, column in encoded.items() if isinstance(column, Ragged)}
-        tensors = {name: as_tensor(array) for name, array in encoded.items() if name not in self.ragged}
+        self.stored = {name: column for name, column in encoded.items() if isinstance(column, Stored)}
+        apart = self.ragged.keys() | self.stored.keys()
+        tensors = {name: as_tensor(array) for name, array in encoded.items() if name not in apart}
+        for name in [name for name, column in self.stored.items() if _fits(column, device)]:
+            tensors[name] = torch.from_numpy(self.stored.pop(name).read())  # [examples, ...]
         self.bookkeeping = {name: tensors.pop(name) for name in ("length",) if name in tensors}
         lengths = [column.lengths for column in self.ragged.values()]  # [examples] each
         if lengths and "length" not in self.bookkeeping:
@@ -50,6 +60,8 @@ class Examples:
                 padded = self._window(name, selection.windows)  # [batch, longest]
             wide = padded.astype(np.float32 if padded.dtype.kind == "f" else np.int64, copy=False)
             batch[name] = torch.from_numpy(wide).to(self.device, non_blocking=True)
+        for name, stored in self.stored.items():
+            batch[name] = torch.from_numpy(stored.read(selection.index.numpy())).to(self.device, non_blocking=True)
         if selection.fresh is not None:
             batch["fresh"] = selection.fresh.to(self.device, non_blocking=True)
         return batch
@@ -63,6 +75,14 @@ class Examples:
         if name == LABELS and bool((windows.counted > windows.begins).any()):
             padded[np.arange(padded.shape[1]) < (windows.counted - windows.begins).numpy()[:, None]] = PAD
         return padded
+
+
+def _fits(column: Stored, device: torch.device) -> bool:
+    """Whether all of it may lie on the device: on the CPU its files' pages are memory as good."""
+    if device.type != "cuda":
+        return False
+    free, _ = torch.cuda.mem_get_info(device)
+    return column.nbytes < PART_OF_FREE * free
 
 
 def as_tensor(array: np.ndarray) -> torch.Tensor:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.core.files import digest_files
-from pipeline.core.ragged import joined
-from pipeline.core.types import ROW, Encoded
+from pipeline.core.columns import joined
+from pipeline.core.types import ROW, Encoded, Schema
+from pipeline.images.rows import read_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,10 +26,11 @@ PSEUDO = "pseudo"
 
 @dataclass(frozen=True)
 class PseudoRows:
-    """folder: of the labels. test_rows: file of the typed test rows."""
+    """folder: of the labels. test_rows: file of the typed test rows, of this schema."""
 
     folder: Path
     test_rows: Path
+    schema: Schema
 
     @cached_property
     def digest(self) -> str:
@@ -42,7 +44,7 @@ class PseudoRows:
         labels = pd.read_parquet(labels_file(self.folder, fold))
         if labels.empty:
             return None
-        rows = pd.read_parquet(self.test_rows).iloc[labels[ROW].to_numpy()].reset_index(drop=True)
+        rows = read_rows(self.test_rows, self.schema).iloc[labels[ROW].to_numpy()].reset_index(drop=True)
         return pd.concat([rows, labels.drop(columns=ROW)], axis=1)
 
 

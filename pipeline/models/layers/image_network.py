@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from pipeline.core.types import Batch, Spec
@@ -10,7 +11,8 @@ from pipeline.models.layers.side_columns import SideColumns
 
 
 class ImageNetwork(Network):
-    """``image`` through layers to outputs; numbers and categories beside it, where there are some, add their own.
+    """``image``, scaled, through layers to outputs; numbers and categories beside it, where there are some, add their
+    own.
 
     layers: [batch, channels, height, width] -> [batch, outputs]. Where the last of them is linear, that is what one
     linear layer on its inputs and the columns together would give.
@@ -19,16 +21,26 @@ class ImageNetwork(Network):
     def __init__(self, layers: nn.Sequential, spec: Spec) -> None:
         super().__init__()
         self.layers = layers
+        scale = spec.scales.get("image", {"mean": [0.0], "spread": [1.0]})
+        for name in ("mean", "spread"):  # of the spec, so that weights files hold only what was trained
+            self.register_buffer(name, torch.tensor(scale[name]).view(1, -1, 1, 1), persistent=False)
         self.side = SideColumns(spec)
         self.beside = nn.Linear(self.side.width, spec.outputs, bias=False) if self.side.width else None
 
     def forward(self, batch: Batch, state: None = None) -> tuple[Tensor, None]:
-        """``image`` float [batch, channels, height, width], and ``numbers`` float32 [batch, p] and ``categories`` int64
-        [batch, k] where the spec has them -> output [batch, outputs]."""
-        output = self.layers(channels_last(batch["image"]))  # [batch, outputs]
+        """``image`` uint8 [batch, height, width, channels] as it is stored, or float [batch, channels, height, width]
+        of the same values, and ``numbers`` float32 [batch, p] and ``categories`` int64 [batch, k] where the spec has
+        them -> output [batch, outputs]."""
+        image = planes(batch["image"])  # [batch, channels, height, width]
+        output = self.layers(channels_last((image - self.mean) / self.spread))  # [batch, outputs]
         if self.beside is not None:
             output = output + self.beside(self.side(output[:, :0], batch))  # of [batch, side columns]
         return output, None
+
+
+def planes(image: Tensor) -> Tensor:
+    """uint8 [batch, height, width, channels] -> float32 [batch, channels, height, width]; floats as they are."""
+    return image.permute(0, 3, 1, 2).float() if image.dtype == torch.uint8 else image
 
 
 def channels_last(image: Tensor) -> Tensor:

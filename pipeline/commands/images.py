@@ -1,0 +1,203 @@
+"""Images among one's own files -> how they are read, and the description of their competition."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core.errors import UserError
+from pipeline.core.paths import main_root
+from pipeline.images.places import Place, is_image
+from pipeline.sources.archives import extract, is_archive
+from pipeline.sources.files import only_folder
+from pipeline.sources.image_folders import find_folders, naming_column
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline.commands.guess import Guess
+
+LEAST_SIDE = 8
+"""Pixels in a row below which numbered columns are no image."""
+SIDES = (28, 32, 48, 64)
+"""Sides that images of several sizes are brought to: the largest that is not above their usual one."""
+AS_IT_IS = 64
+"""Sides up to which images of one size stay as they are."""
+SEEN = 200
+"""Images that are looked at for sizes and colours."""
+MANY = 20_000
+"""Rows from which on three folds are enough."""
+ALIKE = 1.1
+"""Ratio of shapes up to which images are stretched to one."""
+
+
+def image_source(source: str) -> dict[str, Any] | None:
+    """A source of files with folders of images, where there are some; else None."""
+    place = main_root() / source
+    if place.is_dir():
+        folders = find_folders(place)
+    elif is_archive(place) and _holds_images(place):
+        with TemporaryDirectory() as aside:
+            extract(place, Path(aside) / "files")
+            folders = find_folders(only_folder(Path(aside) / "files"))
+    else:
+        return None
+    return {"name": "files", "path": source, "images": folders} if folders else None
+
+
+def _holds_images(archive: Path) -> bool:
+    import tarfile
+    import zipfile
+
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as opened:
+            return any(map(is_image, opened.namelist()))
+    if not tarfile.is_tarfile(archive):
+        return False
+    with tarfile.open(archive) as tar:
+        return any(map(is_image, tar.getnames()))
+
+
+@dataclass(frozen=True)
+class FoundImages:
+    """columns: as ``columns.images`` has them. made_of: raw columns that are read no more. size: height and width.
+    why: what to tell."""
+
+    columns: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    made_of: frozenset[str] = frozenset()
+    size: tuple[int, int] = (0, 0)
+    channels: int = 1
+    why: Mapping[str, str] = field(default_factory=dict)
+
+    def beside(self, table: pd.DataFrame) -> pd.DataFrame:
+        """What a table holds besides images."""
+        return table.drop(columns=[name for name in table if name in self.made_of])
+
+    def describe(self, train: pd.DataFrame, test: pd.DataFrame | None, found: Guess, **facts: Any) -> dict[str, Any]:
+        """What ``gallery.compose`` takes; adds to the guess. train, test: without the images."""
+        from pipeline.features.settling import settle
+
+        task, target = found.task["name"], found.columns["target"]
+        if task not in ("classification", "regression"):
+            raise UserError(f"add: images with the task '{task}': there is no portfolio; declare it in params.yaml")
+        drop = found.columns.get("drop", ())
+        files = [body["files"] for body in self.columns.values() if "files" in body]
+        drop = [*drop, *(name for name in files if name in train and name not in (found.columns["id"], target))]
+        schema = settle(train, test, id=found.columns["id"], target=target, drop=drop, **facts)
+        beside = schema.names("number", "category")
+        found.columns["images"] = {name: dict(body) for name, body in self.columns.items()}
+        found.why.update(self.why)
+        name = next(iter(self.columns))
+        image: dict[str, Any] = {"column": name} if len(self.columns) > 1 else {}
+        if beside:
+            image["numbers"] = {"categories": "native", "missing_flags": True}
+            found.why["features"] = f"the image '{name}', and beside it {', '.join(beside[:6])}"
+        else:
+            found.why["features"] = f"the image '{name}'"
+        if len(train) >= MANY and found.split.get("folds", 0) > 3:
+            found.split["folds"] = 3
+            found.why["split"] = f"{len(train)} rows: three folds"
+        described = {"portfolio": f"image_{task}", "rows": len(train), "columns": {"image": image}}
+        return {**described, "pixels": self.size[0] * self.size[1]}
+
+
+def find_images(
+    origin: Mapping[str, Any], train: pd.DataFrame, test: pd.DataFrame | None, sample: pd.DataFrame | None, raw: Path
+) -> FoundImages:
+    """In the raw table and beside it. raw: the folder that ``fetch`` wrote."""
+    from pipeline.images.column import images_of, is_images
+
+    if arrays := [str(name) for name in train if is_images(train[name])]:
+        height, width, channels = images_of(train[arrays[0]]).shape_of_one
+        told = f"an array of {_size(height, width)}{' in colour' if channels == 3 else ''}"
+        why = {f"columns.images.{name}": told for name in arrays[:1]}
+        return FoundImages({name: {} for name in arrays}, frozenset(arrays), (height, width), channels, why)
+    if found := naming_column(train, raw, origin.get("images", {})):
+        return _of_files(*found, train, test)
+    asked = train if test is None else test
+    answers = set() if sample is None else set(map(str, sample.columns))
+    if pixels := pixel_square(asked.drop(columns=[name for name in answers if name in asked], errors="ignore"), train):
+        prefix, side = pixels
+        made_of = frozenset(str(name) for name in train if re.fullmatch(rf"{re.escape(prefix)}\d+", str(name)))
+        why = {"columns.images.image": f"columns '{prefix}<number>' are the pixels of {_size(side, side)}"}
+        body = {"pixels": prefix, "size": [side, side]}
+        return FoundImages({_free("image", train): body}, made_of, (side, side), 1, why)
+    return FoundImages()
+
+
+def _of_files(column: str, place: Place, train: pd.DataFrame, test: pd.DataFrame | None) -> FoundImages:
+    from pipeline.images.files import sizes_and_colour
+
+    files = place.files()
+    sizes, colour = sizes_and_colour(place, files[:: max(1, len(files) // SEEN)])
+    if not sizes:
+        raise UserError(f"add: none of the {len(files)} images in {place.folder or 'the folder'} can be read")
+    size, fit, told = choose_size(sizes)
+    name = _free("image", train)
+    body: dict[str, Any] = {"files": column, "size": list(size), "colour": "colour" if colour else "grey"}
+    body |= {"fit": fit} if fit != "stretch" else {}
+    why = f"'{column}' names files; {told}, {'in colour' if colour else 'grey'}"
+    read = frozenset() if test is None or column in test else frozenset({column})
+    return FoundImages({name: body}, read, size, 3 if colour else 1, {f"columns.images.{name}": why})
+
+
+def choose_size(sizes: list[tuple[int, int]]) -> tuple[tuple[int, int], str, str]:
+    """Height and width that images are brought to, how (``fit``), and why. sizes: of some of them."""
+    from statistics import median
+
+    kinds = set(sizes)
+    if len(kinds) == 1 and max(sizes[0]) <= AS_IT_IS:
+        return sizes[0], "stretch", f"all of {_size(*sizes[0])}"
+    ratios = sorted(width / height for height, width in sizes)
+    ratio = median(ratios)
+    usual = median(min(size) for size in sizes)
+    side = max((one for one in SIDES if one <= usual), default=SIDES[0])
+    least, most = _size(*min(kinds)), _size(*max(kinds))
+    told = f"of {least}" + (f" to {most}" if least != most else "")
+    middle = ratios[len(ratios) // 20], ratios[-1 - len(ratios) // 20]
+    alike = middle[1] / middle[0] <= ALIKE
+    common = max(kinds, key=lambda one: (sizes.count(one), one))
+    if sizes.count(common) > 0.8 * len(sizes) and max(common) <= AS_IT_IS:
+        return common, "stretch" if alike else "pad", f"most of {_size(*common)}"
+    if not alike:
+        return (side, side), "pad", f"{told}, brought to {_size(side, side)} with black around"
+    height, width = (side, round(side * ratio)) if ratio >= 1 else (round(side / ratio), side)
+    return (height, width), "stretch", f"{told}, brought to {_size(height, width)}"
+
+
+def _size(height: int, width: int) -> str:
+    return f"{height} x {width} pixels"
+
+
+def _free(name: str, table: pd.DataFrame) -> str:
+    """A name that no raw column has."""
+    return name if name not in table else _free("picture" if name == "image" else f"{name}_", table)
+
+
+def pixel_square(frame: pd.DataFrame, train: pd.DataFrame) -> tuple[str, int] | None:
+    """What stands before the number in the names of columns, and the side, where a table's columns are the pixels of a
+    square: whole numbers from 0 to 255, or all from 0 to 1.
+
+    frame: of what is asked; it may hold an id besides, or a target.
+    """
+    by: dict[str, list[int]] = {}
+    for name in map(str, frame.columns):
+        if match := re.fullmatch(r"(.*?)(\d+)", name):
+            by.setdefault(match[1], []).append(int(match[2]))
+    if not by:
+        return None
+    prefix, places = max(by.items(), key=lambda item: len(item[1]))
+    side = round(len(places) ** 0.5)
+    if side < LEAST_SIDE or side * side != len(places) or max(places) - min(places) != len(places) - 1:
+        return None
+    columns = [name for name in frame if re.fullmatch(rf"{re.escape(prefix)}\d+", str(name))]
+    if any(name not in train or train[name].dtype.kind not in "iuf" for name in columns):
+        return None
+    values = train[columns]
+    low, high = float(values.min().min()), float(values.max().max())
+    whole = high <= 1 or bool((values.iloc[:1000] % 1 == 0).all().all())
+    return (prefix, side) if low >= 0 and high <= 255 and whole else None

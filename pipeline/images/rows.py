@@ -1,0 +1,58 @@
+"""Typed rows on disk: a parquet file, and beside it an array a column of images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core.types import Schema
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def array_file(folder: Path, column: str, rows: str) -> Path:
+    """Where the images of a column lie, uint8 [rows, height, width, channels]. rows: ``train``, ``test``, …"""
+    return folder / f"{column}-{rows}.npy"
+
+
+def write_rows(rows: pd.DataFrame, path: Path) -> None:
+    """Write rows; in their columns of images stand positions in ``<column>-<set of rows>.npy``."""
+    import numpy as np
+    from numpy.lib.format import open_memmap
+
+    from pipeline.images.column import images_of, is_images
+
+    plain = {}
+    for name in [name for name in rows if is_images(rows[name])]:
+        stored, file = images_of(rows[name]).stored, array_file(path.parent, str(name), path.stem)
+        in_place = len(stored.parts) == 1 and str(getattr(stored.parts[0], "filename", "")) == str(file.absolute())
+        if in_place:  # as it was packed; rows left out leave theirs unused
+            plain[name] = stored.index
+            continue
+        written = open_memmap(file.with_suffix(".whole"), mode="w+", dtype=np.uint8, shape=stored.shape)
+        begin = 0
+        for block in stored.blocks():
+            written[begin : begin + len(block)] = block
+            begin += len(block)
+        del written
+        file.with_suffix(".whole").replace(file)
+        plain[name] = np.arange(len(stored))
+    rows.assign(**plain).to_parquet(path, index=False)
+
+
+def read_rows(path: Path, schema: Schema, read_dictionary: Sequence[str] | None = None) -> pd.DataFrame:
+    """Rows as ``write_rows`` left them, their images mapped into memory."""
+    import pandas as pd
+
+    options: dict[str, Any] = {} if read_dictionary is None else {"read_dictionary": list(read_dictionary)}
+    rows = pd.read_parquet(path, **options)
+    names = schema.names("image")
+    if names:
+        from pipeline.images.column import Images
+
+        for name in names:
+            stored = Images.mapped(array_file(path.parent, name, path.stem)).stored
+            rows[name] = Images(stored.take(rows[name].to_numpy()))
+    return rows
