@@ -33,6 +33,7 @@ from pipeline.core.types import (
     Split,
     Task,
 )
+from pipeline.images.column import Images
 from pipeline.models.layers.network import Network
 from pipeline.splits.inner_folds import split_within
 from pipeline.stages.project import shelves
@@ -54,7 +55,6 @@ SETTINGS = {  # what a part asks for beyond its defaults
     ("features", "tokens"): {"column": "text"},
     ("features", "next_tokens"): {"column": "text"},
     ("features", "pairs"): {"source": "text", "target": "answer"},
-    ("features", "image"): {"shape": [1, 8, 8]},
     ("features", "learned"): {"path": "pipeline/features/own/counts.py", "of": "tabular"},
     ("features", "pretrained"): {"encoder": str(TINY)},
     ("features", "pretrained_tokens"): {"encoder": str(TINY), "column": "text"},
@@ -79,8 +79,8 @@ def made_rows() -> pd.DataFrame:
             "class": generator.choice(["no", "yes", "maybe"], ROWS),
         }
     )
-    pixels = generator.integers(0, 17, (ROWS, 64)).astype(float)
-    return pd.concat([rows, pd.DataFrame(pixels, columns=[f"pixel{i}" for i in range(64)])], axis=1)
+    images = generator.integers(0, 256, (ROWS, 8, 8, 1)).astype(np.uint8)
+    return rows.assign(image=pd.Series(Images.of(images)))
 
 
 RAW = made_rows()
@@ -92,7 +92,7 @@ def schema_for(kind: str) -> Schema:
         Column("number", "number"),
         Column("category", "category"),
         Column("text", "text"),
-        *(Column(f"pixel{i}", "number") for i in range(64)),
+        Column("image", "image"),
     )
     classes = ("maybe", "no", "yes") if kind == "class" else ()
     return Schema(id="id", target=TARGETS[kind], columns=columns, classes=classes, target_kind=kind)
@@ -128,8 +128,8 @@ def pairings() -> list[tuple[str, str, str]]:
     for name in SHELVES.models:
         model = SHELVES.models.get(name)
         for task in model.tasks:
-            # ``learned`` gives what the set behind it does, ``pretrained`` numbers alone: one model on them will do.
-            sets = [one for one in SHELVES.features if one not in ("learned", "pretrained") or name == "ridge"]
+            # ``learned`` gives what the set behind it does, ``pretrained`` and ``pixels`` numbers alone: one model on them will do.
+            sets = [one for one in SHELVES.features if one not in ("learned", "pretrained", "pixels") or name == "ridge"]
             sets = [one for one in sets if one not in LACKING]
             sets = [chosen for chosen in sets if reads(model, feature_set(chosen))]
             assert sets, f"no feature set gives {model.needs}"

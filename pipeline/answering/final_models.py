@@ -53,13 +53,18 @@ class Answering:
         return known_levels(member.encoder for member in members)
 
     def predict(
-        self, raw: pd.DataFrame, where: str = "rows", warn: Callable[[str], object] = warnings.warn
+        self,
+        raw: pd.DataFrame,
+        where: str = "rows",
+        warn: Callable[[str], object] = warnings.warn,
+        folder: Path = Path(),
     ) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Typed rows and their blended predictions. warn: is told of levels that training never saw."""
+        """Typed rows and their blended predictions. warn: is told of levels that training never saw, and of images
+        that cannot be read, where these are skipped. folder: of image files."""
         from pipeline.features.typed_rows import new_rows
 
         first = next(iter(self.models.values())).members[0]
-        rows = new_rows(first.schema, raw, where)
+        rows = new_rows(first.schema, raw, where, folder, warn)
         for told in unseen_levels(rows, self.levels, where):
             warn(told)
         frames = {name: self.models[name].predict(rows) for name in self.ensemble.models}
@@ -73,12 +78,16 @@ class Answering:
         return rows, predictions
 
     def answer(
-        self, raw: pd.DataFrame, where: str = "rows", warn: Callable[[str], object] = warnings.warn
+        self,
+        raw: pd.DataFrame,
+        where: str = "rows",
+        warn: Callable[[str], object] = warnings.warn,
+        folder: Path = Path(),
     ) -> pd.DataFrame:
         """Raw rows to the submission's columns, one row a row, in their order."""
         from pipeline.answering.submissions import format_predictions
 
-        rows, predictions = self.predict(raw, where, warn)
+        rows, predictions = self.predict(raw, where, warn, folder)
         schema = next(iter(self.models.values())).members[0].schema
         ids = rows[schema.id] if schema.id else None
         return format_predictions(predictions, ids, self.submission, schema.classes)

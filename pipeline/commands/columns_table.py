@@ -11,6 +11,7 @@ from pipeline.features.dates import DURATION
 MOST = 40
 """Lines beyond which columns of one kind are told together."""
 SOURCES = {"as_is": "numbers", "numeric_text": "numbers written as text", "boolean": "one of two truths"}
+KINDS = {"text": "texts", "category": "words or codes that repeat", "image": "pixels, in an array on disk"}
 SPECIAL = {"id": "names the test rows", "target": "is predicted", "group": "folds keep its values together"}
 SPECIAL |= {"time": "folds follow its order", "fold": "says each row's fold", "weight": "says how much a row counts"}
 
@@ -27,11 +28,20 @@ def table(schema: Schema, competition: Mapping[str, Any]) -> list[str]:
     for column in schema.columns:
         found.setdefault(column.origin or column.name, []).append(column)
     features = [
-        (name, *_kind(columns, name in declared, schema.notes.get(name, ""))) for name, columns in found.items()
+        (name, *_kind(columns, name in declared, _note(schema, name))) for name, columns in found.items()
     ]
     weight = competition["columns"].get("weight")
     left_out = [(name, "left out", why) for name, why in schema.dropped.items() if name != weight]
     return _lines([*special, *_short(features), *_short(left_out)])
+
+
+def _note(schema: Schema, name: str) -> str:
+    """What is told of a column besides its kind."""
+    if name not in schema.images:
+        return schema.notes.get(name, "")
+    how = schema.images[name]
+    told = f"{how['size'][0]} x {how['size'][1]} pixels, {how['colour']}"
+    return told if "files" not in how else f"{told}; of files that '{how['files']}' names, resize {how['resize']}, fit {how['fit']}"
 
 
 def cleaned(schema: Schema) -> list[str]:
@@ -52,7 +62,7 @@ def _kind(columns: list[Column], declared: bool, note: str) -> tuple[str, str]:
     elif first.kind == "number":
         kind, why = "number", SOURCES[first.source]
     else:
-        kind, why = first.kind, "texts" if first.kind == "text" else "words or codes that repeat"
+        kind, why = first.kind, KINDS[first.kind]
     return kind, "; ".join(part for part in ("declared" if declared else why, note) if part)
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 LEAST_SIDE = 8
 """Pixels in a row below which numbered columns are no image."""
+BESIDE = 2
+"""Columns beside pixels, an id and a target, that leave no doubt, whatever the pixels are called."""
 SIDES = (28, 32, 48, 64)
 """Sides that images of several sizes are brought to: the largest that is not above their usual one."""
 AS_IT_IS = 64
@@ -194,6 +196,8 @@ def pixel_square(frame: pd.DataFrame, train: pd.DataFrame) -> tuple[str, int] | 
     side = round(len(places) ** 0.5)
     if side < LEAST_SIDE or side * side != len(places) or max(places) - min(places) != len(places) - 1:
         return None
+    if len(frame.columns) - len(places) > BESIDE and not prefix.lower().startswith(("pix", "px")):
+        return None  # numbered columns among others are measurements more often than pixels
     columns = [name for name in frame if re.fullmatch(rf"{re.escape(prefix)}\d+", str(name))]
     if any(name not in train or train[name].dtype.kind not in "iuf" for name in columns):
         return None

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from pipeline.core.config import CompetitionConfig
 from pipeline.core.errors import UserError
-from pipeline.core.files import read_json, whole_file
+from pipeline.core.files import read_json, shown, whole_file
 from pipeline.core.paths import CompetitionPaths, ModelPaths
 from pipeline.stages.project import load_project
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline.core.types import Schema
+
 
 def run(name: str, rows: Path, out: Path) -> None:
+    """rows: a table, whose image files lie beside it or where its names say; arrays; or a folder of images."""
     from pipeline.core.seeds import fix_threads
 
     config = load_project()
@@ -21,19 +30,50 @@ def run(name: str, rows: Path, out: Path) -> None:
 
     from pipeline.answering.ensembles import Ensemble
     from pipeline.answering.final_models import Answering, FinalModel
-    from pipeline.features.typed_rows import read_as_text
-    from pipeline.sources.tables import read_table
 
-    source = competition.source
-    raw = read_table(rows, missing=source.missing, text=read_as_text(competition), encoding=source.encoding)
     if out.suffix != ".csv":
         raise UserError(f"--out: predictions are written as CSV, got {out.name!r}")
     ensemble = Ensemble.from_json(blend)
     models = {model: FinalModel.load(ModelPaths(name, model).final) for model in ensemble.models}
     submission = read_json(ModelPaths(name, next(iter(models))).final / "answer.json")["submission"]
+    schema = next(iter(models.values())).members[0].schema
     told: list[str] = []
-    answer = Answering(models, ensemble, submission).answer(raw, rows.name, told.append)
-    with whole_file(out) as aside:
-        answer.to_csv(aside, index=False, lineterminator="\n")
+    with tempfile.TemporaryDirectory() as aside:
+        raw = _read(competition, schema, rows, Path(aside))
+        folder = rows if rows.is_dir() else rows.parent
+        answer = Answering(models, ensemble, submission).answer(raw, rows.name, told.append, folder)
+    with whole_file(out) as aside_file:
+        answer.to_csv(aside_file, index=False, lineterminator="\n")
     sys.stderr.writelines(f"warning: {line}\n" for line in told)
     sys.stdout.write(f"{out}: {len(answer)} rows predicted\n")
+
+
+def _read(competition: CompetitionConfig, schema: Schema, rows: Path, aside: Path) -> pd.DataFrame:
+    """The raw rows; of arrays and folders of images named by their number or file. aside: for arrays of images."""
+    from pipeline.features.typed_rows import read_as_text
+    from pipeline.sources.arrays import read_arrays
+    from pipeline.sources.tables import read_table
+
+    source = competition.source
+    if rows.suffix.lower() == ".npz":
+        raw = read_arrays({"": rows}, "test", aside)
+        return _named(raw, schema, list(range(1, 1 + len(raw))))
+    if rows.is_dir():
+        from pipeline.images.places import Place
+
+        columns = [str(how["files"]) for how in schema.images.values() if "files" in how]
+        if len(columns) != 1:
+            raise UserError(f"--in: {shown(rows)} is a folder, and {competition.name} reads no files of images from one")
+        files = Place(rows).files()
+        if not files:
+            raise UserError(f"--in: {shown(rows)} holds no images, such as .png and .jpg")
+        import pandas as pd
+
+        raw = pd.DataFrame({columns[0]: pd.Series(files, dtype="str")})
+        return _named(raw, schema, files)
+    return read_table(rows, missing=source.missing, text=read_as_text(competition), encoding=source.encoding)
+
+
+def _named(raw: pd.DataFrame, schema: Schema, names: list[int] | list[str]) -> pd.DataFrame:
+    """With an id, where there is none."""
+    return raw if schema.id is None or schema.id in raw else raw.assign(**{schema.id: names})

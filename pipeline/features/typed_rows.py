@@ -157,7 +157,13 @@ def _more(
     return more
 
 
-def new_rows(schema: Schema, raw: pd.DataFrame, where: str, folder: Path = Path()) -> pd.DataFrame:
+def new_rows(
+    schema: Schema,
+    raw: pd.DataFrame,
+    where: str,
+    folder: Path = Path(),
+    warn: Callable[[str], object] = warnings.warn,
+) -> pd.DataFrame:
     """Typed rows of raw ones that came later, one's own columns and images included. folder: of image files."""
     if schema.own_columns is not None:
         raw = with_own_columns(raw, schema.own_columns, schema.target_names, where)
@@ -167,7 +173,7 @@ def new_rows(schema: Schema, raw: pd.DataFrame, where: str, folder: Path = Path(
         new = {"test": raw}
         keep = (schema.id, *schema.target_names, *schema.keep)
         declared, places = settled_columns(schema.images), {"test": Place(folder)}
-        with_images(new, declared, places, {"test": where}, keep=keep, settled=schema.images, warn=warnings.warn)
+        with_images(new, declared, places, {"test": where}, keep=keep, settled=schema.images, warn=warn)
         raw = new["test"]
     if schema.mark is not None and schema.mark not in raw:
         raw = raw.assign(**{schema.mark: 0.0})

@@ -115,8 +115,8 @@ def arrays_in(files: Mapping[str, Path], where: str) -> dict[str, Array]:
     return found
 
 
-def read_arrays(folder: Path, stem: str, into: Path) -> pd.DataFrame:
-    """The table of ``train``, ``valid`` or ``test`` arrays in ``raw/``.
+def read_arrays(files: Mapping[str, Path], stem: str, into: Path) -> pd.DataFrame:
+    """The table of the arrays of a set of rows, as ``find_arrays`` found them.
 
     An array [rows] becomes a column of its own name, images (uint8 [rows, height, width] or with channels, first or
     last) a column of images, whose array is written ``into`` a folder a few megabytes at a time; any other array a
@@ -130,7 +130,8 @@ def read_arrays(folder: Path, stem: str, into: Path) -> pd.DataFrame:
     from pipeline.images.rows import array_file
     from pipeline.sources.tables import find_table, read_table
 
-    arrays = arrays_in(find_arrays(folder, stem), shown(folder))
+    folder = next(iter(files.values())).parent
+    arrays = arrays_in(files, shown(folder))
     sample_file, test = find_table(folder, "sample_submission"), find_arrays(folder, "test")
     sample = None if sample_file is None else read_table(sample_file)
     rows = next(iter(arrays.values())).shape[0]

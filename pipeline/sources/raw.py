@@ -38,7 +38,7 @@ def read_raw(
     Raises UserError as ``read_table`` does.
     """
     if find_table(path.parent, stem) != path:
-        return read_arrays(path.parent, stem, into)
+        return read_arrays(find_arrays(path.parent, stem), stem, into)
     if any(how.pixels is not None for how in images.values()):
         packed = read_pixel_table(path, images, into, stem, missing=missing, text=text)
         if packed is not None:

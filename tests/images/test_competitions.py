@@ -1,0 +1,179 @@
+"""The same images in every format that competitions have: added, read to the same rows, through all stages."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+from projects import ROOT
+
+from pipeline.commands import add
+from pipeline.core.errors import UserError
+from pipeline.core.files import read_json
+from pipeline.core.types import Schema
+from pipeline.images.rows import read_rows
+
+COUNT, SIDE = 60, 12
+RANDOM = np.random.default_rng(0)
+LABELS = np.arange(COUNT + 12) % 3
+IMAGES = RANDOM.integers(0, 60, (COUNT + 12, SIDE, SIDE)).astype(np.uint8)
+for number, label in enumerate(LABELS):  # a bright bar on the left, in the middle, on the right
+    IMAGES[number, 2:10, 4 * label : 4 * label + 3] += 150
+TRAIN, TEST = IMAGES[:COUNT], IMAGES[COUNT:]
+
+
+def idx(array: np.ndarray) -> bytes:
+    return bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape) + array.tobytes()
+
+
+def as_npz(folder: Path) -> None:
+    np.savez(folder / "train.npz", images=TRAIN, labels=LABELS[:COUNT])
+    np.savez_compressed(folder / "test.npz", images=TEST)
+
+
+def as_idx(folder: Path) -> None:
+    for name, body in (("train", TRAIN), ("t10k", TEST)):
+        labels = LABELS[:COUNT] if name == "train" else LABELS[COUNT:]
+        (folder / f"{name}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(body)))
+        (folder / f"{name}-labels-idx1-ubyte").write_bytes(idx(labels.astype(np.uint8)))
+
+
+def as_columns(folder: Path) -> None:
+    names = [f"pixel{i}" for i in range(SIDE * SIDE)]
+    table = pd.DataFrame(TRAIN.reshape(COUNT, -1), columns=names)
+    table.insert(0, "label", LABELS[:COUNT])
+    table.to_csv(folder / "train.csv", index=False)
+    pd.DataFrame(TEST.reshape(12, -1), columns=names).to_csv(folder / "test.csv", index=False)
+
+
+def as_files(folder: Path) -> None:
+    """Names without their ending, test rows in the sample submission alone."""
+    for role, images in (("train", TRAIN), ("test", TEST)):
+        (folder / role).mkdir()
+        for i, image in enumerate(images):
+            Image.fromarray(image).save(folder / role / f"{i:03}.png")
+    names = [f"{i:03}" for i in range(COUNT)]
+    pd.DataFrame({"image": names, "label": LABELS[:COUNT]}).to_csv(folder / "train.csv", index=False)
+    pd.DataFrame({"image": names[:12], "label": 0}).to_csv(folder / "sample_submission.csv", index=False)
+
+
+def as_classes(folder: Path) -> None:
+    for i, image in enumerate(TRAIN):
+        (folder / "train" / str(LABELS[i])).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / "train" / str(LABELS[i]) / f"{i:03}.png")
+    (folder / "test").mkdir()
+    for i, image in enumerate(TEST):
+        Image.fromarray(image).save(folder / "test" / f"{i:03}.png")
+
+
+FORMATS = {"npz": as_npz, "idx": as_idx, "columns": as_columns, "files": as_files, "classes": as_classes}
+
+
+@pytest.fixture
+def added(bench):
+    """Adds the competition ``toy`` from files in a folder."""
+
+    def run(make, **said) -> dict:
+        folder = bench.root / "in"
+        folder.mkdir()
+        make(folder)
+        add.run("toy", source="in", **{"target": None, "id": None, "metric": None, "minutes": None, **said})
+        return yaml.safe_load((bench.root / "params.yaml").read_text())
+
+    return run
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_every_format_gives_the_same_rows(kind, bench, added):
+    declared = added(FORMATS[kind])["competitions"]["toy"]
+    assert declared["task"]["name"] == "classification" and declared["features"] == {"image": {"name": "image"}}
+    bench.through("fetch", "preprocess")
+    place = bench.root / "data" / "toy"
+    schema = Schema.from_json(read_json(place / "schema.json"))
+    (name,) = schema.images
+    assert schema.images[name]["size"] == [SIDE, SIDE] and [column.kind for column in schema.columns] == ["image"]
+    order = np.argsort(LABELS[:COUNT], kind="stable") if kind == "classes" else np.arange(COUNT)
+    for role, expected in (("train", TRAIN[order]), ("test", TEST)):
+        rows = read_rows(place / "rows" / f"{role}.parquet", schema)
+        np.testing.assert_array_equal(rows[name].array.stored.read()[..., 0], expected)
+        assert (place / "rows" / f"{name}-{role}.npy").stat().st_size == expected.size + 128
+    target = read_rows(place / "rows" / "train.parquet", schema)[schema.target]
+    assert target.astype(int).tolist() == LABELS[:COUNT][order].tolist()
+    if kind == "idx":  # labels of test images are answers, not inputs
+        solution = pd.read_csv(place / "raw" / "solution.csv")
+        assert solution["labels"].tolist() == LABELS[COUNT:].tolist()
+    encoders = [read_json(path) for path in sorted((place / "features" / "image").glob("fold-*.json"))]
+    assert len({state["mean"][0] for state in encoders}) == len(encoders)  # each of its own training rows
+
+
+def test_files_go_through_all_stages_and_new_ones_are_answered(bench, added, capsys):
+    declared = added(as_files)
+    model = declared["models"]["toy-lenet"]
+    declared["models"] = {"toy-lenet": {**model, "fit": {"epochs": 4, "batch_size": 8, "learning_rate": 0.01}}}
+    (bench.root / "params.yaml").write_text(yaml.safe_dump(declared, sort_keys=False))
+    bench.through()
+    submission = pd.read_csv(bench.root / "data" / "toy" / "submission.csv", dtype=str)
+    assert submission["image"].tolist() == [f"{i:03}" for i in range(12)]
+    assert (submission["label"].astype(int) == LABELS[COUNT:]).mean() > 0.9
+    new = bench.root / "new"
+    (new / "some").mkdir(parents=True)
+    for i in range(12):
+        Image.fromarray(TEST[i]).convert("RGB").save(new / "some" / f"{i:03}.png")
+    pd.DataFrame({"image": [f"some/{i:03}.png" for i in range(12)]}).to_csv(new / "rows.csv", index=False)
+    for given in ("new/rows.csv", "new/some"):
+        assert bench.run("predict", "toy", "--in", given, "--out", "out.csv") == (0, [])
+        answers = pd.read_csv(bench.root / "out.csv", dtype=str)
+        assert answers["label"].tolist() == submission["label"].tolist()
+    assert answers["image"][3] == "003.png"
+    (new / "some" / "000.png").write_bytes(b"")
+    code, lines = bench.run("predict", "toy", "--in", "new/some", "--out", "out.csv")
+    assert code == 2 and "some: a fault in the images: '000.png' is empty" in lines[0]
+
+
+def test_columns_beside_the_image_are_read_with_it(bench, added):
+    def make(folder: Path) -> None:
+        as_files(folder)
+        train = pd.read_csv(folder / "train.csv", dtype=str)
+        train.assign(age=range(COUNT), place=["here", "there"] * (COUNT // 2)).to_csv(folder / "train.csv", index=False)
+        test = pd.DataFrame({"image": [f"{i:03}" for i in range(12)], "age": range(12), "place": ["here"] * 12})
+        test.to_csv(folder / "test.csv", index=False)
+
+    declared = added(make)["competitions"]["toy"]
+    assert declared["features"]["image"]["numbers"]["categories"] == "native"
+    bench.through("fetch", "preprocess")
+    state = read_json(bench.root / "data" / "toy" / "features" / "image" / "all.json")
+    assert state["numbers"] is not None
+
+
+def test_large_images_of_several_sizes_are_brought_to_one_and_it_is_said(bench, added, capsys):
+    def make(folder: Path) -> None:
+        as_files(folder)
+        for path in sorted(folder.rglob("*.png")):
+            wide = int(path.stem) % 2
+            Image.open(path).convert("RGB").resize((90 + 60 * wide, 120)).save(path)
+
+    declared = added(make)["competitions"]["toy"]["columns"]["images"]["picture"]
+    assert declared == {"files": "image", "size": [64, 64], "colour": "grey", "fit": "pad"}
+    told = " ".join(capsys.readouterr().out.split())
+    assert "of 120 x 90 pixels to 120 x 150 pixels, brought to 64 x 64 pixels with black around, grey" in told
+
+
+CASES = ROOT.parent / "shared" / "cases"
+
+
+@pytest.mark.skipif(not (CASES / "images_odd").is_dir(), reason="the cases are not here")
+def test_cases_of_odd_and_broken_files(bench, capsys):
+    for name in ("images_odd", "images_broken"):
+        shutil.copytree(CASES / name, bench.root / name)
+    asked = {"target": None, "id": None, "metric": None, "minutes": None}
+    add.run("odd", source="images_odd", **asked)
+    assert re.search(r"picture +image", capsys.readouterr().out)
+    with pytest.raises(UserError, match=r"^train\.csv: 5 faults in the images: .*'093\.png' has no file.*'not_labelled"):
+        add.run("broken", source="images_broken", **asked)
