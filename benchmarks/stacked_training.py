@@ -180,7 +180,7 @@ def one_by_one(data: Any, configs: list[Any]) -> list[float]:
 
 
 def _alone(data: Any, job: tuple[Any, int]) -> float:
-    from pipeline.training.cross_validation import FoldJob, fold_fit_job
+    from pipeline.training.folds import FoldJob, fold_fit_job
 
     config, k = job
     fit_job = fold_fit_job(data, FoldJob(config, k), data.fold(k))
@@ -205,8 +205,9 @@ def _some_alone(data: Any, jobs: list[tuple[Any, int]]) -> list[float]:
 
 def stacked(data: Any, configs: list[Any]) -> list[float]:
     """(c)."""
-    from pipeline.training.cross_validation import FoldJob, together
+    from pipeline.training.cross_validation import together
     from pipeline.training.executors import Processes
+    from pipeline.training.folds import FoldJob
     from pipeline.training.pool import run_alone
 
     jobs = [FoldJob(config, k) for config in configs for k in data.folds]
@@ -214,7 +215,7 @@ def stacked(data: Any, configs: list[Any]) -> list[float]:
 
 
 def _stack(data: Any, jobs: Any) -> list[float]:
-    from pipeline.training.cross_validation import fold_fit_job
+    from pipeline.training.folds import fold_fit_job
     from pipeline.training.stacking import fit_together
 
     todo = [fold_fit_job(data, job, data.fold(job.fold)) for job in jobs]
@@ -289,8 +290,9 @@ def work(chosen: argparse.Namespace) -> None:
 def grid(data: Any, competition: Any, chosen: argparse.Namespace) -> None:
     """Milliseconds a member and epoch, alone and in stacks of 1 to 512 members, by the width of the network."""
     from pipeline.stages.project import rebuild_model
-    from pipeline.training.cross_validation import FoldJob, together
+    from pipeline.training.cross_validation import together
     from pipeline.training.executors import Processes
+    from pipeline.training.folds import FoldJob
     from pipeline.training.pool import run_alone
 
     executor = Processes(CORES, 1)  # one, which loads once what the first jobs had to

@@ -129,7 +129,9 @@ def pairings() -> list[tuple[str, str, str]]:
         model = SHELVES.models.get(name)
         for task in model.tasks:
             # ``learned`` gives what the set behind it does, ``pretrained`` and ``pixels`` numbers alone: one model on them will do.
-            sets = [one for one in SHELVES.features if one not in ("learned", "pretrained", "pixels") or name == "ridge"]
+            sets = [
+                one for one in SHELVES.features if one not in ("learned", "pretrained", "pixels") or name == "ridge"
+            ]
             sets = [one for one in sets if one not in LACKING]
             sets = [chosen for chosen in sets if reads(model, feature_set(chosen))]
             assert sets, f"no feature set gives {model.needs}"

@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.answering.final_models import FinalModel
 from pipeline.core.cleaning import Cleaner
 from pipeline.core.errors import UserError, quoted
-from pipeline.decoding.base import Search
+from pipeline.decoding.base import OneByOne
 from pipeline.decoding.steps import Mixture, Steps
 from pipeline.features.next_tokens import NextTokensEncoder
 from pipeline.text.cleaning.cleaning import built, clean_text
@@ -37,7 +37,7 @@ class Generator:
     joined: bool
 
     def texts(
-        self, prefix: str, search: Search, length: int, samples: int, seed: int, warn: Callable[[str], object]
+        self, prefix: str, search: OneByOne, length: int, samples: int, seed: int, warn: Callable[[str], object]
     ) -> Iterator[tuple[int, str]]:
         """Which sample, and what its text has more: each beginning with the prefix as it was given.
 

@@ -12,6 +12,7 @@ from pipeline.commands.columns_table import cleaned, table
 from pipeline.commands.competition_files import CompetitionFiles
 from pipeline.commands.images import image_source
 from pipeline.commands.insert import insert, read
+from pipeline.commands.parallel import parallel_source
 from pipeline.commands.texts import text_source
 from pipeline.core.config import build_config
 from pipeline.core.errors import UserError
@@ -35,7 +36,7 @@ def run(
     check_name(name, "add")
     path = project_root() / "params.yaml"
     _refuse_twice(_read(path), name)
-    origin = _source(source, encoding, metric)
+    origin = _source(source, encoding, target, metric)
     entry = _entry(name, origin, target, id, metric)
     told: list[str] = []
     if entry is not None or origin is None:
@@ -85,7 +86,7 @@ def _said(competition: Mapping[str, Any], key: str) -> str:
     return f" = {value}" if isinstance(value, str) and value else ""
 
 
-def _source(source: str | None, encoding: str | None, metric: str | None) -> dict[str, Any] | None:
+def _source(source: str | None, encoding: str | None, target: str | None, metric: str | None) -> dict[str, Any] | None:
     if source is None:
         if encoding is not None:
             raise UserError("--encoding: is that of one's own files; give --from too")
@@ -95,7 +96,8 @@ def _source(source: str | None, encoding: str | None, metric: str | None) -> dic
         return {"name": "kaggle", "competition": source.removeprefix("kaggle:"), **said}
     if not (project_root() / source).exists():
         raise UserError(f"--from: no file or folder {source!r}; name the folder of the files, or kaggle:SLUG")
-    return {**(text_source(source, metric) or image_source(source) or {"name": "files", "path": source}), **said}
+    found = parallel_source(source, target) or text_source(source, metric) or image_source(source)
+    return {**(found or {"name": "files", "path": source}), **said}
 
 
 def _entry(

@@ -27,9 +27,7 @@ def table(schema: Schema, competition: Mapping[str, Any]) -> list[str]:
     found: dict[str, list[Column]] = {}
     for column in schema.columns:
         found.setdefault(column.origin or column.name, []).append(column)
-    features = [
-        (name, *_kind(columns, name in declared, _note(schema, name))) for name, columns in found.items()
-    ]
+    features = [(name, *_kind(columns, name in declared, _note(schema, name))) for name, columns in found.items()]
     weight = competition["columns"].get("weight")
     left_out = [(name, "left out", why) for name, why in schema.dropped.items() if name != weight]
     return _lines([*special, *_short(features), *_short(left_out)])
@@ -41,7 +39,11 @@ def _note(schema: Schema, name: str) -> str:
         return schema.notes.get(name, "")
     how = schema.images[name]
     told = f"{how['size'][0]} x {how['size'][1]} pixels, {how['colour']}"
-    return told if "files" not in how else f"{told}; of files that '{how['files']}' names, resize {how['resize']}, fit {how['fit']}"
+    return (
+        told
+        if "files" not in how
+        else f"{told}; of files that '{how['files']}' names, resize {how['resize']}, fit {how['fit']}"
+    )
 
 
 def cleaned(schema: Schema) -> list[str]:

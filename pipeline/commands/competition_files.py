@@ -83,6 +83,10 @@ class CompetitionFiles:
             from pipeline.commands import texts
 
             return texts.describe(origin, train, "valid" in self.paths, test is not None, sample, metric)
+        if origin["name"] == "parallel":
+            from pipeline.commands import parallel
+
+            return parallel.describe(origin, train, "valid" in self.paths, metric)
         asked = "train" if test is None else "test"
         images = find_images(origin, train, test, sample, self.raw)
         train, test = images.beside(train), None if test is None else images.beside(test)

@@ -213,6 +213,7 @@ def describe(train: pd.DataFrame, test: pd.DataFrame | None, found: Guess, **fac
     facts: what ``features.schema.settle`` takes besides (``where``, ``missing``).
     """
     from pipeline.commands.guess import named_kinds
+    from pipeline.commands.parallel import words_of
 
     task, target = found.task["name"], found.columns["target"]
     targets = [target] if isinstance(target, str) else list(target)
@@ -235,6 +236,7 @@ def describe(train: pd.DataFrame, test: pd.DataFrame | None, found: Guess, **fac
         columns["types"] = {richest: "text"}
         found.why["features"] = f"translates '{richest}'"
         sides = {"source": richest, "target": columns["target"]}
+        described["words"] = words_of(train[columns["target"]])
         return {**described, "portfolio": "translation", "columns": {"pairs": sides}}
     if richest is not None and not numbers and len(schema.names("category")) <= FEW_CATEGORIES:
         columns["types"] = {richest: "text"}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.answering.submission_layout import same_name
 from pipeline.commands.groups import find_group
 from pipeline.commands.kinds import class_submission, numbers_of, task_of, transform_of
+from pipeline.commands.parallel import split_of
 from pipeline.core.errors import UserError, did_you_mean
 from pipeline.core.schema import INDEX
 
@@ -95,7 +96,7 @@ def guess(
         because = f"the submission wants {found.submission}"
     elif task == "translation":
         found.task, found.blend = {"name": "translation"}, {"name": "best"}
-        found.split["folds"] = 3
+        found.split, found.why["split"] = split_of(len(train), valid=False)
         guessed_metric, because = "bleu", "texts are predicted"
     else:
         numbers = numbers_of(values)

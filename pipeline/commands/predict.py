@@ -63,7 +63,9 @@ def _read(competition: CompetitionConfig, schema: Schema, rows: Path, aside: Pat
 
         columns = [str(how["files"]) for how in schema.images.values() if "files" in how]
         if len(columns) != 1:
-            raise UserError(f"--in: {shown(rows)} is a folder, and {competition.name} reads no files of images from one")
+            raise UserError(
+                f"--in: {shown(rows)} is a folder, and {competition.name} reads no files of images from one"
+            )
         files = Place(rows).files()
         if not files:
             raise UserError(f"--in: {shown(rows)} holds no images, such as .png and .jpg")

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 Encoded: TypeAlias = "dict[str, Any]"
 """Columns by name, first dimension examples: arrays (float32, int64 or bool), ``Ragged`` where examples differ in
-length, which minibatches pad with 0 to their own longest, or ``Stored`` where they stay in files. An example is a row. ``length`` [examples] int64, for
-samplers, counts its tokens where its columns do not tell. ``target`` is the encoded target, where the rows have one.
-``row_weight`` [examples] float32, of training rows that do not all count
-alike, is how much each counts; their mean is 1."""
+length, which minibatches pad with 0 to their own longest, or ``Stored`` where they stay in files. An example is a row.
+``length`` int64, for samplers, counts its tokens where its columns do not tell: [examples], or [examples, sides], of
+which the first fills a minibatch. ``target`` is the encoded target, where the rows have one. ``row_weight`` [examples]
+float32, of training rows that do not all count alike, is how much each counts; their mean is 1."""
 
 Batch: TypeAlias = "dict[str, torch.Tensor]"
 """The same as tensors, for one minibatch."""
@@ -138,7 +138,8 @@ class Spec:
     shapes: per input, the shape of one example without the leading dimension.
     names: per input, the names along its last dimension (feature names), where it has them.
     sizes: named sizes: vocabulary sizes, ``categories`` cardinalities (a list), ...
-    vocabularies: index-to-token lists by name, for tasks that answer with text.
+    vocabularies: index-to-token lists by name.
+    tokenizers: by name, a fitted tokenizer's ``settings`` and ``state``, for tasks that answer with text.
     outputs: width of the raw output (1 for regression, number of classes, vocabulary size).
     classes: the target's classes as text, in the schema's order; empty when it is not a class.
     pretrained: per input that is for a pretrained network, that ``encoder`` as its user names it, and its ``config``.
@@ -149,6 +150,7 @@ class Spec:
     names: Mapping[str, list[str]] = field(default_factory=dict)
     sizes: Mapping[str, Any] = field(default_factory=dict)
     vocabularies: Mapping[str, list[str]] = field(default_factory=dict)
+    tokenizers: Mapping[str, Any] = field(default_factory=dict)
     outputs: int = 1
     classes: tuple[str, ...] = ()
     pretrained: Mapping[str, Any] = field(default_factory=dict)

@@ -59,8 +59,17 @@ class Task(ABC):
     """Whether the target is what it learns; else it only counts what the metric divides by."""
     of_tokens: ClassVar[bool] = False
     """Whether raw answers are one a token, ``Ragged`` [rows] in place of an array; ``answer`` gives [batch, steps]."""
-    decodes: ClassVar[bool] = False
-    """Whether raw answers are what the network's ``decode`` finds in many passes, not ``answer`` of its output."""
+    search: Any = None
+    """What finds raw answers, token by token (a ``Search`` of ``decoding``): a list of ``Hypothesis`` a row, the best
+    first. None: they are ``answer`` of the network's output."""
+
+    def in_training(self) -> Task:
+        """Itself without the settings that shape answers only: what a fit hangs on, and is validated by."""
+        return self
+
+    def limits(self, batch: Batch) -> torch.Tensor:
+        """Tokens that each answer may have, end marks included, int64 [batch]; of a task with a ``search``."""
+        raise NotImplementedError
 
     @abstractmethod
     def fit_target(self, target: pd.Series | None, schema: Schema) -> Target: ...
@@ -81,7 +90,7 @@ class Task(ABC):
         return output
 
     @abstractmethod
-    def predictions(self, raw: np.ndarray, target: Any, spec: Spec) -> pd.DataFrame:
+    def predictions(self, raw: Any, target: Any, spec: Spec) -> pd.DataFrame:
         """Raw answers [rows, ...] to the target's own units: column ``prediction``, or one
         probability column a class, named ``str(class)``, in the schema's order."""
 

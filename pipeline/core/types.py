@@ -89,6 +89,13 @@ class FeatureSet(ABC):
         """What the report says of how its encoder reads rows that it did not learn from."""
         return {}
 
+    selects: ClassVar[bool] = False
+    """Whether models learn from some of the training rows only."""
+
+    def selected(self, encoder: Encoder, rows: pd.DataFrame) -> np.ndarray:
+        """From which of these training rows, bool [rows]; of one that ``selects``."""
+        raise NotImplementedError
+
 
 class Model(ABC):
     """Settings of a model (shelf ``models``)."""

@@ -4,4 +4,4 @@ from pipeline.core.registry import Registry
 
 searches = Registry("search")
 
-from pipeline.decoding import greedy, sampling  # noqa: E402,F401
+from pipeline.decoding import beam, exact, greedy, sampling  # noqa: E402,F401

@@ -32,7 +32,7 @@ class Sampling(OneByOne):
 
     def distribution(self, logs: np.ndarray) -> np.ndarray:
         """What is drawn from: log-probabilities [lanes, tokens] to probabilities that sum to 1 in each lane."""
-        logs = logs / self.temperature
+        logs = logs.astype(np.float64) / self.temperature
         if self.top_k or self.top_p < 1:
             order = ranked(logs)  # [lanes, tokens]
             if self.top_k:

@@ -16,13 +16,17 @@ class Steps(ABC):
     """Tokens that a lane may have, begin marks included; None: any number."""
 
     @abstractmethod
-    def start(self, lanes: int) -> Any:
-        """The state before the first token."""
+    def start(self, of: Any) -> Any:
+        """The state before the first token: of so many lanes, or of a batch of sources, a lane each."""
+
+    @abstractmethod
+    def take(self, state: Any, lanes: np.ndarray) -> Any:
+        """The state of the lanes at these places, int64 [lanes], any of them several times or not at all."""
 
     @abstractmethod
     def step(self, tokens: np.ndarray, state: Any) -> tuple[np.ndarray, Any]:
-        """One token a lane, int64 [lanes] -> log-probabilities of the next, float64 [lanes, tokens], and the state
-        behind it."""
+        """One token a lane, int64 [lanes] -> log-probabilities of the next, float32 or float64 [lanes, tokens],
+        an array that the caller may change, and the state behind it."""
 
     def read(self, tokens: np.ndarray, state: Any) -> tuple[np.ndarray, Any]:
         """Some tokens of each lane, one at least, int64 [lanes, steps] -> as ``step`` gives it after the last."""
@@ -42,8 +46,11 @@ class Mixture(Steps):
         self.shares = np.log(np.asarray(weights, np.float64) / np.sum(weights))  # [parts]
         self.longest = min((part.longest for part in parts if part.longest is not None), default=None)
 
-    def start(self, lanes: int) -> list[Any]:
-        return [part.start(lanes) for part in self.parts]
+    def start(self, of: Any) -> list[Any]:
+        return [part.start(of) for part in self.parts]
+
+    def take(self, state: list[Any], lanes: np.ndarray) -> list[Any]:
+        return [part.take(own, lanes) for part, own in zip(self.parts, state, strict=True)]
 
     def step(self, tokens: np.ndarray, state: list[Any]) -> tuple[np.ndarray, list[Any]]:
         return self._mixed([part.step(tokens, own) for part, own in zip(self.parts, state, strict=True)])

@@ -1,130 +1,143 @@
-"""Sentence pairs as sequences of word indices, for translation."""
+"""Sentence pairs as sequences of token indices, for translation."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping
+from itertools import chain
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from pipeline.core.registry import settings
+from pipeline.core.ragged import Ragged
+from pipeline.core.registry import PartOf, settings, settings_dict
 from pipeline.core.types import Encoded, FeatureSet, InnerFolds, Schema, Spec
 from pipeline.features import features
 from pipeline.features.texts import read_texts
-from pipeline.text.joins import tokenize
-from pipeline.text.reserved import BOS, EOS, PAD
-from pipeline.text.vocabulary import Vocabulary
+from pipeline.text.reserved import EOS
+from pipeline.text.tokenizers import tokenizers
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from pipeline.text.tokenizers.base import FittedTokenizer
+
+PIECES = {"name": "sentencepiece", "vocabulary_size": 8000, "exact": False}
 
 
 @features.register("pairs")
 @settings
 class Pairs(FeatureSet):
-    """A source and a target text column (D2L 10.5), padded with 0.
+    """A source and a target text column (D2L 10.5), ragged.
 
-    source int64 [rows, source steps], source_mask bool [rows, source steps]; where the rows have
-    the target column, labels int64 [rows, steps], ending with the end mark, and decoder_inputs
-    int64 [rows, steps]: the labels one step later, beginning with the begin mark. length int64
-    [rows] counts the tokens of both.
+    ``source`` ends with an end mark. Where the rows have the target column, ``labels`` are its tokens and an end mark,
+    and ``tokens`` what stands before each of them, a begin mark first. ``length`` int64 [rows, 2] counts labels and
+    source tokens, by which minibatches are made; of rows to answer [rows, 1], the source's.
 
-    minimum_count: rarer words are unknown; maximum_length: longer texts are cut to so many
-    tokens, the end mark included.
+    tokenizer: how texts are cut, a part of the shelf ``tokenizers``; what it learns is of each fold's training rows.
+        target_tokenizer: the target's own, where it is another.
+    joint: one vocabulary of both columns, whose vectors a model may share; else each has its own.
+    maximum_length: tokens of a text, its mark included. Longer sources of rows to answer are cut.
+    ratio: how many times as many tokens one side may have as the other.
+    Models learn from no pair that is longer, less alike, or empty on a side; the report counts these.
     """
 
     source: str
     target: str
-    minimum_count: int = Field(default=2, ge=1)
-    maximum_length: int = Field(default=32, ge=2)
-    lower: bool = False
-    gives: ClassVar[frozenset[str]] = frozenset({"source", "source_mask", "labels", "decoder_inputs", "length"})
+    tokenizer: Annotated[Any, PartOf(tokenizers)] = Field(default_factory=lambda: PIECES)
+    target_tokenizer: Annotated[Any, PartOf(tokenizers)] | None = None
+    joint: bool = False
+    maximum_length: int = Field(default=128, ge=2)
+    ratio: float = Field(default=6.0, ge=1)
+    gives: ClassVar[frozenset[str]] = frozenset({"source", "tokens", "labels", "length"})
+    selects: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.source == self.target:
+            raise ValueError(f"source and target are two columns, got '{self.source}' for both")
+        if self.joint and self.target_tokenizer is not None:
+            raise ValueError("joint is one tokenizer of both columns; take target_tokenizer out, or joint")
 
     def fit(self, rows: pd.DataFrame, schema: Schema, seed: int) -> PairsEncoder:
-        source, target = self.split(rows, self.source, schema), self.split(rows, self.target, schema)
-        return PairsEncoder(
-            settings=self,
-            schema=schema,
-            source=Vocabulary.build(source, 4, self.minimum_count),
-            target=Vocabulary.build(target, 4, self.minimum_count),
-            source_length=common_length(source, self.maximum_length),
-            target_length=common_length([[*tokens, EOS] for tokens in target], self.maximum_length),
-        )
+        source, target = (read_texts(rows, column, schema) for column in (self.source, self.target))
+        state: dict[str, Any] = {"source": None}
+        if self.joint:
+            state["target"] = self.tokenizer.fit(chain(source, target), seed, EOS + 1).state()
+        else:
+            state["source"] = self.tokenizer.fit(source, seed, EOS + 1).state()
+            state["target"] = (self.target_tokenizer or self.tokenizer).fit(target, seed, EOS + 1).state()
+        longest = [self.maximum_length, self.maximum_length]
+        fitted = PairsEncoder(self, schema, {**state, "longest": longest, "left_out": {}})
+        lengths = fitted.lengths(rows)  # [rows, 2]
+        faults = self.faults(lengths)
+        kept = lengths[~np.logical_or.reduce(list(faults.values()))]  # [kept rows, 2]
+        longest = np.clip(kept.max(axis=0, initial=1), 1, self.maximum_length).tolist()
+        left_out = {name: int(found.sum()) for name, found in faults.items()}
+        return PairsEncoder(self, schema, {**state, "longest": longest, "left_out": left_out})
 
     def restore(self, state: Mapping[str, Any], schema: Schema) -> PairsEncoder:
-        return PairsEncoder(
-            settings=self,
-            schema=schema,
-            source=Vocabulary(state["source"]),
-            target=Vocabulary(state["target"]),
-            source_length=state["source_length"],
-            target_length=state["target_length"],
-        )
+        return PairsEncoder(self, schema, state)
 
-    def split(self, rows: pd.DataFrame, column: str, schema: Schema) -> list[list[str]]:
-        """The tokens of each row, joins marked."""
-        texts = read_texts(rows, column, schema)
-        return [tokenize(text.lower() if self.lower else text) for text in texts]
+    def faults(self, lengths: np.ndarray) -> dict[str, np.ndarray]:
+        """By what is wrong with them, which pairs are left out of training, none of them twice: bool [rows] each.
+        lengths: int64 [rows, 2], the end marks included."""
+        least, most = lengths.min(axis=1), lengths.max(axis=1)  # [rows]
+        empty, long = least < 2, most > self.maximum_length
+        return {"empty": empty, "long": long & ~empty, "unlike": (most > self.ratio * least) & ~empty & ~long}
+
+    def selected(self, encoder: Any, rows: pd.DataFrame) -> np.ndarray:
+        return ~np.logical_or.reduce(list(self.faults(encoder.lengths(rows)).values()))
+
+    def facts(self, encoder: Any, rows: pd.DataFrame) -> dict[str, float]:
+        """Of rows that it did not learn from: source tokens, the share of unknown ones, and how many are cut; and what
+        was left out of those that it did learn from."""
+        whole = encoder.source.encode(read_texts(rows, self.source, encoder.schema))
+        cut = int((whole.lengths >= self.maximum_length).sum())
+        told = {
+            "tokens": int(whole.lengths.sum()),
+            "unknown": encoder.source.vocabulary.unknown_share(whole),
+            "cut": cut,
+        }
+        return told | {f"left_out_{name}": count for name, count in encoder.state()["left_out"].items()}
 
 
-@dataclass(frozen=True)
 class PairsEncoder:
-    settings: Pairs
-    schema: Schema
-    source: Vocabulary
-    target: Vocabulary
-    source_length: int
-    target_length: int
+    """Made of its settings and its state alone."""
 
-    @property
-    def reads(self) -> list[str]:
-        return [self.settings.source]
-
-    @property
-    def spec(self) -> Spec:
-        return Spec(
-            shapes={
-                "source": (self.source_length,),
-                "source_mask": (self.source_length,),
-                "labels": (self.target_length,),
-                "decoder_inputs": (self.target_length,),
-            },
-            sizes={"source": len(self.source), "target": len(self.target)},
-            vocabularies={"source": self.source.tokens, "target": self.target.tokens},
+    def __init__(self, settings: Pairs, schema: Schema, state: Mapping[str, Any]) -> None:
+        self._settings, self.schema, self._state = settings, schema, dict(state)
+        own = settings.target_tokenizer or settings.tokenizer
+        self.target: FittedTokenizer = own.restore(state["target"])
+        self.source: FittedTokenizer = self.target if settings.joint else settings.tokenizer.restore(state["source"])
+        self.reads = [settings.source]
+        source, target = state["longest"]
+        self.spec = Spec(
+            shapes={"source": (source,), "tokens": (target,), "labels": (target,)},
+            sizes={"source": len(self.source.vocabulary), "target": len(self.target.vocabulary)},
+            vocabularies={"source": self.source.vocabulary.tokens, "target": self.target.vocabulary.tokens},
+            tokenizers={"target": {"settings": settings_dict(own), "state": state["target"]}},
         )
-
-    def encode(self, rows: pd.DataFrame, training: InnerFolds | None = None) -> Encoded:
-        source = self.settings.split(rows, self.settings.source, self.schema)
-        tokens = pad([self.source.encode(text) for text in source], self.source_length)
-        encoded = {"source": tokens, "source_mask": tokens != PAD, "length": (tokens != PAD).sum(1)}
-        if self.settings.target not in rows.columns:
-            return encoded
-        target = self.settings.split(rows, self.settings.target, self.schema)
-        steps = self.target_length
-        sentences = [self.target.encode(text)[: steps - 1] for text in target]
-        labels = pad([[*sentence, EOS] for sentence in sentences], steps)
-        encoded["length"] += (labels != PAD).sum(1)
-        return {**encoded, "labels": labels, "decoder_inputs": pad([[BOS, *s] for s in sentences], steps)}
 
     def state(self) -> dict[str, Any]:
-        return {
-            "source": self.source.tokens,
-            "target": self.target.tokens,
-            "source_length": self.source_length,
-            "target_length": self.target_length,
-        }
+        return self._state
 
+    def lengths(self, rows: pd.DataFrame) -> np.ndarray:
+        """Tokens of source and target, the end marks included: int64 [rows, 2]."""
+        sides = (self.source, self._settings.source), (self.target, self._settings.target)
+        found = [fitted.encode(read_texts(rows, column, self.schema)).lengths + 1 for fitted, column in sides]
+        return np.stack(found, axis=1)
 
-def pad(sequences: Sequence[Sequence[int]], length: int) -> np.ndarray:
-    """Cut or fill up with ``PAD`` to int64 [sequences, length]."""
-    padded = np.full((len(sequences), length), PAD, dtype=np.int64)
-    for i, sequence in enumerate(sequences):
-        padded[i, : len(sequence)] = sequence[:length]
-    return padded
+    def encode(self, rows: pd.DataFrame, training: InnerFolds | None = None) -> Encoded:
+        source = self._cut(self.source.encode(read_texts(rows, self._settings.source, self.schema), eos=True))
+        if self._settings.target not in rows.columns:
+            return {"source": source, "length": source.lengths[:, None]}
+        texts = read_texts(rows, self._settings.target, self.schema)
+        marked = self.target.encode(texts, bos=True, eos=True)  # a begin, the text's tokens, an end
+        labels = self._cut(Ragged(marked.values, marked.begins + 1, marked.ends))
+        tokens = Ragged(marked.values, marked.begins, labels.ends - 1)
+        length = np.stack([labels.lengths, source.lengths], axis=1)  # [rows, 2]
+        return {"source": source, "tokens": tokens, "labels": labels, "length": length}
 
-
-def common_length(sequences: Iterable[Sequence[object]], maximum: int) -> int:
-    """Length to pad to: the longest sequence's, at least 1, at most ``maximum``."""
-    return max(1, min(maximum, max((len(sequence) for sequence in sequences), default=1)))
+    def _cut(self, texts: Ragged) -> Ragged:
+        most = self._settings.maximum_length
+        return Ragged(texts.values, texts.begins, np.minimum(texts.ends, texts.begins + most))

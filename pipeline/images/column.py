@@ -97,7 +97,9 @@ class Images(ExtensionArray):
         """A digest of each image: two are one where their pixels are."""
         import hashlib
 
-        digests = [hashlib.blake2b(image.tobytes(), digest_size=8).digest() for b in self.stored.blocks() for image in b]
+        digests = [
+            hashlib.blake2b(image.tobytes(), digest_size=8).digest() for b in self.stored.blocks() for image in b
+        ]
         return np.array([int.from_bytes(one, "little") for one in digests], dtype=np.uint64), None
 
     def _formatter(self, boxed: bool = False) -> Any:

@@ -32,6 +32,7 @@ from pipeline.models import (  # noqa: E402
     support_vectors,  # noqa: F401
     tabm,  # noqa: F401
     text_cnn,  # noqa: F401
+    transformer,  # noqa: F401
     transformer_encoder,  # noqa: F401
     transformer_language_model,  # noqa: F401
     vgg,  # noqa: F401

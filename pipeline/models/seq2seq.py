@@ -1,8 +1,8 @@
-"""Translation by a GRU encoder and a GRU decoder with attention."""
+"""Model ``seq2seq``: translation by a recurrent encoder and decoder, with attention or without."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -17,21 +17,33 @@ if TYPE_CHECKING:
 @models.register("seq2seq")
 @settings
 class Seq2Seq(Model):
-    """GRU encoder, additive attention, GRU decoder (Bahdanau et al. 2015, Luong et al. 2015; D2L 11.4).
+    """Recurrent encoder and decoder (Sutskever et al. 2014; D2L 10.7), attention between them (Bahdanau et al. 2015,
+    Luong et al. 2015; D2L 11.4).
 
-    Teacher forcing in training, greedy search to answer. The book's encoder is not
-    bidirectional; Bahdanau's is, and learns faster. hidden: even, as the two directions share it.
+    embedding: of a token's vector. hidden: of a state; of a bidirectional encoder each direction has half of it. The
+        book's encoder is not bidirectional; Bahdanau's is, and learns faster.
+    attention: ``none`` tells the decoder the encoder's last state at each step.
+    context: where the decoder is told: ``input``, beside each token, as the book does it, or ``output``, beside each
+        state (Luong), which trains several times as fast with attention.
     """
 
+    tasks: ClassVar[tuple[str, ...]] = ("translation",)
+    needs: ClassVar[frozenset[str]] = frozenset({"source", "tokens", "labels"})
+    """Tokens and labels only to train; rows to answer have none."""
+    learner: ClassVar[str] = "neural"
+
+    cell: Literal["rnn", "gru", "lstm"] = "gru"
     embedding: int = Field(default=128, ge=1)
-    hidden: int = Field(default=256, ge=2, multiple_of=2)
+    hidden: int = Field(default=256, ge=1)
     layers: int = Field(default=1, ge=1)
     dropout: float = Field(default=0.2, ge=0, lt=1)
     bidirectional: bool = True
-    tasks: ClassVar[tuple[str, ...]] = ("translation",)
-    needs: ClassVar[frozenset[str]] = frozenset({"source", "source_mask", "labels", "decoder_inputs"})
-    """Labels and decoder inputs only to train; rows to answer have none."""
-    learner: ClassVar[str] = "neural"
+    attention: Literal["additive", "dot", "none"] = "additive"
+    context: Literal["input", "output"] = "output"
+
+    def __post_init__(self) -> None:
+        if self.bidirectional and self.hidden % 2:
+            raise ValueError(f"the two directions share hidden, which must be even, got {self.hidden}")
 
     def build(self, spec: Spec, task: Task, seed: int) -> nn.Module:
         from pipeline.models.layers.encoder_decoder import EncoderDecoder
@@ -39,10 +51,12 @@ class Seq2Seq(Model):
         return EncoderDecoder(
             source=spec.sizes["source"],
             target=spec.outputs,
-            steps=spec.shapes["labels"][0],
             embedding=self.embedding,
+            cell=self.cell,
             hidden=self.hidden,
             layers=self.layers,
             dropout=self.dropout,
             bidirectional=self.bidirectional,
+            attention=self.attention,
+            context=self.context,
         )

@@ -4,4 +4,4 @@ from pipeline.core.registry import Registry
 
 sources = Registry("source")
 
-from pipeline.sources import files, kaggle, package, synthetic, texts  # noqa: E402,F401
+from pipeline.sources import files, kaggle, package, parallel, synthetic, texts  # noqa: E402,F401

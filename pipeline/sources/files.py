@@ -17,8 +17,8 @@ from pipeline.core.paths import main_root
 from pipeline.core.registry import settings
 from pipeline.core.types import Source
 from pipeline.sources import sources
-from pipeline.sources.arrays import bring_arrays, find_arrays
 from pipeline.sources.archives import extract, is_archive, is_litter, is_packed, unpack
+from pipeline.sources.arrays import bring_arrays, find_arrays
 from pipeline.sources.contents import what_it_holds
 from pipeline.sources.encodings import AUTO, encoding_of, to_utf8
 from pipeline.sources.preamble import preamble_of

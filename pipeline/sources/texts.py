@@ -85,15 +85,7 @@ class Texts(Source):
         """A text file as its rows: ``text`` and how many units each has."""
         import pandas as pd
 
-        data = path.read_bytes()
-        found = encoding_of(data, shown(path)) if self.encoding == AUTO else self.encoding
-        text = (data if found == "utf-8" else to_utf8(data, shown(path), found)).decode("utf-8").removeprefix("\ufeff")
-        if "\0" in text:
-            line = text[: text.index("\0")].count("\n") + 1
-            raise UserError(
-                f"{shown(path)}, line {line}: has a zero byte, which no text has; give a file of plain text"
-            )
-        rows = pd.DataFrame({"text": pd.Series(_cut(text.replace("\r\n", "\n"), self.rows), dtype="str")})
+        rows = pd.DataFrame({"text": pd.Series(_cut(text_of(path, self.encoding), self.rows), dtype="str")})
         counts = [len(one if self.unit == "characters" else one.split()) + 1 for one in rows["text"]]
         return rows.assign(**{self.unit: counts})
 
@@ -130,6 +122,22 @@ def _ids(sample: Path, rows: int, path: Path) -> pd.Series:
     if len(ids) != rows:
         raise UserError(f"{shown(sample)}: needs a row for each of the {rows} of {path.name}, got {len(ids)}")
     return ids
+
+
+def text_of(path: Path, encoding: str) -> str:
+    """A file's text; Windows' ends of lines are plain ones. Raises UserError where it is none."""
+    data = path.read_bytes()
+    found = encoding_of(data, shown(path)) if encoding == AUTO else encoding
+    text = (data if found == "utf-8" else to_utf8(data, shown(path), found)).decode("utf-8").removeprefix("\ufeff")
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise UserError(f"{shown(path)}, line {line}: has a zero byte, which no text has; give a file of plain text")
+    return text.replace("\r\n", "\n")
+
+
+def lines_of(path: Path, encoding: str) -> list[str]:
+    """A file's lines, which end at ``\\n`` alone."""
+    return _cut(text_of(path, encoding), "line")
 
 
 def text_file(folder: Path, role: str) -> Path | None:

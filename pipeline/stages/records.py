@@ -9,8 +9,9 @@ from typing import Any
 from pipeline.core.config import ModelConfig
 from pipeline.core.registry import settings_dict
 from pipeline.core.types import FOLD, ROW
-from pipeline.training.cross_validation import CrossValidation, FoldResult
+from pipeline.training.cross_validation import CrossValidation
 from pipeline.training.data import TrainingData
+from pipeline.training.folds import FoldResult
 
 
 def model_record(data: TrainingData, model: ModelConfig, stage: str) -> Any:

@@ -64,6 +64,13 @@ def run(config: Config, name: str) -> None:
         (folder / "index.html").write_text(build_page(page), encoding="utf-8")
 
 
+LEFT_OUT = {
+    "empty": "a side of them empty",
+    "long": "longer than maximum_length",
+    "unlike": "their lengths further apart than ratio",
+}
+
+
 def notes(config: Config, competition: CompetitionConfig, facts: dict[str, Any]) -> list[str]:
     """What a reader must know to trust the numbers no further than they carry."""
     found = [
@@ -105,4 +112,7 @@ def _of_tokens(key: str, told: dict[str, dict[str, float]]) -> str:
         parts.append(unknown + (f", of the test rows' {100 * test['unknown']:.1f} %" if test else ""))
     if cut := int(sum(one.get("cut", 0) for one in told.values())):
         parts.append(f"{cut} texts are longer than it reads, and cut")
+    for name, why in LEFT_OUT.items():
+        if most := int(max((one.get(f"left_out_{name}", 0) for one in told.values()), default=0)):
+            parts.append(f"{most} training pairs are left out, {why}")
     return f"Feature set '{key}': {'; '.join(parts)}." if parts else ""

@@ -29,9 +29,10 @@ from pipeline.stages.records import model_record
 from pipeline.stages.snapshot import stage_files
 from pipeline.stages.tune import tuned_config
 from pipeline.stages.view import Line, View
-from pipeline.training.cross_validation import make_fit_job, make_predictor, together
+from pipeline.training.cross_validation import together
 from pipeline.training.data import Rows, TrainingData
 from pipeline.training.executors import Job, make_executor
+from pipeline.training.folds import make_fit_job, make_predictor
 from pipeline.training.identity import identity
 from pipeline.training.pool import Pool, Task, Work, gather
 from pipeline.training.stacking import fit_together

@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pipeline.core.registry import settings
+from pipeline.core.registry import PartOf, settings
 from pipeline.core.types import Batch, Schema, Spec, Target, TargetKind, Task, Weighed
+from pipeline.decoding import searches
+from pipeline.decoding.base import Hypothesis
 from pipeline.tasks import tasks
 from pipeline.tasks.losses import weighed
 from pipeline.tasks.made_by_encoder import MadeByEncoder
-from pipeline.text.joins import detokenize
-from pipeline.text.reserved import EOS, PAD
+from pipeline.text.reserved import PAD
+from pipeline.text.tokenizers import tokenizers
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
     from torch import Tensor
+
+MARGIN = 8
+"""Tokens an answer may have beyond twice its source's: an answer without an end in sight is cut there."""
 
 
 @tasks.register("translation")
 @settings
 class Translation(Task):
-    """Predicts a text. The loss is taken token by token, the earlier ones given; raw answers are the token
-    indices [batch, steps] that the network decodes."""
+    """Predicts a text. The loss is taken token by token, the earlier ones given.
+
+    search: how a trained model's answers are found (``decoding/``). It is no part of a fit: where training looks at
+    answers, they are those of a greedy search.
+    """
+
+    search: Annotated[Any, PartOf(searches)] = "beam"
 
     losses: ClassVar[tuple[str, ...]] = ("cross_entropy",)
     numeric: ClassVar[bool] = False
     teaches: ClassVar[bool] = False
     target_kind: ClassVar[TargetKind] = "text"
-    decodes: ClassVar[bool] = True
 
     def fit_target(self, target: pd.Series | None, schema: Schema) -> Target:
         return MadeByEncoder()
@@ -41,23 +50,32 @@ class Translation(Task):
         return spec.sizes["target"]
 
     def loss(self, output: Tensor, batch: Batch, criterion: Callable[..., Tensor]) -> Weighed:
-        """Summed over the real tokens, and weighed by sentences, so that a token's gradient is the same
-        whatever the length of its neighbours; scores [batch, steps, tokens]."""
-        labels = batch["labels"][:, : output.shape[1]]  # [batch, steps]; the rest is padding for all
+        """Summed over the labels that are no padding; scores [batch, steps, tokens]."""
+        labels = batch["labels"]  # [batch, steps]
         mask = labels != PAD
-        each = criterion(output[mask], labels[mask])  # [kept, tokens], [kept] -> [kept]
-        return weighed(each, batch, mask).sum(), len(labels)
+        # Of all places, and then without padding: taking the others out first would copy all scores.
+        each = criterion(output.flatten(0, 1), labels.flatten()).view_as(labels)  # [batch, steps]
+        return (weighed(each, batch) * mask).sum(), mask.sum()
 
-    def predictions(self, raw: np.ndarray, target: Target, spec: Spec) -> pd.DataFrame:
-        """Token indices [rows, steps] to texts; what follows the end mark is left out."""
+    def in_training(self) -> Translation:
+        return replace(self, search="greedy")
+
+    def limits(self, batch: Batch) -> Tensor:
+        """Twice its source's tokens and ``MARGIN`` more."""
+        return 2 * (batch["source"] != PAD).sum(1) + MARGIN
+
+    def predictions(self, raw: Sequence[Sequence[Hypothesis]], target: Target, spec: Spec) -> pd.DataFrame:
+        """The best hypothesis of each row as a text."""
         import pandas as pd
 
-        vocabulary = spec.vocabularies["target"]
-        texts = []
-        for indices in raw.astype("int64").tolist():
-            indices = indices[: indices.index(EOS)] if EOS in indices else indices
-            texts.append(detokenize(vocabulary[index] for index in indices if index != PAD))
+        texts = self.texts([hypotheses[0].tokens for hypotheses in raw], spec)
         return pd.DataFrame({"prediction": pd.Series(texts, dtype="str")})
+
+    def texts(self, answers: Iterable[Iterable[int]], spec: Spec) -> list[str]:
+        """Of hypotheses' tokens."""
+        told = spec.tokenizers["target"]
+        tokenizer = tokenizers.build(told["settings"], "spec.tokenizers").restore(told["state"])
+        return [tokenizer.decode(tokens) for tokens in answers]
 
     def average(self, frames: Sequence[pd.DataFrame], weights: Sequence[float], target: Target) -> pd.DataFrame:
         """Texts have no mean: those of the model with the largest weight, the first of equals."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,28 +10,20 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pipeline.core.config import ModelConfig
 from pipeline.core.errors import Diverged
-from pipeline.core.files import read_json, whole_folder, write_json
-from pipeline.core.seeds import derive_seed
-from pipeline.core.types import FOLD, ROW, FitJob, Fitted
-from pipeline.images.rows import read_rows
-from pipeline.training.data import FoldData, TrainingData
-from pipeline.training.executors import Job, tell
+from pipeline.core.files import write_json
+from pipeline.core.types import FOLD, ROW
+from pipeline.training.data import TrainingData
+from pipeline.training.executors import Job
+from pipeline.training.folds import FoldJob, FoldResult, fit_folds
 from pipeline.training.pool import Work, gather
-from pipeline.training.predictor import Predictor
-from pipeline.training.samples import Samples, Watch, unwatched
-from pipeline.training.stacking import fit_together, split
+from pipeline.training.stacking import split
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
 
 J = TypeVar("J", bound="HasConfig")
 T = TypeVar("T")
-
-TEST = "test.parquet"
-KEEP_SECONDS = 1.0
-"""A fold fitted sooner is not kept for a rerun after a kill: fitting it again costs no more."""
 
 
 class HasConfig(Protocol):
@@ -41,171 +31,6 @@ class HasConfig(Protocol):
 
     @property
     def config(self) -> ModelConfig: ...
-
-
-@dataclass(frozen=True)
-class FoldJob:
-    """A fold to fit: its settings, and where to keep it (None: nowhere)."""
-
-    config: ModelConfig
-    fold: int
-    checkpoint: Path | None = None
-    """Folder where a finished fold waits for a run that was killed before the last one."""
-    predictor: Path | None = None
-    """Folder for the fold's own predictor, where retraining averages the folds' models."""
-    answers_test: bool = False
-    """Whether the test rows are predicted too, for models that learn from such answers."""
-
-
-@dataclass
-class FoldResult:
-    """What one fold gave. Scores are the competition's metric, in the target's own units."""
-
-    fold: int
-    train: float
-    valid: float
-    rounds: int
-    seconds: float
-    curves: dict[str, list[float]]
-    importance: dict[str, float] | None
-    index: np.ndarray
-    """Positions [validation rows] in the training table."""
-    predictions: pd.DataFrame
-    test: pd.DataFrame | None = None
-    """Predictions of the test rows, where they are asked for."""
-    samples: str = ""
-    """What a language model wrote while it learned."""
-
-
-def fit_folds(data: TrainingData, jobs: Sequence[FoldJob]) -> list[FoldResult | Diverged]:
-    """Fit folds that train together, or read back what an earlier, killed run has finished.
-
-    A fit without finite numbers gives its Diverged, which the others do not notice.
-    """
-    results: dict[int, FoldResult | Diverged] = {i: kept for i, job in enumerate(jobs) if (kept := _kept(job))}
-    waiting = [i for i in range(len(jobs)) if i not in results]
-    if waiting:
-        began = time.perf_counter()
-        folds = {k: data.fold(k) for k in sorted({jobs[i].fold for i in waiting})}
-        config, task = jobs[0].config, data.competition.task
-        samples = [Samples(task, folds[jobs[i].fold].encoder, jobs[i].config.fit.joined) for i in waiting]
-        todo = [fold_fit_job(data, jobs[i], folds[jobs[i].fold], one.take) for i, one in zip(waiting, samples)]
-        stacked = config.fit.stack_key(config.model, task) is not None
-        widest = data.widest if stacked else todo[0].spec  # which only a stack looks at
-        fits = fit_together([jobs[i].config.fit for i in waiting], todo, widest)
-        share = (time.perf_counter() - began) / len(waiting)
-        for i, fitted, one in zip(waiting, fits, samples, strict=True):
-            if isinstance(fitted, Diverged):
-                results[i] = fitted
-            else:
-                results[i] = _conclude(data, jobs[i], folds[jobs[i].fold], fitted, share, one.text)
-    return [results[i] for i in range(len(jobs))]
-
-
-def _kept(job: FoldJob) -> FoldResult | None:
-    place = job.checkpoint / f"fold-{job.fold}" / "result" if job.checkpoint else None
-    if place is None or not place.exists() or (job.answers_test and not (place / TEST).exists()):
-        return None
-    if job.predictor is not None:
-        shutil.copytree(place / "predictor", job.predictor, dirs_exist_ok=True)
-    return _read_result(place)
-
-
-def fold_fit_job(data: TrainingData, job: FoldJob, fold: FoldData, watch: Watch = unwatched) -> FitJob:
-    """What a learner is given for one fold."""
-    task, metric, valid_target = data.competition.task, data.competition.metric, fold.valid_target
-    if fold.valid is None or valid_target is None:
-        raise ValueError("cross-validation needs validation rows")
-    return make_fit_job(
-        data,
-        job.config,
-        fold,
-        seed=derive_seed(job.config.seed, "fold", job.fold),
-        score=lambda raw: metric.score(valid_target, task.predictions(raw, fold.target, fold.spec)),
-        checkpoint=job.checkpoint / f"fold-{job.fold}" / "fit" if job.checkpoint is not None else None,
-        watch=watch,
-    )
-
-
-def _conclude(
-    data: TrainingData, job: FoldJob, fold: FoldData, fitted: Fitted, fitting: float, samples: str
-) -> FoldResult:
-    """Score a fitted fold, and keep it where it was worth the time. fitting: seconds."""
-    if fold.valid is None or fold.valid_index is None or fold.valid_target is None:
-        raise ValueError("cross-validation needs validation rows")
-    began = time.perf_counter()
-    task, metric = data.competition.task, data.competition.metric
-    predictions = task.predictions(fitted.raw(fold.valid), fold.target, fold.spec)
-    on_train = task.predictions(fitted.raw(fold.train), fold.target, fold.spec)
-    result = FoldResult(
-        fold=job.fold,
-        train=metric.score(fold.train_target, on_train),
-        valid=metric.score(fold.valid_target, predictions),
-        rounds=fitted.rounds,
-        seconds=fitting + time.perf_counter() - began,
-        curves=fitted.curves,
-        importance=fitted.importance(),
-        index=fold.valid_index,
-        predictions=predictions,
-        samples=samples,
-    )
-    predictor = make_predictor(data, job.config, fold, fitted)
-    if job.answers_test:
-        result.test = predictor.predict(read_rows(data.paths.test_rows, data.schema))
-    if job.predictor is not None:
-        shutil.rmtree(job.predictor, ignore_errors=True)  # what a process that died in the middle of it left
-        predictor.save(job.predictor)
-    place = job.checkpoint / f"fold-{job.fold}" if job.checkpoint else None
-    if place is not None and (result.seconds >= KEEP_SECONDS or (place / "fit").exists()):
-        with whole_folder(place / "result") as aside:
-            _write_result(aside, result)
-            if job.config.retrain.mode == "folds":
-                predictor.save(aside / "predictor")
-        shutil.rmtree(place / "fit", ignore_errors=True)
-    return result
-
-
-def make_fit_job(
-    data: TrainingData,
-    config: ModelConfig,
-    fold: FoldData,
-    *,
-    seed: int,
-    rounds: int | None = None,
-    score: Callable[[np.ndarray], float] | None = None,
-    checkpoint: Path | None = None,
-    watch: Watch = unwatched,
-) -> FitJob:
-    return FitJob(
-        model=config.model,
-        task=data.competition.task,
-        spec=fold.spec,
-        train=fold.train,
-        valid=fold.valid,
-        seed=seed,
-        rounds=rounds,
-        score=score,
-        higher_is_better=data.competition.metric.higher_is_better,
-        checkpoint=checkpoint,
-        progress=tell,
-        inner_folds=fold.inner_folds,
-        watch=watch,
-    )
-
-
-def make_predictor(data: TrainingData, config: ModelConfig, fold: FoldData, fitted: Fitted) -> Predictor:
-    """Put together what answers raw rows."""
-    return Predictor(
-        schema=data.schema,
-        features=data.competition.features[config.features],
-        encoder=fold.encoder,
-        task=data.competition.task,
-        target=fold.target,
-        model=config.model,
-        learner=config.fit,
-        spec=fold.spec,
-        fitted=fitted,
-    )
 
 
 def cross_validation(
@@ -327,21 +152,3 @@ class CrossValidation:
 def test_file(folder: Path, fold: int) -> Path:
     """Where a cross-validation keeps what a fold's model says of the test rows."""
     return folder / "test" / f"fold-{fold}.parquet"
-
-
-def _write_result(place: Path, result: FoldResult) -> None:
-    result.predictions.assign(**{ROW: result.index}).to_parquet(place / "predictions.parquet", index=False)
-    kept = ("fold", "train", "valid", "rounds", "seconds", "curves", "importance", "samples")
-    facts = {name: getattr(result, name) for name in kept}
-    if result.test is not None:
-        result.test.to_parquet(place / TEST, index=False)
-    write_json(place / "done.json", facts)
-
-
-def _read_result(place: Path) -> FoldResult:
-    import pandas as pd
-
-    predictions = pd.read_parquet(place / "predictions.parquet")
-    index = predictions.pop(ROW).to_numpy()
-    test = pd.read_parquet(place / TEST) if (place / TEST).exists() else None
-    return FoldResult(**read_json(place / "done.json"), index=index, predictions=predictions, test=test)

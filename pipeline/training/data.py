@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core.code import code_digest, code_files
 from pipeline.core.config import CompetitionConfig, ModelConfig
+from pipeline.core.errors import UserError
 from pipeline.core.files import digest, read_json
 from pipeline.core.memory import give_memory_back
 from pipeline.core.paths import CompetitionPaths
@@ -168,6 +169,7 @@ class TrainingData:
 
     def fold(self, k: int | None) -> FoldData:
         """Fold ``k``, or all training rows for ``None``."""
+        import numpy as np
         import pandas as pd
 
         encoder, split = self._encoder(k), self.competition.split
@@ -175,6 +177,13 @@ class TrainingData:
         if k is not None:
             train_index = split.training_rows(self.fold_of_row, k).nonzero()[0]
             valid_index = (self.fold_of_row == k).nonzero()[0]
+
+        if (part := self.competition.features[self.feature_set]).selects:
+            among = np.arange(len(self.rows)) if train_index is None else train_index
+            mask = self._encoded.get(k, "selected", lambda: {"rows": part.selected(encoder, self.rows.iloc[among])})
+            train_index = among[mask["rows"]]
+            if not len(train_index):
+                raise UserError(f"features.{self.feature_set}: leaves out every training row; see its settings")
 
         def taken(index: np.ndarray | None) -> pd.DataFrame:
             # Indexed from 0 as predictions are, so that a metric of one's own may align them.

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.core.errors import UserError
 from pipeline.core.files import digest, whole_folder
 from pipeline.core.paths import state_folder
-from pipeline.core.errors import UserError
 from pipeline.core.ragged import Ragged
 from pipeline.core.stored import INDEX, PARTS, Stored
 from pipeline.core.types import Encoded

@@ -49,6 +49,12 @@ class Examples:
         self.inputs = {name: tensor.to(device) for name, tensor in tensors.items()}
         self._flat: dict[str, np.ndarray] = {}
 
+    def lengths_of(self, name: str) -> np.ndarray:
+        """Tokens of each example in a column, padding not counted: int64 [examples]."""
+        if name in self.ragged:
+            return self.ragged[name].lengths
+        return (self.inputs[name] != PAD).sum(1).cpu().numpy()
+
     def batch(self, selection: Selection) -> Batch:
         index = selection.index.to(self.device, non_blocking=True)
         # [examples, ...] -> [batch, ...]

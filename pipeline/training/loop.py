@@ -15,11 +15,12 @@ from torch.nn.utils import clip_grads_with_norm_
 from pipeline.core.errors import Diverged
 from pipeline.core.seeds import derive_seed
 from pipeline.core.types import FitJob
+from pipeline.decoding.network import map_state
 from pipeline.models.layers.network import Network
 from pipeline.training.checkpoints import Checkpoints, Progress
 from pipeline.training.device import find_device, reproducible
 from pipeline.training.examples import Examples
-from pipeline.training.network import FittedNetwork, carried, map_state, mean_loss
+from pipeline.training.network import FittedNetwork, carried, mean_loss
 from pipeline.training.optimizers import parameter_groups, trainable
 
 if TYPE_CHECKING:
@@ -46,9 +47,9 @@ def _train(settings: Neural, job: FitJob, device: torch.device) -> FittedNetwork
     valid = None if job.valid is None else Examples(job.valid, device)
     stopping = settings.early_stopping if valid is not None and job.rounds is None else None
     epochs = job.rounds or settings.epochs
-    # Decoding costs many passes, and the trained network is scored anyhow: an epoch is only to choose by it.
+    # A search costs many passes, and the trained network is scored anyhow: an epoch is only to choose by it.
     watched = stopping is not None and stopping.monitor == "score"
-    scored = job.score is not None and (watched or not job.task.decodes)
+    scored = job.score is not None and (watched or job.task.search is None)
     checkpoints = Checkpoints(settings, job, network, optimizer)
     progress = checkpoints.restore()
 

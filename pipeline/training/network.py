@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +16,12 @@ from pipeline.core.errors import UserError
 from pipeline.core.files import read_json, write_json
 from pipeline.core.ragged import Ragged
 from pipeline.core.types import Batch, Encoded, Model, Spec, Task
-from pipeline.decoding.network import NetworkSteps
+from pipeline.decoding.network import NetworkSteps, map_state
 from pipeline.models.layers.network import Network
 from pipeline.training.device import find_device, reproducible
 from pipeline.training.examples import Examples
 from pipeline.training.sampling.selection import Selection
+from pipeline.training.searching import searched
 
 if TYPE_CHECKING:
     from pipeline.training.neural import Neural
@@ -42,28 +43,26 @@ class FittedNetwork:
     curves: dict[str, list[float]] = field(default_factory=dict)
 
     def raw(self, inputs: Encoded) -> Any:
-        """Raw answers [rows, ...], or of every token a ``Ragged`` of them."""
+        """Raw answers [rows, ...], of every token a ``Ragged`` of them, or what the task's search finds."""
         with reproducible(self.device, self.settings.threads):
-            return self._answers(Examples(inputs, self.device))
+            return self._answers(Examples(inputs, self.device), self.task)
 
     @torch.inference_mode()
-    def _answers(self, examples: Examples) -> Any:
+    def _answers(self, examples: Examples, task: Task) -> Any:
+        if task.search is not None:
+            return searched(self.steps(), task, examples)
         answers = self._gathered(examples)
-        if self.task.decodes:
-            for selection, batch in self._batches(examples):
-                answers.put(selection, self.network.decode(batch))
-        else:
-            for selection, batch, output in self._outputs(examples):
-                answers.put(selection, self.task.answer(output, batch))
+        for selection, batch, output in self._outputs(examples):
+            answers.put(selection, task.answer(output, batch))
         return answers.all()
 
     @torch.inference_mode()
     def validate(self, examples: Examples, criterion: Any, answered: bool) -> tuple[float, Any]:
         """Mean loss of examples that have a target, and their raw answers where they are asked for.
 
-        Both come from one pass through the network, unless the task decodes.
+        Both come from one pass through the network, unless answers are searched for; then as ``in_training`` has it.
         """
-        answers = self._gathered(examples) if answered and not self.task.decodes else None
+        answers = self._gathered(examples) if answered and self.task.search is None else None
         totals, weights = [], []
         for selection, batch, output in self._outputs(examples):
             total, weight = self.task.loss(output, batch, criterion)
@@ -74,7 +73,7 @@ class FittedNetwork:
         loss = mean_loss(totals, weights)
         if answers is not None:
             return loss, answers.all()
-        return loss, self._answers(examples) if answered else None
+        return loss, self._answers(examples, self.task.in_training()) if answered else None
 
     def _gathered(self, examples: Examples) -> Answers:
         return TokenAnswers(examples) if self.task.of_tokens else Answers(examples)
@@ -180,14 +179,3 @@ def carried(selection: Selection, state: Any) -> Any:
         return None
     lanes = len(selection.index)
     return map_state(state, lambda tensor: tensor[:lanes])
-
-
-def map_state(state: Any, function: Callable[[torch.Tensor], torch.Tensor]) -> Any:
-    """A nested state with every tensor passed through ``function``."""
-    if isinstance(state, torch.Tensor):
-        return function(state)
-    if isinstance(state, dict):
-        return {key: map_state(value, function) for key, value in state.items()}
-    if isinstance(state, (tuple, list)):
-        return type(state)(map_state(value, function) for value in state)
-    return state

@@ -6,8 +6,8 @@ What the loop asks, and all that it knows:
 ``forward(batch, state=None) -> (output, state)``.
 ``batch`` is a dict of tensors whose first dimension is examples; so is the output's. A network
 without memory returns None as state. ``build`` is called with torch's global generator seeded
-from ``job.seed``, and so is every epoch: use the ordinary initialisers and dropout. For a task that
-``decodes`` it also has ``decode(batch)``, which gives raw answers [batch, ...].
+from ``job.seed``, and so is every epoch: use the ordinary initialisers and dropout. For a task with a
+``search`` it also has ``start(batch)`` and ``step(tokens, state)``, see ``decoding/network.py``.
 
 **Encoded**: arrays, moved to tensors once, with their own dtype (images may stay uint8 and be scaled by the
 network), and ragged columns, of which each minibatch is padded. A ``target`` that the task encodes is not there in
@@ -24,8 +24,8 @@ taken off). It is None at the start and whenever all lanes are fresh.
 a whole number; the criterion takes (output, target), classes last, and gives losses in the target's
 shape. The gradient is that of sum / weight. Losses of an epoch and of the validation rows are sums
 of sums over sums of weights, whatever the minibatches; one of weight 0 has a gradient of 0.
-``answer(output, batch)`` gives raw answers, from the same pass as the loss. They, and what ``decode``
-gives, are [batch, ...] with the same trailing shape for every batch; of a task ``of_tokens`` [batch, steps].
+``answer(output, batch)`` gives raw answers, from the same pass as the loss: [batch, ...] with the same
+trailing shape for every batch; of a task ``of_tokens`` [batch, steps].
 
 **Sampler** (``sampling/``): which examples, or windows of them, make a minibatch.
 """
@@ -80,7 +80,7 @@ class Neural(Learner):
     weight_decay: added to the gradient (L2, the book's) by sgd and adam, taken off the weights
         by adamw (decoupled); biases and gains of normalisation never decay.
     loss: a name or ``{name: huber, delta: 1.0}``; the task's own where it is not given.
-    schedule: constant, step, linear, cosine or one_cycle, or ``{name: cosine, warm_up: 0.1}``. It is laid out
+    schedule: constant, step, linear, cosine, one_cycle, ... or ``{name: cosine, warm_up: 0.1}``. It is laid out
         over ``epochs``, also where training ends sooner.
     gradient_clip: largest global norm of the gradient.
     early_stopping: none unless given; ``{}`` takes its defaults.
@@ -136,7 +136,7 @@ class Neural(Learner):
 
     def stack_key(self, model: Model, task: Task) -> str | None:
         """What must be equal in all members of a stack; None where model, task or sampler takes none."""
-        if not model.stacks or task.decodes or task.one is not None or self.sampling.name != "shuffled":
+        if not model.stacks or task.search is not None or task.one is not None or self.sampling.name != "shuffled":
             return None
         if self.accumulate > 1:
             return None

@@ -11,8 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.core.files import digest_files
 from pipeline.core.columns import joined
+from pipeline.core.files import digest_files
 from pipeline.core.types import ROW, Encoded, Schema
 from pipeline.images.rows import read_rows
 

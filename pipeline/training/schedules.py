@@ -97,6 +97,19 @@ class Cosine(_WarmUp):
         return self.final + (1 - self.final) * (1 + math.cos(math.pi * step / steps)) / 2
 
 
+@schedules.register("inverse_square_root")
+@settings
+class InverseSquareRoot(_WarmUp):
+    """After the warm-up as the inverse square root of the step, 1 at its end (Vaswani et al. 2017, 5.3): the paper's
+    rate, where the base rate is width^-0.5 times the warm-up's steps^-0.5."""
+
+    warm_up: float = Field(default=0.1, gt=0, lt=1)
+
+    def factor(self, step: int, steps: int, steps_an_epoch: int) -> float:
+        rising = max(_warm_up_steps(self.warm_up, steps), 1)
+        return min((step + 1) / rising, (rising / (step + 1)) ** 0.5)
+
+
 @schedules.register("one_cycle")
 @settings
 class OneCycle(Schedule):

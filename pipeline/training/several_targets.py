@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.core.files import read_json, write_json
 from pipeline.core.columns import take
+from pipeline.core.files import read_json, write_json
 from pipeline.core.seeds import derive_seed
 from pipeline.core.types import Encoded, FitJob, Fitted, Learner, Model, Spec, Task
 

@@ -14,17 +14,10 @@ from pipeline.core.config import ModelConfig
 from pipeline.core.errors import Diverged
 from pipeline.core.files import read_json, write_json
 from pipeline.core.types import Metric
-from pipeline.training.cross_validation import (
-    CrossValidation,
-    FoldJob,
-    FoldResult,
-    cross_validation,
-    fit_folds,
-    fold_fit_job,
-    together,
-)
+from pipeline.training.cross_validation import CrossValidation, cross_validation, together
 from pipeline.training.data import Rows, TrainingData
 from pipeline.training.executors import Job
+from pipeline.training.folds import FoldJob, FoldResult, fit_folds, fold_fit_job
 from pipeline.training.identity import identity
 from pipeline.training.pool import OutOfTime, Stop, Work
 from pipeline.training.stacking import train_until

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pipeline.core.config import ModelConfig
 from pipeline.core.errors import Diverged
-from pipeline.training.cross_validation import FoldResult
+from pipeline.training.folds import FoldResult
 
 if TYPE_CHECKING:
     from pipeline.tuning.trial import Asked

@@ -8,9 +8,9 @@ import pytest
 
 from pipeline.core.columns import joined, take
 from pipeline.core.stored import Stored
+from pipeline.core.types import Column, Schema
 from pipeline.images.column import Images
 from pipeline.images.rows import array_file, read_rows, write_rows
-from pipeline.core.types import Column, Schema
 
 RANDOM = np.random.default_rng(0)
 FIRST, SECOND = (RANDOM.integers(0, 256, (count, 3, 4, 2)).astype(np.uint8) for count in (6, 4))

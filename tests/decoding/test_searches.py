@@ -36,8 +36,11 @@ class Table(Steps):
         for token, nexts in after.items():
             self.table[token, list(nexts)] = list(nexts.values())
 
-    def start(self, lanes):
-        return [[] for _ in range(lanes)]
+    def start(self, of):
+        return [[] for _ in range(of)]
+
+    def take(self, state, lanes):
+        return [state[lane] for lane in lanes]
 
     def step(self, tokens, state):
         self.read_so_far = [[*lane, int(token)] for lane, token in zip(state, tokens, strict=True)]
@@ -181,8 +184,11 @@ class Anew(Steps):
     def __init__(self, network) -> None:
         self.network = network.eval()
 
-    def start(self, lanes):
-        return np.zeros((lanes, 0), np.int64)
+    def start(self, of):
+        return np.zeros((of, 0), np.int64)
+
+    def take(self, state, lanes):
+        return state[lanes]
 
     def step(self, tokens, state):
         whole = np.concatenate([state, tokens[:, None]], axis=1)

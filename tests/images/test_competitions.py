@@ -175,5 +175,7 @@ def test_cases_of_odd_and_broken_files(bench, capsys):
     asked = {"target": None, "id": None, "metric": None, "minutes": None}
     add.run("odd", source="images_odd", **asked)
     assert re.search(r"picture +image", capsys.readouterr().out)
-    with pytest.raises(UserError, match=r"^train\.csv: 5 faults in the images: .*'093\.png' has no file.*'not_labelled"):
+    with pytest.raises(
+        UserError, match=r"^train\.csv: 5 faults in the images: .*'093\.png' has no file.*'not_labelled"
+    ):
         add.run("broken", source="images_broken", **asked)

@@ -72,7 +72,7 @@ def test_an_image_is_turned_as_its_camera_was(turn):
 
 
 def test_sixteen_bits_become_eight():
-    deep = Image.fromarray((SCENE[..., 0].astype(np.uint16) * 257))
+    deep = Image.fromarray(SCENE[..., 0].astype(np.uint16) * 257)
     near(decode(data(deep), None, GREY)[..., 0], SCENE[..., 0], 0)
     near(decode(data(deep), None, COLOUR), np.repeat(SCENE[..., :1], 3, axis=2), 0)
 

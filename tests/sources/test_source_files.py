@@ -97,7 +97,9 @@ def test_an_archive_with_a_folder_in_it(project, kind):
 
 def test_arrays_are_brought_as_they_are(project):
     random = np.random.default_rng(0)
-    np.savez(project / "in" / "train.npz", images=random.integers(0, 256, (5, 2, 3), dtype=np.uint8), labels=np.arange(5))
+    np.savez(
+        project / "in" / "train.npz", images=random.integers(0, 256, (5, 2, 3), dtype=np.uint8), labels=np.arange(5)
+    )
     np.savez(project / "in" / "test.npz", images=random.integers(0, 256, (3, 2, 3), dtype=np.uint8))
     write(project / "in", sample_submission__csv=b"ImageId,Label\n1,0\n2,0\n3,0\n")
     found = fetch(project)

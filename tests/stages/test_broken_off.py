@@ -15,7 +15,7 @@ from pipeline.core import files
 from pipeline.core.files import read_json
 from pipeline.stages import blend, fetch, preprocess, train, tune
 from pipeline.stages.project import load_project
-from pipeline.training import cross_validation, stacked_loop
+from pipeline.training import cross_validation, folds, stacked_loop
 from pipeline.training.executors import Processes
 from pipeline.training.identity import identity
 from pipeline.training.pool import Pool, Task
@@ -26,10 +26,10 @@ import time
 from pathlib import Path
 from pipeline.stages.project import load_project
 from pipeline.stages import {stage}
-from pipeline.training import cross_validation, member, stacked_loop
+from pipeline.training import folds, member, stacked_loop
 
 member.SECONDS = 0.05
-cross_validation.KEEP_SECONDS = 0.0
+folds.KEEP_SECONDS = 0.0
 epoch = stacked_loop.Run.epoch
 
 def noted(run):
@@ -74,7 +74,7 @@ def epochs(stage: str, monkeypatch: pytest.MonkeyPatch, **options) -> int:
     trained = []
     epoch = stacked_loop.Run.epoch
     with monkeypatch.context() as patch:
-        patch.setattr(cross_validation, "KEEP_SECONDS", 0.0)
+        patch.setattr(folds, "KEEP_SECONDS", 0.0)
         patch.setattr(stacked_loop.Run, "epoch", lambda run: (trained.extend(run.members), epoch(run)))
         importlib.import_module(f"pipeline.stages.{stage}").run(load_project(), "lines", **options)
     return len(trained)
@@ -156,20 +156,20 @@ def test_a_fold_is_kept_whole_and_synced(begun, monkeypatch):
         "fsync",
         lambda number: (synced.append(Path(f"/proc/self/fd/{number}").readlink().name), fsync(number)),
     )
-    monkeypatch.setattr(cross_validation, "KEEP_SECONDS", 0.0)
+    monkeypatch.setattr(folds, "KEEP_SECONDS", 0.0)
     config = load_project()
     data = cross_validation.TrainingData(config.competition("lines"), "numbers")
-    jobs = [cross_validation.FoldJob(config.model("lines-mlp"), 1, project.root / "kept")]
-    (first,) = cross_validation.fit_folds(data, jobs)
+    jobs = [folds.FoldJob(config.model("lines-mlp"), 1, project.root / "kept")]
+    (first,) = folds.fit_folds(data, jobs)
     assert {"predictions.parquet", "done.json"} <= set(synced)
     # Torn as a run cut off while it wrote leaves it: aside, and so not believed.
     place = project.root / "kept/fold-1"
     assert sorted(path.name for path in place.iterdir()) == ["result"]
     (place / "result").rename(place / ".result.1.part")
     (place / ".result.1.part/predictions.parquet").write_bytes(b"PAR1")
-    (again,) = cross_validation.fit_folds(data, jobs)
+    (again,) = folds.fit_folds(data, jobs)
     assert again.valid == first.valid
-    assert cross_validation.fit_folds(data, jobs)[0].predictions.equals(first.predictions)
+    assert folds.fit_folds(data, jobs)[0].predictions.equals(first.predictions)
 
 
 def test_a_checkpoint_hangs_on_all_that_a_fit_hangs_on(begun):

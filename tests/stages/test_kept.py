@@ -20,7 +20,7 @@ from pipeline.core.paths import state_folder
 from pipeline.stages import blend, fetch, kept, preprocess, retrain, snapshot, train, tune
 from pipeline.stages.kept import KeptModels
 from pipeline.stages.project import load_project
-from pipeline.training import cross_validation
+from pipeline.training import folds as training_folds
 
 
 @pytest.fixture
@@ -185,10 +185,10 @@ def test_train_fits_what_is_not_kept_alone(fitted):
 
 
 def test_again_fits_what_is_kept_and_the_folds_that_wait_for_a_kill(fitted, monkeypatch):
-    monkeypatch.setattr(cross_validation, "KEEP_SECONDS", 0.0)
+    monkeypatch.setattr(training_folds, "KEEP_SECONDS", 0.0)
     done = []
-    conclude = cross_validation._conclude
-    monkeypatch.setattr(cross_validation, "_conclude", lambda *a: done.append(a[1].fold) or conclude(*a))
+    conclude = training_folds._conclude
+    monkeypatch.setattr(training_folds, "_conclude", lambda *a: done.append(a[1].fold) or conclude(*a))
     assert fitted(params(), train) == BOTH and len(done) == 6
     assert fitted(params(), train, model="lines-ridge", again=True) == {"lines-ridge"} and len(done) == 9
     assert fitted(params(), train, again=True) == BOTH and len(done) == 15

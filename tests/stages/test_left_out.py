@@ -19,7 +19,7 @@ from pipeline.core.files import digest_files, read_json
 from pipeline.models import models
 from pipeline.stages import blend, fetch, preprocess, report, retrain, submit, train, tune
 from pipeline.stages.project import load_project
-from pipeline.training import cross_validation
+from pipeline.training import folds as training_folds
 from pipeline.training.predictor import Predictor
 
 RIDGE = {"competition": "lines", "features": "numbers", "model": {"name": "ridge"}}
@@ -162,14 +162,14 @@ def test_a_class_or_column_named_as_podium_names_its_own_is_refused(project, nam
 
 @pytest.mark.parametrize("when", ["while it saves", "before it answers"])
 def test_a_fold_whose_process_dies_is_done_again(project, monkeypatch, when):
-    monkeypatch.setattr(cross_validation, "KEEP_SECONDS", 0.0)
+    monkeypatch.setattr(training_folds, "KEEP_SECONDS", 0.0)
     settings = params(ridge={**RIDGE, "retrain": {"mode": "folds"}})
     run(project, settings, train)
     undisturbed = digest_files(project.data("lines", "cv"))
     for folder in (project.data("lines", "cv"), project.root / ".podium"):
         shutil.rmtree(folder)
     died = project.root / "died"
-    save, conclude = Predictor.save, cross_validation._conclude
+    save, conclude = Predictor.save, training_folds._conclude
 
     def half_saved(predictor: Predictor, folder: Path) -> None:
         if not died.exists():
@@ -189,7 +189,7 @@ def test_a_fold_whose_process_dies_is_done_again(project, monkeypatch, when):
     if when == "while it saves":
         monkeypatch.setattr(Predictor, "save", half_saved)
     else:
-        monkeypatch.setattr(cross_validation, "_conclude", unanswered)
+        monkeypatch.setattr(training_folds, "_conclude", unanswered)
     train.run(load_project(), "lines")
     assert died.exists()
     assert digest_files(project.data("lines", "cv")) == undisturbed

@@ -140,29 +140,35 @@ def test_a_schedule_that_cycles_is_laid_out_over_the_given_rounds(schedule):
 
 
 class Counting(Network):
-    """Counts what is asked of it when it does not train: examples put through, and examples decoded."""
+    """Counts what is asked of it when it does not train: examples put through, and steps of searches."""
 
-    def __init__(self, passed, decoded):
+    def __init__(self, passed, stepped):
         super().__init__()
         self.scores = nn.Parameter(torch.zeros(5))
-        self.passed, self.decoded = passed, decoded
+        self.passed, self.stepped = passed, stepped
 
     def forward(self, batch, state=None):
         if not self.training:
             self.passed.append(len(batch["labels"]))
         return self.scores.expand(*batch["labels"].shape, -1), None
 
-    def decode(self, batch):
-        self.decoded.append(len(batch["labels"]))
-        return torch.full_like(batch["labels"], 4)
+    def start(self, batch):
+        return {"read": torch.zeros(len(batch["source"]))}
+
+    def step(self, tokens, state):
+        """A token 4 first, then the end."""
+        self.stepped.append(len(tokens))
+        scores = torch.zeros(len(tokens), 5)
+        scores[:, 4], scores[:, 3] = 1 - state["read"], state["read"]
+        return scores, {"read": state["read"] + 1}
 
 
 class CountingModel:
     def __init__(self):
-        self.passed, self.decoded = [], []
+        self.passed, self.stepped = [], []
 
     def build(self, spec, task, seed):
-        return Counting(self.passed, self.decoded)
+        return Counting(self.passed, self.stepped)
 
 
 def test_validation_rows_go_through_the_network_once_an_epoch():
@@ -176,16 +182,17 @@ def test_validation_rows_go_through_the_network_once_an_epoch():
 
 
 @pytest.mark.parametrize(
-    ("stopping", "epochs_decoded"), [(None, 0), ({"monitor": "loss"}, 0), ({"monitor": "score"}, 3)]
+    ("stopping", "epochs_searched"), [(None, 0), ({"monitor": "loss"}, 0), ({"monitor": "score"}, 3)]
 )
-def test_texts_are_decoded_only_where_an_epoch_is_chosen_by_them(stopping, epochs_decoded):
-    model, rows = CountingModel(), {"labels": np.full((10, 2), 4)}
-    wanted = job(model, task=tasks.build("translation", "task"), train=rows, valid=rows, score=lambda raw: raw.mean())
+def test_answers_are_searched_for_only_where_an_epoch_is_chosen_by_them(stopping, epochs_searched):
+    model, rows = CountingModel(), {name: np.full((10, 2), 4) for name in ("source", "labels")}
+    task = tasks.build({"name": "translation", "search": "greedy"}, "task")
+    wanted = job(model, task=task, train=rows, valid=rows, score=len)
     fitted = learner(epochs=3, early_stopping=stopping).fit(wanted)
-    assert (sum(model.passed), sum(model.decoded)) == (3 * 10, epochs_decoded * 10)
-    assert ("valid_score" in fitted.curves) == (epochs_decoded > 0)
+    assert (sum(model.passed), sum(model.stepped)) == (3 * 10, epochs_searched * 2 * 10)
+    assert ("valid_score" in fitted.curves) == (epochs_searched > 0)
     assert len(fitted.curves["valid_loss"]) == 3
-    assert fitted.raw({"labels": rows["labels"]}).tolist() == rows["labels"].tolist()
+    assert [[one.tokens for one in some] for some in fitted.raw(rows)] == [[(4,)]] * 10
 
 
 def test_a_diverging_loss_is_an_error_that_names_the_rate():

@@ -68,13 +68,23 @@ def test_warm_up_then_cosine():
     assert rates({"name": "cosine", "warm_up": 0.2}) == pytest.approx(torch_rates(make), abs=1e-9)
 
 
-@pytest.mark.parametrize("name", ["constant", "step", "linear", "cosine", "flat_cosine", "one_cycle"])
+@pytest.mark.parametrize(
+    "name", ["constant", "step", "linear", "cosine", "flat_cosine", "one_cycle", "inverse_square_root"]
+)
 @pytest.mark.parametrize("warm_up", [0.01, 0.5, 0.99])
 @pytest.mark.parametrize("steps", [1, 2, 3])
 def test_shortest_fits_have_a_positive_rate_at_most_the_base_rate(name, warm_up, steps):
     schedule = schedules.build({"name": name, "warm_up": warm_up}, "schedule")
     for step in range(steps):
         assert 0 < schedule.factor(step, steps, 1) <= 1
+
+
+def test_inverse_square_root_is_the_papers_formula():
+    """lrate = width^-0.5 min(step^-0.5, step warm_up_steps^-1.5), steps counted from 1; here 8 steps of warm-up."""
+    width, warm_up_steps, base = 512, 8, 512**-0.5 * 8**-0.5
+    expected = [width**-0.5 * min(step**-0.5, step * warm_up_steps**-1.5) for step in range(1, STEPS + 1)]
+    found = rates({"name": "inverse_square_root", "warm_up": warm_up_steps / STEPS})
+    assert [base * factor for factor in found] == pytest.approx(expected)
 
 
 def test_coslog4_is_the_papers_formula():

@@ -12,7 +12,7 @@ from pipeline.core.errors import Diverged
 from pipeline.core.files import read_json
 from pipeline.stages import fetch, preprocess, train, tune
 from pipeline.stages.project import load_project
-from pipeline.training import cross_validation, stacked_loop
+from pipeline.training import folds, stacked_loop
 from pipeline.tuning.batches import batch_of
 from pipeline.tuning.study import OpenStudy, Study
 from pipeline.tuning.trial import StudyResult
@@ -142,7 +142,7 @@ def search(root: Path, monkeypatch: pytest.MonkeyPatch, **tune_settings) -> tupl
         stage.run(config, name)
     trained, epoch = [], stacked_loop.Run.epoch
     with monkeypatch.context() as patch:
-        patch.setattr(cross_validation, "KEEP_SECONDS", 0.0)  # else the best trial is fitted again
+        patch.setattr(folds, "KEEP_SECONDS", 0.0)  # else the best trial is fitted again
         patch.setattr(stacked_loop.Run, "epoch", lambda run: (trained.extend(run.members), epoch(run)))
         tune.run(config, "lines")
     return read_json(project.data("lines", "tuned", "lines-mlp", "trials.json")), len(trained)

@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pipeline.core.class_weights import ClassWeights, class_weights
-from pipeline.core.errors import UserError
 from pipeline.core.columns import take
+from pipeline.core.errors import UserError
 from pipeline.core.types import Encoded, InnerFolds, Spec, Task
 
 FLOOR = -34.5

@@ -62,8 +62,11 @@ class NGramSteps(Steps):
     def __init__(self, model: NGramModel) -> None:
         self.model = model
 
-    def start(self, lanes: int) -> np.ndarray:
-        return self.model.start(lanes)
+    def start(self, of: int) -> np.ndarray:
+        return self.model.start(of)
+
+    def take(self, state: np.ndarray, lanes: np.ndarray) -> np.ndarray:
+        return state[lanes]
 
     def step(self, tokens: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return self.model.step(tokens, state)

@@ -1,149 +1,125 @@
-"""A recurrent encoder and a decoder that attends to it, for translation (D2L 10.7, 11.4)."""
+"""A recurrent encoder and a recurrent decoder, with attention or without, for translation (D2L 10.7, 11.4)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from pipeline.core.types import Batch
-from pipeline.models.layers.attention import AdditiveAttention
-from pipeline.models.layers.network import Network
-from pipeline.models.layers.recurrent import Recurrent
-from pipeline.text.reserved import BOS, EOS, PAD, UNK
+from pipeline.models.layers.attention import AdditiveAttention, DotProductAttention
+from pipeline.models.layers.members import Dropout
+from pipeline.models.layers.recurrent import Cell, Recurrent, State, each
+from pipeline.models.layers.translation import TranslationNetwork
+from pipeline.text.reserved import PAD
 
-MARGIN = 8
-"""Tokens an answer may have beyond twice its source's."""
-
-
-@dataclass
-class Memory:
-    """What the encoder hands to the decoder."""
-
-    outputs: Tensor
-    """[batch, source steps, hidden]"""
-    keys: Tensor
-    """The same, projected for the attention: [batch, source steps, hidden]"""
-    mask: Tensor
-    """Real source tokens, bool [batch, source steps]"""
-
-    def take(self, lanes: Tensor) -> Memory:
-        """That of some sentences of the batch."""
-        return Memory(self.outputs[lanes], self.keys[lanes], self.mask[lanes])
+Attention = Literal["additive", "dot", "none"]
+Context = Literal["input", "output"]
 
 
 class Encoder(nn.Module):
-    """Source tokens to outputs [batch, steps, hidden] and final states [batch, layers, hidden].
+    """Source tokens to outputs [batch, steps, hidden] and the state after the last real one, [batch, layers, hidden] or
+    two of them.
 
-    The final state is that after the last real token, whatever padding follows. Bidirectional
-    (Bahdanau et al. 2015, 3.2), each direction has half of the hidden units.
+    Bidirectional (Bahdanau et al. 2015, 3.2), each direction has half of the hidden units.
     """
 
     def __init__(
-        self, tokens: int, embedding: int, hidden: int, layers: int, dropout: float, bidirectional: bool
+        self, tokens: int, embedding: int, cell: Cell, hidden: int, layers: int, dropout: float, bidirectional: bool
     ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(tokens, embedding, padding_idx=PAD)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.directions = 2 if bidirectional else 1
-        self.gru = Recurrent("gru", embedding, hidden // self.directions, layers, dropout, bidirectional)
+        self.recurrent = Recurrent(cell, embedding, hidden // self.directions, layers, dropout, bidirectional)
 
-    def forward(self, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, tokens: Tensor, mask: Tensor) -> tuple[Tensor, State]:
         embedded = self.dropout(self.embedding(tokens))  # [batch, steps, embedding]
-        outputs, state = self.gru.encode(embedded, mask.sum(1))  # [batch, steps, hidden]
-        state = state.unflatten(1, (-1, self.directions))  # [batch, layers, directions, hidden / directions]
-        return outputs, state.flatten(2)  # [batch, layers, hidden]
+        outputs, state = self.recurrent.encode(embedded, mask.sum(1))  # [batch, steps, hidden]
+        # [batch, layers * directions, hidden / directions] -> [batch, layers, hidden]
+        return outputs, each(state, lambda part: part.unflatten(1, (-1, self.directions)).flatten(2))
 
 
-class AttentionDecoder(nn.Module):
-    """Each state asks the encoder's outputs; the answer and the state together score the next token.
+class EncoderDecoder(TranslationNetwork):
+    """The decoder begins with the encoder's last state, and is told a context beside each token.
 
-    The attention follows the GRU (Luong et al. 2015, 3.1) rather than feeding it (D2L 11.4), so
-    that all steps of a known target are worked out at once.
-    """
-
-    def __init__(self, tokens: int, embedding: int, hidden: int, layers: int, dropout: float) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(tokens, embedding, padding_idx=PAD)
-        self.dropout = nn.Dropout(dropout)
-        self.gru = Recurrent("gru", embedding, hidden, layers, dropout)
-        self.attention = AdditiveAttention(hidden, hidden, hidden)
-        self.combine = nn.Linear(2 * hidden, hidden)
-        self.output = nn.Linear(hidden, tokens)
-
-    def forward(self, tokens: Tensor, memory: Memory, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores [batch, steps, tokens] after each token, and the next state [batch, layers, hidden].
-
-        tokens int64 [batch, steps]: what came before; state [batch, layers, hidden].
-        """
-        embedded = self.dropout(self.embedding(tokens))  # [batch, steps, embedding]
-        hidden, state = self.gru(embedded, state)  # [batch, steps, hidden]
-        context = self.attention(hidden, memory.keys, memory.outputs, memory.mask)  # [batch, steps, hidden]
-        combined = torch.tanh(self.combine(torch.cat([context, hidden], dim=-1)))  # [batch, steps, hidden]
-        return self.output(self.dropout(combined)), state  # [batch, steps, tokens]
-
-
-class EncoderDecoder(Network):
-    """Translation with teacher forcing in training and greedy search to answer.
-
-    steps: the most tokens it answers, the end mark included.
+    attention: what the context is: an answer of the encoder's outputs to the decoder's last layer, or without one the
+        encoder's last state, always the same (D2L 10.7).
+    context: where it is told. ``input``: beside the token, asked for by the state of the step before (D2L 11.4), a step
+        at a time. ``output``: beside the new state, which asks for it (Luong et al. 2015, 3.1), so that all steps of a
+        known target are worked out at once.
     """
 
     def __init__(
         self,
         source: int,
         target: int,
-        steps: int,
         embedding: int,
+        cell: Cell,
         hidden: int,
         layers: int,
         dropout: float,
         bidirectional: bool,
+        attention: Attention,
+        context: Context,
     ) -> None:
         super().__init__()
-        self.steps = steps
-        self.encoder = Encoder(source, embedding, hidden, layers, dropout, bidirectional)
-        self.decoder = AttentionDecoder(target, embedding, hidden, layers, dropout)
+        self.encoder = Encoder(source, embedding, cell, hidden, layers, dropout, bidirectional)
+        self.embedding = nn.Embedding(target, embedding, padding_idx=PAD)
+        self.context = context
+        inputs = embedding + (hidden if context == "input" else 0)
+        self.recurrent = Recurrent(cell, inputs, hidden, layers, dropout)
+        self.additive = AdditiveAttention(hidden, hidden, hidden) if attention == "additive" else None
+        self.dot = DotProductAttention() if attention == "dot" else None
+        self.combine = nn.Linear(2 * hidden, hidden) if context == "output" else None
+        self.output = nn.Linear(hidden, target)
+        self.dropout = Dropout(dropout)
 
-    def encode(self, batch: Batch) -> tuple[Memory, Tensor]:
-        """Memory of the source, and the decoder's first state: the encoder's last."""
-        longest = max(1, int(batch["source_mask"].sum(1).max()))  # padding beyond it is nobody's
-        tokens, mask = batch["source"][:, :longest], batch["source_mask"][:, :longest]  # [batch, longest]
-        outputs, state = self.encoder(tokens, mask)
-        return Memory(outputs, self.decoder.attention.project(outputs), mask), state
+    def start(self, batch: Batch) -> dict[str, Any]:
+        mask = batch["source"] != PAD  # [batch, source steps]
+        outputs, state = self.encoder(batch["source"], mask)
+        if self.additive is not None:
+            memory: dict[str, Tensor] = {"keys": self.additive.project(outputs), "values": outputs, "mask": mask}
+        elif self.dot is not None:
+            memory = {"values": outputs, "mask": mask}
+        else:
+            memory = {"last": _top(state)}
+        return {"memory": memory, "decoder": state}
 
-    def forward(self, batch: Batch, state: None = None) -> tuple[Tensor, None]:
-        """Scores [batch, longest target, tokens] for ``labels``, given the tokens before each.
+    def attend(self, queries: Tensor, memory: dict[str, Tensor]) -> Tensor:
+        """The context of each query: [lanes, queries, hidden] -> the same shape."""
+        if self.additive is not None:
+            return self.additive(queries, memory["keys"], memory["values"], memory["mask"])
+        if self.dot is not None:
+            return self.dot(queries, memory["values"], memory["values"], memory["mask"].unsqueeze(1))
+        return memory["last"].expand_as(queries)  # [lanes, 1, hidden]
 
-        batch: ``source`` int64 and ``source_mask`` bool [batch, source steps],
-        ``decoder_inputs`` int64 [batch, steps], of which padding common to all is left out.
-        """
-        memory, first = self.encode(batch)
-        longest = int((batch["decoder_inputs"] != PAD).sum(1).max())
-        return self.decoder(batch["decoder_inputs"][:, :longest], memory, first)[0], None
+    @property
+    def looking(self) -> nn.Module | None:
+        return self.additive if self.additive is not None else self.dot
 
-    @torch.no_grad()
-    def decode(self, batch: Batch) -> Tensor:
-        """Greedy search: int64 [batch, steps], padded after the end mark.
+    def read(self, tokens: Tensor, state: dict[str, Any]) -> tuple[Tensor, dict[str, Any]]:
+        memory, decoder = state["memory"], state["decoder"]
+        embedded = self.dropout(self.embedding(tokens))  # [lanes, steps, embedding]
+        if self.context == "output":
+            hidden, decoder = self.recurrent(embedded, decoder)  # [lanes, steps, hidden]
+        elif "last" in memory:
+            context = memory["last"].expand(-1, embedded.shape[1], -1)  # [lanes, steps, hidden]
+            hidden, decoder = self.recurrent(torch.cat([context, embedded], dim=-1), decoder)
+        else:
+            found = []
+            for vector in embedded.split(1, dim=1):  # [lanes, 1, embedding]
+                context = self.attend(_top(decoder), memory)  # [lanes, 1, hidden]
+                hidden, decoder = self.recurrent(torch.cat([context, vector], dim=-1), decoder)
+                found.append(hidden)
+            hidden = torch.cat(found, dim=1)  # [lanes, steps, hidden]
+        if self.combine is not None:
+            context = self.attend(hidden, memory)  # [lanes, steps, hidden]
+            hidden = torch.tanh(self.combine(torch.cat([context, hidden], dim=-1)))
+        return self.output(self.dropout(hidden)), {"memory": memory, "decoder": decoder}
 
-        Padding, begin and unknown are never answered: they are no words. An answer without an
-        end in sight is cut at twice its source's tokens and ``MARGIN`` more.
-        """
-        memory, state = self.encode(batch)
-        answer = batch["source"].new_full((len(batch["source"]), self.steps), PAD)  # [batch, steps]
-        limit = 2 * batch["source_mask"].sum(1) + MARGIN  # [batch]
-        lanes = torch.arange(len(answer), device=answer.device)  # [batch], sentences that go on
-        token = torch.full_like(lanes, BOS)  # [batch]
-        for step in range(self.steps):
-            scores, state = self.decoder(token[:, None], memory, state)  # [lanes, 1, tokens]
-            scores = scores[:, 0]  # [lanes, tokens]
-            scores[:, [PAD, UNK, BOS]] = -torch.inf
-            token = scores.argmax(-1)  # [lanes]
-            answer[lanes, step] = token
-            goes_on = (token != EOS) & (step + 1 < limit[lanes])  # [lanes]
-            if not goes_on.any():
-                break
-            lanes, token = lanes[goes_on], token[goes_on]  # [lanes] -> [fewer lanes]
-            memory, state = memory.take(goes_on), state[goes_on]  # state [fewer lanes, layers, hidden]
-        return answer
+
+def _top(state: State) -> Tensor:
+    """The last layer's hidden state: [lanes, 1, hidden]."""
+    return (state[0] if isinstance(state, tuple) else state)[:, -1:]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from torch import Tensor, nn
+from torch import nn
 
 from pipeline.core.types import Batch
 
@@ -31,7 +31,3 @@ class Network(nn.Module):
     def importance(self, names: Mapping[str, Sequence[str]]) -> dict[str, float] | None:
         """Of its inputs, by the names along their last dimension; None: it knows nothing of it."""
         return None
-
-    def decode(self, batch: Batch) -> Tensor:
-        """Raw answers [batch, ...], found in many passes; of networks for a task that ``decodes``."""
-        raise NotImplementedError

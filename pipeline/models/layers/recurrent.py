@@ -53,7 +53,7 @@ class Recurrent(nn.RNNBase):
         """Inputs [batch, steps, inputs] -> outputs [batch, steps, directions * hidden] and the next state."""
         if self.locked:
             return self._by_layer(inputs, state)
-        first = self._zeros(inputs) if state is None else _each(state, _layers_first)
+        first = self._zeros(inputs) if state is None else each(state, _layers_first)
         outputs, *last = self._all_layers(inputs, first, self.batch_first)
         return outputs, self._state(last)
 
@@ -80,7 +80,7 @@ class Recurrent(nn.RNNBase):
 
     def _by_layer(self, inputs: Tensor, state: State, turned: Tensor | None = None) -> tuple[Tensor, State]:
         """turned: int64 [batch, steps, 1], where each step stands in its text turned round."""
-        first = self._zeros(inputs) if state is None else _each(state, _layers_first)
+        first = self._zeros(inputs) if state is None else each(state, _layers_first)
         last: list[State] = []
         for layer in range(self.num_layers):
             outputs = []
@@ -132,12 +132,13 @@ def _layers_first(part: Tensor) -> Tensor:
     return part.transpose(0, 1).contiguous()  # [layers, lanes, hidden]
 
 
-def _each(state: State, function: Callable[[Tensor], Tensor]) -> State:
+def each(state: State, function: Callable[[Tensor], Tensor]) -> State:
+    """A state with its part or parts passed through ``function``."""
     return tuple(map(function, state)) if isinstance(state, tuple) else function(state)
 
 
 def _one(state: State, place: int) -> State:
-    return _each(state, lambda part: part[place : place + 1].contiguous())  # [1, lanes, hidden]
+    return each(state, lambda part: part[place : place + 1].contiguous())  # [1, lanes, hidden]
 
 
 def _turn(steps: Tensor, turned: Tensor | None) -> Tensor:

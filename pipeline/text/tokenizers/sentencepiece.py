@@ -43,8 +43,9 @@ class SentencePiece(Tokenizer):
     """Pieces of words by byte-pair encoding (Sennrich et al. 2016) or a unigram model (Kudo 2018), with the library
     sentencepiece. A character without a piece is its bytes, so nothing is unknown; a line's end is such a byte.
 
-    vocabulary_size: all pieces, 256 bytes and the reserved ones included; character_coverage: share of the texts'
-    characters that have pieces; sentences: it learns from at most so many, drawn always alike, which bounds its memory.
+    vocabulary_size: all pieces, 256 bytes and the reserved ones included; exact: whether texts that have no pieces for
+    so many are refused; else it takes as many as they have. character_coverage: share of the texts' characters that
+    have pieces; sentences: it learns from at most so many, drawn always alike, which bounds its memory.
     alpha: for training, pieces are drawn anew whenever a text is encoded with a seed; for bpe the share of merges left
     out (BPE-dropout, Provilkov et al. 2020), for unigram the smoothing (subword regularisation), 0: never; nbest:
     unigram draws from so many best ways, -1: from all.
@@ -53,6 +54,7 @@ class SentencePiece(Tokenizer):
     lossless: ClassVar[bool] = True
     kind: Literal["bpe", "unigram"] = "bpe"
     vocabulary_size: int = Field(default=8000, gt=256 + len(RESERVED))
+    exact: bool = True
     character_coverage: float = Field(default=0.9995, ge=0.98, le=1)
     sentences: int = Field(default=1_000_000, ge=100)
     alpha: float = Field(default=0.0, ge=0, le=1)
@@ -60,6 +62,15 @@ class SentencePiece(Tokenizer):
 
     def fit(self, texts: Iterable[str], seed: int, reserved: int = 4) -> FittedSentencePiece:
         """Raises UserError too where the texts hold nothing, or not what ``vocabulary_size`` asks for."""
+        if self.exact:
+            return self._fit(texts, reserved, self.vocabulary_size)
+        texts = list(texts)
+        try:
+            return self._fit(texts, reserved, self.vocabulary_size)
+        except _TooFew as few:
+            return self._fit(texts, reserved, few.most)
+
+    def _fit(self, texts: Iterable[str], reserved: int, size: int) -> FittedSentencePiece:
         import sentencepiece
 
         model = BytesIO()
@@ -68,7 +79,7 @@ class SentencePiece(Tokenizer):
                 sentence_iterator=_sentences(texts),
                 model_writer=model,
                 model_type=self.kind,
-                vocab_size=self.vocabulary_size,
+                vocab_size=size,
                 character_coverage=self.character_coverage,
                 input_sentence_size=self.sentences,
                 normalization_rule_name="identity",
@@ -85,21 +96,34 @@ class SentencePiece(Tokenizer):
                 minloglevel=2,
             )
         except RuntimeError as error:
-            raise UserError(self._told(str(error))) from None
+            raise self._told(str(error)) from None
         return FittedSentencePiece(self, model.getvalue())
 
     def restore(self, state: Mapping[str, Any]) -> FittedSentencePiece:
         return FittedSentencePiece(self, b64decode(state["model"]))
 
-    def _told(self, error: str) -> str:
+    def _told(self, error: str) -> UserError:
         asked = f"sentencepiece: vocabulary_size {self.vocabulary_size}"
         if found := re.search(r"value <= (\d+)", error):
-            return f"{asked} is more than the training texts have pieces for; take at most {found[1]}"
+            told = f"{asked} is more than the training texts have pieces for; take at most {found[1]}"
+            return _TooFew(told, int(found[1]))
         if found := re.search(r"smaller than required_chars\. \d+ vs (\d+)", error):
-            return f"{asked} has no room for all characters; take at least {found[1]}, or a lower character_coverage"
+            return UserError(
+                f"{asked} has no room for all characters; take at least {found[1]}, or a lower character_coverage"
+            )
         if "sentences_.empty()" in error or "all_chars_count" in error:
-            return "sentencepiece: the training texts are all empty, so there is nothing to learn pieces from"
-        return f"sentencepiece: {' '.join(error.split())}"
+            return UserError(
+                "sentencepiece: the training texts are all empty, so there is nothing to learn pieces from"
+            )
+        return UserError(f"sentencepiece: {' '.join(error.split())}")
+
+
+class _TooFew(UserError):
+    """The texts have pieces for ``most`` tokens only."""
+
+    def __init__(self, told: str, most: int) -> None:
+        super().__init__(told)
+        self.most = most
 
 
 class FittedSentencePiece(FittedTokenizer):

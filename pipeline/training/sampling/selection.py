@@ -10,8 +10,28 @@ if TYPE_CHECKING:
     import torch
 
 Arrays: TypeAlias = "Mapping[str, torch.Tensor]"
-"""Of all examples, on the CPU. ``length`` int64 [examples]: of their ragged columns together. ``ends`` int64
+"""Of all examples, on the CPU. ``length`` int64 [examples]: of their ragged columns together; or [examples, sides], of
+which the first is counted, and the others say which of equals are alike. ``ends`` int64
 [examples]: where each ends, counted in tokens from the first one's begin, where all ragged columns are as long."""
+
+
+def by_length(length: torch.Tensor) -> torch.Tensor:
+    """The places of examples from the shortest on, int64 [examples], of equals the first one first.
+
+    length: [examples], or [examples, sides]: those of one length are sorted by their second side, to and fro, so that
+    neighbours of two lengths are alike in it too.
+    """
+    first = counted(length)
+    if length.ndim == 1 or length.shape[1] == 1:
+        return first.argsort(stable=True)
+    second = length[:, 1] * (1 - 2 * (first % 2))  # [examples], negative where it goes back
+    order = second.argsort(stable=True)
+    return order[first[order].argsort(stable=True)]
+
+
+def counted(length: torch.Tensor) -> torch.Tensor:
+    """What fills a minibatch: int64 [examples]."""
+    return length.unsqueeze(1).flatten(1)[:, 0]
 
 
 @dataclass(frozen=True)

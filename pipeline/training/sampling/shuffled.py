@@ -9,7 +9,7 @@ from pydantic import Field
 
 from pipeline.core.registry import settings
 from pipeline.training.sampling import samplers
-from pipeline.training.sampling.selection import Arrays, Selection
+from pipeline.training.sampling.selection import Arrays, Selection, by_length, counted
 
 if TYPE_CHECKING:
     import torch
@@ -53,7 +53,8 @@ class Bucketed(Shuffled):
     """Every example once an epoch; those dealt into the same ``pool`` of minibatches are sorted by
     ``length``, cut into minibatches, and these shuffled. Without ``length`` it is ``shuffled``.
 
-    batch_tokens: minibatches of about so many tokens, in place of as many examples, so that each costs the same.
+    batch_tokens: minibatches of about so many tokens (of the target, where examples are pairs of texts), in place of as
+        many examples, so that each costs the same.
     """
 
     pool: int = Field(default=32, ge=1)
@@ -63,7 +64,7 @@ class Bucketed(Shuffled):
         """Of an epoch; by tokens a few less, where single texts fill several."""
         if self.batch_tokens is None or "length" not in arrays:
             return super().minibatches(arrays, examples, batch_size)
-        return max(1, min(examples, -(-int(arrays["length"].sum()) // self.batch_tokens)))
+        return max(1, min(examples, -(-int(counted(arrays["length"]).sum()) // self.batch_tokens)))
 
     def training(self, arrays: Arrays, examples: int, batch_size: int, seed: int) -> Iterator[Selection]:
         """The minibatches of one epoch, whose order follows from ``seed`` alone."""
@@ -75,7 +76,7 @@ class Bucketed(Shuffled):
         if "length" in arrays:
             each = batch_size if self.batch_tokens is None else max(1, examples // steps)
             pools = order.split(self.pool * each)
-            ordered = [pool[arrays["length"][pool].argsort(stable=True)] for pool in pools]
+            ordered = [pool[by_length(arrays["length"][pool])] for pool in pools]
             # Every second one from long to short, so that a minibatch over the edge of two holds like lengths too.
             order = torch.cat([pool.flip(0) if i % 2 else pool for i, pool in enumerate(ordered)])  # [examples]
         parts = self._parts(arrays, order, steps, batch_size)
@@ -89,7 +90,7 @@ class Bucketed(Shuffled):
         if self.batch_tokens is None or "length" not in arrays:
             ends = [batch_size * step for step in range(1, steps)]
             return list(order.tensor_split(ends)) if ends else [order]
-        length = arrays["length"][order].double()  # [examples]
+        length = counted(arrays["length"])[order].double()  # [examples]
         middle = length.cumsum(0) - length / 2
         part = (middle * steps / length.sum().clamp(min=1)).long().clamp(0, steps - 1)  # [examples], ascending
         return list(order.split(torch.unique_consecutive(part, return_counts=True)[1].tolist()))
@@ -98,6 +99,6 @@ class Bucketed(Shuffled):
         """Every example once, the shortest first."""
         import torch
 
-        order = arrays["length"].argsort(stable=True) if "length" in arrays else torch.arange(examples)  # [examples]
+        order = by_length(arrays["length"]) if "length" in arrays else torch.arange(examples)  # [examples]
         for index in order.split(batch_size):
             yield Selection(index)

@@ -75,6 +75,8 @@ def test_more_pieces_than_there_are_names_the_most(kind):
     assert "\n" not in str(told.value)
     most = int(str(told.value).rsplit(" ", 1)[1])
     assert len(part(kind=kind, vocabulary_size=most).fit(TEXTS, 0).vocabulary) == most
+    fewer = part(kind=kind, vocabulary_size=90_000, exact=False).fit(iter(TEXTS), 0)
+    assert len(fewer.vocabulary) == most
 
 
 def test_too_few_pieces_for_all_characters_names_the_least():

@@ -1,0 +1,83 @@
+"""Parallel files -> the description of a competition of translation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core.errors import UserError
+from pipeline.core.files import shown
+from pipeline.core.paths import main_root
+from pipeline.sources.files import USUAL_NAMES
+from pipeline.sources.parallel import parallel_files
+from pipeline.sources.tables import find_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MANY = 20_000
+"""Training pairs from which a part of them, held out once, tells enough."""
+PART = 0.03
+
+
+def parallel_source(source: str, target: str | None) -> dict[str, Any] | None:
+    """A source of parallel text, where the files are that and no tables; else None.
+
+    target: its language, as given. Raises UserError where it cannot be told which language is translated into which.
+    """
+    place = main_root() / source
+    if not place.is_dir() or any(find_table(place, stem) for stem in USUAL_NAMES["train"]):
+        return None
+    files = parallel_files(place)
+    languages, asked = list(files.get("train", ())), list(files.get("test", ()))
+    if len(languages) < 2:
+        return None
+    told = f"{shown(place)}: parallel text of {', '.join(languages)}"
+    if target is not None and target not in languages:
+        raise UserError(f"--target: no training file of '{target}'; {told}")
+    targets = [target] if target else [one for one in languages if asked and one not in asked]
+    if len(targets) != 1:
+        raise UserError(f"{told}: which is to be predicted? give --target, such as --target {languages[-1]}")
+    sources = [one for one in languages if one != targets[0] and (not asked or one in asked)]
+    if len(sources) != 1:
+        raise UserError(f"{told}: which is translated into {targets[0]}? Put the files of one in a folder of their own")
+    return {"name": "parallel", "path": source, "source": sources[0], "target": targets[0]}
+
+
+def describe(origin: Mapping[str, Any], train: pd.DataFrame, valid: bool, metric: str | None) -> dict[str, Any]:
+    """What ``gallery.compose`` takes."""
+    source, target = str(origin["source"]), str(origin["target"])
+    split, why = split_of(len(train), valid)
+    competition = {
+        "source": dict(origin),
+        "columns": {"id": "id", "target": target, "types": {source: "text"}},
+        "task": {"name": "translation"},
+        "metric": metric or "bleu",
+        "split": split,
+        "features": {},
+        "blend": {"name": "best"},
+        "submission": "values",
+        "guessed": {"task": f"parallel text: {target} from {source}, line by line", "split": why},
+    }
+    return {
+        "competition": competition,
+        "portfolio": "translation",
+        "rows": len(train),
+        "words": words_of(train[target]),
+        "columns": {"pairs": {"source": source, "target": target}},
+    }
+
+
+def split_of(rows: int, valid: bool) -> tuple[dict[str, Any], str]:
+    """How so many pairs are split, and why."""
+    if valid:
+        return {"name": "holdout", "rows": "valid"}, "the file of validation pairs"
+    if rows >= MANY:
+        why = f"{rows} pairs: a part of them, held out once, tells enough"
+        return {"name": "holdout", "rows": "random", "part": PART, "seed": 0}, why
+    return {"name": "shuffled", "folds": 3, "seed": 0}, "no groups and no time were named or found"
+
+
+def words_of(texts: pd.Series) -> float:
+    """Of a text on average."""
+    return float(texts.dropna().astype(str).str.count(r"\S+").mean())

@@ -1,0 +1,66 @@
+"""What searches share that rank whole texts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from pipeline.core.registry import settings
+from pipeline.decoding.base import NEVER, Hypothesis, Search, check_numbers
+
+
+@settings
+class Ranking(Search):
+    """The most probable texts, as they are ranked by these settings.
+
+    length_penalty: a of ((5 + tokens) / 6) ** a that log-probabilities are divided by, since each token makes a text
+        less probable (Wu et al. 2016, 7; the end mark counts); 0: they are left as they are.
+    no_repeat: no text holds the same so many tokens twice (Paulus et al. 2018, 2.5); 0: any may.
+    n_best: texts that are told of each source.
+    """
+
+    length_penalty: float = Field(default=0.6, ge=0)
+    no_repeat: int = Field(default=0, ge=0)
+    n_best: int = Field(default=1, ge=1)
+
+    def penalty(self, tokens: Any) -> Any:
+        """By how many tokens a text has, the end mark included."""
+        return ((5 + tokens) / 6) ** self.length_penalty
+
+    def allow(self, logs: np.ndarray, texts: np.ndarray) -> None:
+        """Rule out, in place, what may not follow. logs: [lanes, tokens]; texts: int64 [lanes, steps], begin marks
+        first."""
+        logs[:, NEVER] = -np.inf
+        own = texts[:, 1:]  # [lanes, steps]
+        if not self.no_repeat or own.shape[1] < self.no_repeat:
+            return
+        before = self.no_repeat - 1
+        same = np.ones((len(own), own.shape[1] - before), bool)  # [lanes, places]
+        for i in range(before):
+            same &= own[:, i : i + same.shape[1]] == own[:, [i - before]]
+        lane, place = np.nonzero(same)
+        logs[lane, own[lane, place + before]] = -np.inf
+
+    def hypothesis(self, tokens: list[int], log_probability: float, ended: bool) -> Hypothesis:
+        """tokens: without marks."""
+        score = log_probability / float(self.penalty(len(tokens) + ended))
+        return Hypothesis(tuple(tokens), score, log_probability, ended)
+
+    def told(self, hypotheses: list[Hypothesis]) -> list[Hypothesis]:
+        """The best of those found: those without an end after those with one, of equals the one found first."""
+        return sorted(hypotheses, key=lambda one: (not one.ended, -one.score))[: self.n_best]
+
+
+def best(logs: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of each lane the most probable tokens and their log-probabilities, the most probable first, of equals the first:
+    float64 and int64 [lanes, most or all tokens]. Raises UserError where they are no numbers."""
+    import torch
+
+    values, tokens = (
+        part.numpy() for part in torch.from_numpy(logs).topk(min(most, logs.shape[1]), sorted=False)
+    )  # a number that is none counts as the largest there
+    check_numbers(values)
+    order = np.lexsort((tokens, -values), axis=1)
+    return np.take_along_axis(values, order, 1).astype(np.float64), np.take_along_axis(tokens, order, 1)
