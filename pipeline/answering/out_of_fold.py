@@ -51,10 +51,12 @@ def parts_of(fold: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """For each fold the positions of all other rows, and of its own.
 
     fold: int [rows]. Where all rows are of one fold (a single hold-out), every fifth row stands
-    for a fold.
+    for a fold; a lone row (a text that is one row) stands for the others too.
     """
     import numpy as np
 
+    if len(fold) == 1:
+        return [(np.zeros(1, np.int64), np.zeros(1, np.int64))]
     parts = np.unique(fold, return_inverse=True)[1]
     if parts.max(initial=0) == 0:
         parts = np.arange(len(fold)) % min(PARTS_OF_ONE_FOLD, len(fold))

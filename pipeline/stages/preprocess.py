@@ -28,9 +28,9 @@ READS_IMAGES = ("images/decoding.py", "images/pixels.py", "images/reading.py", "
 
 def run(config: Config, name: str) -> None:
     competition, paths = config.competition(name), CompetitionPaths(name)
-    changes = Changes()
+    changes, told = Changes(), Told()
     with whole_folder(paths.features) as features, whole_folder(paths.rows) as rows:
-        schema, train, test = _rows(competition, paths, changes, rows)
+        schema, train, test = _rows(competition, paths, changes, told, rows)
         if test is not None:
             check_sample(competition, schema, test, read_sample(competition))  # what cannot be submitted is not trained
         write_rows(train, rows / "train.parquet")
@@ -65,6 +65,7 @@ def run(config: Config, name: str) -> None:
             "test_rows": 0 if test is None else len(test),
             "folds": int(train[FOLD].max()) + 1,
             "cleaning": changes.to_json(),
+            "told": told,
             "encoded": {set_name: told for set_name, told in encoded.items() if any(told.values())},
             "statistics": {set_name: part.statistics for set_name, part in competition.features.items()},
         }
@@ -84,7 +85,7 @@ def _code_of_cleaning(schema: Schema) -> str:
 
 
 def _rows(
-    competition: CompetitionConfig, paths: CompetitionPaths, changes: Changes, into: Path
+    competition: CompetitionConfig, paths: CompetitionPaths, changes: Changes, told: Told, into: Path
 ) -> tuple[Schema, pd.DataFrame, pd.DataFrame | None]:
     from pipeline.features.extra_rows import EXTRA
     from pipeline.features.typed_rows import ImagesOf, read_as_text, typed_rows
@@ -103,11 +104,15 @@ def _rows(
     names = {stem: path.name for stem, path in files.items() if path is not None}
     names |= {f"{EXTRA}{number}": Path(own).name for number, own in enumerate(competition.source.extra)}
     images = ImagesOf(image_places(paths.raw, competition.source.images), into)
-    return typed_rows(competition, tables, names, _warn, changes=changes, images=images)
+    return typed_rows(competition, tables, names, told.warn, changes=changes, images=images)
 
 
-def _warn(told: str) -> None:
-    print(f"warning: {told}", file=sys.stderr)  # noqa: T201
+class Told(list[str]):
+    """What was told of the rows, which the report repeats."""
+
+    def warn(self, line: str) -> None:
+        print(f"warning: {line}", file=sys.stderr)  # noqa: T201
+        self.append(line)
 
 
 def _fit_encoders(

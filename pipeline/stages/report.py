@@ -78,6 +78,7 @@ def notes(config: Config, competition: CompetitionConfig, facts: dict[str, Any])
         for key, value in facts["statistics"].items()
         if value in STATISTICS
     ]
+    found += [f"{line}." for line in facts["told"]]
     found += [line for key, told in facts["encoded"].items() if (line := _of_tokens(key, told))]
     for model in config.models_of(competition.name):
         if (why := left_out(ModelPaths(competition.name, model.name).cv)) is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ class NGramEstimator(Estimator):
             raise UserError(f"model '{self.name}': counts all rows alike; take out columns.weight or extra_weight")
         vocabulary = Vocabulary(self.spec.vocabularies["tokens"])
         self.model = self.estimator.fit(count(_without_end(train), len(vocabulary), self.order), vocabulary)
+        for told in self.model.told:
+            print(f"warning: {self.name}: {told}", file=sys.stderr)  # noqa: T201
 
     def raw(self, inputs: Encoded) -> Any:
         """``Ragged`` [rows] of float32."""

@@ -37,8 +37,8 @@ class Learned(nn.Module):
         end = begin + vectors.shape[1]
         if end > len(self.weight):
             raise UserError(
-                f"learned positions know {len(self.weight)} steps, got a sequence of {end}; let the feature set cut "
-                "texts, or use sinusoidal or rotary positions"
+                f"learned positions know {len(self.weight)} steps, got a sequence of {end}; let the feature set "
+                "or fit.sampling cut texts, or use sinusoidal or rotary positions"
             )
         return vectors + self.weight[begin:end]
 
