@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.answering.ensembles import Ensemble
 from pipeline.answering.unseen import known_levels, unseen_levels
+from pipeline.core.errors import UserError
 from pipeline.core.files import read_json
 from pipeline.training.predictor import Predictor
 
@@ -84,11 +85,16 @@ class Answering:
         warn: Callable[[str], object] = warnings.warn,
         folder: Path = Path(),
     ) -> pd.DataFrame:
-        """Raw rows to the submission's columns, one row a row, in their order."""
+        """Raw rows to the submission's columns, one row a row, in their order.
+
+        Raises UserError where rows have no id or are not of the training file's columns and types.
+        """
         from pipeline.answering.submissions import format_predictions
 
-        rows, predictions = self.predict(raw, where, warn, folder)
         schema = next(iter(self.models.values())).members[0].schema
+        if schema.id is not None and schema.id not in raw:
+            raise UserError(f"{where}: column '{schema.id}' is missing, and it names the rows of the answer; add it")
+        rows, predictions = self.predict(raw, where, warn, folder)
         ids = rows[schema.id] if schema.id else None
         return format_predictions(predictions, ids, self.submission, schema.classes)
 

@@ -62,7 +62,7 @@ def run(
     for key, why in competition.get("guessed", {}).items():
         say(f"  guessed {key}{_said(competition, key)}: {why}\n")
     say("".join(f"  {line}\n" for line in told))
-    say("now: dvc repro\n")
+    say(f"now: dvc repro report@{name}\n")
 
 
 def _read(path: Path) -> str:

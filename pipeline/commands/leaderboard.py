@@ -15,11 +15,13 @@ from pipeline.stages.project import load_project
 
 def run(name: str | None) -> None:
     config = load_project()
+    without = []
     for competition in [config.competition(name)] if name else config.competitions.values():
         paths = CompetitionPaths(competition.name)
         rows = leaderboard_rows(config, competition)
         if not rows:
-            raise UserError(f"{competition.name}: no model has a score yet; run `dvc repro`")
+            without.append(competition.name)
+            continue
         better = "higher" if competition.metric.higher_is_better else "lower"
         lines = ["", f"{competition.name}: {metric_label(competition)}, {better} is better", *_table(rows)]
         if paths.blend.exists():
@@ -29,9 +31,17 @@ def run(name: str | None) -> None:
             lines.append(f"left out: {', '.join(gone)}; the report says why")
         if unfinished := pending(config, competition):
             lines.append(f"not finished: {', '.join(unfinished)}; run `dvc repro`")
-        made = {"submission: ": paths.submission, "report:     ": paths.report / "index.html"}
+        made = {"report:     ": paths.report / "index.html"}
+        if paths.test_rows.exists():  # without a test file the submission is its head alone
+            made = {"submission: ": paths.submission, **made}
         lines += [f"{what}{place.relative_to(project_root())}" for what, place in made.items() if place.exists()]
         sys.stdout.write("\n".join(lines) + "\n")
+    if without:
+        run_them = "dvc repro" if len(without) > 1 else f"dvc repro report@{without[0]}"
+        told = f"{', '.join(without)}: no model has a score yet; run `{run_them}`"
+        if len(without) == (1 if name else len(config.competitions)):
+            raise UserError(told)
+        sys.stdout.write(f"\n{told}\n")
     sys.stdout.write("every run, fold and trial: python -m pipeline ui\n")
 
 

@@ -35,7 +35,10 @@ def apply(
     sources = {column.origin or column.name: None for column in schema.columns}
     needed = [*sources, *(schema.keep if training else ())]
     if absent := [name for name in needed if name not in raw.columns]:
-        raise UserError(f"{where}: column '{absent[0]}' is missing, and the training file has it{_more(absent)}")
+        raise UserError(
+            f"{where}: column '{absent[0]}' is missing, and the training file has it{_more(absent)}; add it, with "
+            "empty cells where nothing is known"
+        )
     known = {*needed, *schema.dropped, *schema.keep, *schema.target_names, schema.id}
     if not training and (extra := [str(name) for name in raw.columns if name not in known]):
         raise UserError(

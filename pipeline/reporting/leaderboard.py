@@ -45,7 +45,7 @@ def leaderboard_rows(config: Config, competition: CompetitionConfig) -> list[dic
                 "features": read_json(place.tuned / "settings.json").get("features", model.features),
                 "train": scores["train"],
                 "valid": scores["valid"],
-                "spread": scores["spread"],
+                "spread": spread(scores["spread"], len(scores["folds"])),
                 "folds": [fold["valid"] for fold in scores["folds"]],
                 "trials": read_json(trials)["count"] if trials.exists() else 1,
                 "decided": known.get("decided"),
@@ -61,7 +61,7 @@ def leaderboard_rows(config: Config, competition: CompetitionConfig) -> list[dic
         "features": "",
         "train": None,
         "valid": blend["valid"],
-        "spread": blend["spread"],
+        "spread": spread(blend["spread"], len(blend["folds"])),
         "folds": blend["folds"],
         "trials": None,
         "decided": blend["decided"],
@@ -69,6 +69,11 @@ def leaderboard_rows(config: Config, competition: CompetitionConfig) -> list[dic
         "test": _tested(competition, paths.submission),
     }
     return [first, *rows]
+
+
+def spread(value: float, folds: int) -> float | None:
+    """None of one fold, whose score has no spread: a 0 would pass for certainty."""
+    return value if folds > 1 else None
 
 
 def answered(blend: dict[str, Any]) -> list[str]:

@@ -39,7 +39,7 @@ def build_page(data: Mapping[str, Any]) -> str:
     rows = data["leaderboard"]
     lead = [row for row in rows if row["model"] == "blend"]
     single = [row for row in rows if row["model"] != "blend"]
-    show = _format([row["valid"] for row in rows], [row["spread"] for row in rows])
+    show = _format([row["valid"] for row in rows], [row["spread"] or 0.0 for row in rows])
     anchors = {entry["model"]: f"model-{entry['model']}" for entry in data["models"]}
     better = "higher" if data["higher_is_better"] else "lower"
     figure = {
@@ -54,7 +54,7 @@ def build_page(data: Mapping[str, Any]) -> str:
         higher_is_better=data["higher_is_better"],
         facts=(
             f"{data['task'].replace('_', ' ').capitalize()}, scored by {data['metric']} ({better} is better): "
-            f"{data['rows']['train']:,} training rows in {data['rows']['folds']} folds, "
+            f"{data['rows']['train']:,} training rows in {_folds(data['rows']['folds'])}, "
             f"{data['rows']['test']:,} test rows"
         ),
         cards=_cards(data, lead, single, show),
@@ -69,6 +69,10 @@ def build_page(data: Mapping[str, Any]) -> str:
         **cleaning_table(data.get("cleaning", ())),
         picture=_picture,
     )
+
+
+def _folds(count: int) -> str:
+    return f"{count} folds" if count > 1 else "one fold"
 
 
 def _named(columns: Sequence[str]) -> str:
@@ -120,7 +124,7 @@ def _format(scores: Sequence[float], spreads: Sequence[float]) -> _Numbers:
 
 
 def _scores(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {"name": row["model"], "folds": row["folds"], "mean": row["valid"], "std": row["spread"]}
+    return {"name": row["model"], "folds": row["folds"], "mean": row["valid"], "std": row["spread"] or 0.0}
 
 
 def _cards(
@@ -132,7 +136,7 @@ def _cards(
         {
             "label": "Blend, validation" if lead else f"{best['model']}, validation",
             "number": show(first["valid"]),
-            "detail": f"± {show(first['spread'])} over the folds",
+            "detail": "one fold" if first["spread"] is None else f"± {show(first['spread'])} over the folds",
         }
     ]
     if first["test"] is not None:
@@ -210,7 +214,8 @@ def _models(
             {
                 "name": row["model"],
                 "anchor": anchors[row["model"]],
-                "facts": f"Validation {show(row['valid'])} ± {show(row['spread'])}; folds {folds}.",
+                "facts": f"Validation {show(row['valid'])}"
+                + (f" ± {show(row['spread'])}; folds {folds}." if row["spread"] is not None else ", of one fold."),
                 "figures": figures,
             }
         )

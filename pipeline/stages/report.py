@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any
 
 from pipeline.answering.left_out import kept_models, left_out
 from pipeline.core.config import CompetitionConfig, Config
 from pipeline.core.files import read_json, whole_folder
-from pipeline.core.paths import CompetitionPaths, ModelPaths
+from pipeline.core.paths import CompetitionPaths, ModelPaths, project_root
 from pipeline.core.types import FOLD, ROW, Schema
 from pipeline.reporting.columns import columns_read
 from pipeline.reporting.leaderboard import answered, leaderboard_rows, metric_label
@@ -62,6 +64,23 @@ def run(config: Config, name: str) -> None:
     }
     with whole_folder(paths.report) as folder:
         (folder / "index.html").write_text(build_page(page), encoding="utf-8")
+    _tell(config, name, blend["valid"])
+
+
+def _tell(config: Config, name: str, score: float) -> None:
+    """The run's last line: how good it is, and where what it made lies."""
+    if os.environ.get("PODIUM_PROGRESS") == "off":
+        return
+    paths = CompetitionPaths(name)
+    made = {"report": paths.report / "index.html"}
+    if paths.test_rows.exists():
+        made = {"submission": paths.submission, **made}
+    places = "; ".join(f"{what}: {place.relative_to(project_root())}" for what, place in made.items())
+    print(  # noqa: T201
+        f"{name}: {config.competition(name).metric.name} {score:.5f} of the blend, see `python -m pipeline "
+        f"leaderboard {name}`; {places}",
+        file=sys.stderr,
+    )
 
 
 LEFT_OUT = {

@@ -1,11 +1,11 @@
-"""``predict`` on rows with levels that training never saw."""
+"""``predict`` on rows that are not quite like the training file's."""
 
 from __future__ import annotations
 
 import warnings
 
 import pytest
-from bench import TEST, changed
+from bench import TEST, changed, without_column
 
 
 @pytest.fixture
@@ -34,3 +34,15 @@ def test_an_unseen_level_is_answered_and_told_of(answered):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         served.answer(read_table(answered.root / "known.csv"))
+
+
+def test_rows_without_their_id_or_a_column_are_told_what_to_do(answered):
+    new = {
+        "noid.csv": (without_column(TEST, 0), "noid.csv: column 'id' is missing, and it names the rows of the answer"),
+        "less.csv": (without_column(TEST, 2), "less.csv: column 'size' is missing, and the training file has it; add"),
+    }
+    for name, (rows, told) in new.items():
+        (answered.root / name).write_text(rows)
+        code, lines = answered.run("predict", "toy", "--in", name, "--out", "out.csv")
+        assert code == 2 and len(lines) == 1 and lines[0].startswith(f"error: {told}"), lines
+    assert not (answered.root / "out.csv").exists()
