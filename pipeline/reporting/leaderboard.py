@@ -86,8 +86,11 @@ def answered(blend: dict[str, Any]) -> list[str]:
         named = decision.get("thresholds") or {str(i + 1): cut for i, cut in enumerate(decision["cuts"])}
         limits = list(named.items())[1:] if decision["kind"] == "thresholds" and len(named) == 2 else named.items()
         told = ", ".join(f"{name}: {limit:.3f}" for name, limit in limits)
-        before = steps.get("calibrated", steps["blended"])
-        lines.append(f"{decision['kind'].replace('_', ' ')} {told}; validation {before:.5f} without")
+        before, after = steps.get("calibrated", steps["blended"]), steps["decided"]
+        lines.append(
+            f"{decision['kind'].replace('_', ' ')} {told}; validation {before:.5f} without, {after:.5f} with, "
+            "and the submission takes it"
+        )
     return lines
 
 

@@ -175,7 +175,7 @@ def _table(rows: Sequence[Mapping[str, Any]], show: _Numbers, anchors: Mapping[s
     ]
     more = [name for name, there in (("Decided", decided), ("Test", tested)) if there]
     columns = ["Model", "Features", "Train", "Validation", "Spread", *more, "Trials", "Weight"]
-    return {"tested": tested, "columns": columns, "rows": body}
+    return {"tested": tested, "decided": decided, "columns": columns, "rows": body}
 
 
 def _blend_text(data: Mapping[str, Any], single: Sequence[Mapping[str, Any]], show: _Numbers) -> str:

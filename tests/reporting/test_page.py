@@ -139,6 +139,14 @@ def test_it_says_what_it_was_given(page):
     assert "Validation 0.1200 ± 0.0071; folds 0.1129, 0.1271." in text
 
 
+def test_what_limits_the_scores_stands_beside_them(page):
+    text = page.text
+    assert text.index("How far to trust the scores") < text.index("takes its statistics") < text.index("Pictures of the tuned")
+    assert "Decided" not in text
+    data = {**copy.deepcopy(DATA), "leaderboard": [row("lone", 0.5, decided=0.6)], "models": [], "blend": None}
+    assert "Decided is validation with the thresholds that a submission takes." in Page(build_page(data)).text
+
+
 def test_models_stand_in_the_leaderboards_order(page):
     headings = [attributes["id"] for attributes in page.all("h3")]
     assert headings == ["model-trees", "model-ridge", "model-words"]
