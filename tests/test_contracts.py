@@ -128,7 +128,8 @@ def pairings() -> list[tuple[str, str, str]]:
     for name in SHELVES.models:
         model = SHELVES.models.get(name)
         for task in model.tasks:
-            # ``learned`` gives what the set behind it does, ``pretrained`` and ``pixels`` numbers alone: one model on them will do.
+            # ``learned`` gives what the set behind it does, ``pretrained`` and ``pixels`` numbers alone: one model on
+            # them will do.
             sets = [
                 one for one in SHELVES.features if one not in ("learned", "pretrained", "pixels") or name == "ridge"
             ]

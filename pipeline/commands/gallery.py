@@ -221,7 +221,6 @@ def describe(train: pd.DataFrame, test: pd.DataFrame | None, found: Guess, **fac
     described: dict[str, Any] = {"portfolio": task, "rows": len(train)}
     if len(targets) > 1:
         described["several"] = True
-    known = {found.columns.get("id"), *targets, *found.columns.get("drop", ()), *facts["keep"]}
     from pipeline.features.settling import settle
     from pipeline.sources.contents import names_images
 

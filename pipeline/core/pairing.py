@@ -180,6 +180,8 @@ def _task_of_model_faults(where: str, model: Model | type[Model] | None, fit: Le
         faults.append(
             f"{where}.fit.loss: '{loss.name}' does not suit the task '{task.name}'; use {', '.join(task.losses)}"
         )
+    if fit is not None and fit.augmentation and model is not None and "image" not in model.needs | model.or_needs:
+        faults.append(f"{where}.fit.augmentation: changes images, and '{model.name}' reads none; take it out")
     if task.target_kind != "class":
         weighed: dict[str, Any] = {"model": model, "fit.loss": loss}
         faults += [

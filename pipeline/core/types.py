@@ -182,6 +182,8 @@ class Learner(ABC):
     """That it computes with; None: as many as every job has (``execution.threads``)."""
     joined: bool = False
     """Whether it reads the texts of rows as one, each going on where the last one ended."""
+    augmentation: Sequence[Any] = ()
+    """How it changes training images."""
 
     def stack_key(self, model: Model, task: Task) -> str | None:
         """Jobs with equal keys may be trained as one program; None: each is fitted alone."""

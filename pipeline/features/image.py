@@ -128,7 +128,7 @@ class PixelsEncoder:
     def encode(self, rows: pd.DataFrame, training: InnerFolds | None = None) -> Encoded:
         stored, parts = stored_images(rows, self.reads[0]), []
         for block in stored.blocks():
-            count, height, width, channels = block.shape
+            count, height, width, _ = block.shape
             cells = block.reshape(count, height // self.coarser, self.coarser, width // self.coarser, self.coarser, -1)
             means = cells.mean(axis=(2, 4), dtype=np.float32) / np.float32(WHITE)  # [rows, H, W, channels]
             parts.append(means.transpose(0, 3, 1, 2).reshape(count, -1))  # [rows, channels * H * W]

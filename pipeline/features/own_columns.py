@@ -64,7 +64,7 @@ def with_own_columns(
     held: whether to call it on shuffled halves too.
     Raises UserError naming the file, and the row and column that show that it is not row by row.
     """
-    if pictures := [name for name in raw if raw[name].dtype.name == "image"]:  # which no function of rows is shown
+    if pictures := [str(name) for name in raw if raw[name].dtype.name == "image"]:  # which no function of rows is shown
         told = with_own_columns(raw.drop(columns=pictures), path, targets, where, keep=keep, held=held)
         return told.assign(**{name: raw[name] for name in pictures})
     if not hasattr(load(path), FUNCTION):

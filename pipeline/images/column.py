@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,12 @@ class ImageDtype(ExtensionDtype):
     """Of a column of ``Images``."""
 
     name = "image"
-    type = np.ndarray
+    type = np.ndarray  # type: ignore[assignment]
     kind = "O"
     na_value = None
 
     @classmethod
-    def construct_array_type(cls) -> type[Images]:
+    def construct_array_type(cls) -> builtins.type[Images]:
         return Images
 
 

@@ -74,8 +74,8 @@ def read_images(
     with _file(into) as file:
         open_memmap(file, mode="w+", dtype=np.uint8, shape=shape).flush()
         job = _Job(place, how, size if given else None, file)
-        for row, why in _decoded(job, found, title):
-            faults.add(why, str(members[row]))
+        for row, reason in _decoded(job, found, title):
+            faults.add(reason, str(members[row]))
             members[row] = None
         images = Images.mapped(file)
     unnamed = sorted(set(files) - {member for _, member in found})

@@ -24,9 +24,9 @@ def write_rows(rows: pd.DataFrame, path: Path) -> None:
 
     from pipeline.images.column import images_of, is_images
 
-    plain = {}
-    for name in [name for name in rows if is_images(rows[name])]:
-        stored, file = images_of(rows[name]).stored, array_file(path.parent, str(name), path.stem)
+    plain: dict[str, Any] = {}
+    for name in [str(name) for name in rows if is_images(rows[name])]:
+        stored, file = images_of(rows[name]).stored, array_file(path.parent, name, path.stem)
         in_place = len(stored.parts) == 1 and str(getattr(stored.parts[0], "filename", "")) == str(file.absolute())
         if in_place:  # as it was packed; rows left out leave theirs unused
             plain[name] = stored.index

@@ -55,10 +55,10 @@ class Array:
 
 
 def find_arrays(folder: Path, stem: str) -> dict[str, Path]:
-    """Files of the arrays of ``train``, ``valid`` or ``test``, by name, "" for an ``.npz``; none where there are none."""
+    """Files of the arrays of ``train``, ``valid`` or ``test``, by name, "" for an ``.npz``; where there are some."""
     if (file := folder / f"{stem}.npz").is_file():
         return {"": file}
-    found = {}
+    found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         match = IDX.fullmatch(path.name.lower())
         if match and path.is_file() and {"t10k": "test"}.get(match[1], match[1]) == stem:

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -38,7 +38,6 @@ TABLES = (*SUFFIXES, ".npz")
 
 ARRAYS = ("train", "valid", "test")
 """Sets of rows that may be arrays."""
-ImageFolders = Mapping[Literal["train", "valid", "test"], str]
 
 Missing = Annotated[tuple[str, ...], Field(min_length=1)]
 """The strings that stand for a missing value in the raw files."""
@@ -71,9 +70,13 @@ class Files(Source):
     extra: tuple[str, ...] = ()
     extra_weight: float = Field(default=1.0, gt=0)
     mark: str | None = None
-    images: ImageFolders = Field(default_factory=dict)
+    images: Mapping[str, str] = Field(default_factory=dict)
     missing: Missing = ("", "NA")
     encoding: str = AUTO
+
+    def __post_init__(self) -> None:
+        if self.images and ("train" not in self.images or set(self.images) - set(ARRAYS)):
+            raise ValueError(f"images: folders are of {', '.join(ARRAYS)}, and train is needed")
 
     def origin(self) -> dict[str, Path]:
         """The files behind it by name, for whoever must notice that they changed: the tables, or the archive.

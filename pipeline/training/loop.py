@@ -17,6 +17,7 @@ from pipeline.core.seeds import derive_seed
 from pipeline.core.types import FitJob
 from pipeline.decoding.network import map_state
 from pipeline.models.layers.network import Network
+from pipeline.training.augmented import augmented, loss_of
 from pipeline.training.checkpoints import Checkpoints, Progress
 from pipeline.training.device import find_device, reproducible
 from pipeline.training.examples import Examples
@@ -106,16 +107,17 @@ def train_epoch(
     if progress.step == 0:
         torch.manual_seed(derive_seed(job.seed, "epoch", progress.epoch))  # dropout
     seed = derive_seed(job.seed, "order", progress.epoch)
+    changes = derive_seed(job.seed, "augmentation", progress.epoch)
     counted: torch.Tensor | int = 0
     selections = sampler.training(examples.bookkeeping, examples.count, settings.batch_size, seed)
     for selection in islice(selections, progress.step, None):
         factor = schedule.factor(progress.epoch * steps + progress.step, horizon, steps)
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * group["factor"] * factor
-        batch = examples.batch(selection)
+        batch = augmented(settings.augmentation, examples.batch(selection), selection.index, changes)
         with settings.autocast(examples.device):
             output, state = network(batch, carried(selection, progress.state))
-        total, weight = job.task.loss(output.float(), batch, criterion)
+        total, weight = loss_of(job.task, output.float(), batch, criterion)
         first = progress.step % settings.accumulate == 0
         for parameter in parameters if first else ():
             parameter.grad = None

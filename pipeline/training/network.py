@@ -17,6 +17,7 @@ from pipeline.core.files import read_json, write_json
 from pipeline.core.ragged import Ragged
 from pipeline.core.types import Batch, Encoded, Model, Spec, Task
 from pipeline.decoding.network import NetworkSteps, map_state
+from pipeline.models.layers.image_network import planes
 from pipeline.models.layers.network import Network
 from pipeline.training.device import find_device, reproducible
 from pipeline.training.examples import Examples
@@ -52,7 +53,7 @@ class FittedNetwork:
         if task.search is not None:
             return searched(self.steps(), task, examples)
         answers = self._gathered(examples)
-        for selection, batch, output in self._outputs(examples):
+        for selection, batch, output in self._outputs(examples, views=True):
             answers.put(selection, task.answer(output, batch))
         return answers.all()
 
@@ -78,10 +79,16 @@ class FittedNetwork:
     def _gathered(self, examples: Examples) -> Answers:
         return TokenAnswers(examples) if self.task.of_tokens else Answers(examples)
 
-    def _outputs(self, examples: Examples) -> Iterator[tuple[Selection, Batch, torch.Tensor]]:
-        """The network's outputs [batch, ...], its state carried."""
-        state = None
+    def _outputs(self, examples: Examples, views: bool = False) -> Iterator[tuple[Selection, Batch, torch.Tensor]]:
+        """The network's outputs [batch, ...], its state carried. views: whether they are the mean over those that
+        ``test_time`` asks for."""
+        state, several = None, self.settings.test_time if views else None
         for selection, batch in self._batches(examples):
+            if several is not None and "image" in batch:
+                seen = several.views(planes(batch["image"]))
+                outputs = [self.network({**batch, "image": view}, None)[0] for view in seen]
+                yield selection, batch, torch.stack(outputs).mean(dim=0)  # [views, batch, ...] -> [batch, ...]
+                continue
             output, state = self.network(batch, carried(selection, state))
             yield selection, batch, output
 

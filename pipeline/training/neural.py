@@ -32,7 +32,7 @@ trailing shape for every batch; of a task ``of_tokens`` [batch, steps].
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -43,6 +43,7 @@ from pipeline.core.registry import PartOf, settings, settings_dict
 from pipeline.core.types import FitJob, Learner, Model, Spec, Task
 from pipeline.tasks.losses import losses, weights_of_classes
 from pipeline.training import learners
+from pipeline.training.augmentation import augmentations
 from pipeline.training.optimizers import optimizers
 from pipeline.training.sampling import samplers
 from pipeline.training.schedules import schedules
@@ -62,6 +63,29 @@ class EarlyStopping:
 
     patience: int = Field(default=10, ge=1)
     monitor: Literal["score", "loss"] = "score"
+
+
+@settings
+class TestTime:
+    """Views of an image to be answered: itself, and
+
+    flip: the same turned over, horizontally or vertically. shift: each moved by so many pixels up, down, left, right.
+    """
+
+    flip: Literal["none", "horizontal", "vertical"] = "none"
+    shift: int = Field(default=0, ge=0)
+
+    def views(self, image: torch.Tensor) -> Iterator[torch.Tensor]:
+        """image: [batch, channels, height, width]; a view each, of the same shape."""
+        import torch
+
+        turned = [] if self.flip == "none" else [image.flip(3 if self.flip == "horizontal" else 2)]
+        for one in (image, *turned):
+            yield one
+            for down, across in ((-1, 0), (1, 0), (0, -1), (0, 1)) if self.shift else ():
+                padded = torch.nn.functional.pad(one, [self.shift] * 4)
+                top, left = self.shift * (1 + down), self.shift * (1 + across)
+                yield padded[:, :, top : top + one.shape[2], left : left + one.shape[3]]
 
 
 APART = frozenset({"learning_rate", "weight_decay", "epochs", "schedule", "early_stopping", "gradient_clip", "loss"})
@@ -85,6 +109,9 @@ class Neural(Learner):
     gradient_clip: largest global norm of the gradient.
     early_stopping: none unless given; ``{}`` takes its defaults.
     sampling: shuffled, bucketed, or windows of texts: random or sequential, ``{name: sequential, steps: 128}``.
+    augmentation: how training images are changed, one after another: ``[flip, {name: crop, padding: 2}]``; mixup or
+        cutmix, of which one may be there, stands last.
+    test_time: views of each image whose answers are averaged.
     accumulate: minibatches whose gradients make one step, as one minibatch of all of them would.
     precision: bfloat16 trains with products of 16 bits (autocast), and keeps weights, losses and answers in 32; auto
         does so where the device has such products, and is float32 elsewhere.
@@ -103,10 +130,16 @@ class Neural(Learner):
     gradient_clip: float | None = Field(default=None, gt=0)
     early_stopping: EarlyStopping | None = None
     sampling: Annotated[Any, PartOf(samplers)] = "shuffled"
+    augmentation: tuple[Annotated[Any, PartOf(augmentations)], ...] = ()
+    test_time: TestTime | None = None
     accumulate: int = Field(default=1, ge=1)
     precision: Literal["float32", "bfloat16", "auto"] = "float32"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int | None = Field(default=None, ge=1, le=1024)
+
+    def __post_init__(self) -> None:
+        if any(part.mixes for part in self.augmentation[:-1]):
+            raise ValueError("augmentation: mixup or cutmix stands last, and there is one at most")
 
     @property
     def joined(self) -> bool:  # type: ignore[override]

@@ -68,5 +68,7 @@ def test_a_column_that_is_not_there_or_not_said_is_refused():
     two = Schema(id=None, target="y", columns=(Column("a", "image"), Column("b", "image")))
     with pytest.raises(UserError, match="which of a, b it reads"):
         built().fit(ROWS, two, 0)
-    with pytest.raises(UserError, match="a column of images, and there is none; set column, or declare columns.images"):
+    with pytest.raises(
+        UserError, match=r"a column of images, and there is none; set column, or declare columns.images"
+    ):
         built().fit(ROWS, Schema(id=None, target="y", columns=(Column("age", "number"),)), 0)

@@ -18,6 +18,9 @@ class ImageNetwork(Network):
     linear layer on its inputs and the columns together would give.
     """
 
+    mean: Tensor
+    spread: Tensor
+
     def __init__(self, layers: nn.Sequential, spec: Spec) -> None:
         super().__init__()
         self.layers = layers
