@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.commands import gallery
 from pipeline.commands.columns_table import cleaned, table
 from pipeline.commands.competition_files import CompetitionFiles
-from pipeline.commands.images import image_source
+from pipeline.commands.images import columns_of_arrays, image_source
 from pipeline.commands.insert import insert, read
 from pipeline.commands.parallel import parallel_source
 from pipeline.commands.texts import text_source
@@ -123,6 +123,7 @@ def _entry(
     declared = competition["source"]
     if origin is not None:
         competition["source"] = {**declared, **origin}
+        competition["columns"] |= columns_of_arrays(origin)
     elif declared["name"] == "files" and "path" not in declared:
         raise UserError(f"add: '{name}' needs its files: --from DIR or --from kaggle:SLUG")
     return entry

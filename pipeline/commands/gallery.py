@@ -10,6 +10,8 @@ budget keeps them. In a portfolio a model's body may also hold
     needs: an optional library it is left out without
     rows_at_most: training rows above which it is left out
     batch_sizes: largest number of rows to ``fit.batch_size``, ascending; the last one for more rows
+    rows_up_to: largest number of rows to settings that stand in place of its own, ascending; ``seconds`` follow
+        their epochs
     needs_text: whether it is left out of tables without free text
 """
 
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from pipeline.commands.guess import Guess
 
 FOLDER = Path(__file__).parents[1] / "gallery"
-PORTFOLIO_KEYS = ("seconds", "epochs", "needs", "rows_at_most", "needs_text", "batch_sizes")
+PORTFOLIO_KEYS = ("seconds", "epochs", "needs", "rows_at_most", "needs_text", "batch_sizes", "rows_up_to")
 PORTFOLIO_FOLDS = 5
 """Folds that a portfolio's ``seconds`` are for."""
 PORTFOLIO_WORDS = 20.0
@@ -83,6 +85,7 @@ def compose(
 
     described: ``competition``, and ``models`` or the name of a ``portfolio``; ``rows`` of training;
     ``text``: whether there are columns of free text; ``names``: whether these are only names or codes;
+    ``augmentation``: what changes training images;
     ``words``: words of a text on average, where texts are all there is; ``pixels``: of an image;
     ``columns``: settings that name columns, by the feature sets' own name.
     minutes: budget for everything from fetch to submission.
@@ -97,6 +100,8 @@ def compose(
         competition["features"][key] = {**body, **described.get("columns", {}).get(body["name"], {})}
     rows = described.get("rows", 1000)
     kept, left_out = _usable(models, rows)
+    if "augmentation" in described:
+        kept = {key: _changing_images(body, described["augmentation"]) for key, body in kept.items()}
     if described.get("several"):
         kept = {key: _of_several(body) for key, body in kept.items()}
     if not described.get("text"):
@@ -163,11 +168,22 @@ def _search_without_text(models: dict[str, Any], features: dict[str, Any]) -> No
 
 
 def _sized(body: dict[str, Any], rows: int) -> dict[str, Any]:
-    """The model with the batch size for so many rows."""
+    """The model with the batch size and the settings for so many rows."""
+    own = next((own for most, own in (body.get("rows_up_to") or {}).items() if rows <= int(most)), {})
+    if epochs := own.get("fit", {}).get("epochs"):
+        body = {**body, "seconds": body["seconds"] * epochs / body["fit"]["epochs"]}
+    body = {**body, **{part: {**body[part], **changed} for part, changed in own.items()}}
     if sizes := body.get("batch_sizes"):
         fitting = next((size for most, size in sizes.items() if rows <= int(most)), list(sizes.values())[-1])
         body = {**body, "fit": {**body["fit"], "batch_size": fitting}}
     return body
+
+
+def _changing_images(body: dict[str, Any], augmentation: list[Any]) -> dict[str, Any]:
+    """The model with what changes its training images, where it takes that."""
+    if "augmentation" not in body.get("fit", {}):
+        return body
+    return {**body, "fit": {**body["fit"], "augmentation": copy.deepcopy(augmentation)}}
 
 
 def _budgeted(

@@ -13,8 +13,10 @@ from pipeline.core.errors import UserError
 from pipeline.core.paths import main_root
 from pipeline.images.places import Place, is_image
 from pipeline.sources.archives import extract, is_archive
+from pipeline.sources.arrays import find_arrays
 from pipeline.sources.files import only_folder
 from pipeline.sources.image_folders import find_folders, naming_column
+from pipeline.sources.tables import find_table, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +51,16 @@ def image_source(source: str) -> dict[str, Any] | None:
     else:
         return None
     return {"name": "files", "path": source, "images": folders} if folders else None
+
+
+def columns_of_arrays(origin: Mapping[str, Any]) -> dict[str, str]:
+    """What id and label of a folder of arrays are called, as its sample submission has them; nothing of other files."""
+    place = main_root() / str(origin.get("path", ""))
+    if not find_arrays(place, "train"):
+        return {}
+    sample = find_table(place, "sample_submission")
+    names = ["id", "labels"] if sample is None else [str(name) for name in read_table(sample)]
+    return dict(zip(("id", "target"), names, strict=True)) if len(names) == 2 else {}
 
 
 def _holds_images(archive: Path) -> bool:
@@ -104,7 +116,19 @@ class FoundImages:
             found.split["folds"] = 3
             found.why["split"] = f"{len(train)} rows: three folds"
         described = {"portfolio": f"image_{task}", "rows": len(train), "columns": {"image": image}}
-        return {**described, "pixels": self.size[0] * self.size[1]}
+        augmentation, because = self.augmentation()
+        found.why["fit.augmentation"] = because
+        return {**described, "pixels": self.size[0] * self.size[1] * self.channels, "augmentation": augmentation}
+
+    def augmentation(self) -> tuple[list[dict[str, Any]], str]:
+        """How training images are changed, and why."""
+        if self.channels > 1:
+            padding = max(1, round(min(self.size) / 8))
+            told = "in colour: left and right are taken to be alike; if they are not, take flip out"
+            return [{"name": "flip"}, {"name": "crop", "padding": padding}], told
+        told = "grey, as letters and digits are: turned, moved and scaled a little, never mirrored"
+        changes = [{"name": "rotation", "degrees": 10}, {"name": "scale"}, {"name": "shift", "by": 0.07}]
+        return changes, told
 
 
 def find_images(
