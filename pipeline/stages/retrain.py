@@ -21,6 +21,7 @@ from pipeline.core.config import Config, ModelConfig
 from pipeline.core.errors import Diverged, UserError
 from pipeline.core.files import digest, read_json, whole_folder, write_json
 from pipeline.core.paths import CompetitionPaths, ModelPaths
+from pipeline.core.registry import settings_dict
 from pipeline.core.seeds import derive_seed
 from pipeline.images.rows import read_rows
 from pipeline.stages.budget import Budget
@@ -33,8 +34,10 @@ from pipeline.training.cross_validation import together
 from pipeline.training.data import Rows, TrainingData
 from pipeline.training.executors import Job, make_executor
 from pipeline.training.folds import make_fit_job, make_predictor
-from pipeline.training.identity import identity
+from pipeline.training.identity import fit_identity
 from pipeline.training.pool import Pool, Task, Work, gather
+from pipeline.training.predictor import answer_by
+from pipeline.training.pseudo_rows import PSEUDO
 from pipeline.training.stacking import fit_together
 
 MOST_SEEDS = 16
@@ -135,12 +138,15 @@ class _Stage:
                 raise task.error
 
     def _fit_identity(self, tuned: ModelConfig) -> str:
-        """Of all that its fits on all rows hang on: the settings and folds that were found best, and how it is
-        fitted again."""
-        found = read_json(ModelPaths(self.name, tuned.name).tuned / IDENTITY)["files"]
-        data = self.rows.of(tuned)
-        mine = identity(data, tuned, self.config.execution.threads)
-        return digest("fits", found, mine, tuned.retrain.mode, tuned.retrain.seeds)
+        """Of all that its fits on all rows hang on: the settings and rounds that were found best, how it is fitted
+        again, and what the folds hand on."""
+        folder, data = ModelPaths(self.name, tuned.name).tuned, self.rows.of(tuned)
+        handed = ("settings.json", PSEUDO, *(["members"] if tuned.retrain.mode == "folds" else []))
+        files = read_json(folder / IDENTITY)["files"]
+        found = {name: one for name, one in files.items() if name.split("/")[0] in handed}
+        rounds = read_json(folder / "scores.json")["rounds"]
+        mine = fit_identity(data, tuned, self.config.execution.threads)
+        return digest("fits", found, rounds, mine, tuned.retrain.mode, tuned.retrain.seeds)
 
     def _identity(self, tuned: ModelConfig) -> str:
         """Of all that the final model hangs on: its fits, what its own submission looks like, and the code that
@@ -149,8 +155,8 @@ class _Stage:
         decision = self.blend["models"][tuned.name]["decision"]
         named = [self.name, tuned.name]  # the answer holds them
         code = code_digest(stage_files("retrain", self.config, self.name))
-        fits = self._fit_identity(tuned)
-        return digest("final", named, fits, decision, raw["submission"], data.facts["digest"], code)
+        fits, answers = self._fit_identity(tuned), settings_dict(self.competition.task)
+        return digest("final", named, fits, answers, decision, raw["submission"], data.facts["digest"], code)
 
     def _work(self, tuned: ModelConfig, mine: str, line: Line) -> Work[None]:
         paths = ModelPaths(self.name, tuned.name)
@@ -164,6 +170,8 @@ class _Stage:
             if (before := self._fitted(tuned.name, fits)) is not None:  # only what answers is another
                 link_tree(before / "members", folder / "members")
                 members = int(read_json(before / "final.json")["members"])
+                for number in range(members):
+                    answer_by(folder / "members" / str(number), self.competition.task)
             elif tuned.retrain.mode == "folds":
                 link_tree(paths.tuned / "members", folder / "members")
                 members = len(data.folds)

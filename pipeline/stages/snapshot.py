@@ -24,7 +24,7 @@ from pipeline.core.config import (
 from pipeline.core.errors import UserError
 from pipeline.core.files import read_json, shown
 from pipeline.core.paths import CompetitionPaths
-from pipeline.core.registry import build_settings
+from pipeline.core.registry import build_settings, settings_dict
 from pipeline.core.sections import Columns, Execution, Tune
 from pipeline.stages.project import shelves
 
@@ -34,13 +34,15 @@ class Needs:
     """What a stage hangs on.
 
     competition: keys of the competition's settings. models: keys of its models', none where it reads none.
-    packages: shared code, whole. runs: whether it fits models, and so asks how jobs run.
+    packages: shared code, whole. runs: whether it fits models, and so asks how jobs run. answers: whether it hangs on
+    the task's settings that shape answers only.
     """
 
     competition: tuple[str, ...]
     packages: tuple[str, ...]
     models: tuple[str, ...] = ()
     runs: bool = False
+    answers: bool = True
 
 
 FITTED = ("columns", "metric", "task", "split", "features", "own_columns")
@@ -51,7 +53,7 @@ WHOLE = ("source", "metric", "blend", "guessed", *ROWS)
 
 STAGES: Mapping[str, Needs] = {
     "fetch": Needs(("source",), ("core",)),
-    "preprocess": Needs(("source", *ROWS), ("core",)),
+    "preprocess": Needs(("source", *ROWS), ("core",), answers=False),
     "train": Needs(FITTED, ("core", "training"), MODEL, runs=True),
     "tune": Needs(FITTED, ("core", "training", "tuning"), (*MODEL, "tune"), runs=True),
     "blend": Needs(("blend", "features", "own_columns", "metric", "task"), ("core", "answering"), NAMED),
@@ -68,7 +70,7 @@ def contents(config: Config, competition: str, stage: str) -> dict[str, Any]:
     competition, models: their settings as params.yaml has them. code: digest of what the stage runs through besides
     its models' parts, and of each model's own parts.
     """
-    needs, found = needs_of(stage, config, competition), config.competition(competition)
+    needs, found = needs_of(stage, config, competition), _seen(config.competition(competition), stage)
     models = config.models_of(competition) if needs.models else []
     body: dict[str, Any] = {
         "competition": {key: found.raw[key] for key in needs.competition if key in found.raw},
@@ -94,6 +96,15 @@ def snapshot(config: Config, competition: str, stage: str) -> str:
     return json.dumps(contents(config, competition, stage), indent=1, ensure_ascii=False, default=str) + "\n"
 
 
+def _seen(competition: CompetitionConfig, stage: str) -> CompetitionConfig:
+    """The competition without what the stage does not hang on in its task."""
+    task = competition.task
+    if STAGES[stage].answers or task is None or task.search is None:
+        return competition
+    raw = {**competition.raw, "task": settings_dict(task.in_training())}
+    return replace(competition, task=task.in_training(), raw=raw)
+
+
 def _some(raw: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
     return {key: raw[key] for key in keys if key in raw}
 
@@ -108,7 +119,7 @@ def needs_of(stage: str, config: Config, competition: str) -> Needs:
 def stage_files(stage: str, config: Config, competition: str) -> list[Path]:
     """The code that a stage runs through, but for its models' own parts."""
     needs = needs_of(stage, config, competition)
-    found = config.competition(competition)
+    found = _seen(config.competition(competition), stage)
     parts = [getattr(found, key) for key in needs.competition if key in WHOLE and key != "guessed"]
     return code_files(needs.packages, parts, [f"stages/{stage}.py", *MODULES.get(stage, ())])
 

@@ -6,6 +6,7 @@ import shutil
 import sys
 import time
 import traceback
+from pathlib import Path
 
 from pipeline.answering.gains import told_gain
 from pipeline.answering.left_out import LEFT_OUT
@@ -24,9 +25,13 @@ from pipeline.training import encoded
 from pipeline.training.cross_validation import cross_validation, test_file
 from pipeline.training.data import Rows, TrainingData
 from pipeline.training.executors import make_executor
-from pipeline.training.identity import identity
+from pipeline.training.folds import keeps_members
+from pipeline.training.identity import fit_identity, identity
 from pipeline.training.pool import OutOfTime, Pool, Task, Work
 from pipeline.training.pseudo_rows import PSEUDO
+
+FITS = "fits.json"
+"""Names what the predictors in a model's folder came of, whatever they answer by."""
 
 
 def run(config: Config, name: str, *, model: str | None = None, again: bool = False) -> None:
@@ -138,7 +143,8 @@ class _Stage:
             if self.kept.again:
                 shutil.rmtree(checkpoint, ignore_errors=True)
             with model_record(data, model, "train") as record, self.kept.replace(model.name, mine) as folder:
-                members = folder / "members" if model.retrain.mode == "folds" else None
+                members = folder / "members" if keeps_members(model, self.competition.task) else None
+                fits = fit_identity(data, model, self.config.execution.threads)
                 done = yield from cross_validation(
                     data,
                     model,
@@ -146,8 +152,11 @@ class _Stage:
                     checkpoint=checkpoint,
                     predictors=members,
                     answers_test=model.name in self.teachers,
+                    fitted=self._fitted(model.name, fits),
                 )
                 done.write(folder)
+                if members is not None:
+                    write_json(folder / FITS, {"identity": fits})
                 if data.pseudo is not None:
                     link_tree(data.pseudo.folder, folder / PSEUDO)
                 for fold in done.folds:
@@ -179,6 +188,14 @@ class _Stage:
         for stale in checkpoint.parent.glob("*"):  # which may not be there: short folds are not kept
             if stale != checkpoint:
                 shutil.rmtree(stale, ignore_errors=True)
+
+    def _fitted(self, model: str, fits: str) -> Path | None:
+        """The predictors of the model's folds, where they are kept and came of these very fits: only their answers
+        are asked for in another way."""
+        folder = self.paths.cv / model
+        if self.kept.again or not (folder / FITS).exists() or not self.kept.is_whole(model):
+            return None
+        return folder / "members" if read_json(folder / FITS)["identity"] == fits else None
 
     def _leave_out(self, model: ModelConfig, why: str, line: Line) -> None:
         line.state = "left out"

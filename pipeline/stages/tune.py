@@ -30,6 +30,7 @@ from pipeline.stages.snapshot import searched_by
 from pipeline.stages.view import Line, View
 from pipeline.training.data import Rows, TrainingData
 from pipeline.training.executors import make_executor
+from pipeline.training.folds import keeps_members
 from pipeline.training.identity import fitted_parts
 from pipeline.training.pool import Pool, Task, Work
 from pipeline.training.pseudo_rows import PSEUDO
@@ -147,10 +148,11 @@ class _Searching:
         self.start = declared(parse_space(tune.space, f"{where}.space"), model, self.build, f"{where}.space")
         self.scores = _scores(self.paths.cv, self.data, self.metric)
         searched = {key: value for key, value in model.raw.items() if key not in ("tune", "budget", "retrain")}
+        answers = [settings_dict(competition.task)] if competition.task.search is not None else []
         endless = stage.budget.minutes is not None  # the clock ends it, and not a count
         self.line.total = None if endless else tune.trials
         self.study = Study(
-            name=f"{model.name}-{digest(self.data.digest, searched)}",
+            name=f"{model.name}-{digest(self.data.digest, searched, *answers)}",
             path=self.paths.study,
             space=tune.space,
             declared=self.start,
@@ -200,7 +202,7 @@ class _Searching:
                     if best == 0:
                         pass_on(self.paths.cv, folder)
                     else:
-                        members = folder / "members" if self.model.retrain.mode == "folds" else None
+                        members = folder / "members" if keeps_members(self.model, self.stage.competition.task) else None
                         done = yield from self.searching.conclude(settings, best, members)
                         done.write(folder)
                         if self.model.pseudo is not None:

@@ -133,7 +133,7 @@ class Checkpoints:
 def identity(settings: Any, job: FitJob, device: torch.device) -> str:
     """Digest of all that decides the weights: settings, seed, arrays and torch itself."""
     arrays = [_array_digest(part or {}) for part in (job.train, job.valid)]
-    parts = [settings_dict(part) for part in (settings, job.model, job.task)]
+    parts = [settings_dict(part) for part in (settings, job.model, job.task.in_training())]
     facts = [job.spec.to_json(), job.seed, job.rounds, job.higher_is_better]
     return digest(parts, facts, arrays, torch.__version__, torch.get_num_threads(), str(device))
 

@@ -41,6 +41,7 @@ def cross_validation(
     checkpoint: Path | None = None,
     predictors: Path | None = None,
     answers_test: bool = False,
+    fitted: Path | None = None,
 ) -> Work[CrossValidation]:
     """A work that fits every fold.
 
@@ -48,10 +49,14 @@ def cross_validation(
     checkpoint: finished folds are kept there, for a rerun after a kill.
     predictors: folder for the folds' own predictors, ``<predictors>/<fold>``.
     answers_test: whether each fold predicts the test rows too.
+    fitted: folder of the folds' predictors from before, which answer anew; nothing is fitted then.
     Raises Diverged.
     """
     places = [predictors / str(k) if predictors else None for k in data.folds]
-    jobs = [FoldJob(config, k, checkpoint, place, answers_test) for k, place in zip(data.folds, places, strict=True)]
+    jobs = [
+        FoldJob(config, k, checkpoint, place, answers_test, None if fitted is None else fitted / str(k))
+        for k, place in zip(data.folds, places, strict=True)
+    ]
     results = yield from together(data, jobs, workers, fit_folds, config.name)
     for result in results:
         if isinstance(result, Diverged):

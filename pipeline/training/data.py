@@ -100,7 +100,7 @@ class TrainingData:
         self.paths, self.facts, self.schema = shared.paths, shared.facts, shared.schema
         self.rows, self.fold_of_row = shared.table, shared.fold_of_row
         self._encoders: dict[int | None, Encoder] = {}
-        task = competition.task  # which encodes the target that lies beside the features
+        task = competition.task.in_training()  # which encodes the target that lies beside the features
         self.pseudo = None if pseudo is None else PseudoRows(pseudo, self.paths.test_rows, self.schema)
         made_of = digest(self.digest, settings_dict(task), code_digest(code_files((), [task])))
         self._encoded = EncodedFolds(competition.name, feature_set, made_of)

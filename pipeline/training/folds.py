@@ -18,7 +18,7 @@ from pipeline.core.types import ROW, Encoded, FitJob, Fitted, Task
 from pipeline.images.rows import read_rows
 from pipeline.training.data import FoldData, TrainingData
 from pipeline.training.executors import tell
-from pipeline.training.predictor import Predictor
+from pipeline.training.predictor import WEIGHTS, Predictor
 from pipeline.training.samples import Samples, Watch, unwatched
 from pipeline.training.stacking import fit_together
 
@@ -43,9 +43,11 @@ class FoldJob:
     checkpoint: Path | None = None
     """Folder where a finished fold waits for a run that was killed before the last one."""
     predictor: Path | None = None
-    """Folder for the fold's own predictor, where retraining averages the folds' models."""
+    """Folder for the fold's own predictor, where that is kept, see ``keeps_members``."""
     answers_test: bool = False
     """Whether the test rows are predicted too, for models that learn from such answers."""
+    fitted: Path | None = None
+    """Folder of the fold's predictor from before, which is to answer anew without being fitted again."""
 
 
 @dataclass
@@ -83,7 +85,10 @@ def fit_folds(data: TrainingData, jobs: Sequence[FoldJob]) -> list[FoldResult | 
         todo = [fold_fit_job(data, jobs[i], folds[jobs[i].fold], one.take) for i, one in zip(waiting, samples)]
         stacked = config.fit.stack_key(config.model, task) is not None
         widest = data.widest if stacked else todo[0].spec  # which only a stack looks at
-        fits = fit_together([jobs[i].config.fit for i in waiting], todo, widest)
+        if jobs[0].fitted is not None:
+            fits: list[Fitted | Diverged] = [_fitted(data, jobs[i], folds[jobs[i].fold]) for i in waiting]
+        else:
+            fits = fit_together([jobs[i].config.fit for i in waiting], todo, widest)
         share = (time.perf_counter() - began) / len(waiting)
         for i, fitted, one in zip(waiting, fits, samples, strict=True):
             if isinstance(fitted, Diverged):
@@ -91,6 +96,18 @@ def fit_folds(data: TrainingData, jobs: Sequence[FoldJob]) -> list[FoldResult | 
             else:
                 results[i] = _conclude(data, jobs[i], folds[jobs[i].fold], fitted, share, one.text)
     return [results[i] for i in range(len(jobs))]
+
+
+def keeps_members(config: ModelConfig, task: Task) -> bool:
+    """Whether the folds' own predictors are kept: where retraining averages them, and where answers are searched for,
+    so that another search answers without another fit."""
+    return config.retrain.mode == "folds" or task.search is not None
+
+
+def _fitted(data: TrainingData, job: FoldJob, fold: FoldData) -> Fitted:
+    if job.fitted is None:
+        raise ValueError("there is no predictor to answer anew")
+    return job.config.fit.load(job.fitted / WEIGHTS, job.config.model, data.competition.task, fold.spec)
 
 
 def _kept(job: FoldJob) -> FoldResult | None:
@@ -151,7 +168,7 @@ def _conclude(
     if place is not None and (result.seconds >= KEEP_SECONDS or (place / "fit").exists()):
         with whole_folder(place / "result") as aside:
             _write_result(aside, result)
-            if job.config.retrain.mode == "folds":
+            if keeps_members(job.config, task):
                 predictor.save(aside / "predictor")
         shutil.rmtree(place / "fit", ignore_errors=True)
     return result

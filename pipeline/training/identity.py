@@ -19,6 +19,14 @@ def identity(data: TrainingData, model: ModelConfig, threads: int) -> str:
 
     threads: of each job (``execution.threads``), which sums of floats follow.
     """
+    task, fits = data.competition.task, fit_identity(data, model, threads)
+    if task.in_training() == task:
+        return fits
+    return digest(fits, settings_dict(task), _code(tuple(code_files((), [task]))))
+
+
+def fit_identity(data: TrainingData, model: ModelConfig, threads: int) -> str:
+    """The same of its fits alone, whatever the task has for settings that shape answers only."""
     competition = data.competition
     parts = fitted_parts(competition, model)
     settings = [settings_dict(part) for part in parts]
@@ -30,7 +38,7 @@ def identity(data: TrainingData, model: ModelConfig, threads: int) -> str:
 def fitted_parts(competition: CompetitionConfig, model: ModelConfig) -> list[Any]:
     """The parts that a fit of the model runs through, its own first."""
     features = competition.features[model.features]
-    return [model.model, model.fit, features, competition.task, competition.metric, competition.split]
+    return [model.model, model.fit, features, competition.task.in_training(), competition.metric, competition.split]
 
 
 @cache

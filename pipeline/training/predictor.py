@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 CARRIED = "features"
 """Folder of the files that a feature set reads besides the rows."""
+WEIGHTS = "weights"
+"""Folder of what the learner writes."""
+PARTS = "predictor.json"
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,8 @@ class Predictor:
             "fit": settings_dict(self.learner),
             "spec": self.spec.to_json(),
         }
-        write_json(folder / "predictor.json", parts)
-        weights = folder / "weights"
+        write_json(folder / PARTS, parts)
+        weights = folder / WEIGHTS
         weights.mkdir(exist_ok=True)
         self.fitted.save(weights)
 
@@ -65,8 +68,8 @@ class Predictor:
         from pipeline.models import models
         from pipeline.tasks import tasks
 
-        parts = read_json(folder / "predictor.json")
-        where = f"{folder.name}/predictor.json"
+        parts = read_json(folder / PARTS)
+        where = f"{folder.name}/{PARTS}"
         schema = Schema.from_json(parts["schema"])
         feature_set = features.build(parts["features"], where)
         if (folder / CARRIED).is_dir():
@@ -85,5 +88,10 @@ class Predictor:
             model=model,
             learner=learner,
             spec=spec,
-            fitted=learner.load(folder / "weights", model, task, spec),
+            fitted=learner.load(folder / WEIGHTS, model, task, spec),
         )
+
+
+def answer_by(folder: Path, task: Task) -> None:
+    """Let a saved predictor answer as ``task``, its own but for settings that shape answers only, has it."""
+    write_json(folder / PARTS, {**read_json(folder / PARTS), "task": settings_dict(task)})
