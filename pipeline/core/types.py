@@ -222,6 +222,14 @@ class Metric(ABC):
         """What tables and pages call it."""
         return self.name
 
+    def signature(self) -> str | None:
+        """How exactly it counts, as the library says whose numbers it gives."""
+        return None
+
+    def interval(self, target: Any, predictions: pd.DataFrame) -> tuple[float, float] | None:
+        """What 95 % of scores would lie in if the rows were drawn anew; None where that is not known."""
+        return None
+
     def of_target(self, name: str) -> Metric | None:
         """Of several targets: what this one adds to the score, where it is a sum over them."""
         return None

@@ -30,7 +30,7 @@ def build_page(data: Mapping[str, Any]) -> str:
       {"model", "features", "train", "valid", "spread", "folds": [validation score, ...], "trials",
       "weight", "test", "decided": validation with a decision rule}; numbers that are not known are None.
     models: {"model", "curves", "diagnostic": {"name", "data"}, "importance"}, in any order; each of
-      the last three as ``figures.draw`` takes it, or None.
+      the last three as ``figures.draw`` takes it, or None. "interval": see ``Metric.interval``.
     blend: {"weights": {model: weight}, "valid", "spread"}, or None.
     read: {"sets": feature sets, "columns": raw columns that just these read}; dropped: raw column to
       the reason that no model reads it. notes: sentences a reader must know.
@@ -210,12 +210,16 @@ def _models(
         if importance := entry.get("importance"):
             figures.append(("importance", importance))
         folds = ", ".join(show(score) for score in row["folds"])
+        facts = f"Validation {show(row['valid'])}"
+        facts += f" ± {show(row['spread'])}; folds {folds}." if row["spread"] is not None else ", of one fold."
+        if interval := entry.get("interval"):
+            low, high = map(show, interval)
+            facts += f" Of all rows together {low} to {high}, in 95 % of draws of as many rows."
         shown.append(
             {
                 "name": row["model"],
                 "anchor": anchors[row["model"]],
-                "facts": f"Validation {show(row['valid'])}"
-                + (f" ± {show(row['spread'])}; folds {folds}." if row["spread"] is not None else ", of one fold."),
+                "facts": facts,
                 "figures": figures,
             }
         )

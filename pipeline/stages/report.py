@@ -36,12 +36,14 @@ def run(config: Config, name: str) -> None:
         predictions = table.drop(columns=[ROW, FOLD])
         diagnostic = competition.task.diagnostic(target.iloc[table[ROW]], predictions)
         curves = read_json(tuned / "curves.json")
+        own_target = target.iloc[table[ROW]].reset_index(drop=True)
         models.append(
             {
                 "model": model.name,
                 "curves": {"folds": curves} if any(curves) else None,
                 "diagnostic": {"name": diagnostic[0], "data": diagnostic[1]} if diagnostic else None,
                 "importance": read_json(tuned / "importance.json"),
+                "interval": competition.metric.interval(own_target, predictions),
             }
         )
     blend = read_json(paths.blend)
@@ -102,6 +104,8 @@ def notes(config: Config, competition: CompetitionConfig, facts: dict[str, Any])
     for model in config.models_of(competition.name):
         if (why := left_out(ModelPaths(competition.name, model.name).cv)) is not None:
             found.append(f"{model.name} was left out: {why}.")
+    if (signature := competition.metric.signature()) is not None:
+        found.append(f"{metric_label(competition)} by {signature}.")
     if facts["folds"] == 1:
         found.append(
             "One fold validated everything: what was chosen by it (models, settings, weights) looks a little better "

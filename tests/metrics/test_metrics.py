@@ -181,19 +181,59 @@ def test_bits_per_character_are_those_of_whole_texts_whatever_the_tokens():
     assert score(characters[:1], numeric([4 * math.log(2)])) == pytest.approx(1)
 
 
-def test_translation_agrees_with_sacrebleu():
-    references = ["Le chat est assis sur le tapis.", "Il pleut, dit-on.", "Bonjour le monde !"]
-    guesses = ["Le chat est sur le tapis.", "Il pleut beaucoup, dit-on.", ""]
-    target, frame = pd.Series(references), pd.DataFrame({"prediction": guesses})
-    bleu = sacrebleu.corpus_bleu(guesses, [references])
-    assert build("bleu").score(target, frame) == pytest.approx(bleu.score, **TOLERANCE)
-    lower = sacrebleu.corpus_bleu([g.upper() for g in guesses], [references], lowercase=True)
-    upper = pd.DataFrame({"prediction": [g.upper() for g in guesses]})
-    assert build("bleu", lowercase=True).score(target, upper) == pytest.approx(lower.score, **TOLERANCE)
-    for order in (0, 2):
-        chrf = sacrebleu.corpus_chrf(guesses, [references], word_order=order)
-        assert build("chrf", word_order=order).score(target, frame) == pytest.approx(chrf.score, **TOLERANCE)
-    assert build("bleu").score(target, pd.DataFrame({"prediction": references})) == pytest.approx(100)
+REFERENCES = ["Le chat est assis sur le tapis.", "Il pleut, dit-on.", "Bonjour le monde !", "Merci."]
+GUESSES = ["Le chat est sur le tapis.", "Il pleut beaucoup, dit-on.", "", "merci. "]
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "expected"),
+    [
+        ("bleu", {}, sacrebleu.corpus_bleu),
+        ("bleu", {"lowercase": True}, lambda *a: sacrebleu.corpus_bleu(*a, lowercase=True)),
+        ("bleu", {"tokenize": "char"}, lambda *a: sacrebleu.corpus_bleu(*a, tokenize="char")),
+        ("chrf", {}, sacrebleu.corpus_chrf),
+        ("chrf", {"word_order": 2}, lambda *a: sacrebleu.corpus_chrf(*a, word_order=2)),
+        ("chrf_plus_plus", {}, lambda *a: sacrebleu.corpus_chrf(*a, word_order=2)),
+        ("ter", {}, sacrebleu.corpus_ter),
+        ("ter", {"lowercase": False}, lambda *a: sacrebleu.corpus_ter(*a, case_sensitive=True)),
+        ("ter", {"punctuation": False}, lambda *a: sacrebleu.corpus_ter(*a, no_punct=True)),
+    ],
+)
+def test_translation_agrees_with_sacrebleu(name, settings, expected):
+    metric, target = build(name, **settings), pd.Series(REFERENCES)
+    found = metric.score(target, pd.DataFrame({"prediction": GUESSES}))
+    assert found == pytest.approx(expected(GUESSES, [REFERENCES]).score, **TOLERANCE)
+    whole = metric.score(target, pd.DataFrame({"prediction": REFERENCES}))
+    assert whole == pytest.approx(100 if metric.higher_is_better else 0)
+    assert f"version:{sacrebleu.__version__}" in metric.signature()
+    low, high = metric.interval(target, pd.DataFrame({"prediction": GUESSES}))
+    assert low < found < high
+
+
+def test_bleu_and_chrf_have_a_geometric_mean():
+    target, frame = pd.Series(REFERENCES), pd.DataFrame({"prediction": GUESSES})
+    for settings, chrf in (({}, "chrf"), ({"word_order": 2}, "chrf_plus_plus")):
+        both = build("bleu").score(target, frame), build(chrf).score(target, frame)
+        mean = build("bleu_chrf", **settings)
+        assert mean.score(target, frame) == pytest.approx(math.sqrt(both[0] * both[1]))
+    assert mean.signature().count("version:") == 2
+
+
+def test_the_interval_is_that_of_sacrebleus_own_bootstrap():
+    random = np.random.default_rng(0)
+    words = [f"w{i}" for i in range(40)]
+    references = [" ".join(random.choice(words, 9)) for _ in range(150)]
+    guesses = [" ".join(w if random.random() < 0.7 else "x" for w in text.split()) for text in references]
+    low, high = build("chrf").interval(pd.Series(references), pd.DataFrame({"prediction": guesses}))
+    own = sacrebleu.metrics.CHRF().corpus_score(guesses, [references], n_bootstrap=400)
+    assert low == pytest.approx(own._mean - own._ci, abs=0.15 * (high - low))
+    assert high == pytest.approx(own._mean + own._ci, abs=0.15 * (high - low))
+
+
+def test_texts_match_exactly_or_not():
+    target, frame = pd.Series(REFERENCES), pd.DataFrame({"prediction": [REFERENCES[0], *GUESSES[1:]]})
+    assert build("exact_match").score(target, frame) == 0.25
+    assert build("exact_match", lowercase=True).score(target, frame) == 0.5  # "Merci." and "merci. "
 
 
 def test_every_metric_says_what_it_suits():
