@@ -20,23 +20,23 @@ from statistics import median
 
 os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count()))
 
-import pandas as pd
-import torch
-from torch import nn
+import pandas as pd  # noqa: E402
+import torch  # noqa: E402
+from torch import nn  # noqa: E402
 
-from pipeline.core.registry import build_settings, settings
-from pipeline.core.types import Column, Encoded, FitJob, Schema, Spec
-from pipeline.features import features
-from pipeline.models import models
-from pipeline.tasks import tasks
-from pipeline.text.reserved import PAD
-from pipeline.training.checkpoints import Checkpoints, Progress
-from pipeline.training.examples import Examples
-from pipeline.training.loop import begin_network, train_epoch
-from pipeline.training.neural import Neural
-from pipeline.training.optimizers import parameter_groups, trainable
-from pipeline.training.sampling.selection import Selection
-from pipeline.training.sampling.shuffled import Bucketed
+from pipeline.core.registry import build_settings, settings  # noqa: E402
+from pipeline.core.types import Column, Encoded, FitJob, Schema, Spec  # noqa: E402
+from pipeline.features import features  # noqa: E402
+from pipeline.models import models  # noqa: E402
+from pipeline.tasks import tasks  # noqa: E402
+from pipeline.text.reserved import PAD  # noqa: E402
+from pipeline.training.checkpoints import Checkpoints, Progress  # noqa: E402
+from pipeline.training.examples import Examples  # noqa: E402
+from pipeline.training.loop import begin_network, train_epoch  # noqa: E402
+from pipeline.training.neural import Neural  # noqa: E402
+from pipeline.training.optimizers import parameter_groups, trainable  # noqa: E402
+from pipeline.training.sampling.selection import Selection  # noqa: E402
+from pipeline.training.sampling.shuffled import Bucketed  # noqa: E402
 
 FOLDER = "../shared/data/multi30k_en_de"
 WIDTH, HEADS, LAYERS, HIDDEN, DROPOUT, SMOOTHING = 128, 4, 4, 256, 0.2, 0.1
@@ -155,10 +155,8 @@ def podium(encoded: Encoded, spec: Spec, most: int) -> Callable[[int], tuple[int
 
 def main() -> None:
     given = sys.argv[1:]
-    folder, turns, most = (
-        Path(given[0] if given else FOLDER),
-        *map(int, [*given[1:], 5, 6][:2] if given[1:] else [5, 6]),
-    )
+    folder = Path(given[0] if given else FOLDER)
+    turns, most = (int(given[i]) if len(given) > i else usual for i, usual in ((1, 5), (2, 6)))
     rows = pd.read_csv(folder / "train.csv")
     schema = Schema(id="id", target="de", columns=(Column("en", "text"),), target_kind="text")
     encoder = features.build({"name": "pairs", "source": "en", "target": "de", "joint": True}, "f").fit(rows, schema, 0)
@@ -176,6 +174,7 @@ def main() -> None:
             tokens, seconds = run(max(1, most // 3) if name.startswith("the book") else most)
             if turn:
                 rates[name].append(tokens / seconds)
+                print(f"turn {turn}: {name}: {tokens / seconds:,.0f}", flush=True)
     base = {name: median(found) for name, found in rates.items()}
     print(f"{turns} turns, {torch.get_num_threads()} threads; target tokens a second, median (lowest to highest)")
     for name, found in rates.items():

@@ -90,9 +90,14 @@ class CrossEntropy(Loss):
             return self._weighted(weights)
         from torch.nn.functional import cross_entropy
 
+        from pipeline.tasks.many_classes import MANY, CrossEntropyOfMany
+
         def losses_of(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
             flat = output.reshape(-1, output.shape[-1])  # [..., classes] -> [examples, classes]
-            each = cross_entropy(flat, target.reshape(-1), reduction="none", label_smoothing=self.label_smoothing)
+            if flat.shape[1] >= MANY and flat.device.type == "cpu":
+                each = CrossEntropyOfMany.apply(flat, target.reshape(-1), self.label_smoothing)
+            else:
+                each = cross_entropy(flat, target.reshape(-1), reduction="none", label_smoothing=self.label_smoothing)
             return each.reshape(target.shape)  # [examples] -> [...]
 
         return losses_of

@@ -46,16 +46,17 @@ class LanguageNetwork(Network):
 
 class Scores(nn.Module):
     """A score for every token that may come next. tied: the embedding's weights, behind a layer that brings features
-    to their width where it is another."""
+    to their width where it is another. bias: whether each token has one."""
 
-    def __init__(self, features: int, embedding: nn.Embedding | None, tokens: int) -> None:
+    def __init__(self, features: int, embedding: nn.Embedding | None, tokens: int, bias: bool = True) -> None:
         super().__init__()
         width = features if embedding is None else embedding.embedding_dim
         self.project = nn.Identity() if width == features else nn.Linear(features, width)
-        self.output = nn.Linear(width, tokens)
+        self.output = nn.Linear(width, tokens, bias)
         if embedding is not None:
             self.output.weight = embedding.weight
-            nn.init.zeros_(self.output.bias)
+            if bias:
+                nn.init.zeros_(self.output.bias)
 
     def forward(self, features: Tensor) -> Tensor:
         return self.output(self.project(features))  # [lanes, steps, features] -> [lanes, steps, tokens]

@@ -101,7 +101,7 @@ class TransformerTranslator(TranslationNetwork):
         self.dropout = Dropout(dropout)
         self.encoder = TransformerEncoder(encoder_layers, block)
         self.decoder = TransformerDecoder(decoder_layers, block)
-        self.scores = Scores(block.width, self.target if tied else None, target)
+        self.scores = Scores(block.width, self.target if tied else None, target, bias=False)
 
     def start(self, batch: Batch) -> dict[str, Any]:
         mask = batch["source"] != PAD  # [batch, source steps]
