@@ -20,23 +20,24 @@ from statistics import median
 
 os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count()))
 
-import pandas as pd  # noqa: E402
-import torch  # noqa: E402
-from torch import nn  # noqa: E402
+import pandas as pd
+import torch
+from torch import nn
 
-from pipeline.core.registry import build_settings, settings  # noqa: E402
-from pipeline.core.types import Column, Encoded, FitJob, Schema, Spec  # noqa: E402
-from pipeline.features import features  # noqa: E402
-from pipeline.models import models  # noqa: E402
-from pipeline.tasks import tasks  # noqa: E402
-from pipeline.text.reserved import PAD  # noqa: E402
-from pipeline.training.checkpoints import Checkpoints, Progress  # noqa: E402
-from pipeline.training.examples import Examples  # noqa: E402
-from pipeline.training.loop import begin_network, train_epoch  # noqa: E402
-from pipeline.training.neural import Neural  # noqa: E402
-from pipeline.training.optimizers import parameter_groups, trainable  # noqa: E402
-from pipeline.training.sampling.selection import Selection  # noqa: E402
-from pipeline.training.sampling.shuffled import Bucketed  # noqa: E402
+from pipeline.core.registry import build_settings, settings
+from pipeline.core.types import Column, Encoded, FitJob, Schema, Spec
+from pipeline.features import features
+from pipeline.models import models
+from pipeline.tasks import tasks
+from pipeline.text.reserved import PAD
+from pipeline.training.averaging import Averaging
+from pipeline.training.checkpoints import Checkpoints, Progress
+from pipeline.training.examples import Examples
+from pipeline.training.loop import begin_network, train_epoch
+from pipeline.training.neural import Neural
+from pipeline.training.optimizers import parameter_groups, trainable
+from pipeline.training.sampling.selection import Selection
+from pipeline.training.sampling.shuffled import Bucketed
 
 FOLDER = "../shared/data/multi30k_en_de"
 WIDTH, HEADS, LAYERS, HIDDEN, DROPOUT, SMOOTHING = 128, 4, 4, 256, 0.2, 0.1
@@ -140,10 +141,11 @@ def podium(encoded: Encoded, spec: Spec, most: int) -> Callable[[int], tuple[int
     optimizer = learner.optimizer.build(parameter_groups(trainable(network), network, RATE, 0.01))
     criterion, examples, progress = learner.criterion(job, cpu), Examples(encoded, cpu), Progress()
     checkpoints = Checkpoints(learner, job, network, optimizer)
+    averaging = Averaging(learner, network, progress, 1)
 
     def run(minibatches: int) -> tuple[int, float]:
         began = time.perf_counter()
-        train_epoch(learner, job, network, optimizer, criterion, examples, progress, checkpoints)
+        train_epoch(learner, job, network, optimizer, criterion, examples, progress, averaging, checkpoints)
         seen = sum(map(int, progress.weights))
         took = time.perf_counter() - began
         progress.epoch, progress.step = progress.epoch + 1, 0

@@ -33,7 +33,8 @@ class Progress:
 
     epoch: epochs done. step: minibatches done of the next one; ``losses`` with their ``weights``
     (see ``Weighed``) and ``norms`` hold a value for each of these.
-    state: the network's carried state. best: weights of the best epoch, where it is kept.
+    state: the network's carried state. best: weights of the best epoch, where it is kept. averaged: weights averaged so
+    far, where they are, over so many ``averages``.
     """
 
     epoch: int = 0
@@ -44,6 +45,8 @@ class Progress:
     state: Any = None
     curves: dict[str, list[float]] = field(default_factory=dict)
     best: dict[str, torch.Tensor] = field(default_factory=dict)
+    averaged: dict[str, torch.Tensor] = field(default_factory=dict)
+    averages: int = 0
     best_epoch: int = 0
     best_value: float | None = None
 
@@ -69,11 +72,13 @@ class Checkpoints:
             "weights": [int(weight) for weight in progress.weights],
             "state": _flatten(progress.state, state_tensors),
             "curves": progress.curves,
+            "averages": progress.averages,
             "best_epoch": progress.best_epoch,
             "best_value": progress.best_value,
         }
         tensors = {f"network/{name}": tensor for name, tensor in self.network.state_dict().items()}
         tensors |= {f"best/{name}": tensor for name, tensor in progress.best.items()}
+        tensors |= {f"averaged/{name}": tensor for name, tensor in progress.averaged.items()}
         tensors |= {f"state/{i}": tensor for i, tensor in enumerate(state_tensors)}
         for i, values in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer/{i}/{key}": value for key, value in values.items() if value is not None}
@@ -120,6 +125,8 @@ class Checkpoints:
             state=_nest(facts["state"], state_tensors),
             curves=facts["curves"],
             best={name: tensor.to(device) for name, tensor in _below("best", tensors).items()},
+            averaged={name: tensor.to(device) for name, tensor in _below("averaged", tensors).items()},
+            averages=facts["averages"],
             best_epoch=facts["best_epoch"],
             best_value=facts["best_value"],
         )

@@ -18,6 +18,7 @@ from pipeline.core.types import FitJob
 from pipeline.decoding.network import map_state
 from pipeline.models.layers.network import Network
 from pipeline.training.augmented import augmented, loss_of
+from pipeline.training.averaging import Averaging
 from pipeline.training.checkpoints import Checkpoints, Progress
 from pipeline.training.device import find_device, reproducible
 from pipeline.training.examples import Examples
@@ -53,23 +54,26 @@ def _train(settings: Neural, job: FitJob, device: torch.device) -> FittedNetwork
     scored = job.score is not None and (watched or job.task.search is None)
     checkpoints = Checkpoints(settings, job, network, optimizer)
     progress = checkpoints.restore()
+    averaging = Averaging(settings, network, progress, epochs)
 
     for epoch in range(progress.epoch, epochs):
-        train_epoch(settings, job, network, optimizer, criterion, examples, progress, checkpoints)
+        train_epoch(settings, job, network, optimizer, criterion, examples, progress, averaging, checkpoints)
         record = close_epoch(progress, optimizer)
-        if valid is not None:
-            record["valid_loss"], raw = fitted.validate(valid, criterion, scored)
-            if job.score is not None and raw is not None and all_finite(record):
-                record["valid_score"] = job.score(raw)
-        note(progress, record, settings.learning_rate)
-        job.watch(epoch + 1, fitted)
-        job.progress(epoch + 1, epochs)
-        if stopping is not None:
-            if is_best(progress, stopping.monitor, job.higher_is_better):
+        averaging.after_epoch()
+        with averaging.applied():
+            if valid is not None:
+                record["valid_loss"], raw = fitted.validate(valid, criterion, scored)
+                if job.score is not None and raw is not None and all_finite(record):
+                    record["valid_score"] = job.score(raw)
+            note(progress, record, settings.learning_rate)
+            job.watch(epoch + 1, fitted)
+            if stopping is not None and is_best(progress, stopping.monitor, job.higher_is_better):
                 progress.best = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
-            if progress.epoch - progress.best_epoch >= stopping.patience:
-                break
+        job.progress(epoch + 1, epochs)
+        if stopping is not None and progress.epoch - progress.best_epoch >= stopping.patience:
+            break
 
+    averaging.finish()
     if stopping is not None:
         network.load_state_dict(progress.best)
     fitted.rounds = progress.best_epoch if stopping is not None else epochs
@@ -96,6 +100,7 @@ def train_epoch(
     criterion: Any,
     examples: Examples,
     progress: Progress,
+    averaging: Averaging,
     checkpoints: Checkpoints,
 ) -> None:
     """All minibatches of the epoch that ``progress`` has not seen yet."""
@@ -139,6 +144,7 @@ def train_epoch(
         if settings.gradient_clip is not None:
             clip_grads_with_norm_(parameters, settings.gradient_clip, norm)
         optimizer.step()
+        averaging.after_step()
         progress.norms.append(norm)
         checkpoints.keep(progress)
 

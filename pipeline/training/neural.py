@@ -88,6 +88,13 @@ class TestTime:
                 yield padded[:, :, top : top + one.shape[2], left : left + one.shape[3]]
 
 
+@settings
+class Average:
+    """last: the mean of the weights that so many last epochs ended with."""
+
+    last: int = Field(default=5, ge=2)
+
+
 APART = frozenset({"learning_rate", "weight_decay", "epochs", "schedule", "early_stopping", "gradient_clip", "loss"})
 """Settings of the loop in which the members of a stack may differ."""
 BUDGET = {"cpu": 16 << 20, "cuda": 4 << 30}
@@ -112,6 +119,8 @@ class Neural(Learner):
     augmentation: how training images are changed, one after another: ``[flip, {name: crop, padding: 2}]``; mixup or
         cutmix, of which one may be there, stands last.
     test_time: views of each image whose answers are averaged.
+    average: ``{last: 5}`` ends with the mean of the weights of the last epochs; ema: with an exponential moving average
+        of those of every step, such as 0.999, which each epoch is validated by (``averaging.py``).
     accumulate: minibatches whose gradients make one step, as one minibatch of all of them would.
     precision: bfloat16 trains with products of 16 bits (autocast), and keeps weights, losses and answers in 32; auto
         does so where the device has such products, and is float32 elsewhere.
@@ -132,6 +141,8 @@ class Neural(Learner):
     sampling: Annotated[Any, PartOf(samplers)] = "shuffled"
     augmentation: tuple[Annotated[Any, PartOf(augmentations)], ...] = ()
     test_time: TestTime | None = None
+    average: Average | None = None
+    ema: float | None = Field(default=None, gt=0, lt=1)
     accumulate: int = Field(default=1, ge=1)
     precision: Literal["float32", "bfloat16", "auto"] = "float32"
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -140,6 +151,10 @@ class Neural(Learner):
     def __post_init__(self) -> None:
         if any(part.mixes for part in self.augmentation[:-1]):
             raise ValueError("augmentation: mixup or cutmix stands last, and there is one at most")
+        if self.average is not None and self.ema is not None:
+            raise ValueError("average and ema are two ways to average weights; take one out")
+        if self.average is not None and self.early_stopping is not None:
+            raise ValueError("average takes the last epochs and early_stopping the best one; take one out, or take ema")
 
     @property
     def joined(self) -> bool:  # type: ignore[override]
@@ -171,7 +186,7 @@ class Neural(Learner):
         """What must be equal in all members of a stack; None where model, task or sampler takes none."""
         if not model.stacks or task.search is not None or task.one is not None or self.sampling.name != "shuffled":
             return None
-        if self.accumulate > 1:
+        if self.accumulate > 1 or self.average is not None or self.ema is not None:
             return None
         loss = self.loss.name if self.loss else task.losses[0]
         shape = _without(settings_dict(model), model.apart)

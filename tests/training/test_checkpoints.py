@@ -71,9 +71,11 @@ MODELS = {
     "recurrent": RecurrentModel(),
     "mlp": models.build({"name": "mlp", "hidden": [8], "dropout": 0.3, "normalization": "batch"}, "model"),
 }
+MODELS["averaged"] = MODELS["mlp"]
 VALUES = {"optimizer": "adamw", "weight_decay": 0.1, "epochs": 6, "batch_size": 20, "schedule": "one_cycle",
           "early_stopping": {"patience": 4, "monitor": "loss"}}
-SAMPLING = {"recurrent": {"name": "sequential", "steps": 1}, "mlp": "shuffled"}
+OWN = {"recurrent": {"sampling": {"name": "sequential", "steps": 1}}, "mlp": {"ema": 0.9},
+       "averaged": {"early_stopping": None, "average": {"last": 5}}}
 
 def examples(count, seed):
     rng = np.random.default_rng(seed)
@@ -83,12 +85,12 @@ def examples(count, seed):
 def texts(count, seed):
     rows = np.random.default_rng(seed).integers(1, 9, (count // 5, 5)).tolist()
     return {name: Ragged.from_lists(rows) for name in ("tokens", "labels")}
-GIVEN = {"recurrent": texts, "mlp": examples}
-TASKS = {"recurrent": "language_model", "mlp": "regression"}
+GIVEN = {"recurrent": texts, "mlp": examples, "averaged": examples}
+TASKS = {"recurrent": "language_model", "mlp": "regression", "averaged": "regression"}
 
 def fit(kind, folder, checkpoint):
     done = []
-    learner = build_settings(learners.get("neural"), {**VALUES, "sampling": SAMPLING[kind]}, "fit")
+    learner = build_settings(learners.get("neural"), {**VALUES, **OWN[kind]}, "fit")
     learner.fit(FitJob(
         model=MODELS[kind], task=tasks.build(TASKS[kind], "task"), spec=Spec(shapes={"numbers": (4,)}, outputs=1),
         train=GIVEN[kind](400, 0), valid=GIVEN[kind](50, 1), seed=3, checkpoint=checkpoint and Path(checkpoint),
@@ -116,7 +118,7 @@ def files(folder):
 
 
 def test_killed_midway_it_goes_on_to_the_same_bytes(tmp_path):
-    kinds = ("recurrent", "mlp")
+    kinds = ("recurrent", "mlp", "averaged")
     killed = [start((kind, tmp_path / "killed", tmp_path / f"checkpoint-{kind}"), kill_at=48) for kind in kinds]
     for process in killed:
         process.communicate()
@@ -126,7 +128,7 @@ def test_killed_midway_it_goes_on_to_the_same_bytes(tmp_path):
     undisturbed = [(kind, tmp_path / f"undisturbed-{kind}", None) for kind in kinds]
     told = [line.split() for line in start(*resumed, *undisturbed).communicate()[0].splitlines()]
     # The first epoch that each closed: a fit that goes on does not train those before again.
-    assert told == [["recurrent", "3"], ["mlp", "3"], ["recurrent", "1"], ["mlp", "1"]]
+    assert told == [[kind, epoch] for epoch in ("3", "1") for kind in kinds]
     for kind in kinds:
         assert files(tmp_path / kind) == files(tmp_path / f"undisturbed-{kind}")
 
