@@ -1,5 +1,5 @@
-"""The command line: one command a stage, plus add, look, check, leaderboard, score, predict, generate, track, ui and
-kaggle."""
+"""The command line: one command a stage, plus add, look, check, leaderboard, score, predict, generate, translate,
+track, ui and kaggle."""
 
 from __future__ import annotations
 
@@ -149,6 +149,21 @@ def generate(
     from pipeline.commands.generate import run
 
     run(name, prefix, model, length, temperature, top_k, top_p, seed, samples)
+
+
+@app.command()
+def translate(
+    name: CompetitionName,
+    texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="Texts; default: lines of stdin.")] = None,
+    model: Annotated[str | None, typer.Option(help="One final model; default: that of the largest weight.")] = None,
+    n_best: Annotated[int, typer.Option(help="Translations of each text.")] = 3,
+    attention: Annotated[bool, typer.Option(help="Show what each token looked at.")] = True,
+    plain: Annotated[bool, typer.Option("--plain", help="The best translation of each text, a line each.")] = False,
+) -> None:
+    """Translate texts with the final models."""
+    from pipeline.commands.translate import run
+
+    run(name, texts or (), model, n_best, attention, plain)
 
 
 @app.command()

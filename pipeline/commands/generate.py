@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import UserError, did_you_mean, quoted
@@ -13,6 +13,7 @@ from pipeline.core.paths import CompetitionPaths, ModelPaths
 from pipeline.stages.project import load_project
 
 if TYPE_CHECKING:
+    from pipeline.answering.final_models import FinalModel
     from pipeline.answering.generation import Generator
     from pipeline.core.config import Config
 
@@ -38,14 +39,19 @@ def run(
     for option, value in (("length", length), ("samples", samples)):
         if value < 1:
             raise UserError(f"--{option}: needs a number from 1 on, got {value}")
-    if any("\ud800" <= character <= "\udfff" for character in prefix):
-        raise UserError(f"--prefix: needs text in the terminal's encoding, got bytes that are none: {quoted(prefix)}")
+    check_text(prefix, "--prefix")
     search = _search(temperature, top_k, top_p)
     generator = _generator(config, name, model)
     try:
         _write(generator.texts(prefix, search, length, samples, seed, _tell), samples)
     except BrokenPipeError:  # whoever read has enough; what Python still holds must not fail at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def check_text(text: str, where: str) -> None:
+    """Raises UserError for what a terminal gave that is no text."""
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise UserError(f"{where}: needs text in the terminal's encoding, got bytes that are none: {quoted(text)}")
 
 
 def _search(temperature: float, top_k: int, top_p: float) -> Any:
@@ -58,11 +64,20 @@ def _search(temperature: float, top_k: int, top_p: float) -> Any:
 
 
 def _generator(config: Config, name: str, model: str | None) -> Generator:
+    from pipeline.answering.generation import generator
+
+    return generator(*chosen_models(config, name, model, "generate", "language_model"), _tell)
+
+
+def chosen_models(
+    config: Config, name: str, model: str | None, command: str, task: str
+) -> tuple[dict[str, FinalModel], Mapping[str, float]]:
+    """The final models that have weight, or one asked for by name, and weights, above 0. Raises UserError where the
+    competition's task is another, or the one asked for is not there."""
     competition = config.competition(name)
-    if competition.task.name != "language_model":
+    if competition.task.name != task:
         raise UserError(
-            f"generate: goes on with texts of a competition whose task is language_model; the task of '{name}' is "
-            f"{competition.task.name}"
+            f"{command}: is for a competition whose task is {task}; the task of '{name}' is {competition.task.name}"
         )
     if model is not None and model not in (known := [one.name for one in config.models_of(name)]):
         raise UserError(f"--model: '{name}' has no model '{model}'{did_you_mean(model, known)}")
@@ -70,7 +85,6 @@ def _generator(config: Config, name: str, model: str | None) -> Generator:
 
     from pipeline.answering.ensembles import Ensemble
     from pipeline.answering.final_models import FinalModel
-    from pipeline.answering.generation import generator
 
     weights = Ensemble.from_json(blend).weights
     chosen = [one for one, weight in weights.items() if weight > 0] if model is None else [model]
@@ -78,7 +92,7 @@ def _generator(config: Config, name: str, model: str | None) -> Generator:
         weighed = ", ".join(one for one, weight in weights.items() if weight > 0)
         raise UserError(f"--model: '{model}' is not fitted on all rows, as it has no weight; those that are: {weighed}")
     models = {one: FinalModel.load(ModelPaths(name, one).final) for one in chosen}
-    return generator(models, dict.fromkeys(chosen, 1.0) if model is not None else weights, _tell)
+    return models, dict.fromkeys(chosen, 1.0) if model is not None else weights
 
 
 def _tell(line: str) -> None:

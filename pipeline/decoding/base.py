@@ -38,6 +38,12 @@ class Search(ABC):
     width: int = 1
     """Hypotheses of a source that are looked at side by side."""
 
+    def telling(self, n_best: int) -> Search:
+        """Itself, telling so many texts of each source. Raises UserError where it finds no more than one."""
+        if n_best > 1:
+            raise UserError(f"a search by {self.name} finds one text, and {n_best} are asked for; search by beam")
+        return self
+
     @abstractmethod
     def answers(self, steps: Steps, state: Any, limits: np.ndarray, seeds: Sequence[int]) -> list[list[Hypothesis]]:
         """Texts from the begin mark on, for each lane of a state before the first token: the best first, one at least.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,9 @@ class Beam(Ranking):
     def __post_init__(self) -> None:
         if self.n_best > self.width:
             raise ValueError(f"n_best is at most width; a beam of {self.width} finds no {self.n_best} texts")
+
+    def telling(self, n_best: int) -> Beam:
+        return replace(self, n_best=n_best, width=max(self.width, n_best))
 
     def answers(self, steps: Steps, state: Any, limits: np.ndarray, seeds: Sequence[int]) -> list[list[Hypothesis]]:
         found: list[list[Hypothesis]] = [[] for _ in limits]

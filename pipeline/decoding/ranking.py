@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,9 @@ class Ranking(Search):
     length_penalty: float = Field(default=0.6, ge=0)
     no_repeat: int = Field(default=0, ge=0)
     n_best: int = Field(default=1, ge=1)
+
+    def telling(self, n_best: int) -> Ranking:
+        return replace(self, n_best=n_best)
 
     def penalty(self, tokens: Any) -> Any:
         """By how many tokens a text has, the end mark included."""

@@ -106,6 +106,16 @@ class FittedNetwork:
         """Of a network with ``start``, ``step`` and ``read``."""
         return NetworkSteps(self.network, self.device, self.network.longest)
 
+    @torch.inference_mode()
+    def attention(self, source: np.ndarray, tokens: np.ndarray) -> np.ndarray | None:
+        """What each step of a known target looks at: int64 [source steps], [steps] -> [steps, source steps]; None where
+        the network has no attention."""
+        batch = {"source": source, "tokens": tokens}
+        tensors = {name: torch.from_numpy(row.astype(np.int64)[None]).to(self.device) for name, row in batch.items()}
+        with reproducible(self.device):
+            weights = self.network.eval().attention(tensors)  # [1, steps, source steps]
+        return None if weights is None else weights[0].float().cpu().numpy()
+
     def save(self, folder: Path) -> None:
         """Write ``weights.safetensors`` and ``training.json`` (rounds and curves)."""
         folder.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from torch import nn
+from torch import Tensor, nn
 
 from pipeline.core.types import Batch
 
@@ -27,6 +27,11 @@ class Network(nn.Module):
     def undecayed(self) -> set[str]:
         """Names of matrices that do not decay (vectors never do)."""
         return set()
+
+    def attention(self, batch: Batch) -> Tensor | None:
+        """Of a translator, what each step of a known target looks at: [batch, steps, source steps]; None: it has no
+        attention."""
+        return None
 
     def importance(self, names: Mapping[str, Sequence[str]]) -> dict[str, float] | None:
         """Of its inputs, by the names along their last dimension; None: it knows nothing of it."""

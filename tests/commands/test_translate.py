@@ -1,0 +1,143 @@
+"""``translate`` on a small competition that went through the stages."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+WORDS = {"a": "un", "red": "rouge", "cat": "chat", "dog": "chien", "big": "gros", "sees": "voit"}
+SENTENCES = [[one, two, three] for one in WORDS for two in WORDS for three in ("cat", "dog")]
+
+
+def declared() -> dict:
+    competition = {
+        "source": {"name": "files", "path": "files"},
+        "columns": {"id": "id", "target": "fr", "types": {"en": "text"}},
+        "task": {"name": "translation", "search": {"name": "beam", "width": 4}},
+        "metric": "chrf",
+        "split": {"name": "shuffled", "folds": 2, "seed": 0},
+        "features": {"pairs": {"name": "pairs", "source": "en", "target": "fr", "tokenizer": "words"}},
+        "blend": "best",
+        "submission": "values",
+    }
+    fit = {"epochs": 20, "learning_rate": 0.02, "batch_size": 8}
+    models = {
+        "words-gru": {"name": "seq2seq", "hidden": 32, "embedding": 16, "dropout": 0.0},
+        "words-none": {"name": "seq2seq", "hidden": 4, "embedding": 4, "attention": "none"},
+    }
+    models = {
+        key: {
+            "competition": "words",
+            "features": "pairs",
+            "model": one,
+            "fit": {**fit, "epochs": 20 if key == "words-gru" else 1},
+            "retrain": {"always": True},
+        }
+        for key, one in models.items()
+    }
+    return {"competitions": {"words": competition}, "models": models, "execution": {"executor": "serial"}}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """Its folder, not to be written to."""
+    root = tmp_path_factory.mktemp("words")
+    (root / "files").mkdir()
+    rows = pd.DataFrame({"id": range(len(SENTENCES)), "en": [" ".join(words) for words in SENTENCES]})
+    rows["fr"] = [" ".join(WORDS[word] for word in words) for words in SENTENCES]
+    rows.to_csv(root / "files" / "train.csv", index=False)
+    (root / "params.yaml").write_text(yaml.safe_dump(declared(), sort_keys=False), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.setenv("PODIUM_TRACKING", "off")
+        from pipeline.stages import check
+        from pipeline.stages.project import load_project
+        from pipeline.stages.runner import run_stage
+
+        check.write(load_project())
+        for stage in ("fetch", "preprocess", "train", "tune", "blend", "retrain"):
+            run_stage(stage, "words", again=False)
+    return root
+
+
+@pytest.fixture
+def words(trained, capsys, monkeypatch):
+    """A command's exit code, what it wrote, and the lines on stderr."""
+    monkeypatch.chdir(trained)
+
+    def translate(*arguments: str, stdin: str = "", name: str = "words") -> tuple[int, str, list[str]]:
+        monkeypatch.setattr("sys.argv", ["pipeline", "translate", name, *arguments])
+        monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
+        monkeypatch.setenv("COLUMNS", "80")
+        capsys.readouterr()
+        from pipeline.__main__ import main
+
+        try:
+            main()
+            code = 0
+        except SystemExit as error:
+            code = error.code or 0
+        told = capsys.readouterr()
+        return code, told.out, told.err.splitlines()
+
+    return translate
+
+
+def test_the_best_translations_with_their_scores_and_what_they_looked_at(words):
+    code, out, told = words("a red cat", "--n-best", "2")
+    assert (code, told) == (0, [])
+    lines = out.splitlines()
+    assert lines[0] == "a red cat" and lines[1].endswith("un rouge chat")
+    scores = [float(line.split()[0]) for line in lines[1:3]]
+    assert scores[0] > scores[1]
+    assert lines[4].split() == ["a", "red", "cat", "<eos>"]
+    rows = [line.split() for line in lines[5:9]]
+    assert [row[0] for row in rows] == ["un", "rouge", "chat", "<eos>"]
+    assert all(abs(sum(map(int, row[1:])) - 100) <= 4 for row in rows)  # rounded to whole percent
+    assert words("a red cat", "--no-attention")[1].strip().count("\n") == 3
+
+
+def test_a_long_source_is_shown_in_blocks_that_fit(words):
+    out = words(" ".join(["a red cat"] * 9))[1]
+    assert max(map(len, out.splitlines()[5:])) <= 80
+    heads = re.findall(r"^ +(?:(?:a|red|cat|<eos>) *)+$", out, re.MULTILINE)
+    assert len(heads) == 2 and " ".join(heads).split() == [*["a", "red", "cat"] * 9, "<eos>"]
+
+
+def test_lines_of_stdin_are_translated_each_in_its_place(words):
+    code, out, told = words("--plain", stdin="big dog\n\na cat\n")
+    assert (code, told) == (0, [])
+    assert out.splitlines()[1] == "" and out.count("\n") == 3
+    assert words("--plain", "big dog")[1] == out.splitlines()[0] + "\n"
+
+
+def test_a_model_without_attention_shows_none(words):
+    code, out, told = words("--model", "words-none", "a cat", "--n-best", "1")
+    assert (code, told) == (0, []) and len(out.strip().splitlines()) == 2
+
+
+def test_what_is_not_known_and_what_is_cut_is_told(words):
+    code, _, told = words("zebra yak", "--plain")
+    assert code == 0 and told == ["warning: 2 of the 2 tokens of 'zebra yak' stand for what training never saw"]
+    code, _, told = words("a cat " * 100, "--plain")
+    assert code == 0 and re.match("warning: only 128 of the 200 tokens of 'a cat a cat .*' are read", told[0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "message"),
+    [
+        (["a cat", "--model", "words-gry"], "", "--model: 'words' has no model 'words-gry'; did you mean 'words-gru'"),
+        (["a cat", "--n-best", "0"], "", "--n-best: needs a number from 1 on, got 0"),
+        ([], "", "translate: needs texts, as arguments or on stdin"),
+        ([" "], "", "translate: needs texts"),
+        (["\udce9t\udce9"], "", "text: needs text in the terminal's encoding"),
+    ],
+)
+def test_faults_are_told_in_a_line(words, arguments, stdin, message):
+    code, out, told = words(*arguments, stdin=stdin)
+    assert (code, out) == (2, "") and len(told) == 1 and message in told[0]
