@@ -148,8 +148,10 @@ def _of_several(body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "fit": fit} if "fit" in body else body
 
 
-def _refitted(body: dict[str, Any]) -> dict[str, Any]:
-    """The model, fitted on all rows at last."""
+def _held_out(body: dict[str, Any]) -> dict[str, Any]:
+    """The model where rows are held out once: fitted on all rows at last, unless what they validated is good enough."""
+    if body.get("validated"):
+        return {**body, "retrain": {"mode": "folds"}}
     return {key: value for key, value in body.items() if key != "retrain" or value.get("mode") != "folds"}
 
 
@@ -229,7 +231,7 @@ def describe(train: pd.DataFrame, test: pd.DataFrame | None, found: Guess, **fac
     facts: what ``features.schema.settle`` takes besides (``where``, ``missing``).
     """
     from pipeline.commands.guess import named_kinds
-    from pipeline.commands.parallel import words_of
+    from pipeline.commands.parallel import sides, words_of
 
     task, target = found.task["name"], found.columns["target"]
     targets = [target] if isinstance(target, str) else list(target)
@@ -250,9 +252,8 @@ def describe(train: pd.DataFrame, test: pd.DataFrame | None, found: Guess, **fac
             raise UserError(f"add: the target '{columns['target']}' is text, and no other column is; give --target")
         columns["types"] = {richest: "text"}
         found.why["features"] = f"translates '{richest}'"
-        sides = {"source": richest, "target": columns["target"]}
         described["words"] = words_of(train[columns["target"]])
-        return {**described, "portfolio": "translation", "columns": {"pairs": sides}}
+        return {**described, "portfolio": "translation", "columns": {"pairs": sides(richest, columns["target"], len(train))}}
     if richest is not None and not numbers and len(schema.names("category")) <= FEW_CATEGORIES:
         columns["types"] = {richest: "text"}
         read = [name for name in texts if words[name] >= SENTENCE or name == richest]

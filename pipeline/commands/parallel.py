@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 MANY = 20_000
 """Training pairs from which a part of them, held out once, tells enough."""
 PART = 0.03
+ONCE = "; what it validated answers (refit: false), since training takes long and these pairs are few"
+PIECES = {1000: 500, 5000: 1500, 20_000: 4000}
+"""Training pairs up to which so many pieces are learned."""
+LARGEST = 8000
 
 
 def parallel_source(source: str, target: str | None) -> dict[str, Any] | None:
@@ -64,17 +68,24 @@ def describe(origin: Mapping[str, Any], train: pd.DataFrame, valid: bool, metric
         "portfolio": "translation",
         "rows": len(train),
         "words": words_of(train[target]),
-        "columns": {"pairs": {"source": source, "target": target}},
+        "columns": {"pairs": sides(source, target, len(train))},
     }
+
+
+def sides(source: str, target: str, rows: int) -> dict[str, Any]:
+    """Settings of the feature set ``pairs`` for so many of them: fewer pieces where there is less to learn them from."""
+    size = next((size for most, size in PIECES.items() if rows <= most), LARGEST)
+    tokenizer = {"name": "sentencepiece", "vocabulary_size": size, "exact": False}
+    return {"source": source, "target": target, "tokenizer": tokenizer}
 
 
 def split_of(rows: int, valid: bool) -> tuple[dict[str, Any], str]:
     """How so many pairs are split, and why."""
     if valid:
-        return {"name": "holdout", "rows": "valid"}, "the file of validation pairs"
+        return {"name": "holdout", "rows": "valid", "refit": False}, "the file of validation pairs" + ONCE
     if rows >= MANY:
         why = f"{rows} pairs: a part of them, held out once, tells enough"
-        return {"name": "holdout", "rows": "random", "part": PART, "seed": 0}, why
+        return {"name": "holdout", "rows": "random", "part": PART, "seed": 0, "refit": False}, why + ONCE
     return {"name": "shuffled", "folds": 3, "seed": 0}, "no groups and no time were named or found"
 
 

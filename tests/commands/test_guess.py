@@ -205,7 +205,8 @@ def test_one_text_for_another_is_a_translation():
     train, test = (frame[["id", *more]].assign(en=texts("here")) for frame, more in ((train, ["y"]), (test, [])))
     found, made = described(train, test, sample)
     assert made["portfolio"] == "translation"
-    assert made["columns"] == {"pairs": {"source": "en", "target": "y"}}
+    pairs = made["columns"]["pairs"]
+    assert (pairs["source"], pairs["target"], pairs["tokenizer"]["vocabulary_size"]) == ("en", "y", 500)
     assert found.blend == {"name": "best"} and found.columns["types"] == {"en": "text"}
     with pytest.raises(UserError, match="no other column is; give --target"):
         described(*tables("x", y=texts("voici")))
