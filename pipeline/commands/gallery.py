@@ -148,10 +148,8 @@ def _of_several(body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "fit": fit} if "fit" in body else body
 
 
-def _held_out(body: dict[str, Any]) -> dict[str, Any]:
-    """The model where rows are held out once: fitted on all rows at last, unless what they validated is good enough."""
-    if body.get("validated"):
-        return {**body, "retrain": {"mode": "folds"}}
+def _refitted(body: dict[str, Any]) -> dict[str, Any]:
+    """The model, fitted on all rows at last."""
     return {key: value for key, value in body.items() if key != "retrain" or value.get("mode") != "folds"}
 
 
@@ -171,7 +169,7 @@ def _search_without_text(models: dict[str, Any], features: dict[str, Any]) -> No
 
 def _sized(body: dict[str, Any], rows: int) -> dict[str, Any]:
     """The model with the batch size and the settings for so many rows."""
-    own = next((own for most, own in (body.get("rows_up_to") or {}).items() if rows <= int(most)), {})
+    own: dict[str, Any] = next((own for most, own in (body.get("rows_up_to") or {}).items() if rows <= int(most)), {})
     if epochs := own.get("fit", {}).get("epochs"):
         body = {**body, "seconds": body["seconds"] * epochs / body["fit"]["epochs"]}
     body = {**body, **{part: {**body[part], **changed} for part, changed in own.items()}}
@@ -253,7 +251,8 @@ def describe(train: pd.DataFrame, test: pd.DataFrame | None, found: Guess, **fac
         columns["types"] = {richest: "text"}
         found.why["features"] = f"translates '{richest}'"
         described["words"] = words_of(train[columns["target"]])
-        return {**described, "portfolio": "translation", "columns": {"pairs": sides(richest, columns["target"], len(train))}}
+        pairs = sides(richest, columns["target"], len(train))
+        return {**described, "portfolio": "translation", "columns": {"pairs": pairs}}
     if richest is not None and not numbers and len(schema.names("category")) <= FEW_CATEGORIES:
         columns["types"] = {richest: "text"}
         read = [name for name in texts if words[name] >= SENTENCE or name == richest]

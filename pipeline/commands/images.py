@@ -127,7 +127,11 @@ class FoundImages:
             told = "in colour: left and right are taken to be alike; if they are not, take flip out"
             return [{"name": "flip"}, {"name": "crop", "padding": padding}], told
         told = "grey, as letters and digits are: turned, moved and scaled a little, never mirrored"
-        changes = [{"name": "rotation", "degrees": 10}, {"name": "scale"}, {"name": "shift", "by": 0.07}]
+        changes: list[dict[str, Any]] = [
+            {"name": "rotation", "degrees": 10},
+            {"name": "scale"},
+            {"name": "shift", "by": 0.07},
+        ]
         return changes, told
 
 

@@ -73,7 +73,7 @@ def describe(origin: Mapping[str, Any], train: pd.DataFrame, valid: bool, metric
 
 
 def sides(source: str, target: str, rows: int) -> dict[str, Any]:
-    """Settings of the feature set ``pairs`` for so many of them: fewer pieces where there is less to learn them from."""
+    """Settings of the feature set ``pairs`` for so many of them: fewer pieces where there is less to learn from."""
     size = next((size for most, size in PIECES.items() if rows <= most), LARGEST)
     tokenizer = {"name": "sentencepiece", "vocabulary_size": size, "exact": False}
     return {"source": source, "target": target, "tokenizer": tokenizer}
@@ -82,10 +82,11 @@ def sides(source: str, target: str, rows: int) -> dict[str, Any]:
 def split_of(rows: int, valid: bool) -> tuple[dict[str, Any], str]:
     """How so many pairs are split, and why."""
     if valid:
-        return {"name": "holdout", "rows": "valid", "refit": False}, "the file of validation pairs" + ONCE
+        return {"name": "holdout", "rows": "valid", "refit": False}, f"the file of validation pairs{ONCE}"
     if rows >= MANY:
         why = f"{rows} pairs: a part of them, held out once, tells enough"
-        return {"name": "holdout", "rows": "random", "part": PART, "seed": 0, "refit": False}, why + ONCE
+        some = {"name": "holdout", "rows": "random", "part": PART, "seed": 0, "refit": False}
+        return some, f"{why}{ONCE}"
     return {"name": "shuffled", "folds": 3, "seed": 0}, "no groups and no time were named or found"
 
 

@@ -141,7 +141,11 @@ def test_it_says_what_it_was_given(page):
 
 def test_what_limits_the_scores_stands_beside_them(page):
     text = page.text
-    assert text.index("How far to trust the scores") < text.index("takes its statistics") < text.index("Pictures of the tuned")
+    assert (
+        text.index("How far to trust the scores")
+        < text.index("takes its statistics")
+        < text.index("Pictures of the tuned")
+    )
     assert "Decided" not in text
     data = {**copy.deepcopy(DATA), "leaderboard": [row("lone", 0.5, decided=0.6)], "models": [], "blend": None}
     assert "Decided is validation with the thresholds that a submission takes." in Page(build_page(data)).text
