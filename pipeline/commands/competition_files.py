@@ -110,7 +110,7 @@ class CompetitionFiles:
         else:
             described = gallery.describe(train, test, found, **facts, memo=self.memo)
         if valid := self.paths.get("valid"):
-            found.split = {"name": "holdout", "rows": "valid"}
+            found.split = {"name": "holdout", "rows": "valid", **described.get("split", {})}
             found.why["split"] = (
                 f"{valid.name} lies beside the training file; shuffled or stratified folds leave it out"
             )

@@ -87,7 +87,8 @@ def compose(
     ``text``: whether there are columns of free text; ``names``: whether these are only names or codes;
     ``augmentation``: what changes training images;
     ``words``: words of a text on average, where texts are all there is; ``pixels``: of an image;
-    ``columns``: settings that name columns, by the feature sets' own name.
+    ``columns``: settings that name columns, by the feature sets' own name;
+    ``split``: what a holdout has besides.
     minutes: budget for everything from fetch to submission.
     """
     competition = copy.deepcopy(dict(described["competition"]))
@@ -252,7 +253,7 @@ def describe(train: pd.DataFrame, test: pd.DataFrame | None, found: Guess, **fac
         found.why["features"] = f"translates '{richest}'"
         described["words"] = words_of(train[columns["target"]])
         pairs = sides(richest, columns["target"], len(train))
-        return {**described, "portfolio": "translation", "columns": {"pairs": pairs}}
+        return {**described, "portfolio": "translation", "columns": {"pairs": pairs}, "split": {"refit": False}}
     if richest is not None and not numbers and len(schema.names("category")) <= FEW_CATEGORIES:
         columns["types"] = {richest: "text"}
         read = [name for name in texts if words[name] >= SENTENCE or name == richest]
