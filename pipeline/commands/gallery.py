@@ -203,7 +203,8 @@ def _budgeted(
         if fit.get("precision") == "auto" and multiplies_bfloat16():
             seconds /= SHORT_PRODUCTS
         if span := body.get("epochs"):
-            epochs = min(max(int(ROOM * 60 * minutes / seconds * fit["epochs"]), span[0]), span[1])
+            most = max(span[1], fit["epochs"])  # few rows are gone through more often
+            epochs = min(max(int(ROOM * 60 * minutes / seconds * fit["epochs"]), span[0]), most)
             seconds *= epochs / fit["epochs"]
             body = {**body, "fit": {**fit, "epochs": epochs}}
         seconds = max(seconds, 1.0)
