@@ -21,7 +21,7 @@ from typing import Any
 from pipeline.core.kept_digests import kept_digest
 
 PACKAGE = Path(__file__).parents[1]
-SHARED = ("core", "training", "answering", "tuning", "reporting", "tracking", "stages", "commands")
+SHARED = ("core", "training", "answering", "tuning", "reporting", "diagnosis", "tracking", "stages", "commands")
 """Packages that count whole, or not at all; all others are shelves."""
 
 _IMPORT = re.compile(r"^[ \t]*from (pipeline(?:\.\w+)+) import (\([^)]*\)|[^\n]+)$", re.MULTILINE)

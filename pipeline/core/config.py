@@ -40,6 +40,8 @@ class CompetitionConfig:
     raw: Mapping[str, Any]
     own_columns: OwnColumns | None = None
     clean: Clean = field(default_factory=Clean)
+    mute: tuple[str, ...] = ()
+    """Codes of findings that the report leaves out."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ class Shelves:
     learners: Registry
     blends: Registry
     searches: Registry
+    findings: Registry
     learned: Callable[[Any, OwnColumns], Any]
     """A feature set's settings as written, behind what the class of one's own columns learns, if there is one."""
     clean: Callable[[Any, str], Clean]
@@ -105,7 +108,7 @@ REQUIRED_KEYS = ("source", "columns", "task", "metric", "split", "features", "bl
 """All of them: DVC tracks each by its key, which must stand in the file."""
 RESERVED = "checked"
 """The folder of ``data/`` that is no competition's."""
-COMPETITION_KEYS = (*REQUIRED_KEYS, "own_columns", "clean", "guessed")
+COMPETITION_KEYS = (*REQUIRED_KEYS, "own_columns", "clean", "mute", "guessed")
 MODEL_KEYS = ("competition", "features", "model", "fit", "tune", "retrain", "budget", "seed")
 
 
@@ -207,6 +210,7 @@ def _competition(name: str, raw: Any, shelves: Shelves, check: _Collector) -> Co
     if raw.get("own_columns") is not None:
         own = check(build_own_columns, raw["own_columns"], f"{where}.own_columns")
     clean = check(shelves.clean, raw.get("clean"), f"{where}.clean")
+    mute = check(muted, raw.get("mute"), shelves.findings, f"{where}.mute")
     features: dict[str, FeatureSet] = {}
     raw_features = _mapping(raw, "features", check, f"{where}.") if raw.get("features") is not None else {}
     for set_name, body in raw_features.items():
@@ -222,7 +226,7 @@ def _competition(name: str, raw: Any, shelves: Shelves, check: _Collector) -> Co
     if source and metric:
         check.faults.extend(unit_faults(where, source, metric))
     parts = (source, columns, task, metric, split, features, blend, submission)
-    return CompetitionConfig(name, *parts, dict(raw), own, clean)
+    return CompetitionConfig(name, *parts, dict(raw), own, clean, mute or ())
 
 
 def build_features(raw: Any, own: OwnColumns | None, shelves: Shelves, where: str) -> FeatureSet:
@@ -234,6 +238,20 @@ def build_features(raw: Any, own: OwnColumns | None, shelves: Shelves, where: st
 def build_own_columns(raw: Any, where: str) -> OwnColumns:
     """``own_columns: pipeline/features/own/mine.py`` or ``own_columns: {path: …}``."""
     return build_settings(OwnColumns, {"path": raw} if isinstance(raw, str) else raw, where)
+
+
+def muted(raw: Any, findings: Registry, where: str) -> tuple[str, ...]:
+    """``mute: [POD103]``: codes of findings. Raises Faults for what is no list, and for codes that there are not."""
+    if raw is None:
+        return ()
+    if not isinstance(raw, list | tuple):
+        raise Faults([f"{where}: needs a list of findings' codes, such as [{next(iter(findings))}], got {quoted(raw)}"])
+    faults = [
+        f"{where}: no finding {quoted(code)}{did_you_mean(str(code), findings)}" for code in raw if code not in findings
+    ]
+    if faults:
+        raise Faults(faults)
+    return tuple(raw)
 
 
 SEARCH = {"name": "sampling", "temperature": 0.8, "top_k": 40, "top_p": 0.95}

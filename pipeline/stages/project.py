@@ -12,6 +12,7 @@ def shelves() -> Shelves:
     """All registries, filled. Parts import their heavy libraries only when used."""
     from pipeline.blends import blends
     from pipeline.decoding import searches
+    from pipeline.diagnosis.findings import findings
     from pipeline.features import features
     from pipeline.features.learned import through
     from pipeline.metrics import metrics
@@ -23,7 +24,7 @@ def shelves() -> Shelves:
     from pipeline.training import learners
     from pipeline.tuning.space import check_tune
 
-    registries = (sources, splits, features, tasks, metrics, models, learners, blends, searches)
+    registries = (sources, splits, features, tasks, metrics, models, learners, blends, searches, findings)
     return Shelves(*registries, learned=through, clean=build_clean, check_tune=check_tune)
 
 

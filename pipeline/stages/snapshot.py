@@ -20,6 +20,7 @@ from pipeline.core.config import (
     build_model,
     build_own_columns,
     build_submission,
+    muted,
 )
 from pipeline.core.errors import UserError
 from pipeline.core.files import read_json, shown
@@ -49,7 +50,7 @@ FITTED = ("columns", "metric", "task", "split", "features", "own_columns")
 NAMED = ("competition", "features", "model")
 MODEL = ("competition", "features", "model", "fit", "seed", "retrain", "budget")
 ROWS = ("columns", "task", "split", "features", "submission", "own_columns", "clean")
-WHOLE = ("source", "metric", "blend", "guessed", *ROWS)
+WHOLE = ("source", "metric", "blend", "mute", "guessed", *ROWS)
 
 STAGES: Mapping[str, Needs] = {
     "fetch": Needs(("source",), ("core",)),
@@ -59,7 +60,7 @@ STAGES: Mapping[str, Needs] = {
     "blend": Needs(("blend", "features", "own_columns", "metric", "task"), ("core", "answering"), NAMED),
     "retrain": Needs((*FITTED, "submission"), ("core", "training", "answering"), (*MODEL, "tune"), runs=True),
     "submit": Needs(("blend", "metric", "task", "submission"), ("core", "training", "answering")),
-    "report": Needs(WHOLE, ("core", "answering", "reporting"), (*MODEL, "tune")),
+    "report": Needs(WHOLE, ("core", "answering", "reporting", "diagnosis"), (*MODEL, "tune")),
 }
 """All stages but ``check``, in data order."""
 
@@ -194,6 +195,7 @@ def _built(name: str, body: Mapping[str, Any]) -> Config:
         raw=raw,
         own_columns=own,
         clean=on.clean(raw.get("clean"), f"{where}.clean"),
+        mute=muted(raw.get("mute"), on.findings, f"{where}.mute"),
     )
     execution = build_settings(Execution, body.get("execution"), "execution")
     models = {key: _model(key, value, competition) for key, value in body.get("models", {}).items()}

@@ -1,0 +1,45 @@
+"""Stored files of a competition -> all findings about it, and the numbers that they rest on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.core.config import Config
+from pipeline.diagnosis.base import RATE, SEVERITIES, Finding, told
+from pipeline.diagnosis.comparison import compared
+from pipeline.diagnosis.evidence import Evidence
+from pipeline.diagnosis.findings import findings
+from pipeline.diagnosis.fitting import fits
+from pipeline.diagnosis.optimism import optimism
+
+
+def diagnose(config: Config, name: str) -> dict[str, Any]:
+    """Plain data.
+
+    findings: the serious first, each as ``base.told`` gives it. muted: codes that were not asked. failed: code to
+    the reason that it could not be asked. baseline, fit, comparison, optimism, shift: the numbers behind them, which
+    the report shows whether or not anything is the matter.
+    """
+    muted = config.competition(name).mute
+    asked: list[Finding] = [findings.build(code, "findings") for code in findings if code not in muted]
+    evidence = Evidence(config, name, RATE / max(sum(finding.by_chance for finding in asked), 1))
+    found, failed = [], {}
+    for finding in asked:
+        try:
+            one = finding.look(evidence)
+        except Exception as fault:  # a report without one finding is worth more than none
+            failed[finding.name] = f"{type(fault).__name__}: {fault}"
+            continue
+        if one is not None:
+            found.append(told(finding, one))
+    found.sort(key=lambda one: (SEVERITIES.index(one["severity"]), one["code"]))
+    return {
+        "findings": found,
+        "muted": list(muted),
+        "failed": failed,
+        "baseline": evidence.baseline,
+        "fit": fits(evidence),
+        "comparison": compared(evidence),
+        "optimism": optimism(evidence),
+        "shift": evidence.shift,
+    }

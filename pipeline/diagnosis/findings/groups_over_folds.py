@@ -1,0 +1,45 @@
+"""POD305: things that folds share, and the test does not."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pipeline.core.registry import settings
+from pipeline.diagnosis.base import Finding, Found, Severity
+from pipeline.diagnosis.evidence import Evidence
+from pipeline.diagnosis.findings import findings
+from pipeline.diagnosis.leaks import groups
+
+APART = 0.3
+"""By how much more validation rows know their thing than test rows do."""
+
+
+@findings.register("POD305")
+@settings
+class GroupsOverFolds(Finding):
+    """Columns whose values are things of several rows each: validation rows whose thing other folds trained on,
+    against test rows whose thing is among the training rows."""
+
+    title: ClassVar[str] = "rows of one thing are spread over folds, and test rows are of other things"
+    why: ClassVar[str] = (
+        "Folds ask a model about things that it has met (patients, shops, photographers), the test about ones that it "
+        "has not: validation promises too much."
+    )
+    severity: ClassVar[Severity] = "serious"
+
+    def look(self, evidence: Evidence) -> Found | None:
+        known = {name: one for name, one in groups(evidence).items() if one["folds"] - one["test"] >= APART}
+        if not known:
+            return None
+        told = "; ".join(
+            f"{name}: {one['folds']:.0%} of validated rows have a value that other folds train on, "
+            f"{one['test']:.0%} of test rows one that training rows have"
+            for name, one in known.items()
+        )
+        first = next(iter(known))
+        return Found(
+            measured=f"{told}.",
+            next=f"Set columns.group: {first} and the split grouped, so that folds ask what the test asks.",
+            numbers=known,
+            about=tuple(known),
+        )

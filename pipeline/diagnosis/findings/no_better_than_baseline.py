@@ -1,0 +1,53 @@
+"""POD103: a model that answers no better than a constant."""
+
+from __future__ import annotations
+
+from statistics import fmean
+from typing import ClassVar
+
+from pipeline.core.registry import settings
+from pipeline.diagnosis.base import Finding, Found, Severity
+from pipeline.diagnosis.chance import interval
+from pipeline.diagnosis.evidence import Evidence
+from pipeline.diagnosis.findings import findings
+
+
+@findings.register("POD103")
+@settings
+class NoBetterThanBaseline(Finding):
+    """Folds' gains over the best constant answer, by the competition's metric: told where they are not above 0 on
+    average, or where they may be by chance and some fold has none."""
+
+    title: ClassVar[str] = "no better than a constant answer"
+    why: ClassVar[str] = (
+        "A model that looks at every column and scores like one that looks at none has learned nothing: its input does "
+        "not reach it, its training did not move, or there is nothing to learn."
+    )
+    severity: ClassVar[Severity] = "serious"
+
+    def look(self, evidence: Evidence) -> Found | None:
+        constant = evidence.baseline
+        if constant is None:
+            return None
+        gains = {}
+        for model in evidence.models.values():
+            pairs = zip(model.valid, constant["folds"], strict=True)
+            of_folds = [evidence.sign * (own - other) for own, other in pairs]
+            bounds = interval(of_folds)
+            # Of few folds an interval is wide: one of them must show no gain besides.
+            if fmean(of_folds) <= 0 or (bounds is not None and bounds[0] <= 0 and min(of_folds) <= 0):
+                gains[model.name] = of_folds
+        if not gains:
+            return None
+        told = "; ".join(
+            f"{name} scores {evidence.models[name].scores['valid']:.5f}" for name in gains
+        )
+        first = next(iter(gains))
+        return Found(
+            measured=f"{told}; {constant['what']} of the training rows scores {constant['valid']:.5f}.",
+            next="Look at its training curve first: a loss that stays where it began asks for another learning rate, "
+            "more epochs, or inputs on one scale; then at whether its feature set holds what the target hangs on.",
+            numbers={name: fmean(of_folds) for name, of_folds in gains.items()},
+            interval=interval(gains[first]),
+            about=tuple(gains),
+        )

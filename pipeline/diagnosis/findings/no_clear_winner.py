@@ -1,0 +1,41 @@
+"""POD401: a best model that is best by chance, for all that folds can tell."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pipeline.core.registry import settings
+from pipeline.diagnosis.base import Finding, Found, Severity
+from pipeline.diagnosis.comparison import compared
+from pipeline.diagnosis.evidence import Evidence
+from pipeline.diagnosis.findings import findings
+
+
+@findings.register("POD401")
+@settings
+class NoClearWinner(Finding):
+    """Corrected resampled t-tests of the best model against each other one on the same folds (Nadeau and Bengio
+    2003), the p-values corrected for their number (Holm)."""
+
+    title: ClassVar[str] = "no clear winner"
+    why: ClassVar[str] = (
+        "Folds train on much the same rows, so a small lead on them is luck as often as not: to choose by it is to "
+        "throw a coin."
+    )
+    severity: ClassVar[Severity] = "note"
+
+    def look(self, evidence: Evidence) -> Found | None:
+        known = compared(evidence)
+        tied = {name: known["others"][name] for name in known["tied"]}
+        if not tied:
+            return None
+        told = ", ".join(f"{name} {one['gain']:.5f} (p {one['p']:.2f})" for name, one in tied.items())
+        first = next(iter(tied.values()))["interval"]
+        return Found(
+            measured=f"{known['best']} scores best, by a difference that these folds cannot tell from none to {told}.",
+            next="Take the simplest or cheapest of these, or blend them; for a surer answer more folds, or the folds of "
+            "several shuffles.",
+            numbers={name: one["gain"] for name, one in tied.items()},
+            interval=None if first is None else (first[0], first[1]),
+            about=(known["best"], *tied),
+        )

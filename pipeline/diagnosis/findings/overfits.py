@@ -1,0 +1,57 @@
+"""POD102: a model that learned its training rows by heart."""
+
+from __future__ import annotations
+
+from statistics import fmean
+from typing import ClassVar
+
+from pipeline.core.registry import settings
+from pipeline.diagnosis.base import Finding, Found
+from pipeline.diagnosis.evidence import Evidence, ModelEvidence
+from pipeline.diagnosis.findings import findings
+from pipeline.diagnosis.fitting import fits
+
+
+@findings.register("POD102")
+@settings
+class Overfits(Finding):
+    """Models of which more than half of what they learned beyond the baseline does not carry over to new rows; the
+    gap's interval over folds is above 0."""
+
+    title: ClassVar[str] = "overfits"
+    why: ClassVar[str] = (
+        "It learned what is peculiar to its training rows: new rows score much worse, and its own training error says "
+        "nothing of how it will do (Dive into Deep Learning 3.6)."
+    )
+
+    def look(self, evidence: Evidence) -> Found | None:
+        known = {name: one for name, one in fits(evidence).items() if one["verdict"] == "overfits"}
+        if not known:
+            return None
+        parts = []
+        for name, one in known.items():
+            model = evidence.models[name]
+            larger = "" if one["parameters"] is None else f", {one['parameters']:,} parameters for {one['rows']:,} rows"
+            parts.append(
+                f"{name}: {one['train']:.5f} on training rows, {one['valid']:.5f} on new ones ({one['lost']:.0%} of "
+                f"its gain lost{larger}{_best_epoch(model)})"
+            )
+        first = next(iter(known.values()))
+        return Found(
+            measured="; ".join(parts) + ".",
+            next="More rows if there are any; weight decay or dropout; a smaller model (fewer units, shallower trees, "
+            "more rows in a leaf); early stopping.",
+            numbers={name: one["gap"] for name, one in known.items()},
+            interval=None if first["interval"] is None else (first["interval"][0], first["interval"][1]),
+            about=tuple(known),
+        )
+
+
+def _best_epoch(model: ModelEvidence) -> str:
+    """Where the validation loss was lowest, if that was well before the end."""
+    curves = [fold["valid_loss"] for fold in model.curves if len(fold.get("valid_loss", ())) >= 5]
+    if not curves or any(value is None for curve in curves for value in curve):
+        return ""
+    best = fmean(curve.index(min(curve)) + 1 for curve in curves)
+    length = fmean(map(len, curves))
+    return f"; its validation loss was lowest at epoch {best:.0f} of {length:.0f}" if best < 0.8 * length else ""

@@ -1,0 +1,40 @@
+"""POD301: a column that holds the target."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pipeline.core.registry import settings
+from pipeline.diagnosis.base import Finding, Found, Severity
+from pipeline.diagnosis.evidence import Evidence
+from pipeline.diagnosis.findings import findings
+from pipeline.diagnosis.leaks import unexplained
+
+LEFT = 0.05
+"""Part of the target that a copy of it leaves unexplained, at most."""
+
+
+@findings.register("POD301")
+@settings
+class TargetCopy(Finding):
+    """Columns that alone, by the means of their bins or levels in other folds, leave at most 5 % of the target's
+    variance, or of a constant answer's mistakes."""
+
+    title: ClassVar[str] = "a column holds the target, or nearly"
+    why: ClassVar[str] = (
+        "What is known only once the outcome is known is not known of new rows; with it, a score says nothing."
+    )
+    severity: ClassVar[Severity] = "serious"
+
+    def look(self, evidence: Evidence) -> Found | None:
+        left = {name: one for name, one in unexplained(evidence).items() if one <= LEFT}
+        if not left or len(evidence.train) < 50:
+            return None
+        told = ", ".join(f"{name} leaves {one:.1%}" for name, one in left.items())
+        return Found(
+            measured=f"Of what there is to explain of '{evidence.schema.target}', {told}.",
+            next="Ask when this value comes to be known. After the outcome: put the column under columns.drop. Before "
+            "it: a lookup beats any model here.",
+            numbers=left,
+            about=tuple(left),
+        )
