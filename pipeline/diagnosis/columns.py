@@ -61,7 +61,7 @@ def _of_levels(before: pd.Series, after: pd.Series) -> dict[str, float]:
     common = table.sum(axis=0) * smaller >= EXPECTED
     table = np.column_stack([table[:, common], table[:, ~common].sum(axis=1)])
     table = table[:, table.sum(axis=0) > 0]
-    if table.shape[1] < 2 or table[:, -1].sum() * smaller < EXPECTED and table.shape[1] < 3:
+    if table.shape[1] < 2 or (table[:, -1].sum() * smaller < EXPECTED and table.shape[1] < 3):
         return {"p": 1.0, "psi": 0.0}
     return {"p": float(chi2_contingency(table, correction=False).pvalue), "psi": stability(*table)}
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pipeline.core.building import build_own_columns, build_submission, muted
 from pipeline.core.code import code_digest, code_files, hold_code, read_again
 from pipeline.core.config import (
     CompetitionConfig,
@@ -18,9 +19,6 @@ from pipeline.core.config import (
     ModelConfig,
     build_features,
     build_model,
-    build_own_columns,
-    build_submission,
-    muted,
 )
 from pipeline.core.errors import UserError
 from pipeline.core.files import read_json, shown
