@@ -19,6 +19,8 @@ from pipeline.core.errors import UserError
 from pipeline.core.files import lock, write_text
 from pipeline.core.params import parse_params
 from pipeline.core.paths import check_name, project_root, state_folder
+from pipeline.sources.archives import is_archive
+from pipeline.sources.files import TABLES
 from pipeline.stages.project import shelves
 
 
@@ -96,8 +98,16 @@ def _source(source: str | None, encoding: str | None, target: str | None, metric
         return {"name": "kaggle", "competition": source.removeprefix("kaggle:"), **said}
     if not (project_root() / source).exists():
         raise UserError(f"--from: no file or folder {source!r}; name the folder of the files, or kaggle:SLUG")
-    found = parallel_source(source, target) or text_source(source, metric) or image_source(source)
+    found = _lone_table(source) or parallel_source(source, target) or text_source(source, metric) or image_source(source)
     return {**(found or {"name": "files", "path": source}), **said}
+
+
+def _lone_table(source: str) -> dict[str, Any] | None:
+    """A table by its own name is the training file, beside whatever lies in its folder."""
+    place = project_root() / source
+    if place.is_file() and place.name.lower().endswith(TABLES) and not is_archive(place):
+        return {"name": "files", "path": Path(source).parent.as_posix(), "train": place.name}
+    return None
 
 
 def _entry(

@@ -32,6 +32,8 @@ class CompetitionFiles:
     """Folder for arrays of their images."""
     unused: tuple[str, ...] = ()
     """Tables that lie beside them."""
+    test_name: str | None = None
+    """The test file's own name in its folder, where no file of solutions lies beside it."""
     memo: dict[str, Any] = field(default_factory=dict)
     """What was found of the columns, see ``settle``."""
     _read: dict[str, pd.DataFrame] = field(default_factory=dict)
@@ -53,6 +55,7 @@ class CompetitionFiles:
                 Path(aside),
                 Path(arrays),
                 tuple(part.unused()),
+                None if find_table(Path(aside), "solution") else _test_name(origin, part),
             )
 
     def table(self, stem: str) -> pd.DataFrame | None:
@@ -114,8 +117,14 @@ class CompetitionFiles:
             found.why["split"] = (
                 f"{valid.name} lies beside the training file; shuffled or stratified folds leave it out"
             )
+        source = dict(origin)
+        if (name := self._answered_test(test, found.columns["target"])) is not None:
+            source["solution"] = name
+            found.why["source.solution"] = (
+                "the test file has the target too: scores are told by it, nothing learns of it"
+            )
         competition = {
-            "source": dict(origin),
+            "source": source,
             "columns": {
                 **found.columns,
                 "target": list(found.columns["target"]) if several else found.columns["target"],
@@ -129,6 +138,14 @@ class CompetitionFiles:
             "guessed": found.why,
         }
         return {"competition": competition, **described}
+
+    def _answered_test(self, test: pd.DataFrame | None, target: str | tuple[str, ...]) -> str | None:
+        """The test file's name, where it lies in a folder with every row's answer and no other file has these."""
+        targets = [target] if isinstance(target, str) else list(target)
+        if test is None or self.test_name is None or not set(targets) <= set(map(str, test.columns)):
+            return None
+        answers = test[targets]
+        return self.test_name if answers.notna().all(axis=None) and len(answers.drop_duplicates()) > 1 else None
 
     def column(self, stem: str, name: str) -> pd.Series:
         """One column to the character; of arrays as it is."""
@@ -190,6 +207,15 @@ class CompetitionFiles:
                 f"--metric: '{metric}' is of probabilities, and the sample submission takes none: {error}; "
                 "choose a metric of classes, such as accuracy"
             ) from None
+
+
+def _test_name(origin: Mapping[str, Any], part: Source) -> str | None:
+    from pipeline.core.paths import main_root
+    from pipeline.sources.files import USUAL_NAMES
+
+    if origin["name"] != "files" or not (main_root() / origin["path"]).is_dir():
+        return None
+    return next((name for name in part.origin() if name.partition(".")[0].casefold() in USUAL_NAMES["test"]), None)
 
 
 def _refuse_words(answers: pd.Series) -> None:

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import UserError, did_you_mean
 from pipeline.core.processor import multiplies_bfloat16
+from pipeline.metrics import metrics
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,6 +106,8 @@ def compose(
         kept = {key: _changing_images(body, described["augmentation"]) for key, body in kept.items()}
     if described.get("several"):
         kept = {key: _of_several(body) for key, body in kept.items()}
+    if "metric" in competition and metrics.build(competition["metric"], "metric").decision is not None:
+        kept = {key: _stopped_by_loss(body) for key, body in kept.items()}
     if not described.get("text"):
         kept = {key: body for key, body in kept.items() if not body.get("needs_text")}
     if described.get("names"):
@@ -147,6 +150,19 @@ def _of_several(body: dict[str, Any]) -> dict[str, Any]:
     """The model as it learns several targets: the loss is the task's own."""
     fit = {key: value for key, value in (body.get("fit") or {}).items() if key != "loss"}
     return {**body, "fit": fit} if "fit" in body else body
+
+
+def _stopped_by_loss(body: dict[str, Any]) -> dict[str, Any]:
+    """The network, stopped by its loss and not by a metric that looks at classes alone.
+
+    Such a metric jumps from epoch to epoch, and the best of 64 is chance for the most part: on 900 rows of Adult, twice,
+    and 600 of Titanic the validation accuracy of RealMLP and TabM was 0.013 above that of the test rows by the metric
+    and 0.001 by the loss, and on the test rows itself the same.
+    """
+    stopping = (fit := body.get("fit") or {}).get("early_stopping")
+    if not isinstance(stopping, Mapping) or "monitor" in stopping:
+        return body
+    return {**body, "fit": {**fit, "early_stopping": {**stopping, "monitor": "loss"}}}
 
 
 def _refitted(body: dict[str, Any]) -> dict[str, Any]:

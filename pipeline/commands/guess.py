@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -259,7 +259,7 @@ def _target(
         if len(named) == 1:
             why["columns.target"] = "its name; there is no test file that lacks it"
             return named[0]
-        raise UserError("target: cannot be guessed without a test file; give --target")
+        raise UserError(f"target: cannot be guessed without a test file; give --target, one of {_some(only)}")
     if id is None and sample is not None and test is not None and len(named) > 1:
         _refuse_absent_id(named[0], train, test, sample)
     if len(named) > 1 and len(named) == len(answers) and not set(named) - set(only):
@@ -276,8 +276,18 @@ def _target(
         why["columns.target"] = "its classes are the sample submission's columns"
         return classed[0]
     bare = any(re.fullmatch(r"-?\d+[.,]\d+", name) for name in map(str, train.columns))
-    hint = "give --target" + ("; or the files have no line of column names: add one" if bare else "")
-    raise UserError(f"target: cannot be guessed, columns in train and not in test: {', '.join(only) or 'none'}; {hint}")
+    if only:
+        told = f"columns in train and not in test: {_some(only)}"
+        hint = f"give --target {only[0]}, or --target {','.join(only[:2])} where several are asked for"
+    else:
+        told, hint = "the test file has all columns of the training file", f"give --target, one of {_some(of_test)}"
+    hint += "; or the files have no line of column names: add one" if bare else ""
+    raise UserError(f"target: cannot be guessed, {told}; {hint}")
+
+
+def _some(names: Sequence[object]) -> str:
+    """The first names of many."""
+    return ", ".join(map(str, names[:12])) + (", …" if len(names) > 12 else "")
 
 
 def _refuse_absent_id(name: str, train: pd.DataFrame, test: pd.DataFrame, sample: pd.DataFrame) -> None:

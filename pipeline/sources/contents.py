@@ -58,7 +58,11 @@ def what_it_holds(folder: Path) -> str:
     if books := [path.name for path in files if path.suffix.lower() in BOOKS]:
         return f"; it holds workbooks ({', '.join(sorted(books)[:4])}): save each sheet as CSV"
     tables = sorted(path.relative_to(folder).as_posix() for path in files if path.suffix.lower() in TABLES)
-    return f"; it holds {', '.join(tables[:6])}; name the training file in source.train" if tables else ""
+    return (
+        f"; it holds {', '.join(tables[:6])}; name the training file in source.train, or to `add` as --from"
+        if tables
+        else ""
+    )
 
 
 def _parallel(files: list[Path]) -> list[str]:

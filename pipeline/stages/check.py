@@ -14,17 +14,21 @@ from pipeline.core.config import Config
 from pipeline.core.errors import UserError
 from pipeline.core.files import write_text
 from pipeline.core.paths import CompetitionPaths, checked_folder, project_root
+from pipeline.stages.digests import warn_if_unreachable
 from pipeline.stages.project import load_project
 from pipeline.stages.snapshot import STAGES, snapshot
 
 
 def run() -> Config:
-    """Raises Faults with every fault of every key. By hand, without DVC, it writes nothing."""
+    """Raises Faults with every fault of every key. By hand, without DVC, it writes nothing, and warns of sources whose
+    files are not there."""
     config = load_project()
     if "DVC_STAGE" in os.environ:
         write(config)
     else:
         check_dvc_files(project_root())
+        for competition in config.competitions.values():
+            warn_if_unreachable(competition)
     return config
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from pipeline.core.config import CompetitionConfig
 from pipeline.core.errors import UserError
-from pipeline.core.files import read_json
+from pipeline.core.files import read_json, shown
 from pipeline.core.kept_digests import kept_digest
 from pipeline.core.paths import CompetitionPaths
 
@@ -24,7 +25,22 @@ def source_digests(competition: CompetitionConfig) -> dict[str, str]:
         before = read_json(file)["files"] if file.exists() else {}
         if not before:
             return {}  # ``fetch`` itself says best what is wrong
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        told = f"{competition.name}: its files cannot be looked at ({reason}); taken to be unchanged"
-        print(f"warning: {told}", file=sys.stderr)  # noqa: T201
+        _warn(competition, error, "taken to be unchanged")
         return dict(before)
+
+
+def warn_if_unreachable(competition: CompetitionConfig) -> None:
+    """A line where the source's files are not there, as after a slip in its path."""
+    try:
+        competition.source.origin()
+    except (OSError, UserError) as error:
+        _warn(competition, error, "mend its source, or bring them before `dvc repro`")
+
+
+def _warn(competition: CompetitionConfig, error: Exception, then: str) -> None:
+    reason = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        reason = f"{error.strerror}: {shown(Path(error.filename))}" if error.filename else error.strerror
+    print(  # noqa: T201
+        f"warning: {competition.name}: its files cannot be looked at ({reason}); {then}", file=sys.stderr
+    )

@@ -85,6 +85,38 @@ def test_a_zip_and_marks_of_missing_values(project, capsys):
     assert "'?' taken for missing" in capsys.readouterr().out
 
 
+def test_a_lone_table_is_the_training_file(project, capsys):
+    (project / "files" / "test.csv").unlink()
+    (project / "files" / "sample_submission.csv").unlink()
+    (project / "files" / "train.csv").unlink()
+    (project / "files" / "sales.csv").write_text(TRAIN.replace("size,y", "size,sold"))
+    with pytest.raises(UserError, match="it holds sales.csv; name the training file .* to `add` as --from"):
+        add("toy", "files")
+    with pytest.raises(UserError, match="without a test file; give --target, one of colour, size, sold"):
+        add("toy", "files/sales.csv")
+    source = add("toy", "files/sales.csv", target="sold").competition("toy").source
+    assert (source.path, source.train) == ("files", "sales.csv")
+    assert "now: dvc repro report@toy" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("answers", ["all", "none", "some", "placeholders"])
+def test_a_test_file_with_every_answer_is_the_solution(project, capsys, answers):
+    cell = {
+        "all": lambda i: i % 2,
+        "none": lambda i: "",
+        "some": lambda i: "" if i < 99 else 1,
+        "placeholders": lambda i: 0,
+    }
+    rows = [f"{i},red,{i % 5}.5,{cell[answers](i)}\n" for i in range(90, 120)]
+    (project / "files" / "test.csv").write_text("id,colour,size,y\n" + "".join(rows))
+    (project / "files" / "sample_submission.csv").unlink()
+    with pytest.raises(UserError, match="the test file has all columns of the training file; give --target, one of"):
+        add("toy", "files")
+    source = add("toy", "files", target="y").competition("toy").source
+    assert source.solution == ("test.csv" if answers == "all" else None)
+    assert ("scores are told by it" in capsys.readouterr().out) == (answers == "all")
+
+
 @pytest.mark.parametrize("name", gallery.names())
 def test_every_gallery_entry_checks_without_fault(project, name):
     needs_files = gallery.entry(name)["competition"]["source"]["name"] == "files"

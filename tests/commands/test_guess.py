@@ -146,9 +146,11 @@ def test_what_is_said_and_wrong(options, told):
 
 def test_what_cannot_be_guessed():
     train, test, sample = tables(y=AMOUNT, z=AMOUNT)
-    with pytest.raises(UserError, match="columns in train and not in test: y, z; give --target"):
+    with pytest.raises(
+        UserError, match="columns in train and not in test: y, z; give --target y, or --target y,z where several"
+    ):
         guess(train, test, None)
-    with pytest.raises(UserError, match="not in test: none; give --target"):
+    with pytest.raises(UserError, match="the test file has all columns of the training file; give --target, one of id"):
         guess(test, test, None)
     with pytest.raises(UserError, match="'y' is missing in every training row"):
         guess(train.assign(y=np.nan), test, sample, target="y")

@@ -32,6 +32,16 @@ def test_more_rows_have_larger_minibatches():
     assert all(many[name] >= few[name] for name in few)
 
 
+@pytest.mark.parametrize(("metric", "monitor"), [("accuracy", "loss"), ("f1", "loss"), ("roc_auc", None)])
+def test_networks_are_not_stopped_by_a_metric_that_jumps(metric, monitor):
+    entry = gallery.entry("titanic")
+    described = {**entry, "competition": {**entry["competition"], "metric": metric}, "rows": 1000}
+    models = gallery.compose("titanic", described, None)[1]
+    for name in ("titanic-tabm", "titanic-realmlp"):
+        assert models[name]["fit"]["early_stopping"].get("monitor") == monitor
+    assert models["titanic-lightgbm"]["fit"]["early_stopping"] == 100
+
+
 def test_a_budget_leaves_searches_as_they_are():
     every, _ = gallery.compose("ames", {**gallery.entry("ames"), "rows": 1000}, None)[1:]
     within, _ = budget(5.0)

@@ -233,6 +233,17 @@ def test_a_source_that_cannot_be_reached_is_taken_to_be_unchanged(bench: Bench, 
     assert "warning: toy: its files cannot be looked at" in capsys.readouterr().err
 
 
+def test_check_by_hand_warns_of_a_path_where_nothing_is(bench: Bench):
+    bench.competition["source"]["path"] = "flies"
+    bench.write()
+    code, lines = bench.run("check")
+    assert code == 0
+    assert lines == [
+        "warning: toy: its files cannot be looked at (No such file or directory: flies); mend its source, or bring "
+        "them before `dvc repro`"
+    ]
+
+
 # While stages run.
 
 MEDDLING = """

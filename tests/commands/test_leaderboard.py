@@ -1,0 +1,41 @@
+"""``leaderboard``, and the last line of a run."""
+
+from __future__ import annotations
+
+import yaml
+from bench import Bench
+
+from pipeline.commands import leaderboard
+
+
+def told(bench: Bench, name: str | None = None) -> str:
+    bench.capsys.readouterr()
+    leaderboard.run(name)
+    return bench.capsys.readouterr().out
+
+
+def test_a_competition_that_has_not_run_yet_does_not_hide_the_others(bench):
+    bench.write()
+    params = yaml.safe_load((bench.root / "params.yaml").read_text())
+    params["competitions"] = {"early": bench.competition, **params["competitions"]}
+    params["models"]["early-ridge"] = {**bench.model, "competition": "early"}
+    (bench.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    [line] = [line for line in bench.through() if line.startswith("toy: ")]
+    assert "rmse" in line and "submission: data/toy/submission.csv; report: data/toy/report/index.html" in line
+    shown = told(bench)
+    assert "toy: rmse" in shown and "submission: data/toy/submission.csv" in shown
+    assert "early: no model has a score yet; run `dvc repro report@early`" in shown
+    code, lines = bench.run("leaderboard", "early")
+    assert code == 2 and lines == ["error: early: no model has a score yet; run `dvc repro report@early`"]
+
+
+def test_one_fold_has_no_spread_and_no_test_file_no_submission(bench):
+    bench.files |= {"test.csv": None, "sample_submission.csv": None}
+    bench.competition["split"] = {"name": "holdout", "part": 0.2}
+    bench.write()
+    lines = bench.through()
+    shown = told(bench, "toy")
+    assert "± folds" not in shown and "submission" not in shown and "report: " in shown
+    assert not any("submission: " in line for line in lines)
+    page = (bench.root / "data/toy/report/index.html").read_text()
+    assert "±" not in page and "one fold" in page.casefold()
