@@ -98,7 +98,8 @@ def _source(source: str | None, encoding: str | None, target: str | None, metric
         return {"name": "kaggle", "competition": source.removeprefix("kaggle:"), **said}
     if not (project_root() / source).exists():
         raise UserError(f"--from: no file or folder {source!r}; name the folder of the files, or kaggle:SLUG")
-    found = _lone_table(source) or parallel_source(source, target) or text_source(source, metric) or image_source(source)
+    found = parallel_source(source, target) or text_source(source, metric) or image_source(source)
+    found = found or _lone_table(source)
     return {**(found or {"name": "files", "path": source}), **said}
 
 

@@ -55,7 +55,7 @@ class CompetitionFiles:
                 Path(aside),
                 Path(arrays),
                 tuple(part.unused()),
-                None if find_table(Path(aside), "solution") else _test_name(origin, part),
+                None if find_raw(Path(aside), "solution") else _test_name(origin, part),
             )
 
     def table(self, stem: str) -> pd.DataFrame | None:
@@ -215,7 +215,8 @@ def _test_name(origin: Mapping[str, Any], part: Source) -> str | None:
 
     if origin["name"] != "files" or not (main_root() / origin["path"]).is_dir():
         return None
-    return next((name for name in part.origin() if name.partition(".")[0].casefold() in USUAL_NAMES["test"]), None)
+    tables = [name for name in part.origin() if not name.endswith(".npz")]
+    return next((name for name in tables if name.partition(".")[0].casefold() in USUAL_NAMES["test"]), None)
 
 
 def _refuse_words(answers: pd.Series) -> None:

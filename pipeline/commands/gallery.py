@@ -155,8 +155,8 @@ def _of_several(body: dict[str, Any]) -> dict[str, Any]:
 def _stopped_by_loss(body: dict[str, Any]) -> dict[str, Any]:
     """The network, stopped by its loss and not by a metric that looks at classes alone.
 
-    Such a metric jumps from epoch to epoch, and the best of 64 is chance for the most part: on 900 rows of Adult, twice,
-    and 600 of Titanic the validation accuracy of RealMLP and TabM was 0.013 above that of the test rows by the metric
+    Such a metric jumps from epoch to epoch, and the best of 64 is chance for the most part: on 900 rows of Adult,
+    twice, and 600 of Titanic the validation accuracy of RealMLP and TabM was 0.013 above that of the test rows by the metric
     and 0.001 by the loss, and on the test rows itself the same.
     """
     stopping = (fit := body.get("fit") or {}).get("early_stopping")

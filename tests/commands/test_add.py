@@ -90,7 +90,7 @@ def test_a_lone_table_is_the_training_file(project, capsys):
     (project / "files" / "sample_submission.csv").unlink()
     (project / "files" / "train.csv").unlink()
     (project / "files" / "sales.csv").write_text(TRAIN.replace("size,y", "size,sold"))
-    with pytest.raises(UserError, match="it holds sales.csv; name the training file .* to `add` as --from"):
+    with pytest.raises(UserError, match=r"it holds sales.csv; name the training file .* to `add` as --from"):
         add("toy", "files")
     with pytest.raises(UserError, match="without a test file; give --target, one of colour, size, sold"):
         add("toy", "files/sales.csv")
