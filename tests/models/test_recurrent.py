@@ -6,6 +6,7 @@ torch = pytest.importorskip("torch")
 
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence  # noqa: E402
 
+from pipeline.models.layers.gru import gru  # noqa: E402
 from pipeline.models.layers.recurrent import LockedDropout, Recurrent  # noqa: E402
 
 OWN = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}
@@ -76,3 +77,30 @@ def test_words_behind_the_end_of_a_text_reach_nothing():
     inputs = torch.randn(4, 7, 5)
     other = torch.where(REAL.unsqueeze(-1), inputs, torch.full_like(inputs, 9.0))
     torch.testing.assert_close(layer.read(inputs, LENGTHS)[REAL], layer.read(other, LENGTHS)[REAL])
+
+
+@pytest.mark.parametrize(("short", "tolerance"), [(False, 1e-6), (True, 0.02)])
+@pytest.mark.parametrize("shape", [(3, 7, 5, 4), (12, 33, 16, 24), (1, 1, 2, 3)])
+def test_gated_units_learn_as_torchs_own_do(shape, short, tolerance):
+    batch, steps, inputs, hidden = shape
+    torch.manual_seed(0)
+    theirs = torch.nn.GRU(inputs, hidden, batch_first=True)
+    found = torch.randn(batch, steps, inputs), torch.randn(batch, hidden), torch.randn(batch, steps, hidden)
+
+    def gradients(run):
+        given, first = found[0].clone().requires_grad_(), found[1].clone().requires_grad_()
+        theirs.zero_grad()
+        outputs, last = run(given, first)
+        ((outputs * found[2]).sum() + last.square().sum()).backward()
+        return [outputs, last, given.grad, first.grad, *[one.grad.clone() for one in theirs.parameters()]]
+
+    def ours(given, first):
+        with torch.autocast("cpu", torch.bfloat16, enabled=short):
+            return gru(given, first, list(theirs._flat_weights))
+
+    def torchs(given, first):
+        outputs, last = theirs(given, first[None])
+        return outputs, last[0]
+
+    for mine, expected in zip(gradients(ours), gradients(torchs), strict=True):
+        assert (mine - expected).abs().max() <= tolerance * max(expected.abs().max(), 1)

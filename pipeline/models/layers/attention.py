@@ -77,20 +77,31 @@ class DotProductAttention(nn.Module):
         super().__init__()
         self.dropout = Dropout(dropout)
 
-    def weights(self, queries: Tensor, keys: Tensor, mask: Tensor | None = None) -> Tensor:
-        """What each query looks at: [..., queries, keys]."""
+    def weights(self, queries: Tensor, keys: Tensor, mask: Tensor | None = None, before: bool = False) -> Tensor:
+        """What each query looks at: [..., queries, keys]. before: see ``forward``."""
         scores = (queries * queries.shape[-1] ** -0.5) @ keys.transpose(-2, -1)  # [..., queries, keys]
+        if before:  # a sum is one pass, and no row is without a place to look at
+            later = torch.full(scores.shape[-2:], float("-inf"), dtype=scores.dtype, device=scores.device).triu(1)
+            return (scores + later).softmax(-1)
         return scores.softmax(-1) if mask is None else masked_softmax(scores, mask)
 
-    def forward(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(
+        self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None, before: bool = False
+    ) -> Tensor:
         """queries [..., queries, size], keys [..., keys, size], values [..., keys, value size], mask bool, broadcast
-        to [..., queries, keys], or lengths -> [..., queries, value size]."""
+        to [..., queries, keys], or lengths -> [..., queries, value size].
+
+        before: as many queries as keys look at themselves and what came before, without a mask.
+        """
         if mask is not None and mask.dtype != torch.bool:
             mask = allowed(mask, keys.shape[-2])
-        if self.training and self.dropout.p:
-            # Torch's own with dropout takes a third longer on a processor, most of it for random numbers.
-            return self.dropout(self.weights(queries, keys, mask)) @ values  # [..., queries, value size]
-        return functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
+        # On a processor torch's own takes a third longer with dropout, most of it for random numbers, and in 16 bits
+        # seven times as long for its backward pass.
+        short = queries.device.type == "cpu" and queries.dtype == torch.bfloat16
+        if self.training and (self.dropout.p or short):
+            weights = self.weights(queries, keys, mask, before)
+            return self.dropout(weights) @ values  # [..., queries, value size]
+        return functional.scaled_dot_product_attention(queries, keys, values, mask, is_causal=before)
 
 
 class MultiHeadAttention(nn.Module):
@@ -132,19 +143,42 @@ class MultiHeadAttention(nn.Module):
         [batch, heads, steps, head width], to be kept where they are asked again."""
         return self._turned(self._split(self.key(memory)), begin), self._split(self.value(memory))
 
+    def among(self, steps: Tensor, begin: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values of a sequence that looks at itself, by one product: [batch, steps, width], the
+        first of which is step ``begin`` -> each [batch, heads, steps, head width]."""
+        layers = (self.query, self.key, self.value)
+        weight = torch.cat([layer.weight for layer in layers])  # [3 * heads * head width, width]
+        bias = torch.cat([layer.bias for layer in layers]) if self.query.bias is not None else None
+        found = functional.linear(steps, weight, bias).unflatten(-1, (3, self.heads, self.head_width))
+        # [batch, steps, 3, heads, head width] -> 3 x [batch, heads, steps, head width]
+        asked, keys, values = found.permute(2, 0, 3, 1, 4)
+        return self._turned(asked, begin), self._turned(keys, begin), values
+
     def attend(
-        self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None, begin: int = 0
+        self,
+        queries: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        mask: Tensor | None = None,
+        begin: int = 0,
     ) -> Tensor:
         """queries [batch, queries, width], the first of which is step ``begin``; keys and values as ``project``
         gives them; mask as ``allowed`` takes it -> [batch, queries, width]."""
-        asked = self._turned(self._split(self.query(queries)), begin)  # [batch, heads, queries, head width]
+        return self.look(self._turned(self._split(self.query(queries)), begin), keys, values, mask)
+
+    def look(
+        self, asked: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None, before: bool = False
+    ) -> Tensor:
+        """The same with queries as ``among`` gives them. before: see ``DotProductAttention``."""
         if mask is not None:
             mask = allowed(mask, keys.shape[-2]).unsqueeze(1)  # [batch, 1, queries or 1, keys]
-        context = self.attention(asked, keys, values, mask)  # [batch, heads, queries, head width]
+        context = self.attention(asked, keys, values, mask, before)  # [batch, heads, queries, head width]
         return self.output(context.transpose(1, 2).flatten(2))  # [batch, queries, width]
 
     def forward(self, queries: Tensor, memory: Tensor, mask: Tensor | None = None) -> Tensor:
         """What queries [batch, queries, width] find in memory [batch, keys, width]: [batch, queries, width]."""
+        if queries is memory:
+            return self.look(*self.among(queries), mask)
         return self.attend(queries, *self.project(memory), mask)
 
     def _split(self, projected: Tensor) -> Tensor:

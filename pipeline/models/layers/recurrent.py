@@ -9,12 +9,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from pipeline.models.layers.gru import gru
 from pipeline.models.layers.members import Dropout
 
 Cell = Literal["rnn", "gru", "lstm"]
 State = Any
 """[batch, layers * directions, hidden], or two of them for an LSTM: hidden state and memory cell."""
 
+LANES = 32
+"""Sequences side by side up to which a layer of gated units learns sooner by ``gru``."""
 MODES = {"rnn": "RNN_TANH", "gru": "GRU", "lstm": "LSTM"}
 RUN: dict[str, Callable[..., Any]] = {"rnn": torch.rnn_tanh, "gru": torch.gru, "lstm": torch.lstm}
 
@@ -51,7 +54,7 @@ class Recurrent(nn.RNNBase):
 
     def forward(self, inputs: Tensor, state: State = None) -> tuple[Tensor, State]:  # type: ignore[override]
         """Inputs [batch, steps, inputs] -> outputs [batch, steps, directions * hidden] and the next state."""
-        if self.locked:
+        if self.locked or self._own_kernel(inputs):
             return self._by_layer(inputs, state)
         first = self._zeros(inputs) if state is None else each(state, _layers_first)
         outputs, *last = self._all_layers(inputs, first, self.batch_first)
@@ -88,13 +91,22 @@ class Recurrent(nn.RNNBase):
                 place = layer * self.directions + direction
                 begin = _one(first, place)
                 given = _turn(inputs, turned) if direction else inputs
-                found, *after = self.run(given, begin, self._weights(place), True, 1, 0.0, self.training, False, True)
+                if self._own_kernel(inputs):
+                    found, after = _alone(gru(given, begin[0], self._weights(place)))
+                else:
+                    settings = (True, 1, 0.0, self.training, False, True)
+                    found, *after = self.run(given, begin, self._weights(place), *settings)
                 outputs.append(_turn(found, turned) if direction else found)  # [batch, steps, hidden]
                 last.append(after)
             inputs = torch.cat(outputs, dim=-1) if len(outputs) > 1 else outputs[0]
             if layer + 1 < self.num_layers:
                 inputs = self.between(inputs)  # [batch, steps, directions * hidden]
         return inputs, self._state([torch.cat(parts) for parts in zip(*last, strict=True)])
+
+    def _own_kernel(self, inputs: Tensor) -> bool:
+        """Whether a layer learns sooner by ``gru`` than by torch's own."""
+        few = inputs.device.type == "cpu" and inputs.shape[0] <= LANES
+        return self.cell == "gru" and few and torch.is_grad_enabled()
 
     def _all_layers(self, inputs: Tensor, first: State, shape: Any) -> tuple[Tensor, ...]:
         """Torch's own, of all layers at once; shape: whether batch comes first, or the sizes of a packed batch."""
@@ -126,6 +138,11 @@ class LockedDropout(Dropout):
         if not self.training or not self.p:
             return input
         return input * super().forward(torch.ones_like(input[:, :1]))  # [batch, 1, features]
+
+
+def _alone(answer: tuple[Tensor, Tensor]) -> tuple[Tensor, list[Tensor]]:
+    """Outputs and the last state of one layer as torch gives them: [1, batch, hidden] in a list."""
+    return answer[0], [answer[1].unsqueeze(0)]
 
 
 def _layers_first(part: Tensor) -> Tensor:

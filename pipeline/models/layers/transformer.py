@@ -125,14 +125,14 @@ class DecoderBlock(nn.Module):
         kept: list[KeysValues] = []
 
         def attend(steps: Tensor) -> Tensor:
-            keys, values = self.attention.project(steps, begin)  # [batch, heads, steps, head width]
+            asked, keys, values = self.attention.among(steps, begin)  # [batch, heads, steps, head width]
             if before is not None:
                 # [batch, heads, earlier steps + steps, head width]
                 keys, values = (torch.cat(pair, dim=2) for pair in zip(before, (keys, values), strict=True))
             kept.append((keys, values))
             alone = steps.shape[1] == 1  # the last step sees all that there is
-            mask = None if alone else causal(steps.shape[1], keys.shape[2], steps.device)
-            return self.attention.attend(steps, keys, values, mask, begin)
+            mask = None if alone or begin == 0 else causal(steps.shape[1], keys.shape[2], steps.device)
+            return self.attention.look(asked, keys, values, mask, before=begin == 0 and not alone)
 
         seen = self.around_attention(inputs, attend)
         if self.memory_attention is not None and self.around_memory is not None:
