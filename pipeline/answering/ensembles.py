@@ -162,7 +162,14 @@ def _fit_each_target(blend: Blend, library: Library) -> Combination:
     for name in map(str, library.target):
         if (metric := library.metric.of_target(name)) is None:
             raise ValueError(f"the metric {library.metric.name} is no sum over targets")
-        targets[name] = list(blend.fit(replace(library, metric=metric)).weights)
+        narrow = replace(
+            library,
+            frames=[frame[[name]] for frame in library.frames],
+            target=library.target[[name]],
+            target_codec=library.task.only(library.target_codec, name),
+            metric=metric,
+        )
+        targets[name] = list(blend.fit(narrow).weights)
     means = [fmean(weights) for weights in zip(*targets.values(), strict=True)]
     return Combination(means, targets=targets)
 

@@ -115,6 +115,10 @@ class Task(ABC):
         """Of a task with several targets: the task of one alone, and what its ``Spec`` has in place of theirs."""
         raise NotImplementedError
 
+    def only(self, target: Any, name: str) -> Any:
+        """Of a task with several targets: the fitted ``Target`` of one."""
+        raise NotImplementedError
+
     def diagnostic(self, target: pd.Series, predictions: pd.DataFrame) -> tuple[str, dict[str, Any]] | None:
         """Name and data of the figure that shows where predictions go wrong, if there is one."""
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -39,14 +39,9 @@ class OverTargets(Metric):
             raise UserError(f"metric {self.name}: weighs '{unknown[0]}', and the targets are {', '.join(target)}")
         scores, weights = [], []
         for name in target:
-            truth, predicted = target[name], predictions[name].to_numpy()
-            known = truth.notna().to_numpy()
-            if not known.all():
-                truth, predicted = truth[known].reset_index(drop=True), predicted[known]
-            if self.each.name in OF_BOTH_CLASSES and truth.nunique() < 2:
-                continue
-            scores.append(self._of(truth, predicted))
-            weights.append(self.weights.get(str(name), 1.0))
+            if (score := self.of_column(target[name], predictions[name])) is not None:
+                scores.append(score)
+                weights.append(self.weights.get(str(name), 1.0))
         if not sum(weights):
             raise UserError(f"metric {self.name}: no target has rows of both classes to score")
         return float(np.average(scores, weights=weights))
@@ -54,11 +49,22 @@ class OverTargets(Metric):
     def of_target(self, name: str) -> Metric:
         return OneTarget(self, name)
 
+    def of_column(self, truth: pd.Series, predictions: pd.Series) -> float | None:
+        """The metric of one target, over the rows that have it; None where a metric of both classes meets one alone."""
+        predicted, known = predictions.to_numpy(), truth.notna().to_numpy()
+        if not known.all():
+            truth, predicted = truth[known].reset_index(drop=True), predicted[known]
+        if self.each.name in OF_BOTH_CLASSES and truth.nunique() < 2:
+            return None
+        return self._of(truth, predicted)
+
     def _of(self, truth: pd.Series, predicted: np.ndarray) -> float:
         import pandas as pd
 
         if "regression" in self.each.tasks:
-            return self.each.score(truth, pd.DataFrame({"prediction": predicted}))
+            return self.each.score(
+                truth, pd.DataFrame(predicted[:, None], columns=_prediction())
+            )  # [rows] -> [rows, 1]
         both = pd.DataFrame({"0": 1 - predicted, "1": predicted})
         return self.each.score(truth.astype("int64"), both)
 
@@ -76,10 +82,10 @@ class OneTarget(Metric):
 
     def score(self, target: Any, predictions: pd.DataFrame) -> float:
         try:
-            alone: Metric = replace(self.metric, weights={})
-            return alone.score(target[[self.target]], predictions[[self.target]])
+            score: float | None = self.metric.of_column(target[self.target], predictions[self.target])
         except UserError:
             return 0.0
+        return 0.0 if score is None else score
 
 
 @metrics.register("mean_over_targets")
@@ -109,6 +115,14 @@ class MeanOverTargets(OverTargets):
     @property
     def label(self) -> str:
         return f"mean {self.of.label}"
+
+
+@cache
+def _prediction() -> pd.Index:
+    """Made once: a blend scores ten thousand times, and pandas makes an index of names as slowly as all the rest."""
+    import pandas as pd
+
+    return pd.Index(["prediction"])
 
 
 @cache

@@ -81,13 +81,19 @@ class MultioutputRegression(SeveralTargets):
         return pd.DataFrame({name: part.backward(raw[:, i]) for i, (name, part) in enumerate(target.parts.items())})
 
     def average(self, frames: Sequence[pd.DataFrame], weights: Sequence[float], target: SeveralNumbers) -> pd.DataFrame:
+        import numpy as np
         import pandas as pd
 
-        means = {
-            name: part.backward(weighted_mean([part.forward(frame[name].to_numpy()) for frame in frames], weights))
+        means = [
+            part.backward(weighted_mean([part.forward(frame[name].to_numpy()) for frame in frames], weights))
             for name, part in target.parts.items()
-        }
-        return pd.DataFrame(means, index=frames[0].index)
+        ]
+        columns = frames[0].columns  # taken over where it can be: an index of names is slow to make
+        columns = columns if list(columns) == list(target.parts) else list(target.parts)
+        return pd.DataFrame(np.stack(means, axis=1), columns=columns, index=frames[0].index)
+
+    def only(self, target: SeveralNumbers, name: str) -> SeveralNumbers:
+        return SeveralNumbers({name: target.parts[name]})
 
     def single(self) -> tuple[Task, dict[str, Any]]:
         return tasks.build("regression", "task"), {"outputs": 1}
@@ -137,6 +143,9 @@ class Multilabel(SeveralTargets):
         names = list(target.names)
         mean = weighted_mean([frame[names].to_numpy() for frame in frames], weights)
         return pd.DataFrame(mean, columns=names, index=frames[0].index)
+
+    def only(self, target: Labels, name: str) -> Labels:
+        return Labels((name,))
 
     def single(self) -> tuple[Task, dict[str, Any]]:
         return tasks.build("classification", "task"), {"outputs": 2, "classes": ("0", "1")}
