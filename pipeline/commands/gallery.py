@@ -117,7 +117,7 @@ def compose(
         length = max(described.get("words", PORTFOLIO_WORDS) / PORTFOLIO_WORDS, 0.5)
         length *= described.get("pixels", PORTFOLIO_PIXELS) / PORTFOLIO_PIXELS
         kept = _budgeted(kept, minutes, rows / 1000 * length, competition["split"])
-        left_out |= {key: f"not within {minutes:g} minutes" for key in fit if key not in kept}
+        left_out |= {key: f"not within {minutes:g} min" for key in fit if key not in kept}
         _answer_as_validated(competition, kept, minutes)
     if competition["split"]["name"] == "holdout":  # the fold's fit has not seen all rows; the last one is to
         kept = {key: _refitted(body) for key, body in kept.items()}

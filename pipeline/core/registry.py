@@ -7,9 +7,9 @@ libraries inside the methods, so that reading a configuration stays cheap.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
@@ -132,7 +132,7 @@ def _fault(cls: type, detail: Any, where: str) -> str:
     location = ".".join(str(part) for part in detail["loc"])
     key = f"{where}.{location}" if location else where
     if detail["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        known = [one.name for one in fields(cls)] if is_dataclass(cls) and len(detail["loc"]) == 1 else []
+        known = _keys(cls, detail["loc"][:-1])
         return f"{key}: unknown key{did_you_mean(str(detail['loc'][-1]), known)}"
     if detail["type"] in ("missing", "missing_argument", "missing_keyword_only_argument"):
         return f"{key}: is needed and missing"
@@ -140,6 +140,17 @@ def _fault(cls: type, detail: Any, where: str) -> str:
         return f"{key}: needs a list, such as [a, b], got {quoted(detail['input'])}"
     message = str(detail["msg"]).removeprefix("Value error, ")
     return f"{key}: {message[0].lower()}{message[1:]}, got {quoted(detail['input'])}"
+
+
+def _keys(cls: Any, place: Sequence[Any]) -> list[str]:
+    """Of the settings that lie at ``place`` within those of ``cls``; none where these are no settings."""
+    for name in place:
+        within: Mapping[str, Any] = getattr(cls, "__pydantic_fields__", {})
+        if name not in within:
+            return []
+        hint = within[name].annotation
+        cls = next((one for one in (hint, *get_args(hint)) if is_dataclass(one)), None)
+    return [one.name for one in fields(cls)] if is_dataclass(cls) else []
 
 
 class PartOf:

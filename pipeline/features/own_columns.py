@@ -100,6 +100,8 @@ def answered(function: Any, rows: pd.DataFrame, said: str, targets: Sequence[str
     except (Exception, SystemExit) as error:
         named = isinstance(error, KeyError) and any(name in str(error) for name in targets)
         hint = " (that is the target, which it is not shown)" if named else ""
+        if isinstance(error, KeyError) and not named and error.args and error.args[0] not in rows:
+            hint = f"; the rows have {', '.join(map(str, rows.columns[:20]))}{', …' if rows.shape[1] > 20 else ''}"
         raise UserError(f"{said} raised {described(error)}{hint}") from error
     if not isinstance(made, pd.DataFrame) or len(made) != len(rows):
         got = f"{len(made)} rows" if isinstance(made, pd.DataFrame) else type(made).__name__

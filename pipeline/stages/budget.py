@@ -66,10 +66,11 @@ class Budget:
             return None
         expected = self._expected(model)
         again = 0.0 if model.retrain.mode == "folds" else expected / max(self.folds - 1, 1)
-        left = self.ends - time.monotonic() - again
-        if left > max(expected, 1.0):
+        left = self.ends - time.monotonic()
+        if left - again > max(expected, 1.0):
             return None
-        return f"expected to take {expected:.0f} s, and {max(left, 0):.0f} s are left of {self.minutes:g} minutes"
+        takes = f"expected to take {expected:.1f} s" + (f" and {again:.1f} s on all rows" if again else "")
+        return f"{takes}, and {max(left, 0):.1f} s are left for models, of {self.minutes:g} min in all"
 
     def _expected(self, model: ModelConfig) -> float:
         """Seconds of a cross-validation on all cores: as declared, times how much longer than declared those

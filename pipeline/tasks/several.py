@@ -88,7 +88,7 @@ class MultioutputRegression(SeveralTargets):
             part.backward(weighted_mean([part.forward(frame[name].to_numpy()) for frame in frames], weights))
             for name, part in target.parts.items()
         ]
-        columns = frames[0].columns  # taken over where it can be: an index of names is slow to make
+        columns: Any = frames[0].columns  # taken over where it can be: an index of names is slow to make
         columns = columns if list(columns) == list(target.parts) else list(target.parts)
         return pd.DataFrame(np.stack(means, axis=1), columns=columns, index=frames[0].index)
 

@@ -63,7 +63,7 @@ def test_a_budget_stands_in_every_model_and_the_hopeless_are_left_out():
         assert ratio > 3 or models[name]["budget"]["seconds"] == 1.0
     models, left_out = budget(0.1, rows=15_000)
     assert next(iter(models)) == next(iter(every))
-    assert set(left_out.values()) == {"not within 0.1 minutes"}
+    assert set(left_out.values()) == {"not within 0.1 min"}
     assert {f"ames-{key}" for key in left_out} == set(every) - set(models)
 
 

@@ -92,6 +92,11 @@ def test_the_target_is_not_shown(own):
         own(mean, ROWS.assign(y=1.0), "y")
 
 
+def test_a_column_that_is_not_there_is_told_with_those_that_are(own):
+    with pytest.raises(UserError, match=r"raised KeyError: 'Fare'; the rows have .*fare"):
+        own("def columns(rows):\n    return rows[['fare']].assign(m=rows['Fare'])\n")
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
