@@ -119,7 +119,7 @@ def _from_hub(name: str) -> Path:
 
 
 def _absent() -> UserError:
-    return UserError("a pretrained encoder needs transformers; run `pip install podium[pretrained]`")
+    return UserError("a pretrained encoder needs transformers; run `pip install -e '.[pretrained]'`")
 
 
 def _quiet() -> None:

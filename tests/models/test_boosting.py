@@ -299,5 +299,5 @@ except UserError as error:
 """
     done = subprocess.run([sys.executable, "-c", script], text=True, capture_output=True, check=True)
     assert done.stdout == (
-        f"model '{name}': needs the extra boosters, and {name} is not installed; run: pip install 'podium[boosters]'\n"
+        f"model '{name}': needs the extra boosters, and {name} is not installed; run: pip install -e '.[boosters]'\n"
     )

@@ -200,9 +200,9 @@ def require(library: str, *, extra: str | None = None) -> None:
     except ModuleNotFoundError as error:
         if error.name != library:
             raise
-        package, what = ("podium", "it") if extra is None else (f"podium[{extra}]", f"the extra {extra}")
+        package, what = (".", "it") if extra is None else (f".[{extra}]", f"the extra {extra}")
         raise UserError(
-            f"model '{library}': needs {what}, and {library} is not installed; run: pip install '{package}'"
+            f"model '{library}': needs {what}, and {library} is not installed; run: pip install -e '{package}'"
         ) from None
     except OSError as error:  # the wheel of LightGBM brings no OpenMP of its own
         raise UserError(
