@@ -35,6 +35,8 @@ SEEN = 200
 """Images that are looked at for sizes and colours."""
 MANY = 20_000
 """Rows from which on three folds are enough."""
+COARSE = 16
+"""Pixels of a side below which images are not scaled in training."""
 ALIKE = 1.1
 """Ratio of shapes up to which images are stretched to one."""
 
@@ -127,12 +129,9 @@ class FoundImages:
             told = "in colour: left and right are taken to be alike; if they are not, take flip out"
             return [{"name": "flip"}, {"name": "crop", "padding": padding}], told
         told = "grey, as letters and digits are: turned, moved and scaled a little, never mirrored"
-        changes: list[dict[str, Any]] = [
-            {"name": "rotation", "degrees": 10},
-            {"name": "scale"},
-            {"name": "shift", "by": 0.07},
-        ]
-        return changes, told
+        if min(self.size) < COARSE:  # there a scaled stroke is another one
+            return [{"name": "rotation", "degrees": 8}, {"name": "shift", "by": 0.06}], told.replace(" and scaled", "")
+        return [{"name": "rotation", "degrees": 10}, {"name": "scale"}, {"name": "shift", "by": 0.07}], told
 
 
 def find_images(

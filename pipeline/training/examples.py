@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 import torch
 
@@ -9,6 +11,7 @@ from pipeline.core.ragged import Ragged
 from pipeline.core.stored import Stored
 from pipeline.core.types import Batch, Encoded
 from pipeline.text.reserved import PAD
+from pipeline.training.ahead import made_ahead
 from pipeline.training.sampling.selection import Selection, Windows
 
 LABELS = "labels"
@@ -71,6 +74,14 @@ class Examples:
         if selection.fresh is not None:
             batch["fresh"] = selection.fresh.to(self.device, non_blocking=True)
         return batch
+
+    def batches(self, selections: Iterable[Selection]) -> Iterator[tuple[Selection, Batch]]:
+        """The minibatches of these selections. To a GPU, what is read from files is sent ahead; on the CPU a thread
+        would only take a core from another job."""
+        if self.stored and self.device.type == "cuda":
+            yield from made_ahead(self.batch, selections)
+            return
+        yield from ((selection, self.batch(selection)) for selection in selections)
 
     def _window(self, name: str, windows: Windows) -> np.ndarray:
         """Parts of a ragged column, filled up at their ends: [batch, longest]. Labels that do not count are padding."""

@@ -115,11 +115,11 @@ def train_epoch(
     changes = derive_seed(job.seed, "augmentation", progress.epoch)
     counted: torch.Tensor | int = 0
     selections = sampler.training(examples.bookkeeping, examples.count, settings.batch_size, seed)
-    for selection in islice(selections, progress.step, None):
+    for selection, plain in examples.batches(islice(selections, progress.step, None)):
         factor = schedule.factor(progress.epoch * steps + progress.step, horizon, steps)
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * group["factor"] * factor
-        batch = augmented(settings.augmentation, examples.batch(selection), selection.index, changes)
+        batch = augmented(settings.augmentation, plain, selection.index, changes)
         with settings.autocast(examples.device):
             output, state = network(batch, carried(selection, progress.state))
         total, weight = loss_of(job.task, output.float(), batch, criterion)

@@ -95,8 +95,7 @@ class FittedNetwork:
     def _batches(self, examples: Examples) -> Iterator[tuple[Selection, Batch]]:
         self.network.eval()
         sampler, size = self.settings.sampling, self.settings.batch_size * PREDICTION_BATCHES
-        for selection in sampler.prediction(examples.bookkeeping, examples.count, size):
-            yield selection, examples.batch(selection)
+        yield from examples.batches(sampler.prediction(examples.bookkeeping, examples.count, size))
 
     def importance(self) -> dict[str, float] | None:
         """What the network says itself (a linear layer does), None where it says nothing."""
