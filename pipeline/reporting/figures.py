@@ -12,6 +12,8 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pipeline.reporting.pictures import draw_filters, draw_mistakes, size_of_filters, size_of_mistakes
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -72,6 +74,8 @@ def draw(name: str, data: Mapping[str, Any]) -> bytes:
     ``leaderboard``  {"models": [{"name", "folds": [...], "mean", "std"}, ...], "blend": the same without
                      a name, or None, "metric": name, "higher_is_better": bool}.
     ``blend``        {model: weight}.
+    ``mistakes``     {"images": [[height][width][channels] of 0 to 255, ...], "told": words for each}.
+    ``filters``      {"filters": [[channels][height][width], ...]}.
 
     Raises KeyError for another name.
     """
@@ -107,6 +111,10 @@ def describe(name: str, data: Mapping[str, Any]) -> str:
         total = sum(map(sum, counts))
         right = sum(counts[i][i] for i in range(len(counts)))
         return f"Confusion matrix of {len(counts)} classes; {right:,} of {total:,} rows are right."
+    if name == "mistakes":
+        return f"The {len(data['images'])} images that predictions are most wrong about: {'; '.join(data['told'][:3])}."
+    if name == "filters":
+        return f"The {len(data['filters'])} filters of the first layer, each from its darkest to its brightest."
     if name == "importance":
         first = [str(key) for key, _ in _largest(data)[:3]]
         return f"Feature importance; the largest: {', '.join(first)}."
@@ -312,4 +320,6 @@ PAINTERS: dict[str, tuple[Painter, Callable[[Mapping[str, Any]], tuple[float, fl
     "importance": (_importance, lambda data: _height(min(len(data), BARS))),
     "leaderboard": (_leaderboard, lambda data: _height(len(data["models"]) + bool(data.get("blend")))),
     "blend": (_blend, lambda data: _height(len(data))),
+    "mistakes": (draw_mistakes, size_of_mistakes),
+    "filters": (draw_filters, size_of_filters),
 }

@@ -209,6 +209,7 @@ def _models(
             figures.append((diagnostic["name"], diagnostic["data"]))
         if importance := entry.get("importance"):
             figures.append(("importance", importance))
+        figures += entry.get("images", [])
         folds = ", ".join(show(score) for score in row["folds"])
         facts = f"Validation {show(row['valid'])}"
         facts += f" ± {show(row['spread'])}; folds {folds}." if row["spread"] is not None else ", of one fold."

@@ -7,12 +7,14 @@ import sys
 from typing import Any
 
 from pipeline.answering.left_out import kept_models, left_out
-from pipeline.core.config import CompetitionConfig, Config
+from pipeline.core.config import CompetitionConfig, Config, ModelConfig
 from pipeline.core.files import read_json, whole_folder
 from pipeline.core.paths import CompetitionPaths, ModelPaths, project_root
 from pipeline.core.types import FOLD, ROW, Schema
+from pipeline.images.rows import read_rows
 from pipeline.reporting.columns import columns_read
 from pipeline.reporting.leaderboard import answered, leaderboard_rows, metric_label
+from pipeline.stages.records import image_read
 
 STATISTICS = {
     "train": "all training rows at once, validation rows too",
@@ -44,6 +46,7 @@ def run(config: Config, name: str) -> None:
                 "diagnostic": {"name": diagnostic[0], "data": diagnostic[1]} if diagnostic else None,
                 "importance": read_json(tuned / "importance.json"),
                 "interval": competition.metric.interval(own_target, predictions),
+                "images": _of_images(competition, schema, model, target, table),
             }
         )
     blend = read_json(paths.blend)
@@ -90,6 +93,28 @@ LEFT_OUT = {
     "long": "longer than maximum_length",
     "unlike": "their lengths further apart than ratio",
 }
+
+
+def _of_images(
+    competition: CompetitionConfig, schema: Schema, model: ModelConfig, target: Any, table: Any
+) -> list[tuple[str, dict[str, Any]]]:
+    """Pictures of a model that reads images: what it is most wrong about, and its first layer's filters."""
+    from pipeline.images.column import images_of
+    from pipeline.reporting.pictures import filters_data, mistakes_data
+    from pipeline.tasks.diagnostics import mistakes
+
+    paths = CompetitionPaths(competition.name)
+    column = image_read(competition, schema, model)
+    if column is None or schema.targets:
+        return []
+    images = images_of(read_rows(paths.train_rows, schema)[column]).stored.take(table[ROW].to_numpy())
+    found = []
+    if wrong := mistakes(target.iloc[table[ROW]], table.drop(columns=[ROW, FOLD])):
+        found.append(("mistakes", mistakes_data(images, wrong)))
+    weights = ModelPaths(competition.name, model.name).final / "members" / "0" / "weights" / "weights.safetensors"
+    if weights.exists() and (filters := filters_data(weights)) is not None:
+        found.append(("filters", filters))
+    return found
 
 
 def notes(config: Config, competition: CompetitionConfig, facts: dict[str, Any]) -> list[str]:

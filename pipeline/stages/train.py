@@ -163,7 +163,7 @@ class _Stage:
                     fold_record(record, fold)
                 scores = done.scores()
                 record.metrics({key: scores[key] for key in ("train", "valid", "spread")})
-                out_of_fold_figures(record, data, done)
+                out_of_fold_figures(record, data, done, model)
         except (OutOfTime, UserError) as reason:
             if isinstance(reason, OutOfTime):
                 self.late.add(model.name)

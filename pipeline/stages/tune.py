@@ -209,7 +209,7 @@ class _Searching:
                             link_tree(self.paths.cv / PSEUDO, folder / PSEUDO)
                         for fold in done.folds:
                             fold_record(self.record, fold)
-                        out_of_fold_figures(self.record, self.data, done)
+                        out_of_fold_figures(self.record, self.data, done, self.model)
                     valid = read_json(folder / "scores.json")["valid"]
                 self.record.metrics({"valid": valid, "trials": len(result.trials), "best_trial": best})
         except UserError as fault:

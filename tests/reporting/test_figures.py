@@ -32,6 +32,8 @@ DATA = {
         "higher_is_better": False,
     },
     "blend": {"ridge": 0.25, "trees": 0.75, "mlp": 0.0},
+    "mistakes": {"images": np.arange(2 * 8 * 9).reshape(2, 8, 9, 1).tolist(), "told": ["1, not 7 (99%)", "3, not 8"]},
+    "filters": {"filters": np.random.default_rng(0).normal(size=(10, 3, 5, 5)).tolist()},
 }
 ODD = [
     ("curves", {"folds": [{"valid_score": [0.5]}, {"valid_score": [0.7]}], "metric": "accuracy"}),
@@ -47,6 +49,11 @@ ODD = [
     ("importance", {"日本語 😀": 0.0}),
     ("leaderboard", {**DATA["leaderboard"], "blend": None, "models": DATA["leaderboard"]["models"][:1]}),
     ("blend", {"only": 1.0}),
+    (
+        "mistakes",
+        {"images": np.full((30, 4, 4, 3), 200).tolist(), "told": ["a long name $of$, not another"] * 30},
+    ),
+    ("filters", {"filters": np.ones((1, 2, 3, 3)).tolist()}),
 ]
 
 

@@ -1,0 +1,89 @@
+"""Pictures of images: those that a model is most wrong about, and what its first layer looks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core.stored import Stored
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ACROSS = 8
+"""Images side by side."""
+FINEST = 64
+"""Pixels of a side that are shown; of larger images every second, third, …."""
+MOST_FILTERS = 64
+WIDTH, TALL = 7.6, 1.15
+"""Inches: of a row of images, and of its height."""
+
+
+def mistakes_data(images: Stored, wrong: Sequence[tuple[int, str]]) -> dict[str, Any]:
+    """images: of all rows. wrong: position and what to say, see ``tasks.diagnostics.mistakes``."""
+    import numpy as np
+
+    step = max(1, ceil(max(images.shape[1:3]) / FINEST))
+    shown = images.read(np.array([row for row, _ in wrong], dtype=np.int64))[:, ::step, ::step]
+    return {"images": shown.tolist(), "told": [told for _, told in wrong]}
+
+
+def filters_data(weights: Path) -> dict[str, Any] | None:
+    """The first convolution's filters in a file of weights, [maps, channels, height, width]; None where it has none
+    that says something to the eye."""
+    from safetensors import safe_open
+
+    with safe_open(weights, framework="numpy") as opened:
+        names = [name for name in opened.keys() if len(opened.get_slice(name).get_shape()) == 4]  # noqa: SIM118
+        first = min(names, key=_place, default=None)
+        if first is None:
+            return None
+        values = opened.get_tensor(first)
+    return {"filters": values[:MOST_FILTERS].tolist()} if min(values.shape[2:]) >= 3 else None
+
+
+def _place(name: str) -> list[int]:
+    """Where in its network a layer stands: the numbers in its name."""
+    return [int(part) for part in name.split(".") if part.isdecimal()]
+
+
+def draw_mistakes(figure: Figure, data: Mapping[str, Any]) -> None:
+    _grid(figure, [_shown(image) for image in data["images"]], data["told"], 255.0)
+
+
+def draw_filters(figure: Figure, data: Mapping[str, Any]) -> None:
+    """Each stretched to its own darkest and brightest; of other than one or three channels their mean."""
+    import numpy as np
+
+    shown = []
+    for one in np.asarray(data["filters"], dtype=float):  # [channels, height, width]
+        flat = one.transpose(1, 2, 0) if len(one) == 3 else one.mean(axis=0)
+        shown.append((flat - flat.min()) / max(flat.max() - flat.min(), 1e-12))
+    _grid(figure, shown, [""] * len(shown), 1.0)
+
+
+def _shown(image: Any) -> Any:
+    import numpy as np
+
+    pixels = np.asarray(image)  # [height, width, channels]
+    return pixels if pixels.shape[2] == 3 else pixels[:, :, 0]
+
+
+def _grid(figure: Figure, images: Sequence[Any], told: Sequence[str], white: float) -> None:
+    across = min(ACROSS, max(1, len(images)))
+    cells = figure.subplots(max(1, ceil(len(images) / across)), across, squeeze=False)
+    for cell in cells.flat:
+        cell.set_axis_off()
+    for cell, image, words in zip(cells.flat, images, told):
+        cell.imshow(image, cmap="gray", vmin=0, vmax=white, interpolation="nearest")
+        cell.set_title(words if len(words) <= 22 else f"{words[:21]}…", fontsize=6, fontweight="normal", loc="center")
+
+
+def size_of_mistakes(data: Mapping[str, Any]) -> tuple[float, float]:
+    return WIDTH, 0.3 + TALL * max(1, ceil(len(data["images"]) / ACROSS))
+
+
+def size_of_filters(data: Mapping[str, Any]) -> tuple[float, float]:
+    return WIDTH, 0.3 + (TALL - 0.2) * max(1, ceil(len(data["filters"]) / ACROSS))
