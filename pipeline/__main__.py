@@ -180,11 +180,14 @@ def leaderboard(
 def look(
     name: CompetitionName,
     rows: Annotated[int, typer.Option(min=1, max=20, help="How many.")] = 5,
+    picture: Annotated[
+        Path | None, typer.Option(help="Of images: a PNG of the first, and of what augmentation makes of them.")
+    ] = None,
 ) -> None:
     """Show a competition's first rows as its models will see them."""
     from pipeline.commands.look import run
 
-    run(name, rows)
+    run(name, rows, picture)
 
 
 @app.command()

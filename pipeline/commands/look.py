@@ -4,34 +4,46 @@ them."""
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from pipeline.commands.columns_table import cleaned, table
 from pipeline.commands.competition_files import CompetitionFiles
-from pipeline.core.config import CompetitionConfig
+from pipeline.core.config import CompetitionConfig, Config
+from pipeline.core.errors import UserError
 from pipeline.core.files import read_json
 from pipeline.core.paths import CompetitionPaths
 from pipeline.core.ragged import Ragged
 from pipeline.core.seeds import derive_seed
+from pipeline.core.stored import Stored
 from pipeline.core.types import FOLD, Encoded, FeatureSet, Schema, Spec
 from pipeline.images.rows import read_rows
 from pipeline.stages.project import load_project
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
+ACROSS = 8
+"""Images in a row of the picture."""
+EPOCHS = 3
+"""Of which changed images are shown."""
 WIDTH = 18
 """Characters of a value that are shown."""
 FEW = 12
 """Elements of an encoded row that are shown."""
 
 
-def run(name: str, rows: int = 5) -> None:
+def run(name: str, rows: int = 5, picture: Path | None = None) -> None:
     """Print what there is of the first ``rows`` training rows. What ``preprocess`` wrote is taken where it has run;
-    else the source is read aside, and nothing is written."""
-    competition = load_project().competition(name)
+    else the source is read aside, and nothing is written but, of images, the ``picture`` that is asked for: the first
+    rows, and these as models' augmentation changes them in their first epochs."""
+    config = load_project()
+    competition = config.competition(name)
     schema, typed = _rows(competition)
+    if picture is not None:
+        _draw(config, competition, schema, typed, picture)
     first = typed.head(rows)
     lines = [f"{name}: {len(typed)} training rows, {len(schema.columns)} columns"]
     lines += [*table(schema, competition.raw), *cleaned(schema), ""]
@@ -73,7 +85,47 @@ def _transposed(rows: pd.DataFrame) -> list[str]:
     ]
 
 
+def _draw(config: Config, competition: CompetitionConfig, schema: Schema, typed: pd.DataFrame, picture: Path) -> None:
+    from pipeline.core.files import whole_file
+    from pipeline.reporting.figures import draw
+
+    if picture.suffix.lower() != ".png":
+        raise UserError(f"--picture: is written as .png, got {picture.name!r}")
+    if not schema.names("image"):
+        raise UserError(f"--picture: {competition.name} has no column of images")
+    shown: list[Any] = []
+    told: list[str] = []
+    for column in schema.names("image"):
+        images = np.stack([image for image in typed[column].iloc[:ACROSS]])  # [rows, height, width, channels]
+        shown += images.tolist()
+        told += [str(value) for value in typed[schema.target_names[0]].iloc[:ACROSS]]
+        ways = {str(model.fit.augmentation): model for model in config.models_of(competition.name)}
+        for model in ways.values():
+            if model.fit.augmentation:
+                shown += _changed(images, model.fit.augmentation, model.seed)
+                told += [model.name.removeprefix(f"{competition.name}-")] * EPOCHS * len(images)
+    with whole_file(picture) as aside:
+        aside.write_bytes(draw("mistakes", {"images": shown, "told": told}))
+    sys.stdout.write(f"{picture}: {len(shown)} images\n")
+
+
+def _changed(images: np.ndarray, augmentation: Any, seed: int) -> list[Any]:
+    """As lists, [height][width][channels] each, in the first epochs of a fit."""
+    import torch
+
+    from pipeline.training.augmented import augmented
+
+    batch, index = {"image": torch.from_numpy(images)}, torch.arange(len(images))
+    found = []
+    for epoch in range(EPOCHS):
+        changed = augmented(augmentation, batch, index, derive_seed(seed, "augmentation", epoch))["image"]
+        found += changed.permute(0, 2, 3, 1).round().clamp(0, 255).to(torch.uint8).tolist()
+    return found
+
+
 def _short(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return " x ".join(map(str, value.shape))
     if value is None or value != value:
         return "missing"
     text = f"{value:g}" if isinstance(value, float) else " ".join(str(value).split())
@@ -84,6 +136,11 @@ def _encoded(inputs: Encoded, spec: Spec) -> list[str]:
     lines = []
     for key, array in inputs.items():
         names = spec.names.get(key, [])
+        if isinstance(array, Stored):
+            scale = spec.scales.get(key, {})
+            told = ", ".join(f"{what} {' '.join(f'{one:.1f}' for one in values)}" for what, values in scale.items())
+            lines.append(f"  {key}: {array.dtype}, {' x '.join(map(str, array.shape[1:]))} a row; {told}")
+            continue
         if isinstance(array, Ragged):
             lines.append(
                 f"  {key}: {array.values.dtype}, {len(array.row(0))} in this row: {_elements(array.row(0), [])}"

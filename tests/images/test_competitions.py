@@ -14,7 +14,7 @@ import yaml
 from PIL import Image
 from projects import ROOT
 
-from pipeline.commands import add
+from pipeline.commands import add, look
 from pipeline.core.errors import UserError
 from pipeline.core.files import read_json
 from pipeline.core.types import Schema
@@ -135,6 +135,19 @@ def test_files_go_through_all_stages_and_new_ones_are_answered(bench, added, cap
     (new / "some" / "000.png").write_bytes(b"")
     code, lines = bench.run("predict", "toy", "--in", "new/some", "--out", "out.csv")
     assert code == 2 and "some: a fault in the images: '000.png' is empty" in lines[0]
+
+
+def test_look_shows_images_and_what_augmentation_makes_of_them(bench, added, capsys):
+    added(as_npz)
+    capsys.readouterr()
+    look.run("toy", 3, bench.root / "look.png")
+    told = capsys.readouterr().out
+    assert "look.png: 32 images" in told  # eight, and each in three epochs
+    assert "image: uint8, 12 x 12 x 1 a row; mean " in told
+    assert next(line for line in told.splitlines() if line.startswith("  image ") and "12 x 12 x 1" in line)
+    assert Image.open(bench.root / "look.png").width > 500
+    with pytest.raises(UserError, match=r"is written as \.png"):
+        look.run("toy", 3, bench.root / "look.html")
 
 
 def test_columns_beside_the_image_are_read_with_it(bench, added):
