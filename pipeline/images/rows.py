@@ -27,8 +27,8 @@ def write_rows(rows: pd.DataFrame, path: Path) -> None:
     plain: dict[str, Any] = {}
     for name in [str(name) for name in rows if is_images(rows[name])]:
         stored, file = images_of(rows[name]).stored, array_file(path.parent, name, path.stem)
-        in_place = len(stored.parts) == 1 and str(getattr(stored.parts[0], "filename", "")) == str(file.absolute())
-        if in_place:  # as it was packed; rows left out leave theirs unused
+        packed = [Path(part.filename) for part in stored.parts if isinstance(part, np.memmap)]
+        if packed == [file.absolute()]:  # as it was packed; rows left out leave theirs unused
             plain[name] = stored.index
             continue
         written = open_memmap(file.with_suffix(".whole"), mode="w+", dtype=np.uint8, shape=stored.shape)
@@ -38,6 +38,9 @@ def write_rows(rows: pd.DataFrame, path: Path) -> None:
             begin += len(block)
         del written
         file.with_suffix(".whole").replace(file)
+        for other in packed:  # sets of rows that are part of this one now
+            if other.parent == file.parent.absolute() and other != file.absolute():
+                other.unlink()
         plain[name] = np.arange(len(stored))
     rows.assign(**plain).to_parquet(path, index=False)
 

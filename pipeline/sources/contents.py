@@ -41,7 +41,7 @@ def what_it_holds(folder: Path) -> str:
     images = sum(endings[one] for one in IMAGES)
     parallel = _parallel(files)
     if images > len(files) / 2:
-        return f"; it holds {images} images: docs/files.md, Images, says how they are read"
+        return f"; it holds {images} images: docs/images.md says how they are read"
     if parallel:
         return f"; it holds parallel text ({', '.join(parallel)}): docs/files.md, Parallel text, says how to read it"
     if others := sorted(path.name for path in files if path.suffix.lower() in OTHER_TABLES):

@@ -10,7 +10,7 @@ import io
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -45,7 +45,8 @@ class Kaggle(Source):
     The download lies in ``.podium/downloads/<competition>/`` and is taken from there ever after;
     delete that folder to download again. A download broken off is taken up where it stopped.
     competition: the last part of its address, such as ``titanic``.
-    train, valid, test, sample_submission, solution, extra, extra_weight, mark, encoding: as for source ``files``.
+    train, valid, test, sample_submission, solution, extra, extra_weight, mark, images, encoding: as for
+        source ``files``.
     """
 
     competition: Annotated[str, Field(pattern=SLUG)]
@@ -57,6 +58,7 @@ class Kaggle(Source):
     extra: tuple[str, ...] = ()
     extra_weight: float = Field(default=1.0, gt=0)
     mark: str | None = None
+    images: Mapping[str, str] = Field(default_factory=dict)
     missing: Missing = ("", "NA")
     encoding: str = AUTO
 
@@ -85,7 +87,7 @@ class Kaggle(Source):
                 archive.unlink()
         names = {role: getattr(self, role) for role in ("train", "valid", "test", "sample_submission", "solution")}
         files = Files(
-            path=str(unpacked), extra=self.extra, mark=self.mark, missing=self.missing, encoding=self.encoding, **names
+            path=str(unpacked), images=self.images, extra=self.extra, mark=self.mark, missing=self.missing, encoding=self.encoding, **names
         )
         files.bring(only_folder(unpacked), folder, shown(unpacked))
 

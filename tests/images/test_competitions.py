@@ -137,6 +137,22 @@ def test_files_go_through_all_stages_and_new_ones_are_answered(bench, added, cap
     assert code == 2 and "some: a fault in the images: '000.png' is empty" in lines[0]
 
 
+def test_rows_that_validate_and_rows_from_elsewhere_bring_their_images(bench, added):
+    def make(folder: Path) -> None:
+        as_npz(folder)
+        np.savez(folder / "valid.npz", images=TEST, labels=LABELS[COUNT:])
+
+    declared = added(make)
+    assert declared["competitions"]["toy"]["split"] == {"name": "holdout", "rows": "valid"}
+    said = bench.through("fetch", "preprocess")
+    assert not any("flatters" in line for line in said)  # no image of the one file is in the other
+    place = bench.root / "data" / "toy"
+    rows = read_rows(place / "rows" / "train.parquet", Schema.from_json(read_json(place / "schema.json")))
+    np.testing.assert_array_equal(rows["image"].array.stored.read()[..., 0], IMAGES)
+    assert rows["__fold__"].tolist() == [-1] * COUNT + [0] * 12
+    assert sorted(path.name for path in (place / "rows").glob("*.npy")) == ["image-test.npy", "image-train.npy"]
+
+
 def test_look_shows_images_and_what_augmentation_makes_of_them(bench, added, capsys):
     added(as_npz)
     capsys.readouterr()
