@@ -27,7 +27,7 @@ def write_rows(rows: pd.DataFrame, path: Path) -> None:
     plain: dict[str, Any] = {}
     for name in [str(name) for name in rows if is_images(rows[name])]:
         stored, file = images_of(rows[name]).stored, array_file(path.parent, name, path.stem)
-        packed = [Path(part.filename) for part in stored.parts if isinstance(part, np.memmap)]
+        packed = [Path(str(part.filename)) for part in stored.parts if isinstance(part, np.memmap)]
         if packed == [file.absolute()]:  # as it was packed; rows left out leave theirs unused
             plain[name] = stored.index
             continue

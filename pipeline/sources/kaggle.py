@@ -87,7 +87,13 @@ class Kaggle(Source):
                 archive.unlink()
         names = {role: getattr(self, role) for role in ("train", "valid", "test", "sample_submission", "solution")}
         files = Files(
-            path=str(unpacked), images=self.images, extra=self.extra, mark=self.mark, missing=self.missing, encoding=self.encoding, **names
+            path=str(unpacked),
+            images=self.images,
+            extra=self.extra,
+            mark=self.mark,
+            missing=self.missing,
+            encoding=self.encoding,
+            **names,
         )
         files.bring(only_folder(unpacked), folder, shown(unpacked))
 
