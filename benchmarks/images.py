@@ -1,0 +1,149 @@
+"""Training images per second of each network on images, against the same network in a plain loop, on one core.
+
+The plain loop is as torchvision's examples have it: a ``Dataset`` that makes a float tensor of one image and normalises
+it, a ``DataLoader`` that shuffles and stacks them, channels first. Podium's is ``training/loop.py`` on the same uint8
+array. The share is of what a large matrix product of float32 reaches on the same core.
+
+    python benchmarks/images.py [--rounds 3] [--images 1920] [--augmentation] [models ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+from torch.utils.flop_counter import FlopCounterMode
+
+from pipeline.core.registry import build_settings
+from pipeline.core.stored import Stored
+from pipeline.core.types import FitJob, Spec
+from pipeline.models import models
+from pipeline.tasks import tasks
+from pipeline.training.checkpoints import Checkpoints, Progress
+from pipeline.training.examples import Examples
+from pipeline.training.loop import begin_network, train_epoch
+from pipeline.training.neural import Neural
+from pipeline.training.optimizers import parameter_groups, trainable
+
+BATCH = 64
+SMALL, LARGE = (28, 28, 1), (64, 64, 3)
+MODELS = {
+    "lenet": ({"name": "lenet"}, SMALL),
+    "lenet, of today": (
+        {"name": "lenet", "channels": [32, 64], "activation": "relu", "pooling": "max", "normalization": "batch"},
+        SMALL,
+    ),
+    "resnet": ({"name": "resnet", "blocks": [[2, 64], [2, 128], [2, 256]]}, SMALL),
+    "vgg": ({"name": "vgg", "blocks": [[2, 128], [2, 256]], "hidden": [512], "normalization": "batch"}, SMALL),
+    "nin": ({"name": "nin", "normalization": "batch"}, SMALL),
+    "googlenet": (
+        {
+            "name": "googlenet",
+            "stages": [
+                [[64, 96, 128, 16, 32, 32], [128, 128, 192, 32, 96, 64]],
+                [[192, 96, 208, 16, 48, 64], [256, 160, 320, 32, 128, 128]],
+            ],
+        },
+        SMALL,
+    ),
+    "alexnet": ({"name": "alexnet"}, LARGE),
+}
+AUGMENTATION = [{"name": "rotation", "degrees": 10}, {"name": "scale"}, {"name": "shift", "by": 0.07}]
+
+
+class Pictures(Dataset):
+    def __init__(self, images: np.ndarray, target: np.ndarray) -> None:
+        self.images, self.target = images, target
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, i: int) -> tuple[torch.Tensor, int]:
+        image = torch.from_numpy(self.images[i]).permute(2, 0, 1).contiguous().float().div(255)
+        return (image - 0.13) / 0.31, int(self.target[i])
+
+
+def plain_epoch(network: nn.Module, loader: DataLoader, optimizer: torch.optim.Optimizer) -> None:
+    network.train()
+    for image, target in loader:
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(network(image), target)
+        loss.backward()
+        optimizer.step()
+
+
+def peak() -> float:
+    """GFLOP/s of a float32 product of 1024 x 1024."""
+    one = torch.randn(1024, 1024)
+    best = 0.0
+    for _ in range(10):
+        began = time.perf_counter()
+        one @ one
+        best = max(best, 2 * 1024**3 / (time.perf_counter() - began) / 1e9)
+    return best
+
+
+def measured(body: dict, shape: tuple[int, int, int], count: int, rounds: int, augmentation: list) -> tuple[float, ...]:
+    """Images per second plain and with Podium, the best round of each in turns; GFLOP of an image."""
+    random = np.random.default_rng(0)
+    images, target = random.integers(0, 256, (count, *shape)).astype(np.uint8), random.integers(0, 10, count)
+    height, width, channels = shape
+    scales = {"image": {"mean": [33.0] * channels, "spread": [79.0] * channels}}
+    job = FitJob(
+        model=models.build(body, "model"),
+        task=tasks.build("classification", "task"),
+        spec=Spec(shapes={"image": (channels, height, width)}, outputs=10, scales=scales),
+        train={"image": Stored([images]), "target": target},
+        valid=None,
+        seed=0,
+    )
+    fit = {"batch_size": BATCH, "device": "cpu", "augmentation": augmentation}
+    settings, cpu = build_settings(Neural, fit, "fit"), torch.device("cpu")
+    network = begin_network(job, cpu)
+    optimizer = settings.optimizer.build(parameter_groups(trainable(network), network, 1e-3, 0.0))
+    examples, criterion = Examples(job.train, cpu), settings.criterion(job, cpu)
+    plain = begin_network(job, cpu).layers
+    loader = DataLoader(Pictures(images, target), BATCH, shuffle=True)
+    plain_optimizer = torch.optim.Adam(plain.parameters(), 1e-3)
+    checkpoints, best = Checkpoints(settings, job, network, optimizer), [0.0, 0.0]
+    for _ in range(rounds + 1):  # the first warms up
+        began = time.perf_counter()
+        plain_epoch(plain, loader, plain_optimizer)
+        middle = time.perf_counter()
+        train_epoch(settings, job, network, optimizer, criterion, examples, Progress(), checkpoints)
+        ended = time.perf_counter()
+        best = [max(best[0], count / (middle - began)), max(best[1], count / (ended - middle))]
+    with FlopCounterMode(display=False) as counter:
+        plain(torch.randn(BATCH, channels, height, width)).sum().backward()
+    return best[0], best[1], counter.get_total_flops() / BATCH / 1e9
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--images", type=int, default=1920)
+    parser.add_argument("--augmentation", action="store_true", help="with Podium, which the plain loop has not")
+    parser.add_argument("models", nargs="*", default=list(MODELS))
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    most = peak()
+    print(f"one core, {most:.0f} GFLOP/s in a matrix product; minibatches of {BATCH}, images per second")
+    print(f"{'model':18}{'image':>12}{'plain':>8}{'Podium':>8}{'times':>7}{'share of peak':>15}")
+    for name in asked.models:
+        body, shape = MODELS[name]
+        plain, podium, work = measured(
+            body, shape, asked.images, asked.rounds, AUGMENTATION if asked.augmentation else []
+        )
+        size = " x ".join(map(str, shape[: 2 if shape[2] == 1 else 3]))
+        print(f"{name:18}{size:>12}{plain:8.0f}{podium:8.0f}{podium / plain:7.2f}{podium * work / most:15.0%}")
+
+
+if __name__ == "__main__":
+    main()
