@@ -19,6 +19,10 @@ from pipeline.core.errors import UserError
 from pipeline.core.files import read_json
 from pipeline.core.types import Schema
 from pipeline.images.rows import read_rows
+from pipeline.stages.project import load_project
+from pipeline.stages.snapshot import contents
+from pipeline.training.data import Rows
+from pipeline.training.pseudo_rows import PSEUDO
 
 COUNT, SIDE = 60, 12
 RANDOM = np.random.default_rng(0)
@@ -151,6 +155,61 @@ def test_rows_that_validate_and_rows_from_elsewhere_bring_their_images(bench, ad
     np.testing.assert_array_equal(rows["image"].array.stored.read()[..., 0], IMAGES)
     assert rows["__fold__"].tolist() == [-1] * COUNT + [0] * 12
     assert sorted(path.name for path in (place / "rows").glob("*.npy")) == ["image-test.npy", "image-train.npy"]
+
+
+def test_numbers_are_learned_from_images_and_from_those_of_test_rows(bench, added):
+    """How bright the bar is; a second model takes the first one's answers for test rows besides."""
+
+    def make(folder: Path) -> None:
+        bright = RANDOM.integers(0, 200, COUNT)
+        images = TRAIN.copy()
+        images[:, :2] = bright[:, None, None]
+        np.savez(folder / "train.npz", images=images, labels=bright / 7)
+        np.savez(folder / "test.npz", images=images[:12])
+
+    declared = added(make)
+    assert declared["competitions"]["toy"]["task"] == {"name": "regression", "target": "standardise"}
+    fit = {"epochs": 2, "batch_size": 16}
+    model = {**declared["models"]["toy-lenet"], "fit": fit}
+    declared["models"] = {"toy-lenet": model, "toy-again": {**model, "fit": {**fit, "pseudo": {"models": "blend"}}}}
+    (bench.root / "params.yaml").write_text(yaml.safe_dump(declared, sort_keys=False))
+    bench.through("fetch", "preprocess", "train")
+    rows = Rows(load_project().competition("toy"))
+    rows.pseudo = {"toy-again": bench.root / "data" / "toy" / "cv" / "toy-again" / PSEUDO}
+    images = rows.of(load_project().model("toy-again")).fold(0).train["image"]
+    assert len(images.parts) == 2 and len(images) > 12  # of the training rows' file and of the test rows'
+    test = read_rows(bench.root / "data" / "toy" / "rows" / "test.parquet", rows.schema)["image"].array.stored
+    np.testing.assert_array_equal(images[len(images) - 12 :].read(), test.read())
+
+
+def test_an_image_that_changes_in_place_is_fetched_again(bench, added):
+    added(as_files)
+    before = contents(load_project(), "toy", "fetch")["files"]
+    assert set(before) == {"train.csv", "sample_submission.csv", "train/", "test/"}
+    Image.fromarray(TEST[0]).save(bench.root / "in" / "train" / "000.png")
+    after = contents(load_project(), "toy", "fetch")["files"]
+    assert {name for name in before if before[name] != after[name]} == {"train/"}
+    (bench.root / "in" / "test" / "000.png").rename(bench.root / "in" / "test" / "zero.png")
+    assert contents(load_project(), "toy", "fetch")["files"]["test/"] != after["test/"]
+
+
+def test_a_link_that_leads_out_of_the_folder_is_not_brought(bench, added):
+    def make(folder: Path) -> None:
+        as_files(folder)
+        (folder / "train" / "000.png").rename(bench.root / "elsewhere.png")
+        (folder / "train" / "000.png").symlink_to(bench.root / "elsewhere.png")
+
+    with pytest.raises(UserError, match=r"in/train/000\.png: a link that leads out of its folder; copy the file there"):
+        added(make)
+
+
+def test_one_class_is_told(bench, added):
+    def make(folder: Path) -> None:
+        (folder / "train" / "cat").mkdir(parents=True)
+        Image.fromarray(TRAIN[0]).save(folder / "train" / "cat" / "0.png")
+
+    with pytest.raises(UserError, match="needs two classes at least, got only 'cat'"):
+        added(make, target="label")
 
 
 def test_look_shows_images_and_what_augmentation_makes_of_them(bench, added, capsys):
