@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import numpy as np
 
 from pipeline.core.registry import PartOf, settings
 from pipeline.core.types import Batch, Schema, Spec, Target, TargetKind, Task, Weighed
 from pipeline.decoding import searches
 from pipeline.decoding.base import Hypothesis
+from pipeline.decoding.minimum_risk import consensus
 from pipeline.tasks import tasks
 from pipeline.tasks.losses import weighed
 from pipeline.tasks.made_by_encoder import MadeByEncoder
@@ -65,11 +69,18 @@ class Translation(Task):
         return 2 * (batch["source"] != PAD).sum(1) + MARGIN
 
     def predictions(self, raw: Sequence[Sequence[Hypothesis]], target: Target, spec: Spec) -> pd.DataFrame:
-        """The best hypothesis of each row as a text."""
+        """The best hypothesis of each row as a text; where the search tells several, also ``candidates``, the texts of
+        all, and their ``scores``, lists [hypotheses] each."""
         import pandas as pd
 
-        texts = self.texts([hypotheses[0].tokens for hypotheses in raw], spec)
-        return pd.DataFrame({"prediction": pd.Series(texts, dtype="str")})
+        texts = self.texts([one.tokens for hypotheses in raw for one in hypotheses], spec)
+        ends = list(accumulate(map(len, raw)))
+        candidates = [texts[end - len(some) : end] for end, some in zip(ends, raw, strict=True)]
+        frame = pd.DataFrame({"prediction": pd.Series([some[0] for some in candidates], dtype="str")})
+        if max(map(len, raw), default=1) == 1:
+            return frame
+        scores = [[one.score for one in some] for some in raw]
+        return frame.assign(candidates=pd.Series(candidates), scores=pd.Series(scores))
 
     def texts(self, answers: Iterable[Iterable[int]], spec: Spec) -> list[str]:
         """Of hypotheses' tokens."""
@@ -78,5 +89,26 @@ class Translation(Task):
         return [tokenizer.decode(tokens) for tokens in answers]
 
     def average(self, frames: Sequence[pd.DataFrame], weights: Sequence[float], target: Target) -> pd.DataFrame:
-        """Texts have no mean: those of the model with the largest weight, the first of equals."""
-        return frames[max(range(len(frames)), key=lambda i: weights[i])]
+        """Texts have no mean: of each row the one that is most like all others (``decoding/minimum_risk.py``), a
+        model's weight shared by its candidates as their scores are probable; of equals that of the heavier, earlier
+        model."""
+        import pandas as pd
+
+        order = sorted(range(len(frames)), key=lambda i: -weights[i])
+        told = [_candidates(frames[i], weights[i]) for i in order]
+        chosen = []
+        for row in zip(*told, strict=True):
+            texts = [text for texts, _ in row for text in texts]
+            chosen.append(texts[consensus(texts, [weight for _, shares in row for weight in shares])])
+        return pd.DataFrame({"prediction": pd.Series(chosen, dtype="str", index=frames[0].index)})
+
+
+def _candidates(frame: pd.DataFrame, weight: float) -> list[tuple[list[str], list[float]]]:
+    """Of each row its candidates and what each weighs, ``weight`` together."""
+    if "candidates" not in frame:
+        return [([text], [weight]) for text in frame["prediction"]]
+    found = []
+    for texts, scores in zip(frame["candidates"], frame["scores"], strict=True):
+        odds = np.exp(np.asarray(scores) - max(scores))
+        found.append((list(texts), (weight * odds / odds.sum()).tolist()))
+    return found

@@ -10,7 +10,7 @@ from scipy.optimize import minimize, nnls
 from pipeline.blends import blends
 from pipeline.core.combination import Library
 
-AVERAGES = [name for name in blends if name not in ("stacked", "mixture")]
+AVERAGES = [name for name in blends if name not in ("stacked", "mixture", "consensus")]
 
 
 class MeanTask:

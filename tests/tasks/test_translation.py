@@ -10,10 +10,12 @@ from pipeline.decoding.base import Hypothesis  # noqa: E402
 from pipeline.features import features  # noqa: E402
 from pipeline.tasks import tasks  # noqa: E402
 from pipeline.tasks.losses import losses  # noqa: E402
-from pipeline.text.reserved import BOS, EOS, PAD  # noqa: E402
+from pipeline.text.reserved import EOS, PAD  # noqa: E402
 from pipeline.text.vocabulary import Vocabulary  # noqa: E402
 
 TASK = tasks.build("translation", "t")
+STATE = Vocabulary(["<pad>", "<unk>", "<bos>", "<eos>", "un", "deux"]).state()
+SPEC = Spec(tokenizers={"target": {"settings": {"name": "words"}, "state": STATE}})
 SCHEMA = Schema(id=None, target="fr", columns=(Column("en", "text"),), target_kind="text")
 
 
@@ -32,10 +34,8 @@ def answer(tokens, score=0.0):
 
 
 def test_the_best_hypothesis_is_the_text_of_its_row():
-    state = Vocabulary(["<pad>", "<unk>", "<bos>", "<eos>", "un", "deux"]).state()
-    spec = Spec(tokenizers={"target": {"settings": {"name": "words"}, "state": state}})
     raw = [[answer([4], -1), answer([5], -2)], [answer([4, 5, 4, 5])], [answer([])]]
-    texts = TASK.predictions(raw, TASK.fit_target(None, SCHEMA), spec)["prediction"].tolist()
+    texts = TASK.predictions(raw, TASK.fit_target(None, SCHEMA), SPEC)["prediction"].tolist()
     assert texts == ["un", "un deux un deux", ""]
 
 
@@ -57,7 +57,23 @@ def test_the_loss_is_the_sum_over_real_tokens_and_weighs_tokens(smoothing):
     torch.testing.assert_close(TASK.loss(scores, {"labels": labels}, criterion), (own, torch.tensor(4)))
 
 
-def test_texts_of_the_heaviest_model_stand_for_all():
-    frames = [pd.DataFrame({"prediction": [name]}) for name in "abc"]
-    assert TASK.average(frames, [0.2, 0.4, 0.4], None)["prediction"].tolist() == ["b"]
-    assert not TASK.numeric and BOS != EOS
+def test_of_several_models_texts_the_one_most_like_all_is_taken():
+    frames = [pd.DataFrame({"prediction": [text, "gleich"]}) for text in ("ein Hund", "die Katzen", "ein Huhn")]
+    assert TASK.average(frames, [1 / 3] * 3, None)["prediction"].tolist() == ["ein Hund", "gleich"]
+    assert TASK.average(frames, [0.2, 0.6, 0.2], None)["prediction"].tolist() == ["die Katzen", "gleich"]
+    unlike = [pd.DataFrame({"prediction": [text]}) for text in "abc"]  # of equals the heaviest, the first of these
+    assert TASK.average(unlike, [0.2, 0.4, 0.4], None)["prediction"].tolist() == ["b"]
+    assert not TASK.numeric
+
+
+def test_all_hypotheses_that_a_search_tells_take_part(tmp_path):
+    raw = [[answer([4, 5], -0.1), answer([4, 4], -3.0)], [answer([5], -0.2)]]
+    frame = TASK.predictions(raw, TASK.fit_target(None, SCHEMA), SPEC)
+    frame.to_parquet(tmp_path / "told.parquet")
+    back = pd.read_parquet(tmp_path / "told.parquet")
+    assert [list(one) for one in back["candidates"]] == [["un deux", "un un"], ["deux"]]
+    assert [list(one) for one in back["scores"]] == [[-0.1, -3.0], [-0.2]]
+    other = pd.DataFrame({"prediction": ["un un", "un"]})
+    # The second candidate hardly counts beside the first, but counts.
+    assert TASK.average([back, other], [0.49, 0.51], None)["prediction"][0] == "un un"
+    assert TASK.average([back, other], [0.6, 0.4], None)["prediction"][0] == "un deux"
