@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field
 
 from pipeline.core.registry import settings
 from pipeline.decoding.base import NEVER, Hypothesis, Search, check_numbers
+
+if TYPE_CHECKING:
+    import torch
+
+BLOCK = 64
+"""Tokens among which the largest is looked for first."""
 
 
 @settings
@@ -62,9 +68,26 @@ def best(logs: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
     float64 and int64 [lanes, most or all tokens]. Raises UserError where they are no numbers."""
     import torch
 
-    values, tokens = (
-        part.numpy() for part in torch.from_numpy(logs).topk(min(most, logs.shape[1]), sorted=False)
-    )  # a number that is none counts as the largest there
-    check_numbers(values)
+    values, tokens = (part.numpy() for part in _largest(torch.from_numpy(logs), min(most, logs.shape[1])))
+    check_numbers(values)  # which count as the largest
     order = np.lexsort((tokens, -values), axis=1)
     return np.take_along_axis(values, order, 1).astype(np.float64), np.take_along_axis(tokens, order, 1)
+
+
+def _largest(values: torch.Tensor, most: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """``values.topk(most)`` of [lanes, tokens], in no order and in half of the time: the largest stand in those blocks
+    whose own largest are the largest."""
+    import torch
+
+    lanes, tokens = values.shape
+    blocks = tokens // BLOCK
+    if blocks <= 2 * most:
+        found = values.topk(most, sorted=False)
+        return found.values, found.indices
+    highest = values[:, : blocks * BLOCK].unflatten(1, (blocks, BLOCK)).amax(2)  # [lanes, blocks]
+    begins = highest.topk(most, sorted=False).indices * BLOCK  # [lanes, most]
+    places = (begins.unsqueeze(2) + torch.arange(BLOCK)).flatten(1)  # [lanes, most * BLOCK]
+    rest = torch.arange(blocks * BLOCK, tokens).expand(lanes, -1)  # [lanes, tokens in no block]
+    places = torch.cat([places, rest], dim=1)
+    found = values.gather(1, places).topk(most, sorted=False)
+    return found.values, places.gather(1, found.indices)

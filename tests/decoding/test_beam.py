@@ -19,6 +19,7 @@ from pipeline.core.ragged import Ragged  # noqa: E402
 from pipeline.core.types import Spec  # noqa: E402
 from pipeline.decoding import searches  # noqa: E402
 from pipeline.decoding.network import NetworkSteps  # noqa: E402
+from pipeline.decoding.ranking import best  # noqa: E402
 from pipeline.decoding.steps import Mixture, Steps  # noqa: E402
 from pipeline.models import models  # noqa: E402
 from pipeline.models.layers.network import Network  # noqa: E402
@@ -216,6 +217,19 @@ def test_exact_tells_where_it_gives_up():
 def test_settings_out_of_range_are_refused(settings, words):
     with pytest.raises(Faults, match=words):
         build("beam", **settings)
+
+
+def test_of_a_large_vocabulary_the_very_largest_are_taken():
+    values = np.random.default_rng(0).normal(size=(7, 3001)).astype(np.float32)
+    values[0, 3000], values[1, :5], values[2, 64:80] = 9, 9, 9  # behind all blocks, and several in one
+    for most in (1, 10, 20):
+        logs, tokens = best(values, most)
+        np.testing.assert_array_equal(logs, -np.sort(-values, axis=1)[:, :most])
+        np.testing.assert_array_equal(np.take_along_axis(values, tokens, 1), logs)
+        assert all(len(set(row)) == most for row in tokens.tolist())
+    values[3, 1234] = np.nan
+    with pytest.raises(UserError, match="no numbers"):
+        best(values, 2)
 
 
 # Networks
