@@ -35,7 +35,8 @@ class Pairs(FeatureSet):
     source tokens, by which minibatches are made; of rows to answer [rows, 1], the source's.
 
     tokenizer: how texts are cut, a part of the shelf ``tokenizers``; what it learns is of each fold's training rows.
-        target_tokenizer: the target's own, where it is another.
+        target_tokenizer: the target's own, where it is another. source_prefix: stands before each source, for
+        pretrained models that are told what to do.
     joint: one vocabulary of both columns, whose vectors a model may share; else each has its own.
     maximum_length: tokens of a text, its mark included. Longer sources of rows to answer are cut.
     ratio: how many times as many tokens one side may have as the other.
@@ -46,6 +47,7 @@ class Pairs(FeatureSet):
     target: str
     tokenizer: Annotated[Any, PartOf(tokenizers)] = Field(default_factory=lambda: PIECES)
     target_tokenizer: Annotated[Any, PartOf(tokenizers)] | None = None
+    source_prefix: str = ""
     joint: bool = False
     maximum_length: int = Field(default=128, ge=2)
     ratio: float = Field(default=6.0, ge=1)
@@ -59,7 +61,7 @@ class Pairs(FeatureSet):
             raise ValueError("joint is one tokenizer of both columns; take target_tokenizer out, or joint")
 
     def fit(self, rows: pd.DataFrame, schema: Schema, seed: int) -> PairsEncoder:
-        source, target = (read_texts(rows, column, schema) for column in (self.source, self.target))
+        source, target = self.sources(rows, schema), read_texts(rows, self.target, schema)
         state: dict[str, Any] = {"source": None}
         if self.joint:
             state["target"] = self.tokenizer.fit(chain(source, target), seed, EOS + 1).state()
@@ -78,6 +80,11 @@ class Pairs(FeatureSet):
     def restore(self, state: Mapping[str, Any], schema: Schema) -> PairsEncoder:
         return PairsEncoder(self, schema, state)
 
+    def sources(self, rows: pd.DataFrame, schema: Schema) -> list[str]:
+        """The source texts, as they are read."""
+        texts = read_texts(rows, self.source, schema)
+        return [self.source_prefix + text for text in texts] if self.source_prefix else texts
+
     def faults(self, lengths: np.ndarray) -> dict[str, np.ndarray]:
         """By what is wrong with them, which pairs are left out of training, none of them twice: bool [rows] each.
         lengths: int64 [rows, 2], the end marks included."""
@@ -91,7 +98,7 @@ class Pairs(FeatureSet):
     def facts(self, encoder: Any, rows: pd.DataFrame) -> dict[str, float]:
         """Of rows that it did not learn from: source tokens, the share of unknown ones, and how many are cut; and what
         was left out of those that it did learn from."""
-        whole = encoder.source.encode(read_texts(rows, self.source, encoder.schema))
+        whole = encoder.source.encode(self.sources(rows, encoder.schema))
         cut = int((whole.lengths >= self.maximum_length).sum())
         told = {
             "tokens": int(whole.lengths.sum()),
@@ -115,6 +122,7 @@ class PairsEncoder:
             shapes={"source": (source,), "tokens": (target,), "labels": (target,)},
             sizes={"source": len(self.source.vocabulary), "target": len(self.target.vocabulary)},
             vocabularies={"source": self.source.vocabulary.tokens, "target": self.target.vocabulary.tokens},
+            pretrained={} if self.source.pretrained is None else {"source": self.source.pretrained},
             tokenizers={"target": {"settings": settings_dict(own), "state": state["target"]}},
         )
 
@@ -123,12 +131,12 @@ class PairsEncoder:
 
     def lengths(self, rows: pd.DataFrame) -> np.ndarray:
         """Tokens of source and target, the end marks included: int64 [rows, 2]."""
-        sides = (self.source, self._settings.source), (self.target, self._settings.target)
-        found = [fitted.encode(read_texts(rows, column, self.schema)).lengths + 1 for fitted, column in sides]
-        return np.stack(found, axis=1)
+        source = self.source.encode(self._settings.sources(rows, self.schema)).lengths
+        target = self.target.encode(read_texts(rows, self._settings.target, self.schema)).lengths
+        return np.stack([source, target], axis=1) + 1
 
     def encode(self, rows: pd.DataFrame, training: InnerFolds | None = None) -> Encoded:
-        source = self._cut(self.source.encode(read_texts(rows, self._settings.source, self.schema), eos=True))
+        source = self._cut(self.source.encode(self._settings.sources(rows, self.schema), eos=True))
         if self._settings.target not in rows.columns:
             return {"source": source, "length": source.lengths[:, None]}
         texts = read_texts(rows, self._settings.target, self.schema)

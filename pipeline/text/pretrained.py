@@ -32,21 +32,23 @@ AFTER_PADDING = ("roberta", "xlm-roberta", "camembert")
 """Kinds whose positions are counted from behind the padding's."""
 
 
-def find_encoder(encoder: str, *, weights: bool = True) -> Path:
+def find_encoder(encoder: str, *, weights: bool = True, decoder: bool = False) -> Path:
     """The folder of an encoder, held against the rules above.
 
     encoder: a folder, relative to the project or absolute, or else a name on the hub, which is asked only for what is
-        not kept from before. weights: whether they are needed too. Raises UserError.
+        not kept from before. weights: whether they are needed too. decoder: whether it has one, which writes texts.
+    Raises UserError.
     """
     place = main_root() / encoder
     if not place.is_dir():
         place = _from_hub(encoder)
-    files_of(place, weights=weights)
+    files_of(place, weights=weights, decoder=decoder)
     return place
 
 
-def files_of(folder: Path, *, weights: bool = True) -> list[Path]:
-    """All files that are read of an encoder. Raises UserError where it breaks a rule."""
+def files_of(folder: Path, *, weights: bool = True, decoder: bool = False) -> list[Path]:
+    """All files that are read of an encoder; of one with a decoder, all but its tokenizer's. Raises UserError where it
+    breaks a rule."""
     where = shown(folder)
     config = _read_json(folder / CONFIG, f"{where}: no {CONFIG}; name the folder of an encoder saved by transformers")
     settings = folder / "tokenizer_config.json"
@@ -56,9 +58,13 @@ def files_of(folder: Path, *, weights: bool = True) -> list[Path]:
                 f"{where}: its {name} asks for code of its own (trust_remote_code), which is never run; "
                 "use an encoder that transformers knows itself"
             )
-    if config.get("is_encoder_decoder"):
+    if decoder and not config.get("is_encoder_decoder"):
+        raise UserError(f"{where}: has no encoder and decoder; use such as T5's, BART's or Marian's kind")
+    if config.get("is_encoder_decoder") and not decoder:
         raise UserError(f"{where}: has an encoder and a decoder; use an encoder alone, such as BERT's kind")
     tensors = _weights(folder) if weights else []
+    if decoder:
+        return [folder / CONFIG, *tensors]
     if not (folder / TOKENIZER).is_file():
         raise UserError(
             f"{where}: has no {TOKENIZER}; write it with transformers: "
@@ -105,7 +111,7 @@ def _from_hub(name: str) -> Path:
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
     except ImportError:
         raise _absent() from None
-    wanted = [CONFIG, TOKENIZER, "tokenizer_config.json", "model*.safetensors", INDEX]
+    wanted = [CONFIG, TOKENIZER, "tokenizer_config.json", "model*.safetensors", INDEX, "*.spm", "vocab.json"]
     with suppress(LocalEntryNotFoundError, HFValidationError):  # kept from before, else the hub is asked
         return Path(snapshot_download(name, allow_patterns=wanted, local_files_only=True))
     try:
@@ -148,33 +154,41 @@ class Pieces:
             raise UserError(
                 f"maximum_length: the encoder in {shown(folder)} knows {longest} positions, got {maximum_length}"
             )
-        self._tokenizer = _tokenizer(folder / TOKENIZER)
+        self._tokenizer = tokenizer_of((folder / TOKENIZER).read_text(encoding="utf-8"), shown(folder / TOKENIZER))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(maximum_length)
 
     def cut(self, texts: Sequence[str]) -> int:
         """How many of the texts are longer than that."""
-        return sum(bool(one.overflowing) for one in self._tokenizer.encode_batch(_of_utf8(texts)))
+        return sum(bool(one.overflowing) for one in self._tokenizer.encode_batch(of_utf8(texts)))
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        return [one.ids or [self.padding] for one in self._tokenizer.encode_batch(_of_utf8(texts))]
+        return [one.ids or [self.padding] for one in self._tokenizer.encode_batch(of_utf8(texts))]
 
 
-def _of_utf8(texts: Sequence[str]) -> list[str]:
+def of_utf8(texts: Sequence[str]) -> list[str]:
     """A lone surrogate is no character of UTF-8: it stands as a question mark."""
     return [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
 
 
-def _tokenizer(path: Path) -> Tokenizer:
+def tokenizer_of(text: str, where: str) -> Tokenizer:
+    """The tokenizer that a ``tokenizer.json`` holds. Raises UserError."""
     _quiet()
     try:
         from tokenizers import Tokenizer
     except ImportError:
         raise _absent() from None
     try:
-        return Tokenizer.from_file(str(path))
+        return Tokenizer.from_str(text)
     except Exception as error:
-        raise UserError(f"{shown(path)}: no tokenizer ({' '.join(str(error).split())[:120]})") from None
+        raise UserError(f"{where}: no tokenizer ({' '.join(str(error).split())[:120]})") from None
+
+
+def pieces_of(model: bytes) -> Any:
+    """Sentencepiece's processor of its own file."""
+    from sentencepiece import SentencePieceProcessor
+
+    return SentencePieceProcessor(model_proto=model)
 
 
 @cache
@@ -189,15 +203,16 @@ def _transformers() -> Any:
     return transformers
 
 
-def read_network(folder: Path) -> nn.Module:
-    """The encoder with its weights, as float32. Raises UserError where files or weights are no encoder's."""
+def read_network(folder: Path, kind: str = "AutoModel") -> nn.Module:
+    """The encoder with its weights, as float32. kind: the class of transformers that builds it. Raises UserError where
+    files or weights are no encoder's."""
     import torch
 
     transformers = _transformers()
     told: dict[str, Any] = {}
     for attention in ("sdpa", "eager"):
         try:
-            network, told = transformers.AutoModel.from_pretrained(
+            network, told = getattr(transformers, kind).from_pretrained(
                 folder,
                 attn_implementation=attention,
                 dtype=torch.float32,
@@ -216,7 +231,7 @@ def read_network(folder: Path) -> nn.Module:
     return network.eval()  # type: ignore[no-any-return]
 
 
-def empty_network(config: Mapping[str, Any]) -> nn.Module:
+def empty_network(config: Mapping[str, Any], kind: str = "AutoModel") -> nn.Module:
     """An encoder of this configuration with weights by chance, as float32 and without what only a pool of its own would
     need. Raises UserError for a configuration that transformers does not know."""
     import torch
@@ -225,7 +240,7 @@ def empty_network(config: Mapping[str, Any]) -> nn.Module:
     try:
         settings = {key: value for key, value in config.items() if key not in ("dtype", "torch_dtype")}
         made = transformers.AutoConfig.for_model(**settings)
-        network = transformers.AutoModel.from_config(made, dtype=torch.float32)
+        network = getattr(transformers, kind).from_config(made, dtype=torch.float32)
     except Exception as error:
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise UserError(f"{CONFIG}: no encoder that transformers knows ({reason})") from None

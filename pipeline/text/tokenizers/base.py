@@ -39,6 +39,8 @@ class FittedTokenizer(ABC):
     """Turns texts into indices and back."""
 
     vocabulary: Vocabulary
+    pretrained: Mapping[str, Any] | None = None
+    """Of a pretrained model's tokens: its name (``encoder``), its ``config``, and its own index of each (``order``)."""
 
     def encode(
         self, texts: Sequence[str], *, bos: bool = False, eos: bool = False, sampling_seed: int | None = None
