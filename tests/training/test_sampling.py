@@ -65,9 +65,29 @@ def test_minibatches_of_like_many_tokens(examples):
     assert len(batches) <= bucketed.minibatches({"length": length}, examples, 8)
     assert all(int(length[batch].sum()) <= 512 + 120 for batch in batches)
     assert indices(bucketed.training({"length": length}, examples, 8, seed=1)) == batches
+    answered = indices(bucketed.prediction({"length": length}, examples, 2))
+    assert sorted(index for batch in answered for index in batch) == list(range(examples))
+    assert all(int(length[batch].sum()) <= 512 + 120 for batch in answered)
     long = torch.tensor([5000, 1, 2, 3])  # one text that fills many
     dealt = indices(bucketed.training({"length": long}, 4, 8, seed=1))
     assert sorted(index for batch in dealt for index in batch) == [0, 1, 2, 3]
+
+
+def test_pairs_are_alike_on_both_sides_and_counted_by_the_first():
+    generator = torch.Generator().manual_seed(0)
+    target = torch.randint(5, 20, (3000,), generator=generator)
+    source = target + torch.randint(-4, 5, (3000,), generator=generator)
+    bucketed = samplers.build({"name": "bucketed", "batch_tokens": 512, "pool": 200}, "sampling")
+    pairs = {"length": torch.stack([target, source], dim=1)}
+    batches = indices(bucketed.training(pairs, 3000, 8, seed=1))
+    assert sorted(index for batch in batches for index in batch) == list(range(3000))
+    assert all(400 < int(target[batch].sum()) < 640 for batch in batches[:-1])
+    own = indices(bucketed.training({"length": target}, 3000, 8, seed=1))
+
+    def padded(batches, side):
+        return sum(len(batch) * int(side[batch].max()) for batch in batches) / int(side.sum())
+
+    assert padded(batches, target) < 1.05 and padded(batches, source) < 1.12 < padded(own, source)
 
 
 def texts(*lengths):

@@ -96,9 +96,11 @@ class Bucketed(Shuffled):
         return list(order.split(torch.unique_consecutive(part, return_counts=True)[1].tolist()))
 
     def prediction(self, arrays: Arrays, examples: int, batch_size: int) -> Iterator[Selection]:
-        """Every example once, the shortest first."""
+        """Every example once, the shortest first; of tokens no more at once than in training, save for a long text."""
         import torch
 
         order = by_length(arrays["length"]) if "length" in arrays else torch.arange(examples)  # [examples]
-        for index in order.split(batch_size):
+        steps = self.minibatches(arrays, examples, batch_size)
+        by_tokens = self.batch_tokens is not None and "length" in arrays
+        for index in self._parts(arrays, order, steps, batch_size) if by_tokens else order.split(batch_size):
             yield Selection(index)
