@@ -95,7 +95,7 @@ def guess(
         guessed_metric = "log_loss" if found.submission == "probabilities" else "accuracy"
         because = f"the submission wants {found.submission}"
     elif task == "translation":
-        found.task, found.blend = {"name": "translation"}, {"name": "best"}
+        found.task, found.blend = {"name": "translation"}, {"name": "consensus"}
         found.split, found.why["split"] = split_of(len(train), valid=False)
         guessed_metric, because = "bleu", "texts are predicted"
     else:

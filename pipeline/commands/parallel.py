@@ -59,7 +59,7 @@ def describe(origin: Mapping[str, Any], train: pd.DataFrame, valid: bool, metric
         "metric": metric or "bleu",
         "split": split,
         "features": {},
-        "blend": {"name": "best"},
+        "blend": {"name": "consensus"},
         "submission": "values",
         "guessed": {"task": f"parallel text: {target} from {source}, line by line", "split": why},
     }

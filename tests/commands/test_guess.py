@@ -209,7 +209,7 @@ def test_one_text_for_another_is_a_translation():
     assert made["portfolio"] == "translation"
     pairs = made["columns"]["pairs"]
     assert (pairs["source"], pairs["target"], pairs["tokenizer"]["vocabulary_size"]) == ("en", "y", 500)
-    assert found.blend == {"name": "best"} and found.columns["types"] == {"en": "text"}
+    assert found.blend == {"name": "consensus"} and found.columns["types"] == {"en": "text"}
     with pytest.raises(UserError, match="no other column is; give --target"):
         described(*tables("x", y=texts("voici")))
 
