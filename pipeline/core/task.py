@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pipeline.core.class_weights import ClassWeights
-from pipeline.core.schema import Batch, Schema, Spec, TargetKind, Weighed
+from pipeline.core.schema import Batch, Encoded, Schema, Spec, TargetKind, Weighed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -118,6 +118,11 @@ class Task(ABC):
     def only(self, target: Any, name: str) -> Any:
         """Of a task with several targets: the fitted ``Target`` of one."""
         raise NotImplementedError
+
+    def look(self, fitted: Any, inputs: Encoded, raw: Any, spec: Spec) -> tuple[str, dict[str, Any]] | None:
+        """Name and data of a figure of what a fitted model (a ``Fitted``) does with one of these rows, its raw answers
+        known, if there is one."""
+        return None
 
     def diagnostic(self, target: pd.Series, predictions: pd.DataFrame) -> tuple[str, dict[str, Any]] | None:
         """Name and data of the figure that shows where predictions go wrong, if there is one."""

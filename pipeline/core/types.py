@@ -163,7 +163,11 @@ class Fitted(Protocol):
         """Feature importance by name, where the model knows it."""
 
     def steps(self) -> Any:
-        """What a search of ``decoding`` goes over (its ``Steps``); of language models."""
+        """What a search of ``decoding`` goes over (its ``Steps``); of language models and translators."""
+
+    def attention(self, source: np.ndarray, tokens: np.ndarray) -> np.ndarray | None:
+        """Of translators, what each of some known tokens looks at: int64 [source steps], [steps] -> [steps, source
+        steps]; None where they have no attention."""
 
     def save(self, folder: Path) -> None: ...
 

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pipeline.reporting import text_figures
 from pipeline.reporting.pictures import draw_filters, draw_mistakes, size_of_filters, size_of_mistakes
 
 if TYPE_CHECKING:
@@ -76,6 +77,9 @@ def draw(name: str, data: Mapping[str, Any]) -> bytes:
     ``blend``        {model: weight}.
     ``mistakes``     {"images": [[height][width][channels] of 0 to 255, ...], "told": words for each}.
     ``filters``      {"filters": [[channels][height][width], ...]}.
+    ``translations`` {"lengths": [{"words": range, "rows", "score"}, ...], "best", "worst":
+                     [{"score", "target", "prediction"}, ...]}.
+    ``attention``    {"source": [token, ...], "target": [token, ...], "weights": [[...]]}, a row a target token.
 
     Raises KeyError for another name.
     """
@@ -120,6 +124,8 @@ def describe(name: str, data: Mapping[str, Any]) -> str:
         return f"Feature importance; the largest: {', '.join(first)}."
     if name == "leaderboard":
         return f"Validation {data['metric']} of each fold, its mean and spread, for {len(data['models'])} models."
+    if name in ("translations", "attention"):
+        return text_figures.describe_text(name, data)
     weights = [f"{model} {weight:.0%}" for model, weight in _largest(data) if weight > 0]
     return f"Weights of the blend: {', '.join(weights)}."
 
@@ -322,4 +328,6 @@ PAINTERS: dict[str, tuple[Painter, Callable[[Mapping[str, Any]], tuple[float, fl
     "blend": (_blend, lambda data: _height(len(data))),
     "mistakes": (draw_mistakes, size_of_mistakes),
     "filters": (draw_filters, size_of_filters),
+    "translations": (text_figures.translations, lambda data: text_figures.translations_size(data, WIDTH)),
+    "attention": (text_figures.attention, text_figures.attention_size),
 }

@@ -30,7 +30,8 @@ def build_page(data: Mapping[str, Any]) -> str:
       {"model", "features", "train", "valid", "spread", "folds": [validation score, ...], "trials",
       "weight", "test", "decided": validation with a decision rule}; numbers that are not known are None.
     models: {"model", "curves", "diagnostic": {"name", "data"}, "importance"}, in any order; each of
-      the last three as ``figures.draw`` takes it, or None. "interval": see ``Metric.interval``.
+      the last three as ``figures.draw`` takes it, or None. "interval": see ``Metric.interval``;
+      "look": see ``Task.look``.
     blend: {"weights": {model: weight}, "valid", "spread"}, or None.
     read: {"sets": feature sets, "columns": raw columns that just these read}; dropped: raw column to
       the reason that no model reads it. notes: sentences a reader must know.
@@ -207,6 +208,8 @@ def _models(
             figures.append(("curves", {"metric": data["metric"], **curves}))
         if diagnostic := entry.get("diagnostic"):
             figures.append((diagnostic["name"], diagnostic["data"]))
+        if look := entry.get("look"):
+            figures.append((look[0], look[1]))
         if importance := entry.get("importance"):
             figures.append(("importance", importance))
         figures += entry.get("images", [])

@@ -93,5 +93,7 @@ def out_of_fold_figures(record: Any, data: TrainingData, done: CrossValidation, 
     if column is not None and not data.schema.targets and (wrong := mistakes(target, predictions)):
         images = images_of(data.rows[column]).stored.take(table[ROW].to_numpy())
         record.figure("mistakes", mistakes_data(images, wrong))
+    if look := done.look():
+        record.figure(*look)
     if importance := done.importance():
         record.figure("importance", dict(list(importance.items())[:30]))

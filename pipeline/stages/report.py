@@ -15,6 +15,7 @@ from pipeline.images.rows import read_rows
 from pipeline.reporting.columns import columns_read
 from pipeline.reporting.leaderboard import answered, leaderboard_rows, metric_label
 from pipeline.stages.records import image_read
+from pipeline.training.cross_validation import LOOK
 
 STATISTICS = {
     "train": "all training rows at once, validation rows too",
@@ -45,6 +46,7 @@ def run(config: Config, name: str) -> None:
                 "curves": {"folds": curves} if any(curves) else None,
                 "diagnostic": {"name": diagnostic[0], "data": diagnostic[1]} if diagnostic else None,
                 "importance": read_json(tuned / "importance.json"),
+                "look": read_json(tuned / LOOK) if (tuned / LOOK).exists() else None,
                 "interval": competition.metric.interval(own_target, predictions),
                 "images": _of_images(competition, schema, model, target, table),
             }

@@ -28,6 +28,7 @@ from pipeline.stages.project import rebuild_model
 from pipeline.stages.records import fold_record, model_record, out_of_fold_figures, trial_record
 from pipeline.stages.snapshot import searched_by
 from pipeline.stages.view import Line, View
+from pipeline.training.cross_validation import LOOK
 from pipeline.training.data import Rows, TrainingData
 from pipeline.training.executors import make_executor
 from pipeline.training.folds import keeps_members
@@ -37,7 +38,8 @@ from pipeline.training.pseudo_rows import PSEUDO
 
 STACKED, ALONE = 16, 2
 """Trials that a study asks at once, of a model that trains in stacks and of others."""
-PASSED_ON = ("predictions.parquet", "scores.json", "curves.json", "importance.json", "members", PSEUDO, LEFT_OUT)
+FILES = ("predictions.parquet", "scores.json", "curves.json", "importance.json", LOOK)
+PASSED_ON = (*FILES, "members", PSEUDO, LEFT_OUT)
 
 
 def run(config: Config, name: str, *, model: str | None = None, again: bool = False) -> None:

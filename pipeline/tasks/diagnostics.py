@@ -8,7 +8,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 POINTS = 3000
-"""Points of a residual plot at most; more rows are thinned evenly."""
+"""Points of a residual plot, and sentences that are scored, at most; more rows are thinned evenly."""
+BARS, SENTENCES = 6, 5
+"""Lengths that sentences are put together by, and of the best and of the worst."""
 
 
 def residuals(target: pd.Series, predictions: pd.DataFrame) -> dict[str, Any]:
@@ -20,6 +22,41 @@ def residuals(target: pd.Series, predictions: pd.DataFrame) -> dict[str, Any]:
         "target": target.to_numpy(dtype=float)[keep].tolist(),
         "prediction": predictions["prediction"].to_numpy(dtype=float)[keep].tolist(),
         "unit": str(target.name),
+    }
+
+
+def translated(target: pd.Series, predictions: pd.DataFrame) -> dict[str, Any]:
+    """Mean chrF of sentences by the words of their references, and the worst and the best ones, of equals the longer
+    first."""
+    import numpy as np
+
+    from pipeline.decoding.minimum_risk import similarities
+
+    keep = np.linspace(0, len(target) - 1, min(len(target), POINTS)).astype(int)
+    wanted, said = target.iloc[keep].tolist(), predictions["prediction"].iloc[keep].tolist()
+    scores = [100 * float(similarities([one, other])[0, 1]) for one, other in zip(said, wanted, strict=True)]
+    words = np.array([len(text.split()) for text in wanted])
+    bounds = np.unique(np.quantile(words, np.linspace(0, 1, BARS + 1)).astype(int))
+    # [rows]: between which bounds, the last one included
+    place = np.minimum(np.searchsorted(bounds, words, side="right"), max(len(bounds) - 1, 1)) - 1
+    lengths = []
+    for i in range(int(place.max()) + 1):
+        of = np.flatnonzero(place == i)
+        if len(of):
+            low, high = int(words[of].min()), int(words[of].max())
+            mean = float(np.mean([scores[row] for row in of]))
+            lengths.append({"words": str(low) if low == high else f"{low}–{high}", "rows": len(of), "score": mean})
+
+    def first(sign: int) -> list[int]:
+        return sorted(range(len(scores)), key=lambda row: (sign * scores[row], -words[row]))[:SENTENCES]
+
+    def told(row: int) -> dict[str, Any]:
+        return {"score": scores[row], "target": wanted[row], "prediction": said[row]}
+
+    return {
+        "lengths": lengths,
+        "worst": [told(row) for row in first(1)],
+        "best": [told(row) for row in first(-1)],
     }
 
 

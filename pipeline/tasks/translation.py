@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import numpy as np
 
 from pipeline.core.registry import PartOf, settings
-from pipeline.core.types import Batch, Schema, Spec, Target, TargetKind, Task, Weighed
+from pipeline.core.types import Batch, Encoded, Fitted, Schema, Spec, Target, TargetKind, Task, Weighed
 from pipeline.decoding import searches
 from pipeline.decoding.base import Hypothesis
 from pipeline.decoding.minimum_risk import consensus
 from pipeline.tasks import tasks
+from pipeline.tasks.diagnostics import translated
 from pipeline.tasks.losses import weighed
 from pipeline.tasks.made_by_encoder import MadeByEncoder
-from pipeline.text.reserved import PAD
+from pipeline.text.reserved import BOS, EOS, PAD
 from pipeline.text.tokenizers import tokenizers
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 MARGIN = 8
 """Tokens an answer may have beyond twice its source's: an answer without an end in sight is cut there."""
+LOOKED_AT = (4, 25)
+"""Tokens of a source that is shown."""
+SIDES = ("source", "target")
 
 
 @tasks.register("translation")
@@ -87,6 +91,27 @@ class Translation(Task):
         told = spec.tokenizers["target"]
         tokenizer = tokenizers.build(told["settings"], "spec.tokenizers").restore(told["state"])
         return [tokenizer.decode(tokens) for tokens in answers]
+
+    def diagnostic(self, target: pd.Series, predictions: pd.DataFrame) -> tuple[str, dict[str, Any]]:
+        return "translations", translated(target, predictions)
+
+    def look(
+        self, fitted: Fitted, inputs: Encoded, raw: Sequence[Sequence[Hypothesis]], spec: Spec
+    ) -> tuple[str, dict[str, Any]] | None:
+        """What the tokens of one answer look at, of the first one of middling length."""
+        lengths = [len(row) for row in inputs["source"]]
+        ends = [i for i, found in enumerate(raw) if found[0].ended and found[0].tokens]
+        row = next((i for i in ends if LOOKED_AT[0] <= lengths[i] <= LOOKED_AT[1]), None)
+        if row is None:
+            return None
+        source, target = inputs["source"].row(row), np.array([*raw[row][0].tokens, EOS])
+        weights = fitted.attention(source, np.concatenate([[BOS], target[:-1]]))
+        if weights is None:
+            return None
+        tokens = {
+            side: [spec.vocabularies[side][i] for i in some.tolist()] for side, some in zip(SIDES, (source, target))
+        }
+        return "attention", {**tokens, "weights": np.round(weights, 4).astype(float).tolist()}
 
     def average(self, frames: Sequence[pd.DataFrame], weights: Sequence[float], target: Target) -> pd.DataFrame:
         """Texts have no mean: of each row the one that is most like all others (``decoding/minimum_risk.py``), a

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 J = TypeVar("J", bound="HasConfig")
 T = TypeVar("T")
 
+LOOK = "look.json"
+
 
 class HasConfig(Protocol):
     """A job of one model."""
@@ -141,13 +143,19 @@ class CrossValidation:
         means = {name: fmean(part.get(name, 0.0) for part in known) for name in names}
         return dict(sorted(means.items(), key=lambda item: -abs(item[1])))
 
+    def look(self) -> Sequence[Any] | None:
+        """Of the first fold that has one."""
+        return next((fold.look for fold in self.folds if fold.look), None)
+
     def write(self, folder: Path) -> None:
-        """Write ``predictions.parquet``, ``scores.json``, ``curves.json``, ``importance.json``, and the folds'
-        predictions of the test rows where there are any."""
+        """Write ``predictions.parquet``, ``scores.json``, ``curves.json``, ``importance.json``, ``look.json`` where
+        there is a look, and the folds' predictions of the test rows where there are any."""
         self.out_of_fold().to_parquet(folder / "predictions.parquet", index=False)
         write_json(folder / "scores.json", self.scores())
         write_json(folder / "curves.json", [fold.curves for fold in self.folds])
         write_json(folder / "importance.json", self.importance())
+        if (look := self.look()) is not None:
+            write_json(folder / LOOK, look)
         for fold in self.folds:
             if fold.test is not None:
                 test_file(folder, fold.fold).parent.mkdir(exist_ok=True)

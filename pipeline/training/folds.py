@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core.columns import take
 from pipeline.core.config import ModelConfig
@@ -64,6 +64,8 @@ class FoldResult:
     index: np.ndarray
     """Positions [validation rows] in the training table."""
     predictions: pd.DataFrame
+    look: Sequence[Any] | None = None
+    """Name and data of a figure of one row, see ``Task.look``."""
     test: pd.DataFrame | None = None
     """Predictions of the test rows, where they are asked for."""
     samples: str = ""
@@ -143,7 +145,8 @@ def _conclude(
         raise ValueError("cross-validation needs validation rows")
     began = time.perf_counter()
     task, metric = data.competition.task, data.competition.metric
-    predictions = task.predictions(fitted.raw(fold.valid), fold.target, fold.spec)
+    raw = fitted.raw(fold.valid)
+    predictions = task.predictions(raw, fold.target, fold.spec)
     train, train_target = _scored_training(task, fold)
     on_train = task.predictions(fitted.raw(train), fold.target, fold.spec)
     result = FoldResult(
@@ -157,6 +160,7 @@ def _conclude(
         index=fold.valid_index,
         predictions=predictions,
         samples=samples,
+        look=task.look(fitted, fold.valid, raw, fold.spec),
     )
     predictor = make_predictor(data, job.config, fold, fitted)
     if job.answers_test:
@@ -233,7 +237,7 @@ def make_predictor(data: TrainingData, config: ModelConfig, fold: FoldData, fitt
 
 def _write_result(place: Path, result: FoldResult) -> None:
     result.predictions.assign(**{ROW: result.index}).to_parquet(place / "predictions.parquet", index=False)
-    kept = ("fold", "train", "valid", "rounds", "seconds", "curves", "importance", "samples")
+    kept = ("fold", "train", "valid", "rounds", "seconds", "curves", "importance", "look", "samples")
     facts = {name: getattr(result, name) for name in kept}
     if result.test is not None:
         result.test.to_parquet(place / TEST, index=False)

@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from pipeline.core.files import read_json
+
 WORDS = {"a": "un", "red": "rouge", "cat": "chat", "dog": "chien", "big": "gros", "sees": "voit"}
 SENTENCES = [[one, two, three] for one in WORDS for two in WORDS for three in ("cat", "dog")]
 
@@ -141,3 +143,18 @@ def test_what_is_not_known_and_what_is_cut_is_told(words):
 def test_faults_are_told_in_a_line(words, arguments, stdin, message):
     code, out, told = words(*arguments, stdin=stdin)
     assert (code, out) == (2, "") and len(told) == 1 and message in told[0]
+
+
+def test_the_report_shows_sentences_attention_the_interval_and_how_it_was_counted(trained, monkeypatch):
+    monkeypatch.chdir(trained)
+    from pipeline.stages import report
+    from pipeline.stages.project import load_project
+
+    look = read_json(trained / "data/words/tuned/words-gru/look.json")
+    assert look[0] == "attention" and look[1]["target"][-1] == "<eos>"
+    assert all(abs(sum(row) - 1) < 0.01 for row in look[1]["weights"])
+    assert not (trained / "data/words/tuned/words-none/look.json").exists()
+    report.run(load_project(), "words")
+    page = (trained / "data/words/report/index.html").read_text(encoding="utf-8")
+    assert "chrf by nrefs:1|case:mixed" in page and "in 95 % of draws" in page
+    assert "the best and worst" in page and "tokens said looked at" in page

@@ -34,6 +34,12 @@ DATA = {
     "blend": {"ridge": 0.25, "trees": 0.75, "mlp": 0.0},
     "mistakes": {"images": np.arange(2 * 8 * 9).reshape(2, 8, 9, 1).tolist(), "told": ["1, not 7 (99%)", "3, not 8"]},
     "filters": {"filters": np.random.default_rng(0).normal(size=(10, 3, 5, 5)).tolist()},
+    "translations": {
+        "lengths": [{"words": "1–4", "rows": 12, "score": 61.0}, {"words": "5–9", "rows": 3, "score": 40.5}],
+        "worst": [{"score": 3.0, "target": "Ein Hund rennt.", "prediction": "Die Katze"}],
+        "best": [{"score": 100.0, "target": "Ja.", "prediction": "Ja."}],
+    },
+    "attention": {"source": ["a", "cat"], "target": ["un", "chat", "<eos>"], "weights": [[1, 0], [0.2, 0.8], [0, 1]]},
 }
 ODD = [
     ("curves", {"folds": [{"valid_score": [0.5]}, {"valid_score": [0.7]}], "metric": "accuracy"}),
@@ -54,6 +60,15 @@ ODD = [
         {"images": np.full((30, 4, 4, 3), 200).tolist(), "told": ["a long name $of$, not another"] * 30},
     ),
     ("filters", {"filters": np.ones((1, 2, 3, 3)).tolist()}),
+    (
+        "translations",
+        {
+            "lengths": [{"words": "0", "rows": 1, "score": 0.0}],
+            "worst": [{"score": 0.0, "target": "", "prediction": "$x_{ " * 90}] * 5,
+            "best": [{"score": 0.0, "target": "語" * 500, "prediction": "\n\t"}],
+        },
+    ),
+    ("attention", {"source": ["$x_"], "target": ["語"], "weights": [[1.0]]}),
 ]
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
+import sacrebleu
 
 torch = pytest.importorskip("torch")
 
@@ -77,3 +78,17 @@ def test_all_hypotheses_that_a_search_tells_take_part(tmp_path):
     # The second candidate hardly counts beside the first, but counts.
     assert TASK.average([back, other], [0.49, 0.51], None)["prediction"][0] == "un un"
     assert TASK.average([back, other], [0.6, 0.4], None)["prediction"][0] == "un deux"
+
+
+def test_the_best_and_worst_sentences_and_scores_by_length():
+    target = pd.Series([f"{'wort ' * n}ende" for n in range(1, 31)], dtype="str")
+    said = target.copy()
+    said[20], said[3] = "", "wort wort warte ende"
+    name, data = TASK.diagnostic(target, pd.DataFrame({"prediction": said}))
+    assert name == "translations"
+    assert [one["prediction"] for one in data["worst"]][:2] == ["", "wort wort warte ende"]
+    assert data["best"][0] == {"score": 100.0, "target": target[29], "prediction": target[29]}
+    assert sum(one["rows"] for one in data["lengths"]) == 30 and data["lengths"][0]["words"].startswith("2–")
+    own = sacrebleu.sentence_chrf(said[3], [target[3]]).score
+    assert data["worst"][1]["score"] == pytest.approx(own)
+    assert TASK.diagnostic(target[:1], pd.DataFrame({"prediction": said[:1]}))[1]["lengths"][0]["rows"] == 1

@@ -39,9 +39,7 @@ class NoBetterThanBaseline(Finding):
                 gains[model.name] = of_folds
         if not gains:
             return None
-        told = "; ".join(
-            f"{name} scores {evidence.models[name].scores['valid']:.5f}" for name in gains
-        )
+        told = "; ".join(f"{name} scores {evidence.models[name].scores['valid']:.5f}" for name in gains)
         first = next(iter(gains))
         return Found(
             measured=f"{told}; {constant['what']} of the training rows scores {constant['valid']:.5f}.",

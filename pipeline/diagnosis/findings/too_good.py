@@ -20,7 +20,9 @@ class TooGood(Finding):
     variance."""
 
     title: ClassVar[str] = "too good to be true"
-    why: ClassVar[str] = "Real data is rarely so kind: as a rule something tells the target that will not be there later."
+    why: ClassVar[str] = (
+        "Real data is rarely so kind: as a rule something tells the target that will not be there later."
+    )
     severity: ClassVar[Severity] = "serious"
 
     def look(self, evidence: Evidence) -> Found | None:
