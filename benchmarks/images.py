@@ -70,27 +70,37 @@ class Pictures(Dataset):
         return (image - 0.13) / 0.31, int(self.target[i])
 
 
-def plain_epoch(network: nn.Module, loader: DataLoader, optimizer: torch.optim.Optimizer) -> None:
+def plain_epoch(network: nn.Module, loader: DataLoader, optimizer: torch.optim.Optimizer, device: torch.device) -> None:
     network.train()
     for image, target in loader:
         optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(network(image), target)
+        loss = nn.functional.cross_entropy(network(image.to(device)), target.to(device))
         loss.backward()
         optimizer.step()
 
 
-def peak() -> float:
-    """GFLOP/s of a float32 product of 1024 x 1024."""
-    one = torch.randn(1024, 1024)
+def done(device: torch.device) -> float:
+    """The time when the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def peak(device: torch.device) -> float:
+    """GFLOP/s of a float32 product of 1024 x 1024, on a GPU of 8192 x 8192."""
+    side = 1024 if device.type == "cpu" else 8192
+    one = torch.randn(side, side, device=device)
     best = 0.0
     for _ in range(10):
-        began = time.perf_counter()
+        began = done(device)
         one @ one
-        best = max(best, 2 * 1024**3 / (time.perf_counter() - began) / 1e9)
+        best = max(best, 2 * side**3 / (done(device) - began) / 1e9)
     return best
 
 
-def measured(body: dict, shape: tuple[int, int, int], count: int, rounds: int, augmentation: list) -> tuple[float, ...]:
+def measured(
+    body: dict, shape: tuple[int, int, int], count: int, rounds: int, augmentation: list, device: torch.device
+) -> tuple[float, ...]:
     """Images per second plain and with Podium, the best round of each in turns; GFLOP of an image."""
     random = np.random.default_rng(0)
     images, target = random.integers(0, 256, (count, *shape)).astype(np.uint8), random.integers(0, 10, count)
@@ -104,24 +114,24 @@ def measured(body: dict, shape: tuple[int, int, int], count: int, rounds: int, a
         valid=None,
         seed=0,
     )
-    fit = {"batch_size": BATCH, "device": "cpu", "augmentation": augmentation}
-    settings, cpu = build_settings(Neural, fit, "fit"), torch.device("cpu")
-    network = begin_network(job, cpu)
+    fit = {"batch_size": BATCH, "device": device.type, "augmentation": augmentation}
+    settings = build_settings(Neural, fit, "fit")
+    network = begin_network(job, device)
     optimizer = settings.optimizer.build(parameter_groups(trainable(network), network, 1e-3, 0.0))
-    examples, criterion = Examples(job.train, cpu), settings.criterion(job, cpu)
-    plain = begin_network(job, cpu).layers
+    examples, criterion = Examples(job.train, device), settings.criterion(job, device)
+    plain = begin_network(job, device).layers
     loader = DataLoader(Pictures(images, target), BATCH, shuffle=True)
     plain_optimizer = torch.optim.Adam(plain.parameters(), 1e-3)
     checkpoints, best = Checkpoints(settings, job, network, optimizer), [0.0, 0.0]
     for _ in range(rounds + 1):  # the first warms up
-        began = time.perf_counter()
-        plain_epoch(plain, loader, plain_optimizer)
-        middle = time.perf_counter()
+        began = done(device)
+        plain_epoch(plain, loader, plain_optimizer, device)
+        middle = done(device)
         train_epoch(settings, job, network, optimizer, criterion, examples, Progress(), checkpoints)
-        ended = time.perf_counter()
+        ended = done(device)
         best = [max(best[0], count / (middle - began)), max(best[1], count / (ended - middle))]
     with FlopCounterMode(display=False) as counter:
-        plain(torch.randn(BATCH, channels, height, width)).sum().backward()
+        plain(torch.randn(BATCH, channels, height, width, device=device)).sum().backward()
     return best[0], best[1], counter.get_total_flops() / BATCH / 1e9
 
 
@@ -130,16 +140,20 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--images", type=int, default=1920)
     parser.add_argument("--augmentation", action="store_true", help="with Podium, which the plain loop has not")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("models", nargs="*", default=list(MODELS))
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    most = peak()
-    print(f"one core, {most:.0f} GFLOP/s in a matrix product; minibatches of {BATCH}, images per second")
+    device = torch.device(asked.device)
+    most = peak(device)
+    print(
+        f"{'one core' if asked.device == 'cpu' else 'GPU'}, {most:.0f} GFLOP/s in a matrix product; minibatches of {BATCH}, images per second"
+    )
     print(f"{'model':18}{'image':>12}{'plain':>8}{'Podium':>8}{'times':>7}{'share of peak':>15}")
     for name in asked.models:
         body, shape = MODELS[name]
         plain, podium, work = measured(
-            body, shape, asked.images, asked.rounds, AUGMENTATION if asked.augmentation else []
+            body, shape, asked.images, asked.rounds, AUGMENTATION if asked.augmentation else [], device
         )
         size = " x ".join(map(str, shape[: 2 if shape[2] == 1 else 3]))
         print(f"{name:18}{size:>12}{plain:8.0f}{podium:8.0f}{podium / plain:7.2f}{podium * work / most:15.0%}")
