@@ -26,6 +26,7 @@ from pipeline.core.stored import Stored
 from pipeline.core.types import FitJob, Spec
 from pipeline.models import models
 from pipeline.tasks import tasks
+from pipeline.training.averaging import Averaging
 from pipeline.training.checkpoints import Checkpoints, Progress
 from pipeline.training.examples import Examples
 from pipeline.training.loop import begin_network, train_epoch
@@ -127,7 +128,9 @@ def measured(
         began = done(device)
         plain_epoch(plain, loader, plain_optimizer, device)
         middle = done(device)
-        train_epoch(settings, job, network, optimizer, criterion, examples, Progress(), checkpoints)
+        progress = Progress()
+        averaging = Averaging(settings, network, progress, 1)
+        train_epoch(settings, job, network, optimizer, criterion, examples, progress, averaging, checkpoints)
         ended = done(device)
         best = [max(best[0], count / (middle - began)), max(best[1], count / (ended - middle))]
     with FlopCounterMode(display=False) as counter:
@@ -146,9 +149,8 @@ def main() -> None:
     torch.set_num_threads(1)
     device = torch.device(asked.device)
     most = peak(device)
-    print(
-        f"{'one core' if asked.device == 'cpu' else 'GPU'}, {most:.0f} GFLOP/s in a matrix product; minibatches of {BATCH}, images per second"
-    )
+    where = "one core" if asked.device == "cpu" else torch.cuda.get_device_name(device)
+    print(f"{where}, {most:.0f} GFLOP/s in a matrix product; minibatches of {BATCH}, images per second")
     print(f"{'model':18}{'image':>12}{'plain':>8}{'Podium':>8}{'times':>7}{'share of peak':>15}")
     for name in asked.models:
         body, shape = MODELS[name]
