@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
-from torch.nn.utils import clip_grads_with_norm_
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from pipeline.core.errors import Diverged
 from pipeline.core.seeds import derive_seed
@@ -154,9 +154,11 @@ def _at_least_one(weight: torch.Tensor | int) -> torch.Tensor | int:
 
 
 def gradient_norm(parameters: list[nn.Parameter]) -> torch.Tensor:
-    """Norm of all gradients together; a fifth of the time of ``get_total_norm`` on small networks."""
-    norms = [torch.linalg.vector_norm(parameter.grad) for parameter in parameters if parameter.grad is not None]
-    return torch.linalg.vector_norm(torch.stack(norms))  # [parameters] -> []
+    """Norm of all gradients together; on a processor a fifth of the time of ``get_total_norm`` on small networks."""
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    if gradients and gradients[0].is_cuda:
+        return get_total_norm(gradients)
+    return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(one) for one in gradients]))  # [] of all
 
 
 def close_epoch(progress: Progress, optimizer: torch.optim.Optimizer) -> dict[str, float]:
