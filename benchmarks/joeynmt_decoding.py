@@ -17,7 +17,7 @@ from types import SimpleNamespace
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import torch  # noqa: E402
+import torch
 
 VOCABULARY, SOURCE, WIDTH, LAYERS, UNITS, HIDDEN = 8000, 16, 5, 4, 128, 512
 

@@ -8,7 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_contracts import SETTINGS, SHELVES, _encoder, feature_set, folds_of, pairings, rows_for, schema_for
+from test_contracts import (
+    SETTINGS,
+    SHELVES,
+    _encoder,  # noqa: F401  a fixture of all tests here
+    feature_set,
+    folds_of,
+    pairings,
+    rows_for,
+    schema_for,
+)
 
 from pipeline.core.registry import build_settings
 from pipeline.core.types import FitJob
