@@ -65,7 +65,7 @@ def _kind(columns: list[Column], declared: bool, note: str) -> tuple[str, str]:
         kind, why = "number", SOURCES[first.source]
     else:
         kind, why = first.kind, KINDS[first.kind]
-    return kind, "; ".join(part for part in ("declared" if declared else why, note) if part)
+    return kind, "; ".join(part for part in ("as params.yaml says" if declared else why, note) if part)
 
 
 def _short(rows: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:

@@ -286,8 +286,9 @@ def _target(
 
 
 def _some(names: Sequence[object]) -> str:
-    """The first names of many."""
-    return ", ".join(map(str, names[:12])) + (", …" if len(names) > 12 else "")
+    """Names, or the first and the last of many."""
+    shown = [*names[:8], "…", *names[-4:]] if len(names) > 13 else names
+    return ", ".join(map(str, shown))
 
 
 def _refuse_absent_id(name: str, train: pd.DataFrame, test: pd.DataFrame, sample: pd.DataFrame) -> None:
