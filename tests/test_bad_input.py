@@ -27,7 +27,7 @@ AT_FETCH = {
     ),
     "row too long": ({"test.csv": TEST + "40,red,1,9\n"}, ["test.csv line 12", "4 values", "'size'", "'9'"]),
     "quote not closed": ({"train.csv": changed(9, 1, '"red')}, ["train.csv line 9", "quote"]),
-    "no table": ({"train.csv": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"}, ["train.csv"]),
+    "no table": ({"train.csv": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\x81"}, ["train.csv", "is no text", "picture"]),
     "damaged archive": ({"train.csv": None, "train.csv.zip": b"PK\x03\x04 and no more"}, ["train.csv.zip", "damaged"]),
 }
 

@@ -29,6 +29,10 @@ def encoding_of(data: bytes, name: str) -> str:
         except UnicodeDecodeError:
             continue
         return encoding
+    if 0 in begin:
+        raise UserError(
+            f"{name}: is no text, it holds zero bytes; is it a picture, workbook or archive by another name?"
+        )
     raise UserError(
         f"{name}: is neither UTF-8, UTF-16 nor cp1252; say what it is written in, such as "
         "source.encoding: latin-1, shift_jis, gbk (`add --encoding`)"

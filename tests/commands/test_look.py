@@ -40,7 +40,7 @@ def test_a_declared_format_sets_a_doubtful_number_right(bench, printed):
     bench.competition["columns"]["formats"] = {"size": "1.234,5", "y": "1.234,5"}
     bench.write()
     told = printed("30")
-    assert "size    number    declared; numbers written 1.234,5" in told
+    assert "size    number    as params.yaml says; numbers written 1.234,5" in told
     sizes, answers = (line.split() for line in told.splitlines() if line.startswith(("  size ", "  y ")))
     assert "1500" in sizes and "1500" in answers and "1.5" not in sizes + answers
 
