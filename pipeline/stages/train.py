@@ -212,8 +212,8 @@ class _Stage:
                 write_json(folder / LEFT_OUT, {"why": why})
             print(f"warning: {model} is left out: {why}", file=sys.stderr)  # noqa: T201
         if any(model in self.late for model in self.left_out):
-            told = f"`python -m pipeline train {self.name}`, then `dvc repro report@{self.name}`, trains what there was no time for"
-            print(f"  {told}", file=sys.stderr)  # noqa: T201
+            then = f"`python -m pipeline train {self.name}`, then `dvc repro report@{self.name}`"
+            print(f"  {then}, trains what there was no time for", file=sys.stderr)  # noqa: T201
 
     def tell_gains(self, models: list[ModelConfig]) -> None:
         """Of models with pseudo-labels, whether these helped: against the same model without, on the same folds."""
