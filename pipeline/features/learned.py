@@ -172,8 +172,9 @@ class LearnedEncoder:
 
 
 def shown(rows: pd.DataFrame, schema: Schema) -> pd.DataFrame:
-    """What one's own class sees: typed rows without target and folds."""
-    seen = rows.drop(columns=[name for name in (*schema.target_names, FOLD, WEIGHT) if name in rows])
+    """What one's own class sees: typed rows without target, folds and images."""
+    unseen = (*schema.target_names, FOLD, WEIGHT, *schema.names("image"))
+    seen = rows.drop(columns=[name for name in unseen if name in rows])
     return seen.astype({name: "str" for name in seen if seen[name].dtype == "category"})
 
 

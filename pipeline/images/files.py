@@ -50,15 +50,22 @@ class Faults:
 
 
 def read_images(
-    names: Sequence[str], place: Place, how: ImageColumn, size: tuple[int, int] | None, into: Path | None, title: str
+    names: Sequence[str],
+    place: Place,
+    how: ImageColumn,
+    size: tuple[int, int] | None,
+    into: Path | None,
+    title: str,
+    whole: bool = True,
 ) -> tuple[Images, np.ndarray, Faults, list[str]]:
     """The images that the names mean, black where there is none; which rows have one, bool [rows]; what is wrong;
     and the files that no row names.
 
     size: height and width; None: that of the first image that can be read, which all must have. into: file of the
-    array; None: a file that is gone with the column. title: of the bar that shows how far it is.
+    array; None: a file that is gone with the column. title: of the bar that shows how far it is. whole: whether to go
+    through the whole place for files that no row names; else only where a name is not that of a file.
     """
-    files = place.files()
+    files = place.files() if whole or not all(map(place.holds, names)) else sorted({*names})
     known, faults = Names(files, (place.folder or place.path.name).rpartition("/")[2]), Faults()
     members: list[str | None] = []
     for name in names:

@@ -40,6 +40,12 @@ class Place:
             names = list(image_files(self.path))
         return sorted(names)
 
+    def holds(self, name: str) -> bool:
+        """Whether this is the path of a file in its folder, which need not be gone through then."""
+        path = PurePosixPath(name)
+        plain = not path.is_absolute() and ".." not in path.parts and "\0" not in name
+        return plain and is_image(name) and not self.packed and (self.path / name).is_file()
+
     def reader(self) -> Reader:
         return Reader(self)
 

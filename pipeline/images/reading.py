@@ -133,8 +133,8 @@ def _of_files(
     asked = frame[how.files]
     texts = ["" if missing else str(value) for value, missing in zip(asked, asked.isna())]
     file = None if into is None else array_file(into, name, stem)
-    images, there, faults, unnamed = read_images(texts, place, how, size, file, f"{where}: images")
     learned = stem.startswith(LEARNED)
+    images, there, faults, unnamed = read_images(texts, place, how, size, file, f"{where}: images", learned)
     if learned and not shared and not stem.startswith("extra"):
         for other in unnamed:
             faults.add("has no row", other)

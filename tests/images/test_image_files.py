@@ -131,6 +131,14 @@ def test_later_rows_are_read_as_the_training_rows_were(tmp_path):
     assert (later["test"]["image"].array.stored.read() == np.full((1, 6, 8, 1), 7)).all()
 
 
+def test_a_place_is_not_gone_through_where_every_name_is_a_files(tmp_path, monkeypatch):
+    """A served model's working folder may be the root of a machine."""
+    paint(tmp_path / "in", 3)
+    monkeypatch.setattr(Place, "files", lambda self: pytest.fail("went through the folder"))
+    read = read_images(["in/002.png", "in/000.png"], Place(tmp_path), ImageColumn(), None, None, "", whole=False)
+    assert read[0].stored.read()[:, 0, 0, 0].tolist() == [6, 0]
+
+
 def test_pixels_are_packed_and_fractions_are_of_255():
     values = np.random.default_rng(0).integers(0, 256, (5, 12)).astype(float)
     how = {"image": ImageColumn(pixels="p", size=(3, 4))}
