@@ -7,7 +7,11 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.core.config import CompetitionConfig, ModelConfig
+from pipeline.core.files import read_json
+from pipeline.core.paths import CompetitionPaths
 from pipeline.core.stored import Stored
+from pipeline.core.types import Schema
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,6 +23,15 @@ FINEST = 64
 MOST_FILTERS = 64
 WIDTH, TALL = 7.6, 1.15
 """Inches: of a row of images, and of its height."""
+
+
+def image_read(competition: CompetitionConfig, schema: Schema, model: ModelConfig) -> str | None:
+    """The column of images that a model reads, if it reads one as an image."""
+    if "image" not in competition.features[model.features].gives:
+        return None
+    path = CompetitionPaths(competition.name).encoder(model.features, None)
+    encoder = competition.features[model.features].restore(read_json(path), schema)
+    return next(name for name in encoder.reads if name in schema.names("image"))
 
 
 def mistakes_data(images: Stored, wrong: Sequence[tuple[int, str]]) -> dict[str, Any]:

@@ -6,11 +6,9 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.core.config import CompetitionConfig, ModelConfig
-from pipeline.core.files import read_json
-from pipeline.core.paths import CompetitionPaths
+from pipeline.core.config import ModelConfig
 from pipeline.core.registry import settings_dict
-from pipeline.core.types import FOLD, ROW, Schema
+from pipeline.core.types import FOLD, ROW
 from pipeline.tasks.diagnostics import mistakes
 from pipeline.training.cross_validation import CrossValidation
 from pipeline.training.data import TrainingData
@@ -69,19 +67,10 @@ def trial_record(
         child.curves({f"fold_{name}": list(scores)})
 
 
-def image_read(competition: CompetitionConfig, schema: Schema, model: ModelConfig) -> str | None:
-    """The column of images that a model reads, if it reads one as an image."""
-    if "image" not in competition.features[model.features].gives:
-        return None
-    path = CompetitionPaths(competition.name).encoder(model.features, None)
-    encoder = competition.features[model.features].restore(read_json(path), schema)
-    return next(name for name in encoder.reads if name in schema.names("image"))
-
-
 def out_of_fold_figures(record: Any, data: TrainingData, done: CrossValidation, config: ModelConfig) -> None:
     """Curves, residuals or confusion matrix, feature importance; of images those it is most wrong about."""
     from pipeline.images.column import images_of
-    from pipeline.reporting.pictures import mistakes_data
+    from pipeline.reporting.pictures import image_read, mistakes_data
 
     if any(fold.curves for fold in done.folds):
         record.figure("curves", {"folds": [fold.curves for fold in done.folds]})

@@ -14,7 +14,6 @@ from pipeline.core.types import FOLD, ROW, Schema
 from pipeline.images.rows import read_rows
 from pipeline.reporting.columns import columns_read
 from pipeline.reporting.leaderboard import answered, leaderboard_rows, metric_label
-from pipeline.stages.records import image_read
 from pipeline.training.cross_validation import LOOK
 
 STATISTICS = {
@@ -102,7 +101,7 @@ def _of_images(
 ) -> list[tuple[str, dict[str, Any]]]:
     """Pictures of a model that reads images: what it is most wrong about, and its first layer's filters."""
     from pipeline.images.column import images_of
-    from pipeline.reporting.pictures import filters_data, mistakes_data
+    from pipeline.reporting.pictures import filters_data, image_read, mistakes_data
     from pipeline.tasks.diagnostics import mistakes
 
     paths = CompetitionPaths(competition.name)
