@@ -49,6 +49,14 @@ def convolution(found):
     assert found["change_average"] < found["change_max"] < found["change_pixels"]
 
 
+def translation(found):
+    assert found["unknown_words"] > 5 and found["unknown_pieces"] == 0
+    assert found["padding_2"] < 0.7 * found["padding_1"] < found["padding_0"] / 2
+    assert found["found_greedy"] < found["found_beam"] <= found["found_exact"] + 1e-3
+    assert found["with attention"] > found["without attention"] + 1
+    assert found["long_with attention"] > 1.5 * found["long_without attention"]
+
+
 @dataclass(frozen=True)
 class Notebook:
     """variable: names the folder of its files, which else is ``folder`` of shared/data beside the project; None where
@@ -69,6 +77,7 @@ NOTEBOOKS = {
     "convolution": Notebook(None, "", 0.01, convolution),
     "house_prices": Notebook("PODIUM_HOUSE_PRICES", "house_prices", 0.002, house_prices),
     "text": Notebook("PODIUM_TWEETS", "disaster_tweets", 0.006, text),
+    "translation": Notebook(None, "", 2.0, translation),
 }
 
 
