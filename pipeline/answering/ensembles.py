@@ -6,7 +6,7 @@ makes a fold's rows' answers (weights, calibration, thresholds) comes from the o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from statistics import fmean, stdev
@@ -40,6 +40,9 @@ class Ensemble:
     calibration: Calibration | None = None
     decision: Decision | None = None
     targets: Mapping[str, Mapping[str, float]] | None = None
+    together: bool = False
+    """Whether its models answer in one search, all weighed alike (``together.py``); ``predict`` is then given what they
+    say together as the frame of each."""
 
     @property
     def models(self) -> list[str]:
@@ -49,6 +52,8 @@ class Ensemble:
     def predict(self, frames: Mapping[str, pd.DataFrame], task: Task, target: Target) -> pd.DataFrame:
         """frames: predictions [rows] of each of ``models``, paired by position."""
         names = self.models
+        if self.together:
+            return frames[names[0]]
         targets = None
         if self.targets is not None:
             targets = {key: [one[name] for name in names] for key, one in self.targets.items()}
@@ -64,6 +69,7 @@ class Ensemble:
             "intercept": None if self.intercept is None else list(self.intercept),
             "calibration": None if self.calibration is None else self.calibration.state(),
             "decision": None if self.decision is None else self.decision.state(),
+            **({"together": True} if self.together else {}),
             **({} if self.targets is None else {"targets": {key: dict(one) for key, one in self.targets.items()}}),
         }
 
@@ -79,7 +85,8 @@ class Ensemble:
             from pipeline.metrics.decisions import restore_decision
 
             decision = restore_decision(decision)
-        return cls(value["weights"], value.get("intercept"), calibration, decision, value.get("targets"))
+        together = bool(value.get("together"))
+        return cls(value["weights"], value.get("intercept"), calibration, decision, value.get("targets"), together)
 
 
 @dataclass(frozen=True)
@@ -139,6 +146,15 @@ def fit_ensemble(
     if (decision := levels.step(_decisions(blend.decision, metric))) is not None:
         ensemble, steps["decided"] = replace(ensemble, decision=decision), levels.score
     return FittedEnsemble(ensemble, levels.fold_scores(), plain, steps)
+
+
+def chosen_together(ensemble: Ensemble, names: Sequence[str], jointly: Iterable[tuple[str, ...]]) -> Ensemble:
+    """The choice of one among models and several that answer together, by model. jointly: which do, each set named by
+    its models with plus signs between."""
+    (chosen,) = ensemble.models
+    some = next((some for some in jointly if " + ".join(some) == chosen), (chosen,))
+    weights = {name: 1 / len(some) if name in some else 0.0 for name in names}
+    return replace(ensemble, weights=weights, together=len(some) > 1)
 
 
 def _blended(

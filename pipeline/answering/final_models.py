@@ -68,7 +68,7 @@ class Answering:
         rows = new_rows(first.schema, raw, where, folder, warn)
         for told in unseen_levels(rows, self.levels, where):
             warn(told)
-        frames = {name: self.models[name].predict(rows) for name in self.ensemble.models}
+        frames = predict_each(self.models, self.ensemble, rows)
         predictions = self.ensemble.predict(frames, first.task, first.target)
         if "continuing" in self.submission:
             from pipeline.answering.continuations import Continuing
@@ -97,6 +97,16 @@ class Answering:
         rows, predictions = self.predict(raw, where, warn, folder)
         ids = rows[schema.id] if schema.id else None
         return format_predictions(predictions, ids, self.submission, schema.classes)
+
+
+def predict_each(models: Mapping[str, FinalModel], ensemble: Ensemble, rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """What ``Ensemble.predict`` asks for: of each model with weight its predictions of typed rows."""
+    if not ensemble.together:
+        return {name: models[name].predict(rows) for name in ensemble.models}
+    from pipeline.answering.together import predict_together
+
+    told = predict_together([models[name].members[0] for name in ensemble.models], rows)
+    return dict.fromkeys(ensemble.models, told)
 
 
 def load_answering(folder: Path) -> Answering:

@@ -287,5 +287,9 @@ class Blend(ABC):
     decision: Literal["auto", "none"]
     """Whether classes are decided by thresholds chosen out of fold, where the metric has a use for them."""
 
+    together: int = 0
+    """How many models that share their tokens may answer together at most, token by token; their answers then stand in
+    the library besides each model's own. 0: none."""
+
     @abstractmethod
     def fit(self, library: Library) -> Combination: ...

@@ -20,7 +20,7 @@ from pipeline.stages.kept import IDENTITY
 def run(config: Config, name: str) -> None:
     import pandas as pd
 
-    from pipeline.answering.ensembles import fit_decision_of, fit_ensemble
+    from pipeline.answering.ensembles import chosen_together, fit_decision_of, fit_ensemble
     from pipeline.answering.out_of_fold import guarded
 
     competition, paths = config.competition(name), CompetitionPaths(name)
@@ -32,8 +32,16 @@ def run(config: Config, name: str) -> None:
     fold = rows[FOLD].to_numpy()
     row, frames = guarded(tables, fold)
     target = schema.target_of(rows).iloc[row]
+    singles, jointly = dict(zip(names, frames, strict=True)), {}
+    if competition.blend.together and len(names) > 1:
+        from pipeline.answering.together import joint_frames
+
+        alone = {model: scores[model]["valid"] for model in names}
+        higher = competition.metric.higher_is_better
+        whole = pd.read_parquet(paths.train_rows)
+        jointly = joint_frames(name, schema, whole, row, alone, higher, competition.blend.together)
     found = fit_ensemble(
-        dict(zip(names, frames, strict=True)),
+        {**singles, **{" + ".join(some): frame for some, frame in jointly.items()}},
         target,
         fold[row],
         blend=competition.blend,
@@ -50,12 +58,15 @@ def run(config: Config, name: str) -> None:
             "decided": None if decision is None else fmean(decided),
             "decision": None if decision is None else decision.state(),
         }
+    ensemble = found.ensemble
+    if jointly:
+        ensemble = chosen_together(ensemble, names, jointly)
     blend = {
-        **found.ensemble.to_json(),
+        **ensemble.to_json(),
         "folds": found.plain,
         "valid": fmean(found.plain),
         "spread": pstdev(found.plain),
-        "decided": None if found.ensemble.decision is None else fmean(found.folds),
+        "decided": None if ensemble.decision is None else fmean(found.folds),
         "steps": found.steps,
         "models": models,
         "made_of": _made_of(paths),

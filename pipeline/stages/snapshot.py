@@ -109,8 +109,11 @@ def _some(raw: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
 
 
 def needs_of(stage: str, config: Config, competition: str) -> Needs:
-    """What the stage hangs on: pseudo-labels, which ``train`` makes, on how models are blended too."""
-    needs = STAGES[stage]
+    """What the stage hangs on: pseudo-labels, which ``train`` makes, on how models are blended too, and ``blend`` on
+    the networks where some answer together."""
+    needs, blend = STAGES[stage], config.competition(competition).blend
+    if stage == "blend" and blend is not None and blend.together:
+        return replace(needs, packages=(*needs.packages, "training"), models=(*needs.models, "fit"), runs=True)
     blended = stage == "train" and any(model.pseudo is not None for model in config.models_of(competition))
     return replace(needs, competition=(*needs.competition, "blend")) if blended else needs
 
@@ -209,7 +212,7 @@ def _model(name: str, raw: Mapping[str, Any], competition: CompetitionConfig) ->
 def verify_code(config: Config, competition: str, stage: str, body: Mapping[str, Any]) -> None:
     """Hold the code that the stage will run against what ``check`` saw: from here on an edit changes nothing of
     this run. Raises UserError where code was edited in between."""
-    needs = STAGES[stage]
+    needs = needs_of(stage, config, competition)
     read_again()
     files = stage_files(stage, config, competition)
     of_models = {model.name: model_files(model) for model in config.models_of(competition)} if needs.runs else {}

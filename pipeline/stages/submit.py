@@ -35,7 +35,13 @@ def run(config: Config, name: str) -> None:
         print(told, file=sys.stderr)  # noqa: T201
         _register_champion(config, name, folders, ensemble)
         return
-    frames = {model: pd.read_parquet(folder / "predictions.parquet") for model, folder in folders.items()}
+    if ensemble.together:
+        from pipeline.answering.final_models import FinalModel, predict_each
+
+        models = {model: FinalModel.load(folder) for model, folder in folders.items()}
+        frames = predict_each(models, ensemble, pd.read_parquet(paths.test_rows))
+    else:
+        frames = {model: pd.read_parquet(folder / "predictions.parquet") for model, folder in folders.items()}
     target = competition.task.fit_target(
         schema.target_of(pd.read_parquet(paths.train_rows, columns=list(schema.target_names))), schema
     )

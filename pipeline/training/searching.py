@@ -15,7 +15,7 @@ from pipeline.text.reserved import PAD
 from pipeline.training.sampling.selection import Selection
 
 if TYPE_CHECKING:
-    from pipeline.decoding.network import NetworkSteps
+    from pipeline.decoding.steps import Steps
     from pipeline.training.examples import Examples
 
 SOURCE = "source"
@@ -24,7 +24,7 @@ LANES = 256
 """Hypotheses side by side, more or less."""
 
 
-def searched(steps: NetworkSteps, task: Task, examples: Examples) -> list[list[Hypothesis]]:
+def searched(steps: Steps, task: Task, examples: Examples) -> list[list[Hypothesis]]:
     """By example, the best first. A minibatch's sources are of one length, so that no answer hangs on padding: the
     same source is answered alike in any company."""
     found: list[Any] = [None] * examples.count

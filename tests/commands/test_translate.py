@@ -6,27 +6,14 @@ import io
 import re
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import yaml
+from words import competition, write_files
 
 from pipeline.core.files import read_json
 
-WORDS = {"a": "un", "red": "rouge", "cat": "chat", "dog": "chien", "big": "gros", "sees": "voit"}
-SENTENCES = [[one, two, three] for one in WORDS for two in WORDS for three in ("cat", "dog")]
-
 
 def declared() -> dict:
-    competition = {
-        "source": {"name": "files", "path": "files"},
-        "columns": {"id": "id", "target": "fr", "types": {"en": "text"}},
-        "task": {"name": "translation", "search": {"name": "beam", "width": 4}},
-        "metric": "chrf",
-        "split": {"name": "shuffled", "folds": 2, "seed": 0},
-        "features": {"pairs": {"name": "pairs", "source": "en", "target": "fr", "tokenizer": "words"}},
-        "blend": "best",
-        "submission": "values",
-    }
     fit = {"epochs": 20, "learning_rate": 0.02, "batch_size": 8}
     models = {
         "words-gru": {"name": "seq2seq", "hidden": 32, "embedding": 16, "dropout": 0.0},
@@ -42,17 +29,14 @@ def declared() -> dict:
         }
         for key, one in models.items()
     }
-    return {"competitions": {"words": competition}, "models": models, "execution": {"executor": "serial"}}
+    return {"competitions": {"words": competition()}, "models": models, "execution": {"executor": "serial"}}
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
     """Its folder, not to be written to."""
     root = tmp_path_factory.mktemp("words")
-    (root / "files").mkdir()
-    rows = pd.DataFrame({"id": range(len(SENTENCES)), "en": [" ".join(words) for words in SENTENCES]})
-    rows["fr"] = [" ".join(WORDS[word] for word in words) for words in SENTENCES]
-    rows.to_csv(root / "files" / "train.csv", index=False)
+    write_files(root)
     (root / "params.yaml").write_text(yaml.safe_dump(declared(), sort_keys=False), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 from projects import Project
+from words import competition, write_files
 
 from pipeline.answering.final_models import FinalModel
 from pipeline.core.files import digest_files, read_json
@@ -14,27 +15,10 @@ from pipeline.stages.project import load_project
 from pipeline.training.neural import Neural
 from pipeline.training.predictor import Predictor
 
-WORDS = {"a": "un", "red": "rouge", "cat": "chat", "dog": "chien", "big": "gros", "sees": "voit"}
-
-
-def sentences() -> list[list[str]]:
-    return [[one, two, three] for one in WORDS for two in WORDS for three in ("cat", "dog")]
-
 
 def params(search) -> dict:
     return {
-        "competitions": {
-            "words": {
-                "source": {"name": "files", "path": "files"},
-                "columns": {"id": "id", "target": "fr", "types": {"en": "text"}},
-                "task": {"name": "translation", "search": search},
-                "metric": "chrf",
-                "split": {"name": "shuffled", "folds": 2, "seed": 0},
-                "features": {"pairs": {"name": "pairs", "source": "en", "target": "fr", "tokenizer": "words"}},
-                "blend": "best",
-                "submission": "values",
-            }
-        },
+        "competitions": {"words": competition(task={"name": "translation", "search": search})},
         "models": {
             "words-gru": {
                 "competition": "words",
@@ -54,12 +38,7 @@ def run(tmp_path, monkeypatch):
     project, fits = Project(tmp_path), []
     fit = Neural.fit
     monkeypatch.setattr(Neural, "fit", lambda self, job: fits.append(job) or fit(self, job))
-    (tmp_path / "files").mkdir()
-    rows = pd.DataFrame({"id": range(72), "en": [" ".join(words) for words in sentences()]})
-    rows["fr"] = [" ".join(WORDS[word] for word in words) for words in sentences()]
-    rows.to_csv(tmp_path / "files" / "train.csv", index=False)
-    rows[["id", "en"]].tail(20).to_csv(tmp_path / "files" / "test.csv", index=False)
-    rows[["id", "fr"]].tail(20).to_csv(tmp_path / "files" / "sample_submission.csv", index=False)
+    write_files(tmp_path, test_rows=20)
 
     def stages(search) -> int:
         project.params(params(search))
