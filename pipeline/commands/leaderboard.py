@@ -9,6 +9,7 @@ from pipeline.answering.left_out import kept_models
 from pipeline.core.errors import UserError
 from pipeline.core.files import read_json
 from pipeline.core.paths import CompetitionPaths, project_root
+from pipeline.reporting.findings import finding_lines
 from pipeline.reporting.leaderboard import answered, leaderboard_rows, metric_label, pending
 from pipeline.stages.project import load_project
 
@@ -19,11 +20,16 @@ def run(name: str | None) -> None:
     for competition in [config.competition(name)] if name else config.competitions.values():
         paths = CompetitionPaths(competition.name)
         rows = leaderboard_rows(config, competition)
+        told = read_json(paths.report / "report.json") if (paths.report / "report.json").exists() else None
         if not rows:
             without.append(competition.name)
             continue
         better = "higher" if competition.metric.higher_is_better else "lower"
-        lines = ["", f"{competition.name}: {metric_label(competition)}, {better} is better", *_table(rows)]
+        lines = [
+            "",
+            f"{competition.name}: {metric_label(competition)}, {better} is better",
+            *_table(rows + _baseline(told)),
+        ]
         if paths.blend.exists():
             lines += [f"blend: {line}" for line in answered(read_json(paths.blend))]
         kept = kept_models(config, competition.name)
@@ -31,6 +37,8 @@ def run(name: str | None) -> None:
             lines.append(f"left out: {', '.join(gone)}; the report says why")
         if unfinished := pending(config, competition):
             lines.append(f"not finished: {', '.join(unfinished)}; run `dvc repro`")
+        if told is not None:
+            lines += finding_lines(told["findings"])
         made = {"report:     ": paths.report / "index.html"}
         if paths.test_rows.exists():  # without a test file the submission is its head alone
             made = {"submission: ": paths.submission, **made}
@@ -38,11 +46,20 @@ def run(name: str | None) -> None:
         sys.stdout.write("\n".join(lines) + "\n")
     if without:
         run_them = "dvc repro" if len(without) > 1 else f"dvc repro report@{without[0]}"
-        told = f"{', '.join(without)}: no model has a score yet; run `{run_them}`"
+        missing = f"{', '.join(without)}: no model has a score yet; run `{run_them}`"
         if len(without) == (1 if name else len(config.competitions)):
-            raise UserError(told)
-        sys.stdout.write(f"\n{told}\n")
+            raise UserError(missing)
+        sys.stdout.write(f"\n{missing}\n")
     sys.stdout.write("every run, fold and trial: python -m pipeline ui\n")
+
+
+def _baseline(told: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """The best answer that looks at no column, as a row."""
+    if told is None or told["baseline"] is None:
+        return []
+    nothing = dict.fromkeys(("features", "trials", "train", "spread", "decided", "weight", "test"))
+    constant = told["baseline"]
+    return [{**nothing, "model": f"baseline: {constant['what']}", "features": "", "valid": constant["valid"]}]
 
 
 def _table(rows: list[dict[str, Any]]) -> list[str]:

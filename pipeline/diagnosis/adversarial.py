@@ -72,7 +72,8 @@ def _binned(values: pd.Series, bins: int) -> np.ndarray:
 
     numbers = values.to_numpy(dtype=float)
     known = numbers[~np.isnan(numbers)]
-    edges = np.unique(np.quantile(known, np.linspace(0, 1, bins + 1)[1:-1])) if len(known) and bins > 1 else []
+    cuts = np.linspace(0, 1, bins + 1)[1:-1]
+    edges = np.unique(np.quantile(known, cuts)) if len(known) and bins > 1 else np.empty(0)
     place = np.where(np.isnan(numbers), len(edges) + 1, np.searchsorted(edges, numbers, side="right"))
     indicators = np.eye(len(edges) + 2)[place]  # [rows, bins and missing]
     if bins == 1 and len(known):  # of hundreds of columns each has its rank alone

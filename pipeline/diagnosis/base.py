@@ -53,14 +53,15 @@ class Finding(ABC):
         """What is the matter, None where nothing is or nobody can tell."""
 
 
-def told(finding: Finding, found: Found) -> dict[str, Any]:
-    """A finding as ``report.json`` has it."""
+def told(finding: Finding, found: Found, prefix: str = "") -> dict[str, Any]:
+    """A finding as ``report.json`` has it. prefix: of models' names, which sentences do without."""
     body = {key: value for key, value in asdict(found).items() if key != "severity"}
     return {
         "code": finding.name,
         "severity": found.severity or finding.severity,
         "title": finding.title,
         **body,
+        "measured": found.measured.replace(prefix, "") if prefix else found.measured,
         "about": list(found.about),
         "interval": None if found.interval is None else list(found.interval),
         "why": finding.why,

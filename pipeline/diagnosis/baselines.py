@@ -19,7 +19,7 @@ def baseline(evidence: Evidence) -> dict[str, Any] | None:
     """``{"what", "folds": [score], "valid": their mean}`` of the constant answer that scores best, each learned from
     a fold's training rows; None for targets that no constant answers (texts).
     """
-    scored = []
+    scored: list[dict[str, Any]] = []
     for what, constant in _constants(evidence.kind).items():
         try:
             folds = [_score(evidence, k, constant) for k in sorted({*evidence.fold[evidence.fold >= 0].tolist()})]

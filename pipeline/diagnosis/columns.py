@@ -26,7 +26,7 @@ def distributions(evidence: Evidence) -> dict[str, dict[str, float]]:
         if min(len(before), len(after)) < 20:
             continue
         if kind == "text":
-            before, after = (part.astype(str).str.split().str.len() for part in (before, after))
+            before, after = (part.map(lambda text: len(str(text).split())) for part in (before, after))
         if kind == "category" or len({*before.unique().tolist(), *after.unique().tolist()}) <= FEW:
             found[name] = _of_levels(before.astype(str), after.astype(str))
         else:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.core.config import Config
 from pipeline.diagnosis.base import RATE, SEVERITIES, Finding, told
+from pipeline.diagnosis.chance import interval
 from pipeline.diagnosis.comparison import compared
 from pipeline.diagnosis.evidence import Evidence
 from pipeline.diagnosis.findings import findings
@@ -13,16 +13,16 @@ from pipeline.diagnosis.fitting import fits
 from pipeline.diagnosis.optimism import optimism
 
 
-def diagnose(config: Config, name: str) -> dict[str, Any]:
+def diagnose(evidence: Evidence) -> dict[str, Any]:
     """Plain data.
 
     findings: the serious first, each as ``base.told`` gives it. muted: codes that were not asked. failed: code to
-    the reason that it could not be asked. baseline, fit, comparison, optimism, shift: the numbers behind them, which
-    the report shows whether or not anything is the matter.
+    the reason that it could not be asked. interval: of the blend's score, over folds. baseline, fit, comparison,
+    optimism, shift: the numbers behind them, which the report shows whether or not anything is the matter.
     """
-    muted = config.competition(name).mute
+    muted, name = evidence.competition.mute, evidence.competition.name
     asked: list[Finding] = [findings.build(code, "findings") for code in findings if code not in muted]
-    evidence = Evidence(config, name, RATE / max(sum(finding.by_chance for finding in asked), 1))
+    evidence.level = RATE / max(sum(finding.by_chance for finding in asked), 1)
     found, failed = [], {}
     for finding in asked:
         try:
@@ -31,15 +31,22 @@ def diagnose(config: Config, name: str) -> dict[str, Any]:
             failed[finding.name] = f"{type(fault).__name__}: {fault}"
             continue
         if one is not None:
-            found.append(told(finding, one))
+            found.append(told(finding, one, f"{name}-"))
     found.sort(key=lambda one: (SEVERITIES.index(one["severity"]), one["code"]))
     return {
         "findings": found,
         "muted": list(muted),
         "failed": failed,
+        "asked": len(asked),
         "baseline": evidence.baseline,
+        "interval": _interval(evidence),
         "fit": fits(evidence),
         "comparison": compared(evidence),
         "optimism": optimism(evidence),
         "shift": evidence.shift,
     }
+
+
+def _interval(evidence: Evidence) -> list[float] | None:
+    bounds = interval(evidence.blend["folds"])
+    return None if bounds is None else list(bounds)

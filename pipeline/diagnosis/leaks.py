@@ -112,7 +112,7 @@ def duplicates(evidence: Evidence) -> dict[str, Any]:
         return {}
     of_test = np.arange(len(rows)) >= len(train)
     place = np.where(of_test, -2, np.concatenate([evidence.fold, np.full(of_test.sum(), -2)]))
-    kinds = {column.name: column.kind for column in columns}
+    kinds: dict[str, str] = {column.name: column.kind for column in columns}
     exact = _again([_written(rows[name], kinds[name], near=False) for name in names], rows, kinds, place, leave=False)
     near = _again([_written(rows[name], kinds[name], near=True) for name in names], rows, kinds, place, leave=True)
     found = {}
@@ -205,7 +205,7 @@ def _rarities(hashes: list[np.ndarray], rows: pd.DataFrame, kinds: dict[str, str
         group, levels = pd.factorize(one)
         counts = np.bincount(group)
         rarity = np.log(counts[group] / len(one))
-        if kinds[name] == "text":
+        if kinds[str(name)] == "text":
             lengths = rows[name].astype("object").where(rows[name].notna(), "").astype(str).str.len().to_numpy()
             rarity = np.where(lengths >= LONG, -100.0, rarity)
         same = (len(levels), zlib.crc32(group.tobytes()))

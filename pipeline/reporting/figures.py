@@ -12,56 +12,19 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeline.reporting import text_figures
+from pipeline.reporting import lines, text_figures
+from pipeline.reporting.lines import CURVES, has
 from pipeline.reporting.pictures import draw_filters, draw_mistakes, size_of_filters, size_of_mistakes
+from pipeline.reporting.style import BLUE, GREEN, INK, STYLE, WIDTH, plain_numbers, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BLUE, VERMILION, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#8A8F98", "#1F2328"
-WIDTH = 7.6
-"""Inches; at 144 dots an inch a picture is twice as fine as the page shows it."""
 BARS = 20
 """Bars of an importance chart at most."""
 CELLS_WITH_COUNTS = 14
 """Classes up to which a confusion matrix has room for its counts."""
-
-STYLE: dict[Any, Any] = {
-    "figure.dpi": 144,
-    "savefig.dpi": 144,
-    "figure.constrained_layout.use": True,
-    "figure.constrained_layout.h_pad": 0.08,
-    "figure.constrained_layout.w_pad": 0.08,
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "text.color": INK,
-    "text.parse_math": False,  # a '$' in a column's name is a dollar
-    "axes.edgecolor": "#C4C9D0",
-    "axes.labelcolor": INK,
-    "axes.titlesize": 9.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.formatter.use_mathtext": False,
-    "axes.unicode_minus": True,
-    "grid.color": "#E8EAED",
-    "grid.linewidth": 0.8,
-    "xtick.color": "#57606A",
-    "ytick.color": "#57606A",
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
-    "xtick.minor.size": 0,
-    "ytick.minor.size": 0,
-    "legend.frameon": False,
-    "lines.linewidth": 1.8,
-    "lines.solid_capstyle": "round",
-}
 
 
 def draw(name: str, data: Mapping[str, Any]) -> bytes:
@@ -69,7 +32,9 @@ def draw(name: str, data: Mapping[str, Any]) -> bytes:
 
     ``curves``       {"folds": [{"train_loss": [...], "valid_loss": [...], "valid_score": [...]}, ...]}, any
                      of them missing; optional "metric", the name of the score.
-    ``residuals``    {"target": [...], "prediction": [...], "unit": name of the target}.
+                     "higher_is_better" of it marks its best epoch.
+    ``residuals``    {"target": [...], "prediction": [...], "unit": name of the target}; optional "scale", which
+                     "log" sets where errors count by their ratio.
     ``confusion``    {"classes": [...], "counts": [[...]]}, a row each true class.
     ``importance``   {feature: value}.
     ``leaderboard``  {"models": [{"name", "folds": [...], "mean", "std"}, ...], "blend": the same without
@@ -80,6 +45,9 @@ def draw(name: str, data: Mapping[str, Any]) -> bytes:
     ``translations`` {"lengths": [{"words": range, "rows", "score"}, ...], "best", "worst":
                      [{"score", "target", "prediction"}, ...]}.
     ``attention``    {"source": [token, ...], "target": [token, ...], "weights": [[...]]}, a row a target token.
+    ``search``       {"trials": [{"number", "value", "settings"}, ...], "metric": name, "higher_is_better": bool}.
+    ``over``         {"values": [...], "train", "valid": [[a score a fold], ...], "over", "title", "metric": names};
+                     optional "baseline".
 
     Raises KeyError for another name.
     """
@@ -98,13 +66,24 @@ def draw(name: str, data: Mapping[str, Any]) -> bytes:
         painter(figure, data)
         stream = io.BytesIO()
         figure.savefig(stream, format="png", metadata={"Software": None})
+    return _lighter(stream.getvalue())
+
+
+def _lighter(png: bytes) -> bytes:
+    """The same in a palette, a third as large."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(png)) as image:
+        flat = image.convert("RGB").quantize(255, dither=Image.Dither.NONE)
+    stream = io.BytesIO()
+    flat.save(stream, format="png", optimize=True)
     return stream.getvalue()
 
 
 def describe(name: str, data: Mapping[str, Any]) -> str:
     """The figure in words, for those who do not see it."""
     if name == "curves":
-        shown = [text for key, text in CURVES if _has(data["folds"], key)]
+        shown = [text for key, text in CURVES if has(data["folds"], key)]
         return f"{_join(shown).capitalize()} by epoch for {len(data['folds'])} folds."
     if name == "residuals":
         error = sum(abs(p - t) for t, p in zip(data["target"], data["prediction"], strict=True))
@@ -122,6 +101,10 @@ def describe(name: str, data: Mapping[str, Any]) -> str:
     if name == "importance":
         first = [str(key) for key, _ in _largest(data)[:3]]
         return f"Feature importance; the largest: {', '.join(first)}."
+    if name == "search":
+        return f"Scores of {len(data['trials'])} trials of a search, in their order and over its settings."
+    if name == "over":
+        return f"Training and validation {data['metric']} over {data['over']}, {len(data['values'])} values."
     if name == "leaderboard":
         return f"Validation {data['metric']} of each fold, its mean and spread, for {len(data['models'])} models."
     if name in ("translations", "attention"):
@@ -130,62 +113,11 @@ def describe(name: str, data: Mapping[str, Any]) -> str:
     return f"Weights of the blend: {', '.join(weights)}."
 
 
-CURVES = (("train_loss", "training loss"), ("valid_loss", "validation loss"), ("valid_score", "validation score"))
-
-
-def _curves(figure: Figure, data: Mapping[str, Any]) -> None:
-    folds = data["folds"]
-    losses = [key for key in ("train_loss", "valid_loss") if _has(folds, key)]
-    score = _has(folds, "valid_score")
-    panels = figure.subplots(1, max(1, bool(losses) + score), squeeze=False)[0].tolist()
-    if losses:
-        axes = panels.pop(0)
-        axes.set_title("Loss")
-        for key, colour, label in (("train_loss", BLUE, "training"), ("valid_loss", VERMILION, "validation")):
-            _lines(axes, folds, key, colour, label)
-        values = [v for key in losses for fold in folds for v in fold.get(key, ()) if v is not None]
-        if min(values) > 0 and max(values) / min(values) > 50:
-            axes.set_yscale("log")
-            axes.yaxis.set_major_formatter("{x:g}")
-            axes.yaxis.set_minor_formatter("")
-        axes.legend(loc="upper right")
-    if score:
-        axes = panels.pop(0)
-        axes.set_title(f"Validation {data.get('metric', 'score')}")
-        _lines(axes, folds, "valid_score", VERMILION, "validation")
-
-
-ITERATION = "iteration"
-
-
-def _has(folds: Sequence[Mapping[str, Any]], key: str) -> bool:
-    return any(len(fold.get(key, ())) for fold in folds)
-
-
-def _lines(axes: Axes, folds: Sequence[Mapping[str, Any]], key: str, colour: str, label: str) -> None:
-    """A thin line a fold, a strong one for their mean up to where the shortest fold ends."""
-    import numpy as np
-    from matplotlib.ticker import MaxNLocator
-
-    lines = []
-    for fold in folds:
-        if heights := [math.nan if v is None else float(v) for v in fold.get(key, ())]:
-            # Long boosting curves come thinned, with the iteration of each point.
-            lines.append((list(fold.get(ITERATION, range(1, len(heights) + 1))), heights))
-    if not lines:
-        return
-    for places, heights in lines:
-        axes.plot(places, heights, color=colour, alpha=0.3, linewidth=0.9)
-    grid = min((places for places, _ in lines), key=lambda places: places[-1])
-    mean = np.mean([np.interp(grid, places, heights) for places, heights in lines], axis=0)
-    axes.plot(grid, mean, color=colour, label=label, marker="o" if len(grid) == 1 else None)
-    axes.set_xlabel(ITERATION if _has(folds, ITERATION) else "epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-
-
 def _residuals(figure: Figure, data: Mapping[str, Any]) -> None:
     target, prediction = list(map(float, data["target"])), list(map(float, data["prediction"]))
     left, right = figure.subplots(1, 2)
+    unit, positive = data["unit"], all(value > 0 for value in (*target, *prediction))
+    ratio = data.get("scale") == "log" and positive and bool(target)
     dots = {"s": 9, "color": BLUE, "alpha": 0.35 if len(target) > 300 else 0.6, "linewidths": 0}
     left.scatter(target, prediction, **dots)
     ends = [min(*target, *prediction), max(*target, *prediction)] if target else [0, 1]
@@ -193,24 +125,36 @@ def _residuals(figure: Figure, data: Mapping[str, Any]) -> None:
     left.set_title("Prediction and truth")
     left.set_xlabel(f"true {data['unit']}")
     left.set_ylabel(f"predicted {data['unit']}")
-    right.scatter(prediction, [p - t for t, p in zip(target, prediction, strict=True)], **dots)
+    if ratio:
+        errors = [math.log(p / t) for t, p in zip(target, prediction, strict=True)]
+    else:
+        errors = [p - t for t, p in zip(target, prediction, strict=True)]
+    right.scatter(prediction, errors, **dots)
     right.axhline(0, color=INK, linewidth=0.9)
-    right.set_title("Prediction minus truth")
-    right.set_xlabel(f"predicted {data['unit']}")
-    right.set_ylabel(f"error in {data['unit']}")
+    right.set_title("Logarithm of prediction / truth" if ratio else "Prediction minus truth")
+    right.set_xlabel(f"predicted {unit}")
+    right.set_ylabel("log error" if ratio else f"error in {unit}")
     for axes in (left, right):
-        _plain_numbers(axes.xaxis)
-        _plain_numbers(axes.yaxis)
+        if ratio:
+            axes.set_xscale("log")
+            _few_ticks(axes.xaxis)
+        else:
+            plain_numbers(axes.xaxis)
+    if ratio:
+        left.set_yscale("log")
+        _few_ticks(left.yaxis)
+    else:
+        plain_numbers(left.yaxis)
+    plain_numbers(right.yaxis)
 
 
-def _plain_numbers(axis: Any) -> None:
-    """140k rather than 140000, and no offset in a corner."""
-    from matplotlib.ticker import EngFormatter, MaxNLocator, ScalarFormatter
+def _few_ticks(axis: Any) -> None:
+    """1, 2 and 5 of each power of ten on a logarithmic axis, in plain numbers."""
+    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
-    low, high = axis.get_view_interval()
-    large = max(abs(low), abs(high)) >= 1e4
-    axis.set_major_formatter(EngFormatter(sep="") if large else ScalarFormatter(useOffset=False))
-    axis.set_major_locator(MaxNLocator(5))
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(EngFormatter(sep=""))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _confusion(figure: Figure, data: Mapping[str, Any]) -> None:
@@ -219,7 +163,7 @@ def _confusion(figure: Figure, data: Mapping[str, Any]) -> None:
 
     counts = [[int(count) for count in row] for row in data["counts"]]
     shares = [[count / max(1, sum(row)) for count in row] for row in counts]
-    names = [_short(name, 18) for name in data["classes"]]
+    names = [shortened(name, 18) for name in data["classes"]]
     axes = figure.subplots()
     colours = LinearSegmentedColormap.from_list("share", ["#FFFFFF", "#9CC7E3", BLUE, "#00304B"])
     axes.set_title("Confusion matrix, rows")
@@ -249,17 +193,17 @@ def _importance(figure: Figure, data: Mapping[str, Any]) -> None:
     largest = _largest(data)
     shown = largest[:BARS]
     axes = figure.subplots()
-    _bars(axes, [_short(key, 40) for key, _ in shown], [float(value) for _, value in shown], BLUE)
+    _bars(axes, [shortened(key, 40) for key, _ in shown], [float(value) for _, value in shown], BLUE)
     of = f", the largest {len(shown)} of {len(largest)}" if len(largest) > len(shown) else ""
     axes.set_title(f"Feature importance{of}")
     axes.set_xlabel("mean importance over the folds")
-    _plain_numbers(axes.xaxis)
+    plain_numbers(axes.xaxis)
 
 
 def _blend(figure: Figure, data: Mapping[str, Any]) -> None:
     weights = _largest(data)
     axes = figure.subplots()
-    _bars(axes, [_short(name, 40) for name, _ in weights], [float(weight) for _, weight in weights], GREEN)
+    _bars(axes, [shortened(name, 40) for name, _ in weights], [float(weight) for _, weight in weights], GREEN)
     for i, (_, weight) in enumerate(weights):
         axes.annotate(f"{weight:.1%}", (weight, i), xytext=(4, 0), textcoords="offset points", va="center")
     axes.set_title("Weight in the blend")
@@ -288,21 +232,16 @@ def _leaderboard(figure: Figure, data: Mapping[str, Any]) -> None:
         axes.plot([row["mean"] - row["std"], row["mean"] + row["std"]], [i, i], color=colour, alpha=0.35, linewidth=6)
         axes.scatter(row["folds"], [i] * len(row["folds"]), s=13, facecolor="white", edgecolor=colour, zorder=3)
         axes.scatter([row["mean"]], [i], s=46, color=colour, zorder=4)
-    axes.set_yticks(range(len(rows)), [_short(row["name"], 40) for row in rows])
+    axes.set_yticks(range(len(rows)), [shortened(row["name"], 40) for row in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
     axes.set_title("Score of the folds (open), their mean (filled) and its spread (bar)")
     axes.set_xlabel(f"validation {data['metric']}, {'higher' if higher else 'lower'} is better")
-    _plain_numbers(axes.xaxis)
+    plain_numbers(axes.xaxis)
 
 
 def _largest(data: Mapping[str, Any]) -> list[tuple[str, float]]:
     return sorted(data.items(), key=lambda item: (-abs(item[1]), item[0]))
-
-
-def _short(name: object, width: int) -> str:
-    text = " ".join(str(name).split())
-    return text if len(text) <= width else f"{text[: width - 8]}…{text[-7:]}"
 
 
 def _join(words: Sequence[str]) -> str:
@@ -320,10 +259,12 @@ def _square(data: Mapping[str, Any]) -> tuple[float, float]:
 
 Painter = Callable[["Figure", Mapping[str, Any]], None]
 PAINTERS: dict[str, tuple[Painter, Callable[[Mapping[str, Any]], tuple[float, float]]]] = {
-    "curves": (_curves, lambda data: (WIDTH, 2.9)),
+    "curves": (lines.curves, lambda data: (WIDTH, 2.9)),
     "residuals": (_residuals, lambda data: (WIDTH, 3.4)),
     "confusion": (_confusion, _square),
     "importance": (_importance, lambda data: _height(min(len(data), BARS))),
+    "search": (lines.search, lambda data: (WIDTH, 2.9)),
+    "over": (lines.over, lambda data: (WIDTH, 3.6)),
     "leaderboard": (_leaderboard, lambda data: _height(len(data["models"]) + bool(data.get("blend")))),
     "blend": (_blend, lambda data: _height(len(data))),
     "mistakes": (draw_mistakes, size_of_mistakes),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.reporting.cleaning import cleaning_table
 from pipeline.reporting.figures import describe, draw
+from pipeline.reporting.findings import short
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -24,15 +25,16 @@ COLUMNS = 100
 def build_page(data: Mapping[str, Any]) -> str:
     """The page as HTML; every text in ``data`` is escaped.
 
-    competition, task, metric: names. higher_is_better: of the metric.
+    competition, task, metric: names. higher_is_better: of the metric. submission: where it lies.
     rows: {"train": count, "test": count, "folds": count}.
+    findings, muted, failed, asked, baseline, interval, fit, comparison: as ``diagnosis.diagnose`` gives them.
     leaderboard: rows in their order, the blend's (model "blend") first where there is one:
       {"model", "features", "train", "valid", "spread", "folds": [validation score, ...], "trials",
       "weight", "test", "decided": validation with a decision rule}; numbers that are not known are None.
-    models: {"model", "curves", "diagnostic": {"name", "data"}, "importance"}, in any order; each of
-      the last three as ``figures.draw`` takes it, or None. "interval": see ``Metric.interval``;
-      "look": see ``Task.look``.
-    blend: {"weights": {model: weight}, "valid", "spread"}, or None.
+    models: {"model", "curves", "diagnostic": {"name", "data"}, "importance", "search"}, in any order; each of
+      the last four as ``figures.draw`` takes it, or None. "interval": see ``Metric.interval``; "look": see
+      ``Task.look``. answers: such a diagnostic of the blend, or None.
+    blend: {"weights": {model: weight}, "valid", "spread"}, or None. decided: sentences on what follows it.
     read: {"sets": feature sets, "columns": raw columns that just these read}; dropped: raw column to
       the reason that no model reads it. notes: sentences a reader must know.
     cleaning: what each step of cleaning did, as ``Changes.to_json`` tells it.
@@ -44,11 +46,12 @@ def build_page(data: Mapping[str, Any]) -> str:
     anchors = {entry["model"]: f"model-{entry['model']}" for entry in data["models"]}
     better = "higher" if data["higher_is_better"] else "lower"
     figure = {
-        "models": [_scores(row) for row in single],
-        "blend": _scores(lead[0]) if lead else None,
+        "models": [_scores(row, data) for row in _able(data, single)],
+        "blend": _scores(lead[0], data) if lead else None,
         "metric": data["metric"],
         "higher_is_better": data["higher_is_better"],
     }
+    weights = {short(name, data["competition"]): weight for name, weight in _weights(data).items()}
     return _template().render(
         competition=data["competition"],
         metric=data["metric"],
@@ -59,10 +62,17 @@ def build_page(data: Mapping[str, Any]) -> str:
             f"{data['rows']['test']:,} test rows"
         ),
         cards=_cards(data, lead, single, show),
-        **_table(rows, show, anchors),
+        findings=data["findings"],
+        asked=data["asked"],
+        muted=data["muted"],
+        failed=data["failed"],
+        submission=data["submission"],
+        **_table(data, rows, show, anchors),
         leaderboard_figure=("leaderboard", figure),
-        blend_figure=("blend", data["blend"]["weights"]) if data.get("blend") and len(single) > 1 else None,
+        blend_figure=("blend", weights) if weights and len(single) > 1 else None,
         blend_text=_blend_text(data, single, show),
+        answers=data["answers"] and (data["answers"]["name"], data["answers"]["data"]),
+        decided=data["decided"],
         models=_models(data, single, show, anchors),
         notes=data.get("notes", ()),
         read=[(", ".join(one["sets"]), _named(one["columns"])) for one in data.get("read", ())],
@@ -74,6 +84,18 @@ def build_page(data: Mapping[str, Any]) -> str:
 
 def _folds(count: int) -> str:
     return f"{count} folds" if count > 1 else "one fold"
+
+
+def _able(data: Mapping[str, Any], single: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Models better than the baseline, where there are any: the others would squash them in a picture."""
+    if data["baseline"] is None:
+        return single
+    sign = 1 if data["higher_is_better"] else -1
+    return [row for row in single if sign * (row["valid"] - data["baseline"]["valid"]) > 0] or single
+
+
+def _weights(data: Mapping[str, Any]) -> Mapping[str, float]:
+    return data["blend"]["weights"] if data.get("blend") else {}
 
 
 def _named(columns: Sequence[str]) -> str:
@@ -124,28 +146,36 @@ def _format(scores: Sequence[float], spreads: Sequence[float]) -> _Numbers:
     return _Numbers(min(max(0, *needed), 6) if min(sizes, default=0) < 1000 else 0)
 
 
-def _scores(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {"name": row["model"], "folds": row["folds"], "mean": row["valid"], "std": row["spread"] or 0.0}
+def _scores(row: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    name = short(row["model"], data["competition"])
+    return {"name": name, "folds": row["folds"], "mean": row["valid"], "std": row["spread"] or 0.0}
 
 
 def _cards(
     data: Mapping[str, Any], lead: Sequence[Mapping[str, Any]], single: Sequence[Mapping[str, Any]], show: _Numbers
 ) -> list[dict[str, str]]:
+    """How good, how sure, what is wrong, where the submission lies."""
     best = _best(data, single)
+    best_name = short(best["model"], data["competition"])
     first = lead[0] if lead else best
+    sure = f"95 %: {show(data['interval'][0])} to {show(data['interval'][1])}" if data["interval"] else "one fold alone"
     cards = [
         {
-            "label": "Blend, validation" if lead else f"{best['model']}, validation",
+            "label": "Blend, validation" if lead else f"{best_name}, validation",
             "number": show(first["valid"]),
-            "detail": "one fold" if first["spread"] is None else f"± {show(first['spread'])} over the folds",
+            "detail": "one fold" if first["spread"] is None else f"± {show(first['spread'])} over the folds; {sure}",
         }
     ]
     if first["test"] is not None:
         cards.append({"label": "Test", "number": show(first["test"]), "detail": "known solution"})
     if lead:
-        cards.append({"label": "Best single model, validation", "number": show(best["valid"]), "detail": best["model"]})
-    trials = sum(row["trials"] or 1 for row in single)
-    cards.append({"label": "Models", "number": str(len(single)), "detail": f"{trials:,} settings tried"})
+        cards.append({"label": "Best single model, validation", "number": show(best["valid"]), "detail": best_name})
+    if data["baseline"] is not None:
+        baseline = data["baseline"]
+        cards.append({"label": "Baseline", "number": show(baseline["valid"]), "detail": baseline["what"]})
+    grave = [one for one in data["findings"] if one["severity"] != "note"]
+    told = ", ".join(one["code"] for one in grave) or "nothing serious found"
+    cards.append({"label": "Findings", "number": str(len(grave)), "detail": told})
     return cards
 
 
@@ -153,13 +183,16 @@ def _best(data: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Mapping
     return (max if data["higher_is_better"] else min)(rows, key=lambda row: row["valid"])
 
 
-def _table(rows: Sequence[Mapping[str, Any]], show: _Numbers, anchors: Mapping[str, str]) -> dict[str, Any]:
+def _table(
+    data: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], show: _Numbers, anchors: Mapping[str, str]
+) -> dict[str, Any]:
     tested = any(row["test"] is not None for row in rows)
     decided = any(row.get("decided") is not None for row in rows)
+    best = _best(data, rows)["model"]
     body = [
         {
-            "lead": row["model"] == "blend",
-            "model": row["model"],
+            "lead": row["model"] == best,
+            "model": short(row["model"], data["competition"]),
             "anchor": anchors.get(row["model"]),
             "features": row["features"] or "",
             "cells": [
@@ -170,12 +203,17 @@ def _table(rows: Sequence[Mapping[str, Any]], show: _Numbers, anchors: Mapping[s
                 *([show(row["test"])] if tested else []),
                 "" if row["trials"] is None else str(row["trials"]),
                 "" if row["weight"] is None else f"{row['weight']:.1%}",
+                data["fit"].get(row["model"], {}).get("verdict") or "",
             ],
         }
         for row in rows
     ]
+    if (baseline := data["baseline"]) is not None:
+        cells = ["", show(baseline["valid"]), *[""] * (decided + tested + 4)]
+        name = f"baseline: {baseline['what']}"
+        body.append({"lead": False, "model": name, "anchor": None, "features": "", "cells": cells})
     more = [name for name, there in (("Decided", decided), ("Test", tested)) if there]
-    columns = ["Model", "Features", "Train", "Validation", "Spread", *more, "Trials", "Weight"]
+    columns = ["Model", "Features", "Train", "Validation", "Spread", *more, "Trials", "Weight", "Verdict"]
     return {"tested": tested, "decided": decided, "columns": columns, "rows": body}
 
 
@@ -187,8 +225,11 @@ def _blend_text(data: Mapping[str, Any], single: Sequence[Mapping[str, Any]], sh
     gain = gain if data["higher_is_better"] else -gain
     verdict = "better than" if gain > 0 else "worse than" if gain < 0 else "the same as"
     by = f"{show(abs(gain))} {verdict}" if gain else verdict
+    name = short(best["model"], data["competition"])
+    compared = data["comparison"]["blend"]
+    noise = " (within what these folds can tell)" if gain and compared and compared["p"] > 0.05 else ""
     return (
-        f"The blend’s score of {show(data['blend']['valid'])} is {by} that of the best single model, {best['model']}. "
+        f"The blend’s score of {show(data['blend']['valid'])} is {by} that of the best single model, {name}{noise}. "
         "It is measured on folds that did not choose the weights; the weights shown are chosen on all folds, and "
         "make the submission."
     )
@@ -205,7 +246,9 @@ def _models(
             continue
         figures = []
         if curves := entry.get("curves"):
-            figures.append(("curves", {"metric": data["metric"], **curves}))
+            figures.append(
+                ("curves", {"metric": data["metric"], "higher_is_better": data["higher_is_better"], **curves})
+            )
         if diagnostic := entry.get("diagnostic"):
             figures.append((diagnostic["name"], diagnostic["data"]))
         if look := entry.get("look"):
@@ -213,6 +256,8 @@ def _models(
         if importance := entry.get("importance"):
             figures.append(("importance", importance))
         figures += entry.get("images", [])
+        if search := entry.get("search"):
+            figures.append(("search", search))
         folds = ", ".join(show(score) for score in row["folds"])
         facts = f"Validation {show(row['valid'])}"
         facts += f" ± {show(row['spread'])}; folds {folds}." if row["spread"] is not None else ", of one fold."
@@ -221,10 +266,22 @@ def _models(
             facts += f" Of all rows together {low} to {high}, in 95 % of draws of as many rows."
         shown.append(
             {
-                "name": row["model"],
+                "name": short(row["model"], data["competition"]),
                 "anchor": anchors[row["model"]],
-                "facts": facts,
+                "score": show(row["valid"]),
+                "verdict": data["fit"].get(row["model"], {}).get("verdict") or "",
+                "facts": facts + _of_fit(data["fit"].get(row["model"]), show),
                 "figures": figures,
             }
         )
     return shown
+
+
+def _of_fit(fit: Mapping[str, Any] | None, show: _Numbers) -> str:
+    if fit is None:
+        return ""
+    bounds = fit["interval"]
+    sure = f" (95 %: {show(bounds[0])} to {show(bounds[1])})" if bounds else ""
+    lost = "" if fit["lost"] is None else f", {max(fit['lost'], 0):.0%} of what it learned beyond the baseline"
+    size = "" if fit["parameters"] is None else f" {fit['parameters']:,} parameters for {fit['rows']:,} training rows."
+    return f" Training rows score {show(fit['train'])}: a gap of {show(fit['gap'])}{sure}{lost}.{size}"

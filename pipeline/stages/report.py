@@ -1,4 +1,4 @@
-"""Everything a competition has -> ``report/index.html``, self-contained."""
+"""Everything a competition has -> ``report/``: ``index.html``, self-contained, ``report.md`` and ``report.json``."""
 
 from __future__ import annotations
 
@@ -8,69 +8,94 @@ from typing import Any
 
 from pipeline.answering.left_out import kept_models, left_out
 from pipeline.core.config import CompetitionConfig, Config, ModelConfig
-from pipeline.core.files import read_json, whole_folder
+from pipeline.core.files import read_json, whole_folder, write_json
 from pipeline.core.paths import CompetitionPaths, ModelPaths, project_root
-from pipeline.core.types import FOLD, ROW, Schema
+from pipeline.core.types import Schema
 from pipeline.images.rows import read_rows
 from pipeline.reporting.columns import columns_read
+from pipeline.reporting.findings import finding_lines, markdown
 from pipeline.reporting.leaderboard import answered, leaderboard_rows, metric_label
+from pipeline.reporting.page import build_page
 from pipeline.training.cross_validation import LOOK
 
-STATISTICS = {
-    "train": "all training rows at once, validation rows too",
-    "train_and_test": "training and test rows together",
-}
+FIGURES = ("models", "answers")
+"""Of the payload what only the page draws; ``report.json`` does without."""
 
 
 def run(config: Config, name: str) -> None:
-    import pandas as pd
+    paths = CompetitionPaths(name)
+    page = payload(config, name)
+    with whole_folder(paths.report) as folder:
+        write_json(folder / "report.json", {key: value for key, value in page.items() if key not in FIGURES})
+        (folder / "report.md").write_text(markdown(page), encoding="utf-8")
+        (folder / "index.html").write_text(build_page(page), encoding="utf-8")
+    for line in finding_lines(page["findings"]):
+        print(f"  {line}", file=sys.stderr)  # noqa: T201
+    _record(name, page)
+    _tell(config, name, page["blend"]["valid"])
 
-    from pipeline.reporting.page import build_page
+
+def payload(config: Config, name: str) -> dict[str, Any]:
+    """What page, text and JSON are made of, as ``reporting.page.build_page`` takes it."""
+    from pipeline.diagnosis.diagnose import diagnose
+    from pipeline.diagnosis.evidence import Evidence
+    from pipeline.diagnosis.order import logarithmic
 
     competition, paths = config.competition(name), CompetitionPaths(name)
-    schema = Schema.from_json(read_json(paths.schema))
-    facts = read_json(paths.rows / "facts.json")
-    target = schema.target_of(pd.read_parquet(paths.train_rows, columns=list(schema.target_names)))
+    evidence = Evidence(config, name)
+    schema, facts, blend = evidence.schema, evidence.facts, evidence.blend
+    scale = {"scale": "log"} if logarithmic(evidence) else {}
+
+    def diagnostic(target: Any, predictions: Any) -> dict[str, Any] | None:
+        found = competition.task.diagnostic(target, predictions)
+        return {"name": found[0], "data": {**found[1], **(scale if found[0] == "residuals" else {})}} if found else None
+
     models = []
-    for model in kept_models(config, name):
-        tuned = ModelPaths(name, model.name).tuned
-        table = pd.read_parquet(tuned / "predictions.parquet")
-        predictions = table.drop(columns=[ROW, FOLD])
-        diagnostic = competition.task.diagnostic(target.iloc[table[ROW]], predictions)
-        curves = read_json(tuned / "curves.json")
-        own_target = target.iloc[table[ROW]].reset_index(drop=True)
+    for model in evidence.models.values():
+        target, look = evidence.target.iloc[model.rows].reset_index(drop=True), model.paths.tuned / LOOK
         models.append(
             {
                 "model": model.name,
-                "curves": {"folds": curves} if any(curves) else None,
-                "diagnostic": {"name": diagnostic[0], "data": diagnostic[1]} if diagnostic else None,
-                "importance": read_json(tuned / "importance.json"),
-                "look": read_json(tuned / LOOK) if (tuned / LOOK).exists() else None,
-                "interval": competition.metric.interval(own_target, predictions),
-                "images": _of_images(competition, schema, model, target, table),
+                "curves": {"folds": model.curves} if any(model.curves) else None,
+                "diagnostic": diagnostic(target, model.predictions),
+                "importance": read_json(model.paths.tuned / "importance.json"),
+                "search": searched(model.trials, competition) if len(model.trials) > 1 else None,
+                "look": read_json(look) if look.exists() else None,
+                "interval": competition.metric.interval(target, model.predictions),
+                "images": _of_images(competition, schema, model.config, target, model),
             }
         )
-    blend = read_json(paths.blend)
-    page_notes = [*notes(config, competition, facts), *(f"Blend: {line}." for line in answered(blend))]
     rows = leaderboard_rows(config, competition)
     sets = sorted({row["features"] for row in rows if row["features"]})
     encoders = {key: competition.features[key].restore(read_json(paths.encoder(key, None)), schema) for key in sets}
-    page: dict[str, Any] = {
+    answers = evidence.answered
+    return {
         "competition": name,
         "task": competition.task.name,
         "metric": metric_label(competition),
         "higher_is_better": competition.metric.higher_is_better,
         "rows": {"train": facts["train_rows"], "test": facts["test_rows"], "folds": facts["folds"]},
+        "submission": paths.submission.relative_to(project_root()).as_posix(),
+        **diagnose(evidence),
         "leaderboard": rows,
         "models": models,
+        "answers": diagnostic(answers.target, answers.predictions) if len(models) > 1 else None,
         "blend": blend,
         **columns_read(schema, encoders),
         "cleaning": facts["cleaning"],
-        "notes": page_notes,
+        "decided": answered(blend),
+        "notes": notes(config, competition, facts),
     }
-    with whole_folder(paths.report) as folder:
-        (folder / "index.html").write_text(build_page(page), encoding="utf-8")
-    _tell(config, name, blend["valid"])
+
+
+def searched(trials: list[dict[str, Any]], competition: CompetitionConfig) -> dict[str, Any]:
+    """The figure ``search``: a score a trial, the best so far, and what each setting was."""
+    done = [one for one in trials if one["value"] is not None]
+    return {
+        "trials": [{"number": one["number"], "value": one["value"], "settings": one["overrides"]} for one in done],
+        "higher_is_better": competition.metric.higher_is_better,
+        "metric": metric_label(competition),
+    }
 
 
 def _tell(config: Config, name: str, score: float) -> None:
@@ -97,7 +122,7 @@ LEFT_OUT = {
 
 
 def _of_images(
-    competition: CompetitionConfig, schema: Schema, model: ModelConfig, target: Any, table: Any
+    competition: CompetitionConfig, schema: Schema, model: ModelConfig, target: Any, found_of: Any
 ) -> list[tuple[str, dict[str, Any]]]:
     """Pictures of a model that reads images: what it is most wrong about, and its first layer's filters."""
     from pipeline.images.column import images_of
@@ -108,9 +133,9 @@ def _of_images(
     column = image_read(competition, schema, model)
     if column is None or schema.targets:
         return []
-    images = images_of(read_rows(paths.train_rows, schema)[column]).stored.take(table[ROW].to_numpy())
+    images = images_of(read_rows(paths.train_rows, schema)[column]).stored.take(found_of.rows)
     found = []
-    if wrong := mistakes(target.iloc[table[ROW]], table.drop(columns=[ROW, FOLD])):
+    if wrong := mistakes(target, found_of.predictions):
         found.append(("mistakes", mistakes_data(images, wrong)))
     weights = ModelPaths(competition.name, model.name).final / "members" / "0" / "weights" / "weights.safetensors"
     if weights.exists() and (filters := filters_data(weights)) is not None:
@@ -119,13 +144,8 @@ def _of_images(
 
 
 def notes(config: Config, competition: CompetitionConfig, facts: dict[str, Any]) -> list[str]:
-    """What a reader must know to trust the numbers no further than they carry."""
-    found = [
-        f"Feature set '{key}' takes its statistics from {STATISTICS[value]}."
-        for key, value in facts["statistics"].items()
-        if value in STATISTICS
-    ]
-    found += [f"{line}." for line in facts["told"]]
+    """What a reader must know to trust the numbers no further than they carry, besides findings."""
+    found = [f"{line}." for line in facts["told"]]
     found += [line for key, told in facts["encoded"].items() if (line := _of_tokens(key, told))]
     for model in config.models_of(competition.name):
         if (why := left_out(ModelPaths(competition.name, model.name).cv)) is not None:
@@ -150,7 +170,7 @@ def notes(config: Config, competition: CompetitionConfig, facts: dict[str, Any])
             f"{', '.join(searched)}: the best of several trials on the folds reported here; "
             "expect new rows to score a little worse."
         )
-    return found
+    return [line.replace(f"{competition.name}-", "") for line in found]
 
 
 def _of_tokens(key: str, told: dict[str, dict[str, float]]) -> str:
@@ -166,3 +186,24 @@ def _of_tokens(key: str, told: dict[str, dict[str, float]]) -> str:
         if most := int(max((one.get(f"left_out_{name}", 0) for one in told.values()), default=0)):
             parts.append(f"{most} training pairs are left out, {why}")
     return f"Feature set '{key}': {'; '.join(parts)}." if parts else ""
+
+
+def _record(name: str, page: dict[str, Any]) -> None:
+    """The report as an artifact of a run of the blend's, with numbers of findings, baseline, gaps and shift."""
+    from pipeline.tracking import outbox
+
+    digest = read_json(CompetitionPaths(name).rows / "facts.json")["digest"]
+    with outbox.run(competition=name, stage="report", model="blend", tags={"data.digest": digest}) as record:
+        told = [one["severity"] for one in page["findings"]]
+        record.metrics({f"findings.{severity}": told.count(severity) for severity in ("serious", "warning", "note")})
+        record.metrics(
+            {
+                "valid": page["blend"]["valid"],
+                "baseline": page["baseline"] and page["baseline"]["valid"],
+                "adversarial_auc": page["shift"] and page["shift"]["auc"],
+                **{f"{model}.gap": one["gap"] for model, one in page["fit"].items()},
+            }
+        )
+        if page["answers"] is not None:
+            record.figure(page["answers"]["name"], page["answers"]["data"])
+        record.artifact(CompetitionPaths(name).report)

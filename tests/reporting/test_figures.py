@@ -40,6 +40,23 @@ DATA = {
         "best": [{"score": 100.0, "target": "Ja.", "prediction": "Ja."}],
     },
     "attention": {"source": ["a", "cat"], "target": ["un", "chat", "<eos>"], "weights": [[1, 0], [0.2, 0.8], [0, 1]]},
+    "search": {
+        "trials": [
+            {"number": 0, "value": 0.3, "settings": {"model.alpha": 0.01, "features.many": "counts"}},
+            {"number": 2, "value": 0.2, "settings": {"model.alpha": 10.0, "features.many": "levels"}},
+        ],
+        "metric": "rmse",
+        "higher_is_better": False,
+    },
+    "over": {
+        "values": [10, 100, 1000],
+        "train": [[0.1, 0.2], [0.2, 0.2], [0.3, 0.3]],
+        "valid": [[0.9, 0.8], [0.5, 0.6], [0.4, 0.4]],
+        "baseline": 0.95,
+        "over": "rows",
+        "title": "Learning curve",
+        "metric": "rmse",
+    },
 }
 ODD = [
     ("curves", {"folds": [{"valid_score": [0.5]}, {"valid_score": [0.7]}], "metric": "accuracy"}),
@@ -69,6 +86,10 @@ ODD = [
         },
     ),
     ("attention", {"source": ["$x_"], "target": ["語"], "weights": [[1.0]]}),
+    ("residuals", {"target": [2e4, 9e5], "prediction": [3e4, 8e5], "unit": "price", "scale": "log"}),
+    ("residuals", {"target": [2e4, 9e5], "prediction": [-3e4, 8e5], "unit": "price", "scale": "log"}),
+    ("search", {**DATA["search"], "trials": [{"number": 1, "value": 1e9, "settings": {}}] * 3}),
+    ("over", {**DATA["over"], "values": ["relu", "tanh", "gelu"], "baseline": None}),
 ]
 
 
@@ -122,7 +143,7 @@ def test_a_png_holds_no_time_and_no_software():
         [size] = struct.unpack(">I", png[at : at + 4])
         kinds.append(png[at + 4 : at + 8])
         at += 12 + size
-    assert set(kinds) == {b"IHDR", b"pHYs", b"IDAT", b"IEND"}
+    assert set(kinds) == {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
 
 
 def test_a_confusion_matrix_shows_its_shares_row_by_row():

@@ -35,7 +35,7 @@ DATA = {
         row("words", 0.2),
     ],
     "models": [
-        {"model": "words", "curves": None, "diagnostic": None, "importance": None},
+        {"model": "words", "curves": None, "diagnostic": None, "importance": None, "search": None},
         {
             "model": "ridge",
             "curves": {"folds": [{"train_loss": [2.0, 1.0], "valid_score": [0.3, 0.2]}]},
@@ -44,15 +44,56 @@ DATA = {
                 "data": {"target": [1.0, 2.0], "prediction": [1.5, 2.0], "unit": "SalePrice"},
             },
             "importance": {"area": 1.0},
+            "search": None,
         },
         {
             "model": "trees",
             "curves": None,
             "diagnostic": {"name": "confusion", "data": {"classes": ["a", "b"], "counts": [[1, 0], [0, 1]]}},
             "importance": None,
+            "search": None,
         },
     ],
     "blend": {"weights": {"trees": 0.5, "ridge": 0.5, "words": 0.0}, "valid": 0.11512, "spread": 0.0071},
+    "submission": "data/house_prices/submission.csv",
+    "findings": [
+        {
+            "code": "POD102",
+            "severity": "warning",
+            "title": "overfits",
+            "measured": "trees: 0.06 on training rows, 0.12 on new ones.",
+            "why": "It learned its training rows by heart.",
+            "next": "More rows in a leaf.",
+        },
+    ],
+    "muted": ["POD401"],
+    "failed": {},
+    "asked": 20,
+    "baseline": {"what": "the median", "valid": 0.4, "folds": [0.4, 0.4]},
+    "interval": [0.105, 0.125],
+    "fit": {
+        "trees": {
+            "verdict": "overfits",
+            "train": 0.06,
+            "gap": 0.06,
+            "interval": [0.05, 0.07],
+            "lost": 0.18,
+            "parameters": 1234,
+            "rows": 1168,
+        },
+        "ridge": {
+            "verdict": "fits",
+            "train": 0.0675,
+            "gap": 0.0675,
+            "interval": None,
+            "lost": None,
+            "parameters": None,
+            "rows": 1168,
+        },
+    },
+    "comparison": {"blend": {"gain": 0.0049, "p": 0.2}},
+    "answers": None,
+    "decided": [],
     "dropped": {"Id": "identifier", "Street": "constant"},
     "notes": ["Feature set 'book' takes its statistics from training and test rows together."],
 }
@@ -130,13 +171,41 @@ def test_readers_who_do_not_see_are_told(page):
 def test_it_says_what_it_was_given(page):
     text = page.text
     assert "Regression, scored by log_rmse (lower is better): 1,460 training rows in 5 folds, 1,459 test rows" in text
-    assert "blend 0.1151 0.0071 trees book 0.0600 0.1200 0.0071 5 50.0% ridge" in text
-    assert "0.1151 is 0.0049 better than that of the best single model, trees" in text
+    assert "blend 0.1151 0.0071 trees book 0.0600 0.1200 0.0071 5 50.0% overfits ridge" in text
+    assert (
+        "0.1151 is 0.0049 better than that of the best single model, trees (within what these folds can tell)." in text
+    )
     assert "Feature set 'book' takes its statistics from training and test rows together." in text
     assert "Id identifier Street constant" in text
     assert "15 settings tried" in text
     assert "Test" not in text
-    assert "Validation 0.1200 ± 0.0071; folds 0.1129, 0.1271." in text
+    assert "Validation 0.1200 ± 0.0071; folds 0.1129, 0.1271. Training rows score 0.0600: a gap of 0.0600" in text
+
+
+def test_the_first_screen_says_how_good_how_sure_what_is_wrong_what_next_and_where(html, page):
+    first = page.text[: page.text.index("Train and validation are means")]
+    assert "Blend, validation 0.1151 ± 0.0071 over the folds; 95 %: 0.1050 to 0.1250" in first
+    assert "Baseline 0.4000 the median" in first and "Findings 1 POD102" in first
+    assert "Overfits POD102, warning trees: 0.06 on training rows" in first and "Next: More rows in a leaf." in first
+    assert "data/house_prices/submission.csv" in first and "Muted in params.yaml: POD401." in first
+    assert html.index('id="findings"') < html.index('id="leaderboard"')
+
+
+def test_without_findings_it_says_so_and_a_finding_that_failed_is_told():
+    told = Page(build_page({**DATA, "findings": [], "failed": {"POD201": "ValueError: odd"}})).text
+    assert "Nothing found to be the matter, of 20 things looked for." in told
+    assert "POD201 could not be asked: ValueError: odd." in told and "nothing serious found" in told
+
+
+def test_the_best_row_is_marked_and_names_are_without_the_competitions():
+    data = copy.deepcopy(DATA)
+    for entry in data["leaderboard"][1:]:
+        entry["model"] = f"house_prices-{entry['model']}"
+    data["leaderboard"][1]["valid"] = 0.1
+    data["models"] = []
+    html = build_page(data)
+    assert '<tr class="lead"><th scope="row">trees</th>' in html and "house_prices-trees" not in html
+    assert html.count('<tr class="lead">') == 1
 
 
 def test_what_limits_the_scores_stands_beside_them(page):
@@ -152,14 +221,15 @@ def test_what_limits_the_scores_stands_beside_them(page):
 
 
 def test_models_stand_in_the_leaderboards_order(page):
-    headings = [attributes["id"] for attributes in page.all("h3")]
+    headings = [attributes["id"] for attributes in page.all("details")]
     assert headings == ["model-trees", "model-ridge", "model-words"]
     assert "Nothing to draw for predictions of this kind." in page.text
 
 
 def test_nothing_it_was_given_becomes_markup():
     data = copy.deepcopy(DATA)
-    data.update(competition=EVIL, metric=EVIL, notes=[EVIL], dropped={EVIL: EVIL}, task=EVIL)
+    data.update(competition=EVIL, metric=EVIL, notes=[EVIL], dropped={EVIL: EVIL}, task=EVIL, submission=EVIL)
+    data["findings"][0].update(title=EVIL, measured=EVIL, why=EVIL, next=EVIL)
     data["models"][1].update(importance={EVIL: 1.0})
     data["models"][1]["diagnostic"]["data"]["unit"] = EVIL
     for entry in data["leaderboard"]:
@@ -176,12 +246,13 @@ def test_a_known_solution_adds_a_column():
         entry["test"] = entry["valid"] + 0.001
     text = Page(build_page(data)).text
     assert "Test 0.1161 known solution" in text
-    assert "Validation Spread Test Trials Weight" in text
+    assert "Validation Spread Test Trials Weight Verdict" in text
 
 
 def test_one_model_without_a_blend_higher_is_better_and_large_scores():
     data = copy.deepcopy(DATA)
     data.update(higher_is_better=True, leaderboard=[row("lone", 31234.5, 1234.0)], models=[], blend=None, dropped={})
+    data.update(baseline=None, fit={}, interval=None)
     text = Page(build_page(data)).text
     assert "lone, validation 31,234" in text and "higher is better" in text
     assert "Blend" not in text and "Every column is read by a model." in text

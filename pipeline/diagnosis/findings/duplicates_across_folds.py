@@ -31,8 +31,8 @@ class DuplicatesAcrossFolds(Finding):
         if known is None or known["near"] < LEAST or known["near"] * known["rows"] < ROWS:
             return None
         return Found(
-            measured=f"{known['exact']:.1%} of validated rows stand in another fold in every column, {known['near']:.1%} "
-            "in all columns but one or but for how values are written.",
+            measured=f"{known['exact']:.1%} of validated rows stand in another fold in every column, "
+            f"{known['near']:.1%} in all columns but one or but for how values are written.",
             next="Keep one of each, or give doubles a group of their own (columns.group and the split grouped), so "
             "that they fall to one fold.",
             numbers={"exact": known["exact"], "near": known["near"]},

@@ -28,8 +28,8 @@ class DuplicatesInTest(Finding):
         if known is None or known["near"] < LEAST or known["near"] * known["rows"] < ROWS:
             return None
         return Found(
-            measured=f"{known['exact']:.1%} of test rows stand in the training file in every column, {known['near']:.1%} "
-            "in all columns but one or but for how values are written.",
+            measured=f"{known['exact']:.1%} of test rows stand in the training file in every column, "
+            f"{known['near']:.1%} in all columns but one or but for how values are written.",
             next="Ask whether this is meant: rows of one thing at two times, or a file joined twice. A score on such "
             "rows is no score of what a model learned.",
             numbers={"exact": known["exact"], "near": known["near"]},

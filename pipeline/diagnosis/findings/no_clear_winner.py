@@ -33,8 +33,8 @@ class NoClearWinner(Finding):
         first = next(iter(tied.values()))["interval"]
         return Found(
             measured=f"{known['best']} scores best, by a difference that these folds cannot tell from none to {told}.",
-            next="Take the simplest or cheapest of these, or blend them; for a surer answer more folds, or the folds of "
-            "several shuffles.",
+            next="Take the simplest or cheapest of these, or blend them; for a surer answer more folds, or those "
+            "of several shuffles.",
             numbers={name: one["gain"] for name, one in tied.items()},
             interval=None if first is None else (first[0], first[1]),
             about=(known["best"], *tied),

@@ -35,9 +35,8 @@ class OrderPredicts(Finding):
             return None
         target = evidence.target
         if evidence.kind == "class":
-            values = pd.Categorical(target.astype(str), [str(one) for one in evidence.schema.classes]).codes.astype(
-                float
-            )
+            classes = [str(one) for one in evidence.schema.classes]
+            values = pd.Categorical(target.astype(str), classes).codes.astype(float)
         else:
             values = target.to_numpy(dtype=float)
         known = {

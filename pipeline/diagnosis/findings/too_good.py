@@ -20,9 +20,7 @@ class TooGood(Finding):
     variance."""
 
     title: ClassVar[str] = "too good to be true"
-    why: ClassVar[str] = (
-        "Real data is rarely so kind: as a rule something tells the target that will not be there later."
-    )
+    why: ClassVar[str] = "Real data is rarely so kind: as a rule something tells the target that later is not there."
     severity: ClassVar[Severity] = "serious"
 
     def look(self, evidence: Evidence) -> Found | None:

@@ -1,0 +1,59 @@
+"""The look of pictures: colours of Okabe and Ito (2008), which colour-blind readers can tell apart, and sizes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+BLUE, VERMILION, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#8A8F98", "#1F2328"
+WIDTH = 7.6
+"""Inches; at 144 dots an inch a picture is twice as fine as the page shows it."""
+STYLE: dict[Any, Any] = {
+    "figure.dpi": 144,
+    "savefig.dpi": 144,
+    "figure.constrained_layout.use": True,
+    "figure.constrained_layout.h_pad": 0.08,
+    "figure.constrained_layout.w_pad": 0.08,
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "text.color": INK,
+    "text.parse_math": False,  # a '$' in a column's name is a dollar
+    "axes.edgecolor": "#C4C9D0",
+    "axes.labelcolor": INK,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.formatter.use_mathtext": False,
+    "axes.unicode_minus": True,
+    "grid.color": "#E8EAED",
+    "grid.linewidth": 0.8,
+    "xtick.color": "#57606A",
+    "ytick.color": "#57606A",
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "xtick.minor.size": 0,
+    "ytick.minor.size": 0,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "lines.solid_capstyle": "round",
+}
+
+
+def plain_numbers(axis: Any) -> None:
+    """140k rather than 140000, and no offset in a corner."""
+    from matplotlib.ticker import EngFormatter, MaxNLocator, ScalarFormatter
+
+    low, high = axis.get_view_interval()
+    large = max(abs(low), abs(high)) >= 1e4
+    axis.set_major_formatter(EngFormatter(sep="") if large else ScalarFormatter(useOffset=False))
+    axis.set_major_locator(MaxNLocator(5))
+
+
+def shortened(name: object, width: int) -> str:
+    text = " ".join(str(name).split())
+    return text if len(text) <= width else f"{text[: width - 8]}…{text[-7:]}"
