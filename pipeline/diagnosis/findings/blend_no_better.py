@@ -29,7 +29,8 @@ class BlendNoBetter(Finding):
             return None
         best, blended = evidence.ranked[0], evidence.blend["valid"]
         return Found(
-            measured=f"The blend scores {blended:.5f}, {best.name} alone {best.scores['valid']:.5f} (p {known['p']:.2f}).",
+            measured=f"The blend scores {blended:.5f}, {best.name} alone {best.scores['valid']:.5f} "
+            f"(p {known['p']:.2f}).",
             next=f"Submit {best.name} alone (its own submission lies in final/{best.name}/), or set the blend to best "
             "or equal.",
             numbers=known,

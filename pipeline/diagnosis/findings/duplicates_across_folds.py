@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pipeline.core.registry import settings
@@ -9,8 +10,16 @@ from pipeline.diagnosis.base import Finding, Found, Severity
 from pipeline.diagnosis.evidence import Evidence
 from pipeline.diagnosis.findings import findings
 
-LEAST, ROWS = 0.01, 5
-"""Share and number of such rows below which it is nothing."""
+LEAST, NEARLY, ROWS = 0.01, 0.05, 5
+"""Shares of exact and of near doubles, and number of rows, below which it is nothing: houses of one row are nearly
+alike, and yet two."""
+
+
+def many(known: Mapping[str, float] | None) -> bool:
+    """known: of ``leaks.duplicates``."""
+    if known is None or known["near"] * known["rows"] < ROWS:
+        return False
+    return known["exact"] >= LEAST or known["near"] >= NEARLY
 
 
 @findings.register("POD303")
@@ -28,7 +37,7 @@ class DuplicatesAcrossFolds(Finding):
 
     def look(self, evidence: Evidence) -> Found | None:
         known = evidence.duplicates.get("folds")
-        if known is None or known["near"] < LEAST or known["near"] * known["rows"] < ROWS:
+        if known is None or not many(known):
             return None
         return Found(
             measured=f"{known['exact']:.1%} of validated rows stand in another fold in every column, "
@@ -36,5 +45,5 @@ class DuplicatesAcrossFolds(Finding):
             next="Keep one of each, or give doubles a group of their own (columns.group and the split grouped), so "
             "that they fall to one fold.",
             numbers={"exact": known["exact"], "near": known["near"]},
-            severity=None if known["near"] >= 0.05 else "warning",
+            severity=None if known["near"] >= NEARLY else "warning",
         )

@@ -8,7 +8,7 @@ from pipeline.core.registry import settings
 from pipeline.diagnosis.base import Finding, Found
 from pipeline.diagnosis.evidence import Evidence
 from pipeline.diagnosis.findings import findings
-from pipeline.diagnosis.findings.duplicates_across_folds import LEAST, ROWS
+from pipeline.diagnosis.findings.duplicates_across_folds import many
 
 
 @findings.register("POD304")
@@ -25,7 +25,7 @@ class DuplicatesInTest(Finding):
 
     def look(self, evidence: Evidence) -> Found | None:
         known = evidence.duplicates.get("test")
-        if known is None or known["near"] < LEAST or known["near"] * known["rows"] < ROWS:
+        if known is None or not many(known):
             return None
         return Found(
             measured=f"{known['exact']:.1%} of test rows stand in the training file in every column, "
