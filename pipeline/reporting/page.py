@@ -214,7 +214,7 @@ def _table(
         body.append({"lead": False, "model": name, "anchor": None, "features": "", "cells": cells})
     more = [name for name, there in (("Decided", decided), ("Test", tested)) if there]
     columns = ["Model", "Features", "Train", "Validation", "Spread", *more, "Trials", "Weight", "Verdict"]
-    return {"tested": tested, "decided": decided, "columns": columns, "rows": body}
+    return {"tested": tested, "with_thresholds": decided, "columns": columns, "rows": body}
 
 
 def _blend_text(data: Mapping[str, Any], single: Sequence[Mapping[str, Any]], show: _Numbers) -> str:
