@@ -21,7 +21,7 @@ def params(project: Project) -> dict:
     [
         ("digits", "lenet", 0.93, True),  # accuracy
         ("emoji-languages", "bag", 0.8, True),  # accuracy, one in six by chance
-        ("pydoc-topics", "gru", 14.0, False),  # perplexity a character; about 90 by chance
+        ("pydoc-topics", "lstm", 9.0, False),  # perplexity a character; about 90 by chance
         ("french-interface", "seq2seq", 8.0, True),  # BLEU
     ],
 )
@@ -35,13 +35,15 @@ def test_a_seam_is_cross_validated_retrained_and_submitted(project, name, model,
     project.repro()
     scores = read_json(project.data(name, "cv", f"{name}-{model}", "scores.json"))
     assert (scores["valid"] > better_than) == higher
-    assert len(scores["folds"]) == 3
+    assert len(scores["folds"]) == (1 if name == "pydoc-topics" else 3)
+    blend = read_json(project.data(name, "blend.json"))
+    assert name != "pydoc-topics" or (min(blend["weights"].values()) > 0.01 and blend["valid"] < scores["valid"])
     submission = pd.read_csv(project.data(name, "submission.csv"), keep_default_na=False)
     sample = pd.read_csv(project.data(name, "raw", "sample_submission.csv"), keep_default_na=False)
     assert list(submission) == list(sample)
     assert (submission["id"] == sample["id"]).all()
     tested = float(project.podium("score", name).split()[-1])
-    assert abs(tested - scores["valid"]) < 0.25 * scores["valid"]
+    assert abs(tested - blend["valid"]) < 0.25 * blend["valid"]
     assert (project.data(name, "report", "index.html")).stat().st_size > 10_000
 
 

@@ -57,6 +57,16 @@ def translation(found):
     assert found["long_with attention"] > 1.5 * found["long_without attention"]
 
 
+def language_models(found):
+    assert -1.3 < found["zipf_slope"] < -1 and found["seen_once"] > 0.3
+    assert found["unseen_5_grams"] > 0.1
+    assert found["perplexity_kneser_ney"] < 0.8 * found["perplexity_add_k"]
+    assert found["in_sequence"] < found["at_random"] - 0.05
+    assert found["farthest_from_torch"] < 1e-6
+    assert found["bits_RNN"] > max(found[f"bits_{name}"] for name in ("GRU", "LSTM", "Transformer"))
+    assert found["clipped"] < 2.5 < 4.66 < found["unclipped"]  # 4.66: the logarithm of the number of tokens
+
+
 @dataclass(frozen=True)
 class Notebook:
     """variable: names the folder of its files, which else is ``folder`` of shared/data beside the project; None where
@@ -78,6 +88,7 @@ NOTEBOOKS = {
     "house_prices": Notebook("PODIUM_HOUSE_PRICES", "house_prices", 0.002, house_prices),
     "text": Notebook("PODIUM_TWEETS", "disaster_tweets", 0.006, text),
     "translation": Notebook(None, "", 2.0, translation),
+    "language_models": Notebook(None, "", 0.05, language_models),
 }
 
 

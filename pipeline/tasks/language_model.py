@@ -91,7 +91,9 @@ class LanguageModel(Task):
         import pandas as pd
 
         logs, lengths = self.likelihoods(frames)  # [models, items], [rows]
-        mixed = np.logaddexp.reduce(logs + np.log(np.asarray(weights))[:, None], axis=0)  # [items]
+        with np.errstate(divide="ignore"):  # a weight of 0
+            shares = np.log(np.asarray(weights, np.float64))[:, None]  # [models, 1]
+        mixed = np.logaddexp.reduce(logs + shares, axis=0)  # [items]
         if lengths is None:
             return pd.DataFrame({"prediction": -mixed})
         ends = np.cumsum(lengths)
