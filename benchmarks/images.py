@@ -2,7 +2,7 @@
 
 The plain loop is as torchvision's examples have it: a ``Dataset`` that makes a float tensor of one image and normalises
 it, a ``DataLoader`` that shuffles and stacks them, channels first. Podium's is ``training/loop.py`` on the same uint8
-array. The share is of what a large matrix product of float32 reaches on the same core.
+array. Seconds are the processor's own. The share is of what a large matrix product of float32 reaches on the same core.
 
     python benchmarks/images.py [--rounds 3] [--images 1920] [--augmentation] [models ...]
 """
@@ -81,9 +81,10 @@ def plain_epoch(network: nn.Module, loader: DataLoader, optimizer: torch.optim.O
 
 
 def done(device: torch.device) -> float:
-    """The time when the device has done what it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize()
+    """The time when the device has done what it was given: the processor's own seconds, on a GPU the clock's."""
+    if device.type == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize()
     return time.perf_counter()
 
 

@@ -25,6 +25,7 @@ NOT_DIGESTED = (
     ("pipeline/stages/clock.py", "counts what stages take, for those with a budget"),
     ("pipeline/stages/view.py", "shows what goes on"),
     ("pipeline/stages/records.py", "words for the tracker"),
+    ("pipeline/reporting/pictures.py", "pictures for the tracker"),
     ("pipeline/tracking", "tells MLflow what happened"),
 )
 """Modules that cannot change what a stage writes, and why; ``core`` aside."""
