@@ -37,7 +37,7 @@ def test_a_seam_is_cross_validated_retrained_and_submitted(project, name, model,
     assert (scores["valid"] > better_than) == higher
     assert len(scores["folds"]) == (1 if name == "pydoc-topics" else 3)
     blend = read_json(project.data(name, "blend.json"))
-    assert name != "pydoc-topics" or (min(blend["weights"].values()) > 0.01 and blend["valid"] < scores["valid"])
+    assert name != "pydoc-topics" or blend["valid"] < scores["valid"]  # an n-gram beside it
     submission = pd.read_csv(project.data(name, "submission.csv"), keep_default_na=False)
     sample = pd.read_csv(project.data(name, "raw", "sample_submission.csv"), keep_default_na=False)
     assert list(submission) == list(sample)

@@ -10,6 +10,8 @@ from pathlib import Path
 from pipeline.core.errors import UserError
 
 NAME_RULE = re.compile(r"[a-z0-9][a-z0-9_-]*")
+LOOK = "look.json"
+"""In a model's folder: a figure of what it does with one row, see ``Task.look``."""
 
 
 def check_name(name: object, what: str) -> str:

@@ -9,14 +9,13 @@ from typing import Any
 from pipeline.answering.left_out import kept_models, left_out
 from pipeline.core.config import CompetitionConfig, Config, ModelConfig
 from pipeline.core.files import read_json, whole_folder, write_json
-from pipeline.core.paths import CompetitionPaths, ModelPaths, project_root
+from pipeline.core.paths import LOOK, CompetitionPaths, ModelPaths, project_root
 from pipeline.core.types import Schema
 from pipeline.images.rows import read_rows
 from pipeline.reporting.columns import columns_read
 from pipeline.reporting.findings import finding_lines, markdown
 from pipeline.reporting.leaderboard import answered, leaderboard_rows, metric_label
 from pipeline.reporting.page import build_page
-from pipeline.training.cross_validation import LOOK
 
 FIGURES = ("models", "answers")
 """Of the payload what only the page draws; ``report.json`` does without."""

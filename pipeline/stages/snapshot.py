@@ -132,6 +132,7 @@ MODULES = {
         "answering/submissions.py",
         "answering/submission_layout.py",
         "answering/answer_files.py",
+        "answering/continuations.py",
         "text/cleaning/declared.py",  # the default
     ),
     "train": (

@@ -18,7 +18,7 @@ from pipeline.core.code import code_digest, code_files
 from pipeline.core.config import CompetitionConfig, Config, ModelConfig, Tune
 from pipeline.core.errors import UserError
 from pipeline.core.files import digest, link_or_copy, read_json, write_json
-from pipeline.core.paths import CompetitionPaths, ModelPaths
+from pipeline.core.paths import LOOK, CompetitionPaths, ModelPaths
 from pipeline.core.registry import settings_dict
 from pipeline.core.types import FOLD, ROW, Metric
 from pipeline.metrics import metrics
@@ -28,7 +28,6 @@ from pipeline.stages.project import rebuild_model
 from pipeline.stages.records import fold_record, model_record, out_of_fold_figures, trial_record
 from pipeline.stages.snapshot import searched_by
 from pipeline.stages.view import Line, View
-from pipeline.training.cross_validation import LOOK
 from pipeline.training.data import Rows, TrainingData
 from pipeline.training.executors import make_executor
 from pipeline.training.folds import keeps_members

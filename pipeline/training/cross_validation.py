@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from pipeline.core.config import ModelConfig
 from pipeline.core.errors import Diverged
 from pipeline.core.files import write_json
+from pipeline.core.paths import LOOK
 from pipeline.core.types import FOLD, ROW
 from pipeline.training.data import TrainingData
 from pipeline.training.executors import Job
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 J = TypeVar("J", bound="HasConfig")
 T = TypeVar("T")
-
-LOOK = "look.json"
 
 
 class HasConfig(Protocol):

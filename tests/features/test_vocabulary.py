@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from pipeline.core.errors import UserError
 from pipeline.core.types import Column, Schema
-from pipeline.features.pairs import common_length, pad
 from pipeline.features.texts import read_texts
 from pipeline.text.reserved import UNK
 from pipeline.text.vocabulary import Vocabulary
@@ -27,12 +25,6 @@ def test_rare_and_surplus_tokens_are_unknown():
     vocabulary = Vocabulary.build(texts, 4, size=2)
     assert vocabulary.tokens == ["<pad>", "<unk>", "<bos>", "<eos>", "a", "b"]
     assert vocabulary.encode(["b", "c", "never"]) == [5, UNK, UNK]
-
-
-def test_pad_cuts_and_fills():
-    np.testing.assert_array_equal(pad([[5, 6, 7], [8], []], 2), [[5, 6], [8, 0], [0, 0]])
-    assert common_length([[], []], 9) == 1
-    assert common_length([[1] * 5, [1]], 3) == 3
 
 
 @pytest.mark.parametrize("dtype", ["str", "object", "category"])

@@ -104,6 +104,7 @@ def test_the_split_follows_the_files():
     origin = {"name": "parallel", "path": "x", "source": "en", "target": "de"}
     train = pd.DataFrame({"en": ["a b"] * 30_000, "de": ["c d e"] * 30_000})
     described = describe(origin, train, True, None)
-    assert described["competition"]["split"] == {"name": "holdout", "rows": "valid"} and described["words"] == 3
+    assert described["competition"]["split"] == {"name": "holdout", "rows": "valid", "refit": False}
+    assert described["words"] == 3
     assert describe(origin, train, False, None)["competition"]["split"]["name"] == "holdout"
     assert describe(origin, train[:99], False, "chrf")["competition"]["split"]["folds"] == 3

@@ -57,7 +57,7 @@ class TranslationNetwork(Network):
         found: list[Tensor] = []
 
         def note(layer: nn.Module, given: tuple[Tensor, ...], _: Any) -> None:
-            queries, keys, _, mask = given
+            queries, keys, _, mask = given[:4]
             found.append(layer.weights(queries, keys, mask))  # type: ignore[operator]
 
         hook = self.looking.register_forward_hook(note)
