@@ -104,7 +104,7 @@ def sorted_by(target):
 
 def doubled(near):
     def plant(train, test, generator):
-        again = train.sample(len(train) // 15, random_state=1)
+        again = train.sample(len(train) // 10, random_state=1)
         if near is not None:
             again[near] = again[near] + 1.0
         return pd.concat([train, again], ignore_index=True), test

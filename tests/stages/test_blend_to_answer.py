@@ -125,7 +125,7 @@ def test_thresholds_reach_every_answer(through, tmp_path, capsys):
     assert f"blend: thresholds yes: {threshold:.3f}; validation {blend['steps']['blended']:.5f} without" in told
     report.run(config, "kinds")
     page = (CompetitionPaths("kinds").report / "index.html").read_text(encoding="utf-8")
-    assert f"Blend: thresholds yes: {threshold:.3f}" in page
+    assert f"Thresholds yes: {threshold:.3f}" in page
     rows = {row["model"]: row for row in leaderboard.leaderboard_rows(config, competition)}
     for name, one in blend["models"].items():
         assert rows[name]["folds"] == list(one["folds"].values())

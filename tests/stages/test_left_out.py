@@ -92,7 +92,7 @@ def test_a_model_that_cannot_be_fitted_is_left_out_and_told_of(project, monkeypa
     assert len(pd.read_csv(project.data("lines", "submission.csv"))) == 20
     leaderboard.run("lines")
     assert "left out: lines-bad; the report says why" in capsys.readouterr().out
-    assert "lines-bad was left out: " in project.data("lines", "report", "index.html").read_text()
+    assert "bad was left out: " in project.data("lines", "report", "index.html").read_text()
 
 
 def test_where_no_model_is_left_it_is_an_error_and_nothing_is_written(project):

@@ -10,7 +10,7 @@ from pipeline.diagnosis.base import Finding, Found, Severity
 from pipeline.diagnosis.evidence import Evidence
 from pipeline.diagnosis.findings import findings
 
-LEAST, NEARLY, ROWS = 0.01, 0.05, 5
+LEAST, NEARLY, ROWS = 0.02, 0.06, 5
 """Shares of exact and of near doubles, and number of rows, below which it is nothing: houses of one row are nearly
 alike, and yet two."""
 
