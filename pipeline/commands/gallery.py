@@ -41,7 +41,7 @@ PORTFOLIO_WORDS = 20.0
 """Words of a text that the ``seconds`` of portfolios of texts are for; times grow as texts do."""
 HOPELESS = 1.0
 """Part of a budget that a model may be expected to take by itself and still be tried."""
-ROOM = 0.8
+ROOM = 0.7
 """Part of a budget that a model whose epochs follow it is laid out for."""
 LONG = 0.2
 """Part of a budget that a fit on all rows may take after a holdout; where one takes longer, the models that were
