@@ -27,6 +27,15 @@ def worked(number):
     return began, time.monotonic(), {one["num_threads"] for one in threadpool_info()}, os.environ["OMP_NUM_THREADS"]
 
 
+def meets(folder, number):
+    """As `worked`, but ends only when another of its kind is in the folder (or after a minute without one)."""
+    (folder / str(number)).touch()
+    before = worked(number)
+    while len(list(folder.iterdir())) < 2 and time.monotonic() < before[0] + 60:
+        time.sleep(0.01)
+    return before[0], time.monotonic(), len(list(folder.iterdir())) > 1
+
+
 def jobs(name, count, threads=None):
     return gather([Job(f"{name} {number}", worked, (number,), threads=threads) for number in range(count)])
 
@@ -38,13 +47,14 @@ def test_a_job_computes_with_its_threads_and_the_others_with_theirs(executor):
     assert [one[2:] for one in narrow] == [({1}, "1")] * 2
 
 
-def test_no_job_runs_beside_one_that_takes_all_places_and_none_overtakes_it():
-    tasks = run(Processes(workers=2), jobs("a", 1), jobs("wide", 2, threads=2), jobs("b", 4))
+def test_no_job_runs_beside_one_that_takes_all_places_and_none_overtakes_it(tmp_path):
+    pair = gather([Job(f"b {number}", meets, (tmp_path, number)) for number in range(2)])
+    tasks = run(Processes(workers=2), jobs("a", 1), jobs("wide", 2, threads=2), pair)
     first, wide, others = (task.result for task in tasks)
     for began, ended, *_ in wide:
         assert not [one for one in first + others if one[0] < ended and began < one[1]]
     assert first[0][1] <= wide[0][0] and max(one[1] for one in wide) <= min(one[0] for one in others)
-    assert any(one[0] < other[1] and other[0] < one[1] for one in others for other in others if one is not other)
+    assert all(together for *_, together in others)
 
 
 def test_a_work_that_ends_while_its_job_waits_for_room_stops_nobody():
