@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -17,10 +18,11 @@ if TYPE_CHECKING:
 
 def baseline(evidence: Evidence) -> dict[str, Any] | None:
     """``{"what", "folds": [score], "valid": their mean}`` of the constant answer that scores best, each learned from
-    a fold's training rows; None for targets that no constant answers (texts).
+    a fold's training rows; None for targets that no constant answers (texts). Of a language model, the constant is
+    each token's share, whatever stands before it.
     """
     scored: list[dict[str, Any]] = []
-    for what, constant in _constants(evidence.kind).items():
+    for what, constant in _constants(evidence).items():
         try:
             folds = [_score(evidence, k, constant) for k in sorted({*evidence.fold[evidence.fold >= 0].tolist()})]
         except (UserError, ValueError, ZeroDivisionError):
@@ -30,11 +32,15 @@ def baseline(evidence: Evidence) -> dict[str, Any] | None:
     return max(scored, key=lambda one: evidence.sign * one["valid"]) if scored else None
 
 
-Constant = Callable[["pd.DataFrame", "Evidence"], dict[str, float]]
-"""Targets [rows, targets] of training rows to the one answer, by column of predictions."""
+Constant = Callable[["pd.DataFrame", "Evidence"], dict[str, Any]]
+"""Rows to learn from [rows, targets], with their places in the table, to the answer by column of predictions: the one
+of all rows, or one of each row of the table."""
 
 
-def _constants(kind: str) -> dict[str, Constant]:
+def _constants(evidence: Evidence) -> dict[str, Constant]:
+    kind = evidence.kind
+    if not evidence.competition.task.learns_target:
+        return {"the share of each token": _unigram} if evidence.competition.task.of_tokens else {}
     if kind in ("number", "numbers"):
         return {"the mean": _mean, "the median": _median, "the mean of logarithms": _mean_of_logarithms}
     if kind == "class":
@@ -43,6 +49,7 @@ def _constants(kind: str) -> dict[str, Constant]:
 
 
 def _score(evidence: Evidence, k: int, constant: Constant) -> float:
+    import numpy as np
     import pandas as pd
 
     rows = evidence.target
@@ -50,7 +57,7 @@ def _score(evidence: Evidence, k: int, constant: Constant) -> float:
     training = evidence.competition.split.training_rows(evidence.fold, k)
     mask = evidence.fold == k
     answer = constant(frame[training], evidence)
-    predictions = pd.DataFrame({name: [value] * int(mask.sum()) for name, value in answer.items()})
+    predictions = pd.DataFrame({name: np.broadcast_to(value, len(mask))[mask] for name, value in answer.items()})
     return float(evidence.competition.metric.score(rows[mask].reset_index(drop=True), predictions))
 
 
@@ -79,3 +86,23 @@ def _mean_of_logarithms(frame: pd.DataFrame, evidence: Evidence) -> dict[str, fl
 def _shares(frame: pd.DataFrame, evidence: Evidence) -> dict[str, float]:
     counts = frame.iloc[:, 0].astype(str).value_counts(normalize=True)
     return {str(level): float(counts.get(str(level), 0.0)) for level in evidence.schema.classes}
+
+
+def _unigram(frame: pd.DataFrame, evidence: Evidence) -> dict[str, Any]:
+    """Each row's negative log-likelihood in nats, [rows of the table], by the counts of tokens in the rows to learn
+    from, one more of each and of one never seen (Laplace). Tokens are what the target counts: words or characters,
+    and each row's end."""
+    from math import log
+
+    texts = [column.name for column in evidence.schema.columns if column.kind == "text"]
+    counted = evidence.target.to_numpy()
+    written = evidence.train[texts[0]].fillna("").astype(str)
+    for cut in (str.split, list):
+        tokens = [[*cut(text), ""] for text in written]
+        if [len(row) for row in tokens] == counted.tolist():
+            break
+    else:
+        raise ValueError("the target counts neither words nor characters")
+    counts = Counter(token for place in frame.index for token in tokens[place])
+    total = counts.total() + len(counts) + 1
+    return {"prediction": [sum(log(total / (counts[token] + 1)) for token in row) for row in tokens]}
