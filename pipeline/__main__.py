@@ -1,5 +1,5 @@
-"""The command line: one command a stage, plus add, look, check, leaderboard, score, predict, generate, translate,
-track, ui and kaggle."""
+"""The command line: one command a stage, plus add, look, check, parts, leaderboard, score, predict, generate,
+translate, track, ui and kaggle."""
 
 from __future__ import annotations
 
@@ -188,6 +188,19 @@ def look(
     from pipeline.commands.look import run
 
     run(name, rows, picture)
+
+
+@app.command()
+def parts(
+    shelf: Annotated[str | None, typer.Argument(metavar="SHELF", help="One shelf, such as model.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="One of its parts.")] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="All of them, as docs/parts.md has them.")] = False,
+    schema: Annotated[bool, typer.Option("--schema", help="What params.yaml may say, as a JSON schema.")] = False,
+) -> None:
+    """List shelves, a shelf's parts, or a part's settings."""
+    from pipeline.commands.parts import run
+
+    run(shelf, name, markdown, schema)
 
 
 @app.command()

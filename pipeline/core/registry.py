@@ -168,6 +168,10 @@ class PartOf:
         dump = core_schema.plain_serializer_function_ser_schema(settings_dict)
         return core_schema.no_info_plain_validator_function(self._build, serialization=dump)
 
+    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
+        """For whoever describes settings: which shelf's parts it takes."""
+        return {"x-shelf": self.registry.shelf}
+
     def _build(self, value: Any) -> Any:
         raw = {"name": value} if isinstance(value, str) else value
         if not isinstance(raw, Mapping):
