@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from bench import Bench
+from in_process import Commands
 from projects import ROOT, Project, free_port, make_project, three_models
 
 
@@ -41,16 +42,37 @@ def bench(tmp_path, capsys, monkeypatch) -> Bench:
     return Bench(tmp_path, capsys, monkeypatch)
 
 
+@pytest.fixture
+def commands(capsys, monkeypatch) -> Commands:
+    return Commands(capsys, monkeypatch)
+
+
 SHARING = ("test_stages", "test_what_a_stage_uses", "test_faults", "test_kills", "test_experiments")
 """Files that share two clean runs of every stage: one worker has them all, and makes the runs once."""
+
+APART = ("test_notebooks", "test_gallery", "test_contracts")
+"""Files whose tests, or whose parameters of a module's fixture, go to whichever worker is free."""
+
+DEAREST = (*SHARING, *APART, "test_server", "test_secrets", "test_forks", "test_budget", "test_study_database")
+"""Begun before all others, in this order, so that none is what the other workers wait for at the end."""
+
+
+def together(item: pytest.Item) -> str:
+    """What has the same name stays on one worker, as a file's fixtures want it."""
+    if item.path.stem in SHARING:
+        return "clean runs"
+    if item.path.stem not in APART:
+        return str(item.path)
+    shared = getattr(item, "callspec", None) and item.callspec.params.get("name", "")
+    return f"{item.path}[{shared or item.name}]"
 
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Each file stays on one worker, as its fixtures want it."""
+    """Which worker has which test; the dearest come first."""
     for item in items:
-        name = "clean runs" if item.path.stem in SHARING else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(name))
+        item.add_marker(pytest.mark.xdist_group(together(item)))
+    items.sort(key=lambda item: DEAREST.index(item.path.stem) if item.path.stem in DEAREST else len(DEAREST))
 
 
 @pytest.fixture

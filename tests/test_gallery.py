@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 import yaml
+from in_process import through
 from projects import SHARED, Project
 
+from pipeline.commands import add, score
 from pipeline.core.files import read_json
 
-pytestmark = pytest.mark.timeout(900)
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Project:
+    """A folder where stages run in this process, one after another: what DVC does is the same for all of them."""
+    monkeypatch.chdir(tmp_path)
+    return Project(tmp_path)
 
 
-def params(project: Project) -> dict:
-    return yaml.safe_load((project.root / "params.yaml").read_text(encoding="utf-8"))
+def added(project: Project, name: str, source: Path | None = None) -> dict:
+    """What ``add`` writes, for jobs one after another."""
+    add.run(name, source=source and str(source), target=None, id=None, metric=None, minutes=None)
+    declared = yaml.safe_load((project.root / "params.yaml").read_text(encoding="utf-8"))
+    return {**declared, "execution": {"executor": "serial"}}
 
 
 @pytest.mark.parametrize(
@@ -25,14 +37,13 @@ def params(project: Project) -> dict:
         ("french-interface", "seq2seq", 8.0, True),  # BLEU
     ],
 )
-def test_a_seam_is_cross_validated_retrained_and_submitted(project, name, model, better_than, higher):
-    project.podium("add", name)
-    declared = params(project)
+def test_a_seam_is_cross_validated_retrained_and_submitted(project, capsys, name, model, better_than, higher):
+    declared = added(project, name)
     fit = declared["models"][f"{name}-{model}"]["fit"]
     if model != "seq2seq":  # which needs all of them to find words at all
         fit["epochs"] = max(1, fit["epochs"] // 3)  # a third of the way shows that it learns
     project.params(declared)
-    project.repro()
+    through(name)
     scores = read_json(project.data(name, "cv", f"{name}-{model}", "scores.json"))
     assert (scores["valid"] > better_than) == higher
     assert len(scores["folds"]) == (1 if name in ("pydoc-topics", "french-interface") else 3)
@@ -42,7 +53,9 @@ def test_a_seam_is_cross_validated_retrained_and_submitted(project, name, model,
     sample = pd.read_csv(project.data(name, "raw", "sample_submission.csv"), keep_default_na=False)
     assert list(submission) == list(sample)
     assert (submission["id"] == sample["id"]).all()
-    tested = float(project.podium("score", name).split()[-1])
+    capsys.readouterr()
+    score.run(name, solution=None, submission=None)
+    tested = float(capsys.readouterr().out.split()[-1])
     assert abs(tested - blend["valid"]) < 0.25 * blend["valid"]
     assert (project.data(name, "report", "index.html")).stat().st_size > 10_000
 
@@ -53,8 +66,8 @@ house_prices = pytest.mark.skipif(not (SHARED / "house_prices").exists(), reason
 @house_prices
 def test_the_book_s_linear_model_scores_as_in_the_book(project):
     """Dive into Deep Learning 5.7: 5 contiguous folds, 100 epochs, Adam 5, batch 64, no weight decay."""
-    project.podium("add", "house_prices-book", "--from", str(SHARED / "house_prices"))
-    project.repro("train@house_prices-book")
+    project.params(added(project, "house_prices-book", SHARED / "house_prices"))
+    through("house_prices-book", "train")
     scores = read_json(project.data("house_prices-book", "cv", "house_prices-book-linear", "scores.json"))
     assert scores["valid"] == pytest.approx(0.170, abs=0.003)
     assert scores["train"] == pytest.approx(0.165, abs=0.003)
@@ -63,13 +76,12 @@ def test_the_book_s_linear_model_scores_as_in_the_book(project):
 @house_prices
 def test_two_models_of_the_default_set_blend_below_the_bar(project):
     """Without any search: support vectors and LightGBM as the gallery declares them."""
-    project.podium("add", "house_prices", "--from", str(SHARED / "house_prices"))
-    declared = params(project)
+    declared = added(project, "house_prices", SHARED / "house_prices")
     kept = {}
     for key in ("house_prices-lightgbm", "house_prices-support-vectors"):
         kept[key] = {k: v for k, v in declared["models"][key].items() if k != "tune"}
     project.params({**declared, "models": kept})
-    project.repro("blend@house_prices")
+    through("house_prices", "blend")
     blend = read_json(project.data("house_prices", "blend.json"))
     assert blend["valid"] <= 0.118
     assert blend["valid"] < min(one["valid"] for one in blend["models"].values())

@@ -10,7 +10,6 @@ import pytest
 
 from pipeline.commands.gallery import describe
 from pipeline.commands.guess import guess
-from pipeline.commands.images import choose_size, find_images, pixel_square
 from pipeline.core.errors import UserError
 from pipeline.tasks import tasks
 
@@ -212,68 +211,6 @@ def test_one_text_for_another_is_a_translation():
     assert found.blend == {"name": "consensus"} and found.columns["types"] == {"en": "text"}
     with pytest.raises(UserError, match="no other column is; give --target"):
         described(*tables("x", y=texts("voici")))
-
-
-def pixels(side: int, high: int = 255, prefix: str = "pixel", first: int = 0) -> pd.DataFrame:
-    values = np.random.default_rng(0).integers(0, high + 1, (ROWS, side * side))
-    values[0, 0] = high
-    return pd.DataFrame(values, columns=[f"{prefix}{i + first}" for i in range(side * side)])
-
-
-@pytest.mark.parametrize(
-    ("frame", "expected"),
-    [
-        (pixels(8, 16), ("pixel", 8)),
-        (pixels(28, 255, "px", 1), ("px", 28)),
-        (pixels(10)[::-1] / 255, ("pixel", 10)),
-        (pixels(8).drop(columns="pixel5"), None),
-        (pixels(5), None),
-        (pixels(8).rename(columns={"pixel63": "pixel99"}), None),
-        (pixels(8).rename(columns={"pixel63": "age63"}), None),
-        (pixels(8) - 300, None),
-        (pixels(8, 1000), None),
-        (pixels(8).astype(str), None),
-        (pixels(8).rename(columns=lambda name: f"{name}a"), None),
-    ],
-)
-def test_pixels_of_a_square(frame, expected):
-    assert pixel_square(frame, frame) == expected
-
-
-def test_numbered_columns_among_others_are_pixels_only_by_their_name():
-    others = pd.DataFrame({name: range(ROWS) for name in ("a", "b", "c")})
-    for prefix, expected in (("pixel", ("pixel", 8)), ("measure", None)):
-        frame = pd.concat([others, pixels(8, prefix=prefix)], axis=1)
-        assert pixel_square(frame, frame) == expected
-
-
-@pytest.mark.parametrize(("values", "portfolio"), [(FIVE, "image_classification"), (AMOUNT, "image_regression")])
-def test_images(values, portfolio, tmp_path):
-    train, test, sample = tables(y=values)
-    train, test = (pd.concat([frame, pixels(8)], axis=1) for frame in (train, test))
-    images = find_images({}, train, test, sample, tmp_path)
-    assert images.columns == {"image": {"pixels": "pixel", "size": [8, 8]}}
-    found = guess(images.beside(train), images.beside(test), sample)
-    facts = {"keep": [], "target_kind": "class" if portfolio.endswith("classification") else "number"}
-    made = images.describe(images.beside(train), images.beside(test), found, **facts)
-    assert made["portfolio"] == portfolio and made["pixels"] == 64
-    assert found.columns["images"] == images.columns and "8 x 8 pixels" in found.why["columns.images.image"]
-    assert made["columns"]["image"]["numbers"]["categories"] == "native"  # size and colour stand beside the image
-
-
-@pytest.mark.parametrize(
-    ("sizes", "expected"),
-    [
-        ([(28, 28)] * 9, ((28, 28), "stretch")),
-        ([(40, 40)] * 19 + [(23, 61)], ((40, 40), "stretch")),
-        ([(200, 300), (220, 330), (240, 360)] * 9, ((64, 96), "stretch")),
-        ([(200, 300), (300, 200), (400, 400)] * 9, ((64, 64), "pad")),
-        ([(50, 50), (60, 60), (55, 55)] * 9, ((48, 48), "stretch")),
-        ([(20, 20), (16, 16)] * 9, ((28, 28), "stretch")),
-    ],
-)
-def test_the_size_of_images_of_several_sizes(sizes, expected):
-    assert choose_size(sizes)[:2] == expected
 
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"

@@ -129,7 +129,7 @@ def test_every_model_is_trained_before_any_search_begins_and_a_deadline_ends_the
     run("train")
     names = list(load_project().models)
     assert all((project.data("lines", "cv", name) / "scores.json").exists() for name in names)
-    left(AFTER["tune"] + 10)
+    left(AFTER["tune"] + 5)
     began = time.monotonic()
     run("tune")
     assert time.monotonic() - began < 60
@@ -152,7 +152,7 @@ def test_a_search_within_a_budget_is_ended_by_its_deadline_however_many_workers_
     tell = OpenStudy.tell
     project.params(params(tune=SEARCH))
     run("fetch", "preprocess", "train")
-    left(AFTER["tune"] + 10)
+    left(AFTER["tune"] + 5)
     monkeypatch.setattr(OpenStudy, "tell", lambda self, one, outcome, seconds: tell(self, one, outcome, 3600.0))
     run("tune")
     names = load_project().models

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import yaml
 from projects import small_competition
 
@@ -18,7 +17,6 @@ ROOT = Path(__file__).parents[2]
 COMPUTES = """
 from pipeline.core.seeds import fix_threads
 fix_threads(1)  # as every stage does, before what counts the cores is loaded
-import sys
 import numpy as np
 import torch
 import lightgbm
@@ -37,10 +35,11 @@ def trees(rows):
     return rows
 
 here = network(2000), trees(500)  # in the process that forks
-tasks = [Task(f.__name__, gather([Job(f"{f.__name__} {n}", f, (rows,)) for n in range(2)]))
-         for f, rows in ((network, 2000), (trees, 500))]
-Pool(Processes(2, threads=int(sys.argv[1]))).run(tasks)
-assert [task.result for task in tasks] == [[here[0]] * 2, [here[1]] * 2], [task.error for task in tasks]
+for threads in (1, 2):
+    tasks = [Task(f.__name__, gather([Job(f"{f.__name__} {n}", f, (rows,)) for n in range(2)]))
+             for f, rows in ((network, 2000), (trees, 500))]
+    Pool(Processes(2, threads=threads)).run(tasks)
+    assert [task.result for task in tasks] == [[here[0]] * 2, [here[1]] * 2], [task.error for task in tasks]
 """
 
 INTERLEAVED = """
@@ -55,17 +54,18 @@ from pipeline.training.pool import Pool, Task
 
 config = load_project()
 rows = Rows(config.competition("lines"))
-workers, names = int(sys.argv[1]), sys.argv[2:]
-models = [config.model(name) for name in names]
-tasks = [Task(model.name, cross_validation(rows.data(model.features), model, 1)) for model in models]
-for task in tasks:
-    task.worth = lambda task=task: -task.finished  # in turns
-Pool(Processes(workers) if workers else Serial()).run(tasks)
-for task in tasks:
-    if task.error:
-        raise task.error
-tables = {task.name: task.result.out_of_fold() for task in tasks}
-print(json.dumps({name: hashlib.sha256(table.to_csv().encode()).hexdigest() for name, table in tables.items()}))
+workers = int(sys.argv[1])
+for names in sys.argv[2:]:
+    models = [config.model(name) for name in names.split("+")]
+    tasks = [Task(model.name, cross_validation(rows.data(model.features), model, 1)) for model in models]
+    for task in tasks:
+        task.worth = lambda task=task: -task.finished  # in turns
+    Pool(Processes(workers) if workers else Serial()).run(tasks)
+    for task in tasks:
+        if task.error:
+            raise task.error
+    tables = {task.name: task.result.out_of_fold() for task in tasks}
+    print(json.dumps({name: hashlib.sha256(table.to_csv().encode()).hexdigest() for name, table in tables.items()}))
 """
 
 
@@ -79,10 +79,9 @@ def run(script, *arguments, folder=ROOT):
     return done.stdout
 
 
-@pytest.mark.parametrize("threads", ["1", "2"])
-def test_children_compute_after_their_parent_has(threads):
+def test_children_compute_after_their_parent_has():
     """With two threads each would wait for ever for threads of a parent that had computed with two itself."""
-    run(COMPUTES, threads)
+    run(COMPUTES)
 
 
 def test_a_network_and_trees_take_turns_in_one_pool(tmp_path, monkeypatch):
@@ -97,10 +96,8 @@ def test_a_network_and_trees_take_turns_in_one_pool(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     fetch.run(load_project(), "lines")
     preprocess.run(load_project(), "lines")
-    names = ["lines-network", "lines-trees"]
-    alone = {}
-    for name in names:
-        alone |= json.loads(run(INTERLEAVED, "0", name, folder=tmp_path))
-    assert len(set(alone.values())) == 2
-    for workers in ("0", "2"):
-        assert json.loads(run(INTERLEAVED, workers, *names, folder=tmp_path)) == alone
+    both = "lines-network+lines-trees"
+    one, other, turns = map(json.loads, run(INTERLEAVED, "0", *both.split("+"), both, folder=tmp_path).splitlines())
+    alone = {**one, **other}
+    assert len(set(alone.values())) == 2 and turns == alone
+    assert json.loads(run(INTERLEAVED, "2", both, folder=tmp_path)) == alone
