@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.core.paths import ModelPaths
-from pipeline.core.types import FOLD, Schema
+from pipeline.core.types import FOLD, Encoded, Schema, Task
+from pipeline.decoding.base import Hypothesis
 from pipeline.decoding.steps import Mixture
 from pipeline.training.device import reproducible
 from pipeline.training.examples import Examples
@@ -35,13 +36,18 @@ def share(predictors: Sequence[Predictor]) -> bool:
 def predict_together(predictors: Sequence[Predictor], rows: pd.DataFrame) -> pd.DataFrame:
     """Typed rows to predictions, all predictors weighed alike. They must ``share`` their tokens."""
     first = predictors[0]
+    raw = search_together(predictors, first.encoder.encode(rows), first.task)
+    return first.task.predictions(raw, first.target, first.spec)
+
+
+def search_together(predictors: Sequence[Predictor], inputs: Encoded, task: Task) -> list[list[Hypothesis]]:
+    """Of each row what the task's search finds, as the first predictor's encoder has it."""
     if not share(predictors):
         raise ValueError("these predictors do not share their tokens")
-    device = first.fitted.device  # type: ignore[attr-defined]
+    device = predictors[0].fitted.device  # type: ignore[attr-defined]
     steps = Mixture([one.fitted.steps() for one in predictors], [1.0] * len(predictors))
     with reproducible(device):
-        raw = searched(steps, first.task, Examples(first.encoder.encode(rows), device))
-    return first.task.predictions(raw, first.target, first.spec)
+        return searched(steps, task, Examples(inputs, device))
 
 
 def joint_frames(

@@ -247,7 +247,7 @@ def describe(train: pd.DataFrame, test: pd.DataFrame | None, found: Guess, **fac
     facts: what ``features.schema.settle`` takes besides (``where``, ``missing``).
     """
     from pipeline.commands.guess import named_kinds
-    from pipeline.commands.parallel import sides, words_of
+    from pipeline.commands.parallel import keep_alike, sides, words_of
 
     task, target = found.task["name"], found.columns["target"]
     targets = [target] if isinstance(target, str) else list(target)
@@ -269,6 +269,7 @@ def describe(train: pd.DataFrame, test: pd.DataFrame | None, found: Guess, **fac
         columns["types"] = {richest: "text"}
         found.why["features"] = f"translates '{richest}'"
         described["words"] = words_of(train[columns["target"]])
+        found.split, found.why["split"] = keep_alike(found.split, found.why["split"], train[richest])
         pairs = sides(richest, columns["target"], len(train))
         return {**described, "portfolio": "translation", "columns": {"pairs": pairs}, "split": {"refit": False}}
     if richest is not None and not numbers and len(schema.names("category")) <= FEW_CATEGORIES:

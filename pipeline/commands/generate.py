@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import UserError, did_you_mean, quoted
@@ -13,6 +13,7 @@ from pipeline.core.paths import CompetitionPaths, ModelPaths
 from pipeline.stages.project import load_project
 
 if TYPE_CHECKING:
+    from pipeline.answering.ensembles import Ensemble
     from pipeline.answering.final_models import FinalModel
     from pipeline.answering.generation import Generator
     from pipeline.core.config import Config
@@ -66,14 +67,15 @@ def _search(temperature: float, top_k: int, top_p: float) -> Any:
 def _generator(config: Config, name: str, model: str | None) -> Generator:
     from pipeline.answering.generation import generator
 
-    return generator(*chosen_models(config, name, model, "generate", "language_model"), _tell)
+    models, ensemble = chosen_models(config, name, model, "generate", "language_model")
+    return generator(models, ensemble.weights, _tell)
 
 
 def chosen_models(
     config: Config, name: str, model: str | None, command: str, task: str
-) -> tuple[dict[str, FinalModel], Mapping[str, float]]:
-    """The final models that have weight, or one asked for by name, and weights, above 0. Raises UserError where the
-    competition's task is another, or the one asked for is not there."""
+) -> tuple[dict[str, FinalModel], Ensemble]:
+    """The final models that have weight and how they answer, or the one asked for by name, alone. Raises UserError
+    where the competition's task is another, or the one asked for is not there."""
     competition = config.competition(name)
     if competition.task.name != task:
         raise UserError(
@@ -86,13 +88,14 @@ def chosen_models(
     from pipeline.answering.ensembles import Ensemble
     from pipeline.answering.final_models import FinalModel
 
-    weights = Ensemble.from_json(blend).weights
-    chosen = [one for one, weight in weights.items() if weight > 0] if model is None else [model]
+    ensemble = Ensemble.from_json(blend)
     if model is not None and not (ModelPaths(name, model).final / "final.json").exists():
-        weighed = ", ".join(one for one, weight in weights.items() if weight > 0)
+        weighed = ", ".join(one for one, weight in ensemble.weights.items() if weight > 0)
         raise UserError(f"--model: '{model}' is not fitted on all rows, as it has no weight; those that are: {weighed}")
-    models = {one: FinalModel.load(ModelPaths(name, one).final) for one in chosen}
-    return models, dict.fromkeys(chosen, 1.0) if model is not None else weights
+    if model is not None:
+        ensemble = Ensemble({model: 1.0})
+    chosen = [one for one, weight in ensemble.weights.items() if weight > 0]
+    return {one: FinalModel.load(ModelPaths(name, one).final) for one in chosen}, ensemble
 
 
 def _tell(line: str) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MANY = 20_000
 """Training pairs from which a part of them, held out once, tells enough."""
 PART = 0.03
+SEVERAL = 0.01
+"""Share of texts that stand there again, from which equal ones are kept together."""
 ONCE = "; what it validated answers (refit: false), since training takes long and these pairs are few"
 PIECES = {1000: 500, 5000: 1500, 20_000: 4000}
 """Training pairs up to which so many pieces are learned."""
@@ -51,7 +53,7 @@ def parallel_source(source: str, target: str | None) -> dict[str, Any] | None:
 def describe(origin: Mapping[str, Any], train: pd.DataFrame, valid: bool, metric: str | None) -> dict[str, Any]:
     """What ``gallery.compose`` takes."""
     source, target = str(origin["source"]), str(origin["target"])
-    split, why = split_of(len(train), valid)
+    split, why = keep_alike(*split_of(len(train), valid), train[source])
     competition = {
         "source": dict(origin),
         "columns": {"id": "id", "target": target, "types": {source: "text"}},
@@ -88,6 +90,15 @@ def split_of(rows: int, valid: bool) -> tuple[dict[str, Any], str]:
         some = {"name": "holdout", "rows": "random", "part": PART, "seed": 0, "refit": False}
         return some, f"{why}{ONCE}"
     return {"name": "shuffled", "folds": 3, "seed": 0}, "no groups and no time were named or found"
+
+
+def keep_alike(split: dict[str, Any], why: str, sources: pd.Series) -> tuple[dict[str, Any], str]:
+    """The same, and equal sources on one side: what a model has seen translated would else be asked of it again."""
+    again = float(sources.duplicated(keep=False).mean())
+    if split.get("rows") == "valid" or again < SEVERAL:
+        return split, why
+    name = str(sources.name)
+    return {**split, "alike": name}, f"{why}; {again:.0%} of the texts in '{name}' stand there again, and stay together"
 
 
 def words_of(texts: pd.Series) -> float:

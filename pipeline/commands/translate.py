@@ -37,7 +37,7 @@ def run(
     fix_threads(config.execution.threads)
     if n_best < 1:
         raise UserError(f"--n-best: needs a number from 1 on, got {n_best}")
-    models, weights = chosen_models(config, name, model, "translate", "translation")
+    models, ensemble = chosen_models(config, name, model, "translate", "translation")
     sources = list(texts) or sys.stdin.read().splitlines()
     for text in sources:
         check_text(text, "text")
@@ -47,10 +47,7 @@ def run(
 
     from pipeline.answering.translating import Translator
 
-    best = max(models, key=lambda one: weights[one])  # of equals the first one
-    translator = Translator(best, models[best].members[0])
-    if len(models) > 1:
-        _tell(f"{best}, of the largest weight, translates alone")
+    translator = Translator(models, ensemble)
     found = iter(translator.translate(asked, 1 if plain else n_best, _tell, attention and not plain))
     try:
         if plain:

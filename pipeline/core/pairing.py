@@ -180,6 +180,12 @@ def _task_of_model_faults(where: str, model: Model | type[Model] | None, fit: Le
         faults.append(
             f"{where}.fit.loss: '{loss.name}' does not suit the task '{task.name}'; use {', '.join(task.losses)}"
         )
+    looks = task.search is not None and task.search.looks
+    if looks and isinstance(model, Model) and (task.one or task.name) in model.tasks and not model.attends:
+        faults.append(
+            f"{where}.model: '{model.name}' has no attention here, which task.search.coverage_penalty asks; set that "
+            "to 0, or choose a model that attends"
+        )
     if fit is not None and fit.augmentation and model is not None and "image" not in model.needs | model.or_needs:
         faults.append(f"{where}.fit.augmentation: changes images, and '{model.name}' reads none; take it out")
     if task.target_kind != "class":

@@ -89,6 +89,12 @@ class FeatureSet(ABC):
         """What the report says of how its encoder reads rows that it did not learn from."""
         return {}
 
+    @property
+    def by_row(self) -> bool:
+        """Whether a row is encoded alike whatever an encoder was fitted on and stands beside it: all training rows are
+        then encoded once for all folds."""
+        return False
+
     selects: ClassVar[bool] = False
     """Whether models learn from some of the training rows only."""
 
@@ -118,6 +124,11 @@ class Model(ABC):
     """Networks inside one of it that each hold activations of their own."""
     class_weights: ClassWeights = "none"
     """How much the training rows of each class weigh."""
+
+    @property
+    def attends(self) -> bool:
+        """Whether it can tell what each token of an answer looks at."""
+        return False
 
     @abstractmethod
     def build(self, spec: Spec, task: Task, seed: int) -> Any:
@@ -251,6 +262,8 @@ class Split(ABC):
     """Which of ``columns`` it splits by: group, time, fold, or none of them."""
     folds: int = 0
     """How many; 0: unknown before the rows are seen."""
+    alike: str | None = None
+    """A column, which may be a feature: rows of the same value in it stay together."""
     refit: bool = True
     """Whether the last fits take the rows that validate too; else the folds' models answer."""
 

@@ -38,6 +38,11 @@ class Search(ABC):
     width: int = 1
     """Hypotheses of a source that are looked at side by side."""
 
+    @property
+    def looks(self) -> bool:
+        """Whether it asks what texts look at, which models with attention can tell."""
+        return False
+
     def telling(self, n_best: int) -> Search:
         """Itself, telling so many texts of each source. Raises UserError where it finds no more than one."""
         if n_best > 1:

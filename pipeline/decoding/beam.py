@@ -43,13 +43,15 @@ class Beam(Ranking):
         least = np.full((len(limits), self.n_best), -np.inf)  # scores of the best finished ones, the worst first
         # Of each lane: its source, its text and its log-probability. Lanes of a source are neighbours, the best first.
         of, texts, totals = np.arange(len(limits)), np.full((len(limits), 1), BOS), np.zeros(len(limits))
+        seen = np.zeros((len(limits), 0))  # [lanes, source tokens], or none where that does not count
         for length in range(1, int(limits.max()) + 1):
-            logs, state = steps.step(texts[:, -1], state)
+            logs, state, seen = self.step(steps, texts[:, -1], state, seen)
+            uncovered = self.uncovered(seen)  # [lanes]
             self.allow(logs, texts)
             values, tokens = best(logs, 2 * self.width)  # [lanes, candidates]
             for stuck in np.flatnonzero(values[:, 0] == -np.inf).tolist():  # nothing may follow
                 text = texts[stuck, 1:].tolist()
-                found[of[stuck]].append(self.hypothesis(text, float(totals[stuck]), False))
+                found[of[stuck]].append(self.hypothesis(text, float(totals[stuck]), float(uncovered[stuck]), False))
             sources, row = np.unique(of, return_inverse=True)  # [sources], [lanes]
             totals, lane, tokens = self._ranked(totals[:, None] + values, tokens, row, len(sources))
             # [sources, 2 width] each, the best first
@@ -62,12 +64,13 @@ class Beam(Ranking):
             for ended, some in ((True, finishes), (False, cut)):
                 for i, j in np.argwhere(some):
                     text = texts[lane[i, j], 1:].tolist() + ([] if ended else [int(tokens[i, j])])
-                    found[sources[i]].append(self.hypothesis(text, float(totals[i, j]), ended))
+                    missed = float(uncovered[lane[i, j]])
+                    found[sources[i]].append(self.hypothesis(text, float(totals[i, j]), missed, ended))
             finished[sources] += finishes.sum(axis=1)
-            scores = np.where(finishes, totals / self.penalty(length), -np.inf)
+            scores = np.where(finishes, totals / self.penalty(length) + uncovered[lane], -np.inf)
             least[sources] = np.sort(np.concatenate([least[sources], scores], axis=1), axis=1)[:, -self.n_best :]
             goes_on &= ~cut & (finished[sources] < self.width)[:, None]
-            # What follows makes no text more probable, and divides by no more than the limit's penalty.
+            # What follows makes no text more probable, divides by no more than the limit's penalty, and may cover all.
             goes_on &= totals / self.penalty(limits[sources])[:, None] > least[sources, 0][:, None]
             if not goes_on.any():
                 break
@@ -76,7 +79,7 @@ class Beam(Ranking):
             if not np.array_equal(parents, np.arange(len(of))):
                 state = steps.take(state, parents)
             texts = np.concatenate([texts[parents], tokens[row, column][:, None]], axis=1)  # [lanes, length + 1]
-            of, totals = sources[row], totals[row, column]
+            of, totals, seen = sources[row], totals[row, column], seen[parents]
         return [self.told(some) for some in found]
 
     def _ranked(

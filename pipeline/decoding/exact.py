@@ -40,12 +40,12 @@ class Exact(Ranking):
         largest = float(self.penalty(limit))
         found: list[Hypothesis] = []
         cut: list[Hypothesis] = []
-        waiting: list[tuple[float, int, float, list[int], Any]] = [(0.0, 0, 0.0, [], state)]
+        waiting: list[tuple[float, int, float, list[int], Any]] = [(0.0, 0, 0.0, [], (state, np.zeros((1, 0))))]
         number, looked = 1, 0
         while waiting and len(found) < self.n_best:
             _, _, total, text, before = heappop(waiting)
-            if before is None:  # a finished one, and nothing that waits can be better
-                found.append(self.hypothesis(text, total, True))
+            if isinstance(before, Hypothesis):  # a finished one, and nothing that waits can be better
+                found.append(before)
                 continue
             looked += 1
             if looked > self.most:
@@ -53,19 +53,21 @@ class Exact(Ranking):
                     f"search exact: {self.most} beginnings were not enough to know the best text of at most {limit} "
                     "tokens; let most be larger, or search by beam"
                 )
-            logs, after = steps.step(np.array([text[-1] if text else BOS]), before)
+            logs, *after = self.step(steps, np.array([text[-1] if text else BOS]), *before)
+            uncovered = float(self.uncovered(after[1])[0])
             self.allow(logs, np.array([[BOS, *text]]))
             check_numbers(logs)
             possible = np.flatnonzero(logs[0] > -np.inf).tolist()
             if not possible:
-                cut.append(self.hypothesis(text, total, False))
+                cut.append(self.hypothesis(text, total, uncovered, False))
             for token in possible:
                 sum_, longer = total + float(logs[0, token]), [*text, token]
                 if token == EOS:
-                    heappush(waiting, (-sum_ / float(self.penalty(len(longer))), number, sum_, text, None))
+                    finished = self.hypothesis(text, sum_, uncovered, True)
+                    heappush(waiting, (-finished.score, number, sum_, text, finished))
                 elif len(longer) < limit:
                     heappush(waiting, (-sum_ / largest, number, sum_, longer, after))
                 else:
-                    cut.append(self.hypothesis(longer, sum_, False))
+                    cut.append(self.hypothesis(longer, sum_, uncovered, False))
                 number += 1
         return self.told([*found, *cut])

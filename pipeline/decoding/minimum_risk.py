@@ -15,13 +15,16 @@ def consensus(texts: Sequence[str], weights: Sequence[float]) -> int:
     """Which of the texts has the largest expected chrF where each of them is right with a probability that goes with
     its weight: minimum Bayes risk (Kumar and Byrne 2004); of equals the first one. weights: not negative."""
     distinct = list(dict.fromkeys(texts))
-    if len(distinct) == 1:
-        return 0
+    return 0 if len(distinct) == 1 else texts.index(distinct[int(expected(texts, weights).argmax())])
+
+
+def expected(texts: Sequence[str], weights: Sequence[float]) -> np.ndarray:
+    """Expected chrF, 0 to 1, of each distinct text in the order in which they come first: float64 [distinct texts]."""
+    distinct = list(dict.fromkeys(texts))
     place = np.array([distinct.index(text) for text in texts])
     total = np.bincount(place, np.asarray(weights, np.float64), len(distinct))  # [distinct texts]
-    expected = similarities(distinct) @ total  # [distinct texts]
     # Sums that are the same but for rounding are equals.
-    return texts.index(distinct[int(np.round(expected / total.sum(), 12).argmax())])
+    return np.round(similarities(distinct) @ total / total.sum(), 12)
 
 
 def similarities(texts: Sequence[str]) -> np.ndarray:

@@ -43,6 +43,15 @@ class NetworkSteps(Steps):
         return _logs(scores[: len(tokens)]), state
 
     @torch.inference_mode()
+    def step_looking(self, tokens: np.ndarray, state: Any) -> tuple[np.ndarray, Any, np.ndarray]:
+        with self.network.noting() as looked:
+            logs, state = self.step(tokens, state)
+        if not looked:
+            return super().step_looking(tokens, state)  # which says that there is no attention
+        weights = torch.cat(looked, dim=1)[: len(tokens), -1]  # [lanes, source tokens]
+        return logs, state, weights.double().cpu().numpy()
+
+    @torch.inference_mode()
     def read(self, tokens: np.ndarray, state: Any) -> tuple[np.ndarray, Any]:
         scores, state = self.network.read(self._index(_enough(tokens)), state)  # [lanes, steps, tokens]
         return _logs(scores[: len(tokens), -1]), state

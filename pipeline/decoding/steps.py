@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.core.errors import UserError
+
 
 class Steps(ABC):
     """Several lanes of tokens beside each other, read on token by token. Only who made a state looks inside."""
@@ -27,6 +29,14 @@ class Steps(ABC):
     def step(self, tokens: np.ndarray, state: Any) -> tuple[np.ndarray, Any]:
         """One token a lane, int64 [lanes] -> log-probabilities of the next, float32 or float64 [lanes, tokens],
         an array that the caller may change, and the state behind it."""
+
+    def step_looking(self, tokens: np.ndarray, state: Any) -> tuple[np.ndarray, Any, np.ndarray]:
+        """``step``, and what each lane looked at meanwhile: float64 [lanes, source tokens], which sum to 1. Raises
+        UserError where there is nothing to look at or nothing that looks."""
+        raise UserError(
+            "search: coverage_penalty asks what answers look at, and what is searched here looks at nothing; set it "
+            "to 0, or take models with attention"
+        )
 
     def read(self, tokens: np.ndarray, state: Any) -> tuple[np.ndarray, Any]:
         """Some tokens of each lane, one at least, int64 [lanes, steps] -> as ``step`` gives it after the last."""
@@ -54,6 +64,12 @@ class Mixture(Steps):
 
     def step(self, tokens: np.ndarray, state: list[Any]) -> tuple[np.ndarray, list[Any]]:
         return self._mixed([part.step(tokens, own) for part, own in zip(self.parts, state, strict=True)])
+
+    def step_looking(self, tokens: np.ndarray, state: list[Any]) -> tuple[np.ndarray, list[Any], np.ndarray]:
+        found = [part.step_looking(tokens, own) for part, own in zip(self.parts, state, strict=True)]
+        logs, state = self._mixed([(log, own) for log, own, _ in found])
+        shares = np.exp(self.shares)[:, None, None]  # [parts, 1, 1]
+        return logs, state, (np.stack([looked for *_, looked in found]) * shares).sum(axis=0)
 
     def read(self, tokens: np.ndarray, state: list[Any]) -> tuple[np.ndarray, list[Any]]:
         return self._mixed([part.read(tokens, own) for part, own in zip(self.parts, state, strict=True)])

@@ -41,6 +41,10 @@ class Seq2Seq(Model):
     attention: Literal["additive", "dot", "none"] = "additive"
     context: Literal["input", "output"] = "output"
 
+    @property
+    def attends(self) -> bool:
+        return self.attention != "none"
+
     def __post_init__(self) -> None:
         if self.bidirectional and self.hidden % 2:
             raise ValueError(f"the two directions share hidden, which must be even, got {self.hidden}")

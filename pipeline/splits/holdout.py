@@ -12,7 +12,8 @@ from pipeline.core.registry import settings
 from pipeline.core.types import Split
 from pipeline.splits import splits
 from pipeline.splits.grouped import Grouped
-from pipeline.splits.rows import dealt, required_column
+from pipeline.splits.rows import alike_by, dealt, required_column
+from pipeline.splits.shuffled import Shuffled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +32,7 @@ class Holdout(Split):
     rows: random ones, of each class its part and of groups (``columns.group``) whole ones; the last ones of the file,
         or by ``columns.time`` where it is named; or those of the source's ``valid`` file.
     part: share of the rows, random or last.
+    alike: a column, which stays a feature: random rows of the same value in it stay on one side.
     refit: whether the last fits take these rows too; false: the models that were validated answer, as published results
         have it on texts that come with a validation file, and nothing is fitted twice.
     """
@@ -41,6 +43,11 @@ class Holdout(Split):
     part: float = Field(default=0.1, gt=0, lt=1)
     seed: int = Field(default=0, ge=0, lt=2**32)
     refit: bool = True
+    alike: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.alike is not None and self.rows != "random":
+            raise ValueError(f"alike is of random rows, and rows is {self.rows}; leave one of the two out")
 
     @property
     def from_file(self) -> bool:
@@ -66,6 +73,8 @@ class Holdout(Split):
     def assign_within(self, rows: pd.DataFrame, columns: Any, task_is_class: bool) -> np.ndarray:
         if columns.group is not None and columns.group in rows:
             return Grouped(folds=INNER).assign_within(rows, columns, task_is_class)
+        if self.alike is not None and self.alike in rows:
+            return Shuffled(folds=INNER, alike=self.alike).assign_within(rows, columns, task_is_class)
         return dealt(len(rows), min(INNER, max(len(rows), 1)))
 
     def _last(self, rows: pd.DataFrame, columns: Any) -> np.ndarray:
@@ -81,10 +90,12 @@ class Holdout(Split):
     def _random(self, rows: pd.DataFrame, columns: Any, task_is_class: bool) -> np.ndarray:
         """Whether a row is drawn, bool [rows]."""
         order = np.random.RandomState(self.seed).permutation(len(rows))
-        if columns.group is not None:
-            groups, sizes = np.unique(
-                required_column(self.name, "group", rows, columns).astype(str), return_inverse=True, return_counts=True
-            )[1:]
+        if columns.group is not None or self.alike is not None:
+            if self.alike is not None:
+                group = alike_by(self.name, self.alike, rows)
+            else:
+                group = required_column(self.name, "group", rows, columns).astype(str)
+            groups, sizes = np.unique(group, return_inverse=True, return_counts=True)[1:]
             drawn = np.random.RandomState(self.seed).permutation(len(sizes))
             before = np.cumsum(sizes[drawn]) - sizes[drawn]  # rows of the groups drawn before each
             return np.isin(groups, drawn[before < len(rows) * self.part])

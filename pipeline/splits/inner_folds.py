@@ -38,7 +38,11 @@ def split_within(
     split: Split, rows: pd.DataFrame, columns: Any, task_is_class: bool, index: np.ndarray | None = None
 ) -> SplitWithin:
     """Of the typed rows at ``index`` (None: all), of which it keeps the columns that a split may read."""
-    read = [name for name in (*columns.targets, columns.group, columns.time, columns.fold) if name in rows.columns]
+    read = [
+        name
+        for name in (*columns.targets, columns.group, columns.time, columns.fold, split.alike)
+        if name in rows.columns
+    ]
     kept = rows[list(dict.fromkeys(read))]
     return SplitWithin(
         split, kept.copy() if index is None else kept.iloc[index].reset_index(drop=True), columns, task_is_class

@@ -73,6 +73,20 @@ def required_column(split: str, key: str, rows: pd.DataFrame, columns: Any) -> p
     return values
 
 
+def alike_by(split: str, name: str, rows: pd.DataFrame) -> np.ndarray:
+    """Which rows have the same value in a column, int64 [rows], numbered as they come; where none stands a row is
+    alike no other."""
+    if name not in rows.columns:
+        raise UserError(
+            f"split {split}: alike: no column '{name}' in the training rows{did_you_mean(name, rows.columns)}"
+        )
+    values = rows[name]
+    group = values.factorize()[0].astype(np.int64)  # [rows], -1 where none stands
+    missing = np.flatnonzero(group < 0)
+    group[missing] = group.max(initial=-1) + 1 + np.arange(len(missing))
+    return group
+
+
 def even_blocks(rows: int, folds: int) -> np.ndarray:
     """Fold of each place, int64 [rows]: runs as even as can be, the longer ones first."""
     sizes = np.full(folds, rows // folds, dtype=np.int64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -114,18 +114,22 @@ class Translation(Task):
         return "attention", {**tokens, "weights": np.round(weights, 4).astype(float).tolist()}
 
     def average(self, frames: Sequence[pd.DataFrame], weights: Sequence[float], target: Target) -> pd.DataFrame:
-        """Texts have no mean: of each row the one that is most like all others (``decoding/minimum_risk.py``), a
-        model's weight shared by its candidates as their scores are probable; of equals that of the heavier, earlier
-        model."""
+        """Texts have no mean: of each row the one of its ``votes`` that is most like all others
+        (``decoding/minimum_risk.py``)."""
         import pandas as pd
 
+        chosen = [texts[consensus(texts, shares)] for texts, shares in self.votes(frames, weights)]
+        return pd.DataFrame({"prediction": pd.Series(chosen, dtype="str", index=frames[0].index)})
+
+    def votes(
+        self, frames: Sequence[pd.DataFrame], weights: Sequence[float]
+    ) -> Iterator[tuple[list[str], list[float]]]:
+        """Of each row the candidates of all models, those of the heavier, of equals of the earlier one first, and what
+        each weighs: a model's weight is shared by its candidates as their scores are probable."""
         order = sorted(range(len(frames)), key=lambda i: -weights[i])
         told = [_candidates(frames[i], weights[i]) for i in order]
-        chosen = []
         for row in zip(*told, strict=True):
-            texts = [text for texts, _ in row for text in texts]
-            chosen.append(texts[consensus(texts, [weight for _, shares in row for weight in shares])])
-        return pd.DataFrame({"prediction": pd.Series(chosen, dtype="str", index=frames[0].index)})
+            yield [text for texts, _ in row for text in texts], [weight for _, shares in row for weight in shares]
 
 
 def _candidates(frame: pd.DataFrame, weight: float) -> list[tuple[list[str], list[float]]]:

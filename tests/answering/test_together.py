@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
+import in_process
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from words import competition, write_files
 
 from pipeline.answering.final_models import FinalModel
@@ -38,18 +40,7 @@ def declared() -> dict:
 def trained(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("together")
     write_files(root, test_rows=12)
-    (root / "params.yaml").write_text(yaml.safe_dump(declared(), sort_keys=False), encoding="utf-8")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        patch.setenv("PODIUM_TRACKING", "off")
-        from pipeline.stages import check
-        from pipeline.stages.project import load_project
-        from pipeline.stages.runner import run_stage
-
-        check.write(load_project())
-        for stage in ("fetch", "preprocess", "train", "tune", "blend", "retrain", "submit"):
-            run_stage(stage, "words", again=False)
-    return root
+    return in_process.trained(root, declared(), "submit")
 
 
 @pytest.fixture
@@ -93,18 +84,40 @@ def test_the_choice_is_in_the_blend_and_the_submission_is_what_they_say_together
     assert told not in [final.predict(test)["prediction"].tolist() for final in finals]
 
 
-def test_new_rows_are_answered_together_too(words, capsys, monkeypatch, tmp_path):
-    raw = pd.read_csv(words.parents[1] / "files" / "test.csv")
-    raw.to_csv(tmp_path / "new.csv", index=False)
-    arguments = ["predict", "words", "--in", str(tmp_path / "new.csv"), "--out", str(tmp_path / "out.csv")]
-    monkeypatch.setattr("sys.argv", ["pipeline", *arguments])
-    from pipeline.__main__ import main
+def predicted(commands, root: Path) -> list[str]:
+    """The test file's rows as ``predict`` answers them."""
+    assert commands("predict", "words", "--in", "files/test.csv", "--out", "out.csv")[0] == 0
+    return pd.read_csv(root / "out.csv", keep_default_na=False)["fr"].tolist()
 
-    try:
-        main()
-    except SystemExit as error:
-        assert not error.code
-    assert pd.read_csv(tmp_path / "out.csv")["fr"].tolist() == pd.read_csv(words / "submission.csv")["fr"].tolist()
+
+def translated(commands, *more: str) -> tuple[int, str, list[str]]:
+    texts = pd.read_csv("files/test.csv")["en"].tolist()
+    return commands("translate", "words", *more, stdin="".join(f"{text}\n" for text in texts))
+
+
+def test_new_rows_are_answered_together_too_and_texts_on_the_command_line(words, trained, commands):
+    told = pd.read_csv(words / "submission.csv", keep_default_na=False)["fr"].tolist()
+    assert predicted(commands, trained) == told
+    assert translated(commands, "--plain") == (0, "".join(f"{text}\n" for text in told), [])
+    alone = translated(commands, "--plain", "--model", "words-two")
+    assert alone[0] == 0 and alone[1].splitlines() != told
+
+
+def test_models_apart_are_translated_by_consensus_as_the_submission_is(words, trained, commands, tmp_path, monkeypatch):
+    shutil.copytree(trained, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    path = Path("data/words/blend.json")
+    blend = {**read_json(path), "weights": {"words-one": 0.3, "words-two": 0.7, "words-other": 0.0}, "together": False}
+    path.unlink()  # which may be linked
+    path.write_text(json.dumps(blend))
+    told = predicted(commands, tmp_path / "copy")
+    assert translated(commands, "--plain")[1].splitlines() == told
+    source = pd.read_csv("files/test.csv")["en"][0]
+    code, out, warned = commands("translate", "words", source, "--n-best", "3")
+    lines = out.splitlines()
+    assert (code, warned) == (0, []) and lines[1].split(maxsplit=1)[1] == told[0]
+    scores = [float(line.split()[0]) for line in lines[1 : lines.index("")]]
+    assert scores == sorted(scores, reverse=True) and 0 < scores[0] <= 1 and "<eos>" in out
 
 
 def test_with_one_model_or_none_that_share_it_is_the_best():

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
+import in_process
 import pytest
-import yaml
-from bench import Bench
 
 LINES = [
     f"{who} {what} the {thing}." for who in ("I", "we") for what in ("see", "eat") for thing in ("fig", "egg", "été")
@@ -51,41 +51,13 @@ def trained(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("toy")
     (root / "files").mkdir()
     (root / "files" / "input.txt").write_text("".join(f"{line}\n" for line in LINES * 5), encoding="utf-8")
-    (root / "params.yaml").write_text(yaml.safe_dump(declared(), sort_keys=False), encoding="utf-8")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        patch.setenv("PODIUM_TRACKING", "off")
-        from pipeline.stages import check
-        from pipeline.stages.project import load_project
-        from pipeline.stages.runner import run_stage
-
-        check.write(load_project())
-        for stage in ("fetch", "preprocess", "train", "tune", "blend", "retrain"):
-            run_stage(stage, "toy", again=False)
-    return root
+    return in_process.trained(root, declared())
 
 
 @pytest.fixture
-def toy(trained, capsys, monkeypatch):
-    """A command's exit code, what it wrote, and the lines on stderr."""
+def toy(trained, commands, monkeypatch):
     monkeypatch.chdir(trained)
-    bench = Bench(trained, capsys, monkeypatch)
-
-    def generate(*arguments: str) -> tuple[int, str, list[str]]:
-        monkeypatch.setattr("sys.argv", ["pipeline", "generate", "toy", *arguments])
-        capsys.readouterr()
-        from pipeline.__main__ import main
-
-        try:
-            main()
-            code = 0
-        except SystemExit as error:
-            code = error.code or 0
-        told = capsys.readouterr()
-        return code, told.out, told.err.splitlines()
-
-    generate.bench = bench
-    return generate
+    return partial(commands, "generate", "toy")
 
 
 def test_an_n_gram_goes_on_as_the_texts_do(toy):
@@ -95,6 +67,13 @@ def test_an_n_gram_goes_on_as_the_texts_do(toy):
     assert one.removesuffix("\n") in LINES and one == toy("--model", "toy-n-gram", "--seed", "4")[1]
     several = toy("--model", "toy-n-gram", "--samples", "5", "--seed", "4")[1].split("\n---\n")
     assert len(several) == 5 and f"{several[0]}\n" == one and len(set(several)) > 1
+
+
+def test_where_nothing_follows_it_is_said(toy):
+    code, text, told = toy("--model", "toy-n-gram", "--prefix", "we see the fig.", "--temperature", "0")
+    assert (code, text) == (0, "we see the fig.\n")
+    (line,) = told
+    assert line.startswith("warning: nothing follows: the model ends the text right there, as texts ended in training")
 
 
 def test_words_bring_their_spaces_along(toy):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import re
+from functools import partial
 from pathlib import Path
 
+import in_process
 import pytest
-import yaml
 from words import competition, write_files
 
 from pipeline.core.files import read_json
@@ -37,41 +37,13 @@ def trained(tmp_path_factory) -> Path:
     """Its folder, not to be written to."""
     root = tmp_path_factory.mktemp("words")
     write_files(root)
-    (root / "params.yaml").write_text(yaml.safe_dump(declared(), sort_keys=False), encoding="utf-8")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        patch.setenv("PODIUM_TRACKING", "off")
-        from pipeline.stages import check
-        from pipeline.stages.project import load_project
-        from pipeline.stages.runner import run_stage
-
-        check.write(load_project())
-        for stage in ("fetch", "preprocess", "train", "tune", "blend", "retrain"):
-            run_stage(stage, "words", again=False)
-    return root
+    return in_process.trained(root, declared())
 
 
 @pytest.fixture
-def words(trained, capsys, monkeypatch):
-    """A command's exit code, what it wrote, and the lines on stderr."""
+def words(trained, commands, monkeypatch):
     monkeypatch.chdir(trained)
-
-    def translate(*arguments: str, stdin: str = "", name: str = "words") -> tuple[int, str, list[str]]:
-        monkeypatch.setattr("sys.argv", ["pipeline", "translate", name, *arguments])
-        monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
-        monkeypatch.setenv("COLUMNS", "80")
-        capsys.readouterr()
-        from pipeline.__main__ import main
-
-        try:
-            main()
-            code = 0
-        except SystemExit as error:
-            code = error.code or 0
-        told = capsys.readouterr()
-        return code, told.out, told.err.splitlines()
-
-    return translate
+    return partial(commands, "translate", "words")
 
 
 def test_the_best_translations_with_their_scores_and_what_they_looked_at(words):

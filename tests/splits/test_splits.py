@@ -10,6 +10,7 @@ from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold, TimeSeri
 from pipeline.core.config import Columns
 from pipeline.core.errors import UserError
 from pipeline.splits import splits
+from pipeline.splits.inner_folds import split_within
 
 
 def build(name, **body):
@@ -92,6 +93,27 @@ def test_grouped_takes_texts(rows):
     named = rows.assign(house="h" + rows["house"].astype(str))
     fold = build("grouped").assign(named, Columns(group="house"), False)
     assert (pd.Series(fold).groupby(named["house"]).nunique() == 1).all()
+
+
+@pytest.mark.parametrize(
+    "body", [{"name": "shuffled", "folds": 3, "seed": 4}, {"name": "holdout", "part": 0.3, "seed": 4}]
+)
+def test_rows_alike_stay_on_one_side(rows, body):
+    """Translations of one sentence, say; where none stands a row is alike no other."""
+    texts = pd.Series([f"text {house}" for house in rows["house"]], dtype="str").where(rows.index % 10 > 0)
+    split = splits.build({**body, "alike": "english"}, "s")
+    fold = split.assign(rows.assign(english=texts), Columns(), False)
+    assert (pd.Series(fold).groupby(texts).nunique() == 1).all()
+    assert len(set(fold)) > 1 and pd.Series(fold)[texts.isna()].nunique() > 1
+    if body["name"] == "shuffled":
+        values = texts.fillna(pd.Series([f"own {i}" for i in rows.index]))
+        assert np.ptp(values.groupby(fold).nunique()) <= 1
+    else:
+        assert 0.2 < (fold == 0).mean() < 0.4
+    for train, valid in split_within(split, rows.assign(english=texts), Columns(), False)():
+        assert not set(texts[train].dropna()) & set(texts[valid].dropna())
+    with pytest.raises(UserError, match="alike: no column 'englsh' in the training rows; did you mean 'english'"):
+        splits.build({**body, "alike": "englsh"}, "s").assign(rows.assign(english=texts), Columns(), False)
 
 
 def test_time_ordered_is_time_series_split_on_sorted_rows(rows):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from torch import Tensor, nn
 
@@ -27,6 +28,12 @@ class Network(nn.Module):
     def undecayed(self) -> set[str]:
         """Names of matrices that do not decay (vectors never do)."""
         return set()
+
+    @contextmanager
+    def noting(self) -> Iterator[list[Tensor]]:
+        """While it lasts, what each pass looks at is put into the list: [batch, steps, source steps]. Of translators
+        with attention; others put nothing there."""
+        yield []
 
     def attention(self, batch: Batch) -> Tensor | None:
         """Of a translator, what each step of a known target looks at: [batch, steps, source steps]; None: it has no

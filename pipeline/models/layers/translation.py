@@ -6,6 +6,8 @@ Each reads a whole known target at once (``forward``), and goes on a token at a 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -48,25 +50,33 @@ class TranslationNetwork(Network):
         """The layer by which targets look at sources; None: there is none."""
         return None
 
-    @torch.inference_mode()
-    def attention(self, batch: Batch) -> Tensor | None:
-        """What each step of a known target looks at, a mean over heads: [batch, steps, source steps]; None: it has no
-        attention. Of a network that is not in training."""
-        if self.looking is None:
-            return None
+    @contextmanager
+    def noting(self) -> Iterator[list[Tensor]]:
+        """A mean over heads."""
         found: list[Tensor] = []
+        if self.looking is None:
+            yield found
+            return
 
         def note(layer: nn.Module, given: tuple[Tensor, ...], _: Any) -> None:
             queries, keys, _, mask = given[:4]
-            found.append(layer.weights(queries, keys, mask))  # type: ignore[operator]
+            weights = layer.weights(queries, keys, mask)  # type: ignore[operator]
+            # [batch, (heads,) steps, source steps] -> [batch, steps, source steps]
+            found.append(weights if weights.ndim == 3 else weights.mean(1))
 
         hook = self.looking.register_forward_hook(note)
         try:
-            self(batch)
+            yield found
         finally:
             hook.remove()
-        weights = torch.cat(found, dim=-2)  # [batch, (heads,) steps, source steps]
-        return weights if weights.ndim == 3 else weights.mean(1)
+
+    @torch.inference_mode()
+    def attention(self, batch: Batch) -> Tensor | None:
+        """What each step of a known target looks at: [batch, steps, source steps]; None: it has no attention. Of a
+        network that is not in training."""
+        with self.noting() as found:
+            self(batch)
+        return torch.cat(found, dim=1) if found else None
 
 
 class TransformerTranslator(TranslationNetwork):
