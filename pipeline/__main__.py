@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.core.errors import UserError
+from pipeline.core.errors import UserError, counted
 
 app = typer.Typer(
     help="From a competition's raw files to a submission. `dvc repro` runs the stages in order.",
@@ -126,11 +126,12 @@ def predict(
     name: CompetitionName,
     rows: Annotated[Path, typer.Option("--in", help="New raw rows, in the test file's format.")],
     out: Annotated[Path, typer.Option("--out", help="Where the predictions go (CSV).")],
+    probabilities: Annotated[bool, typer.Option("--probabilities", help="A column a class, nothing decided.")] = False,
 ) -> None:
     """Predict new rows with the blended final models."""
     from pipeline.commands.predict import run
 
-    run(name, rows, out)
+    run(name, rows, out, probabilities)
 
 
 @app.command()
@@ -155,7 +156,7 @@ def generate(
 def translate(
     name: CompetitionName,
     texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="Texts; default: lines of stdin.")] = None,
-    model: Annotated[str | None, typer.Option(help="One final model; default: that of the largest weight.")] = None,
+    model: Annotated[str | None, typer.Option(help="One final model; default: the blend.")] = None,
     n_best: Annotated[int, typer.Option(help="Translations of each text.")] = 3,
     attention: Annotated[bool, typer.Option(help="Show what each token looked at.")] = True,
     plain: Annotated[bool, typer.Option("--plain", help="The best translation of each text, a line each.")] = False,
@@ -220,7 +221,8 @@ def check() -> None:
     from pipeline.stages.check import run
 
     config = run()
-    typer.echo(f"params.yaml: {len(config.competitions)} competitions, {len(config.models)} models, no fault")
+    found = f"{counted(len(config.competitions), 'competition')}, {counted(len(config.models), 'model')}"
+    typer.echo(f"params.yaml: {found}, no fault")
 
 
 @app.command()

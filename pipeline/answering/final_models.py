@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,8 @@ from pipeline.training.predictor import Predictor
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from pipeline.core.types import Schema
 
 
 class FinalModel:
@@ -91,12 +93,37 @@ class Answering:
         """
         from pipeline.answering.submissions import format_predictions
 
-        schema = next(iter(self.models.values())).members[0].schema
-        if schema.id is not None and schema.id not in raw:
-            raise UserError(f"{where}: column '{schema.id}' is missing, and it names the rows of the answer; add it")
+        ids = self._ids(raw, where)
         rows, predictions = self.predict(raw, where, warn, folder)
-        ids = rows[schema.id] if schema.id else None
-        return format_predictions(predictions, ids, self.submission, schema.classes)
+        named = rows[ids] if ids else None
+        return format_predictions(predictions, named, self.submission, self._schema.classes)
+
+    def probabilities(
+        self,
+        raw: pd.DataFrame,
+        where: str = "rows",
+        warn: Callable[[str], object] = warnings.warn,
+        folder: Path = Path(),
+    ) -> pd.DataFrame:
+        """Raw rows to their ids, where they have some, and a column of probabilities a class, calibrated as the blend
+        is, before classes are decided. Raises UserError as ``answer`` does."""
+        ids = self._ids(raw, where)
+        undecided = replace(self, ensemble=replace(self.ensemble, decision=None))
+        rows, predictions = undecided.predict(raw, where, warn, folder)
+        if ids:
+            predictions.insert(0, ids, rows[ids].to_numpy())
+        return predictions
+
+    @property
+    def _schema(self) -> Schema:
+        return next(iter(self.models.values())).members[0].schema
+
+    def _ids(self, raw: pd.DataFrame, where: str) -> str | None:
+        """The column that names the rows; None: there is none."""
+        name = self._schema.id
+        if name is not None and name not in raw:
+            raise UserError(f"{where}: column '{name}' is missing, and it names the rows of the answer; add it")
+        return name
 
 
 def predict_each(models: Mapping[str, FinalModel], ensemble: Ensemble, rows: pd.DataFrame) -> dict[str, pd.DataFrame]:

@@ -52,7 +52,7 @@ class Generator:
                 f"{len(tokens)}, got {length}; at most {max(longest - len(tokens) + 1, 0)} tokens can follow"
             )
         found = search.tokens(self.steps, np.tile(tokens, (samples, 1)), length, seed, joined=self.joined)
-        return self._told(prefix, tokens, samples, found)
+        return self._told(prefix, tokens, samples, found, warn)
 
     def read(self, prefix: str, warn: Callable[[str], object]) -> np.ndarray:
         """The prefix cleaned as the rows were and cut into tokens, a begin mark before each row: int64 [tokens]."""
@@ -66,16 +66,28 @@ class Generator:
         return tokens
 
     def _told(
-        self, prefix: str, tokens: np.ndarray, samples: int, found: Iterator[np.ndarray]
+        self,
+        prefix: str,
+        tokens: np.ndarray,
+        samples: int,
+        found: Iterator[np.ndarray],
+        warn: Callable[[str], object],
     ) -> Iterator[tuple[int, str]]:
         lanes = [Lane(self.tokenizer, prefix, tokens, self.joined) for _ in range(samples)]
         if prefix:
             yield from ((number, prefix) for number in range(samples))
+        silent = not self.joined
         for some in found:
+            silent &= bool(np.isin(some, (PAD, EOS)).all())
             for number, (lane, token) in enumerate(zip(lanes, some.tolist(), strict=True)):
                 if piece := lane.add(token):
                     yield number, piece
         yield from ((number, piece) for number, lane in enumerate(lanes) if (piece := lane.rest()))
+        if silent:
+            warn(
+                "nothing follows: the model ends the text right there, as texts ended in training; begin with another "
+                "--prefix, or let a higher --temperature, --top-k 0 or another --seed go on"
+            )
 
 
 class Lane:

@@ -15,7 +15,7 @@ from pipeline.commands.insert import insert, read
 from pipeline.commands.parallel import parallel_source
 from pipeline.commands.texts import text_source
 from pipeline.core.config import build_config
-from pipeline.core.errors import UserError
+from pipeline.core.errors import UserError, counted
 from pipeline.core.files import lock, write_text
 from pipeline.core.params import parse_params
 from pipeline.core.paths import check_name, project_root, state_folder
@@ -58,7 +58,7 @@ def run(
         build_config(parse_params(written), shelves())
         write_text(path, written)
     say = sys.stdout.write
-    say(f"params.yaml: competition {name} with {len(models)} models: {', '.join(models)}\n")
+    say(f"params.yaml: competition {name} with {counted(len(models), 'model')}: {', '.join(models)}\n")
     for key, why in left_out.items():
         say(f"  left out {name}-{key}: {why}\n")
     for key, why in competition.get("guessed", {}).items():

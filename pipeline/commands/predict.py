@@ -19,13 +19,17 @@ if TYPE_CHECKING:
     from pipeline.core.types import Schema
 
 
-def run(name: str, rows: Path, out: Path) -> None:
-    """rows: a table, whose image files lie beside it or where its names say; arrays; or a folder of images."""
+def run(name: str, rows: Path, out: Path, probabilities: bool = False) -> None:
+    """rows: a table, whose image files lie beside it or where its names say; arrays; or a folder of images.
+    probabilities: write those of all classes, as the blend has them before it decides, in place of the submission's
+    columns."""
     from pipeline.core.seeds import fix_threads
 
     config = load_project()
     fix_threads(config.execution.threads)
     competition = config.competition(name)
+    if probabilities and competition.task.target_kind not in ("class", "labels"):
+        raise UserError(f"--probabilities: is for tasks with classes; the task of '{name}' is {competition.task.name}")
     blend = read_json(CompetitionPaths(name).blend)
 
     from pipeline.answering.ensembles import Ensemble
@@ -41,7 +45,9 @@ def run(name: str, rows: Path, out: Path) -> None:
     with tempfile.TemporaryDirectory() as aside:
         raw = _read(competition, schema, rows, Path(aside))
         folder = rows if rows.is_dir() else rows.parent
-        answer = Answering(models, ensemble, submission).answer(raw, rows.name, told.append, folder)
+        answering = Answering(models, ensemble, submission)
+        asked = answering.probabilities if probabilities else answering.answer
+        answer = asked(raw, rows.name, told.append, folder)
     with whole_file(out) as aside_file:
         answer.to_csv(aside_file, index=False, lineterminator="\n")
     sys.stderr.writelines(f"warning: {line}\n" for line in told)

@@ -36,6 +36,11 @@ def quoted(value: object, longest: int = 80) -> str:
     return " ".join(short.repr(value).split())
 
 
+def counted(number: int, thing: str) -> str:
+    """Such as ``1 fold`` and ``3 folds``."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A hint such as ``; did you mean 'linear'?``, or the known names when none is near."""
     from difflib import get_close_matches

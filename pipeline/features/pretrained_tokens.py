@@ -62,6 +62,11 @@ class PretrainedTokens(FeatureSet):
     def gives(self) -> frozenset[str]:
         return frozenset({TOKENS}) | (self.numbers.gives if self.numbers else frozenset())
 
+    @property
+    def by_row(self) -> bool:
+        """Texts are cut by the encoder's own tokenizer, which learns nothing here."""
+        return self.numbers is None
+
     def fit(self, rows: pd.DataFrame, schema: Schema, seed: int) -> PretrainedTokensEncoder:
         """Raises UserError where there is no encoder of that name that may be read."""
         from pipeline.core.files import read_json

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pipeline.core.errors import counted
 from pipeline.reporting import lines, text_figures
 from pipeline.reporting.lines import CURVES, has
 from pipeline.reporting.pictures import draw_filters, draw_mistakes, size_of_filters, size_of_mistakes
@@ -84,7 +85,7 @@ def describe(name: str, data: Mapping[str, Any]) -> str:
     """The figure in words, for those who do not see it."""
     if name == "curves":
         shown = [text for key, text in CURVES if has(data["folds"], key)]
-        return f"{_join(shown).capitalize()} by epoch for {len(data['folds'])} folds."
+        return f"{_join(shown).capitalize()} by epoch for {counted(len(data['folds']), 'fold')}."
     if name == "residuals":
         error = sum(abs(p - t) for t, p in zip(data["target"], data["prediction"], strict=True))
         mean = error / max(1, len(data["target"]))

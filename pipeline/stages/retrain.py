@@ -18,7 +18,7 @@ from pipeline.answering.left_out import kept_models
 from pipeline.answering.submitting import write_own_answer
 from pipeline.core.code import code_digest
 from pipeline.core.config import Config, ModelConfig
-from pipeline.core.errors import Diverged, UserError
+from pipeline.core.errors import Diverged, UserError, counted
 from pipeline.core.files import digest, read_json, whole_folder, write_json
 from pipeline.core.paths import CompetitionPaths, ModelPaths
 from pipeline.core.registry import settings_dict
@@ -187,7 +187,7 @@ class _Stage:
         shutil.rmtree(checkpoints.parent, ignore_errors=True)
         line.state, line.done, line.total = "done", members, members
         on = "of the folds" if tuned.retrain.mode == "folds" else "on all rows"
-        self.view.tell(tuned.name, f"{members} fit{'s' if members > 1 else ''} {on}")
+        self.view.tell(tuned.name, f"{counted(members, 'fit')} {on}")
 
     def _fitted(self, model: str, fits: str) -> Path | None:
         """The model's folder, where it holds these very fits."""

@@ -12,7 +12,7 @@ from pipeline.answering.gains import told_gain
 from pipeline.answering.left_out import LEFT_OUT
 from pipeline.answering.pseudo_labels import write_pseudo_labels
 from pipeline.core.config import Config, ModelConfig
-from pipeline.core.errors import UserError
+from pipeline.core.errors import UserError, counted
 from pipeline.core.files import read_json, write_json
 from pipeline.core.memory import no_memory
 from pipeline.core.paths import CompetitionPaths, ModelPaths
@@ -182,7 +182,8 @@ class _Stage:
         line.state, line.done, line.score = "done", len(done.folds), done.score
         took = time.monotonic() - began
         self.view.tell(
-            model.name, f"{len(done.folds)} folds, {self.competition.metric.name} {done.score:.5f}, {took:.1f} s"
+            model.name,
+            f"{counted(len(done.folds), 'fold')}, {self.competition.metric.name} {done.score:.5f}, {took:.1f} s",
         )
         # These folds stay: a change of the search alone finds them done.
         for stale in checkpoint.parent.glob("*"):  # which may not be there: short folds are not kept

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.code import code_digest, code_files
+from pipeline.core.columns import take
 from pipeline.core.config import CompetitionConfig, ModelConfig
 from pipeline.core.errors import UserError
 from pipeline.core.files import digest, read_json
@@ -143,6 +144,12 @@ class TrainingData:
         """Read the encoders of all folds, so that forked jobs need not."""
         for k in self.folds:
             self._encoder(k)
+        if self.competition.features[self.feature_set].by_row:
+            self._whole()
+
+    def _whole(self) -> Encoded:
+        """All training rows, of a feature set that encodes them ``by_row``."""
+        return self._encoded.get(None, "whole", lambda: self._encoder(None).encode(self.rows))
 
     def _spec(self, encoder: Encoder) -> Spec:
         outputs = self.competition.task.outputs(self.schema, encoder.spec)
@@ -203,7 +210,11 @@ class TrainingData:
 
         def encode(index: np.ndarray | None, training: InnerFolds | None = None) -> Encoded:
             rows = taken(index)
-            encoded = encoder.encode(rows, training=training)
+            if part.by_row:
+                whole = self._whole()
+                encoded = whole if index is None else {name: take(column, index) for name, column in whole.items()}
+            else:
+                encoded = encoder.encode(rows, training=training)
             values = target.encode(self.schema.target_of(rows))
             return encoded if values is None else {**encoded, "target": values}
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import warnings
+from io import StringIO
 
+import numpy as np
+import pandas as pd
 import pytest
-from bench import TEST, changed, without_column
+from bench import TEST, TRAIN, changed, without_column
+
+from pipeline.core.files import read_json
 
 
 @pytest.fixture
@@ -46,3 +52,34 @@ def test_rows_without_their_id_or_a_column_are_told_what_to_do(answered):
         code, lines = answered.run("predict", "toy", "--in", name, "--out", "out.csv")
         assert code == 2 and len(lines) == 1 and lines[0].startswith(f"error: {told}"), lines
     assert not (answered.root / "out.csv").exists()
+
+
+def test_probabilities_of_all_classes_in_place_of_what_the_submission_wants(bench):
+    """Before thresholds decide."""
+    table = pd.read_csv(StringIO(TRAIN)).assign(y=lambda rows: (rows["size"] > 3).astype(int))
+    rows = pd.concat([table] * 6, ignore_index=True)
+    bench.files["train.csv"] = rows.assign(id=range(len(rows))).to_csv(index=False)
+    bench.competition |= {"task": {"name": "classification"}, "submission": "classes", "metric": "accuracy"}
+    bench.model["model"] = {"name": "logistic_regression", "C": 0.02}
+    bench.write()
+    bench.through("fetch", "preprocess", "train", "tune", "blend", "retrain")
+    path = bench.root / "data" / "toy" / "blend.json"
+    decided = {"kind": "thresholds", "thresholds": {"0": 0.9, "1": 0.1}}
+    blend = {**read_json(path), "decision": decided}
+    path.unlink()  # which may be linked
+    path.write_text(json.dumps(blend))
+    (bench.root / "new.csv").write_text(TEST)
+    for name, more in (("classes", []), ("probabilities", ["--probabilities"])):
+        assert bench.run("predict", "toy", "--in", "new.csv", "--out", f"{name}.csv", *more) == (0, [])
+    predicted, told = (pd.read_csv(bench.root / f"{name}.csv") for name in ("classes", "probabilities"))
+    assert list(predicted) == ["id", "y"] and list(told) == ["id", "0", "1"]
+    assert told["id"].tolist() == predicted["id"].tolist()
+    np.testing.assert_allclose(told[["0", "1"]].sum(axis=1), 1)
+    assert (told["1"] > 0.1).astype(int).tolist() == predicted["y"].tolist()
+    assert (told["1"] > 0.5).tolist() != predicted["y"].astype(bool).tolist()
+
+
+def test_numbers_have_no_probabilities(answered):
+    code, lines = answered.run("predict", "toy", "--in", "new.csv", "--out", "out.csv", "--probabilities")
+    told = "error: --probabilities: is for tasks with classes; the task of 'toy' is regression"
+    assert (code, lines) == (2, [told])

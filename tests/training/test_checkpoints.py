@@ -2,12 +2,12 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+from encoders import THERE, tiny_encoder
 
 from pipeline.core.registry import build_settings
 from pipeline.core.types import FitJob, Spec
@@ -36,13 +36,13 @@ from pipeline.tasks import tasks
 from pipeline.training import checkpoints, learners
 
 checkpoints.SECONDS = 0.0  # after every minibatch
-kill_at, fits = json.loads(sys.argv[1])
-minibatches = 0
+killed, fits, ENCODER = json.loads(sys.argv[1])
+kill_at, minibatches = None, 0
 
 def kill(module, inputs):
-    # Each network has one dropout layer: its calls in training count minibatches.
+    # Of each network one dropout layer's calls in training count minibatches.
     global minibatches
-    if isinstance(module, nn.Dropout) and module.training:
+    if isinstance(module, nn.Dropout) and module.training and not getattr(module, "inside", False):
         minibatches += 1
         if minibatches == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -72,10 +72,22 @@ MODELS = {
     "mlp": models.build({"name": "mlp", "hidden": [8], "dropout": 0.3, "normalization": "batch"}, "model"),
 }
 MODELS["averaged"] = MODELS["mlp"]
+SPECS = dict.fromkeys(MODELS, Spec(shapes={"numbers": (4,)}, outputs=1))
+if ENCODER:
+    class Encoder(type(models.build("pretrained_encoder", "model"))):
+        def build(self, spec, task, seed):
+            network = super().build(spec, task, seed)
+            for module in network.encoder.modules():
+                module.inside = True
+            return network
+
+    MODELS["pretrained"] = Encoder(dropout=0.3)
+    told = {"encoder": ENCODER, "config": json.loads(Path(ENCODER, "config.json").read_text())}
+    SPECS["pretrained"] = Spec(outputs=1, pretrained={"pretrained_tokens": told})
 VALUES = {"optimizer": "adamw", "weight_decay": 0.1, "epochs": 6, "batch_size": 20, "schedule": "one_cycle",
           "early_stopping": {"patience": 4, "monitor": "loss"}}
 OWN = {"recurrent": {"sampling": {"name": "sequential", "steps": 1}}, "mlp": {"ema": 0.9},
-       "averaged": {"early_stopping": None, "average": {"last": 5}}}
+       "averaged": {"early_stopping": None, "average": {"last": 5}}, "pretrained": {"batch_size": 4, "epochs": 4}}
 
 def examples(count, seed):
     rng = np.random.default_rng(seed)
@@ -85,32 +97,43 @@ def examples(count, seed):
 def texts(count, seed):
     rows = np.random.default_rng(seed).integers(1, 9, (count // 5, 5)).tolist()
     return {name: Ragged.from_lists(rows) for name in ("tokens", "labels")}
-GIVEN = {"recurrent": texts, "mlp": examples, "averaged": examples}
-TASKS = {"recurrent": "language_model", "mlp": "regression", "averaged": "regression"}
+def pieces(count, seed):
+    rows = np.random.default_rng(seed).integers(3, 14, (max(count // 16, 4), 5))
+    return {"pretrained_tokens": Ragged.from_lists(rows.tolist()),
+            "target": rows[:, :1].astype(np.float32)}
+GIVEN = {"recurrent": texts, "mlp": examples, "averaged": examples, "pretrained": pieces}
+TASKS = {"recurrent": "language_model", "mlp": "regression", "averaged": "regression", "pretrained": "regression"}
 
 def fit(kind, folder, checkpoint):
     done = []
     learner = build_settings(learners.get("neural"), {**VALUES, **OWN[kind]}, "fit")
     learner.fit(FitJob(
-        model=MODELS[kind], task=tasks.build(TASKS[kind], "task"), spec=Spec(shapes={"numbers": (4,)}, outputs=1),
+        model=MODELS[kind], task=tasks.build(TASKS[kind], "task"), spec=SPECS[kind],
         train=GIVEN[kind](400, 0), valid=GIVEN[kind](50, 1), seed=3, checkpoint=checkpoint and Path(checkpoint),
         progress=lambda epoch, epochs: done.append(epoch))).save(Path(folder))
     print(kind, done[0])
 
+for *arguments, at in killed:
+    child = os.fork()  # which computes alone: here nothing was computed yet
+    if not child:
+        kill_at = at
+        fit(*arguments)
+        os._exit(1)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
 for arguments in fits:
     fit(*arguments)
 """
 
 
-def start(*fits, kill_at=None):
-    """A process that makes each fit: (kind, folder, checkpoint or None).
-
-    kill_at: it dies of SIGKILL, with no word, in this minibatch (from 1, 20 an epoch).
-    """
+def run(killed, fits):
+    """The lines of a process that makes fits, (kind, folder, checkpoint or None) each, after children of its that died
+    of SIGKILL, with no word, in the minibatch that stands behind."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    plain = [[kind, str(folder), checkpoint and str(checkpoint)] for kind, folder, checkpoint in fits]
-    command = [sys.executable, "-c", FIT, json.dumps([kill_at, plain])]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    encoder = str(tiny_encoder()) if THERE else None
+    command = [sys.executable, "-c", FIT, json.dumps([killed, fits, encoder], default=str)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
 
 
 def files(folder):
@@ -118,15 +141,13 @@ def files(folder):
 
 
 def test_killed_midway_it_goes_on_to_the_same_bytes(tmp_path):
-    kinds = ("recurrent", "mlp", "averaged")
-    killed = [start((kind, tmp_path / "killed", tmp_path / f"checkpoint-{kind}"), kill_at=48) for kind in kinds]
-    for process in killed:
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL
-    assert not (tmp_path / "killed").exists()
+    kinds = ("recurrent", "mlp", "averaged", *(["pretrained"] if THERE else []))
+    at = dict.fromkeys(kinds, 48) | {"pretrained": 17}  # of 20 minibatches an epoch, and of 7
+    killed = [(kind, tmp_path / "killed", tmp_path / f"checkpoint-{kind}", at[kind]) for kind in kinds]
     resumed = [(kind, tmp_path / kind, tmp_path / f"checkpoint-{kind}") for kind in kinds]
     undisturbed = [(kind, tmp_path / f"undisturbed-{kind}", None) for kind in kinds]
-    told = [line.split() for line in start(*resumed, *undisturbed).communicate()[0].splitlines()]
+    told = [line.split() for line in run(killed, [*resumed, *undisturbed])]
+    assert not (tmp_path / "killed").exists()
     # The first epoch that each closed: a fit that goes on does not train those before again.
     assert told == [[kind, epoch] for epoch in ("3", "1") for kind in kinds]
     for kind in kinds:
