@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.commands import gallery
 from pipeline.commands.columns_table import cleaned, table
 from pipeline.commands.competition_files import CompetitionFiles
-from pipeline.commands.images import columns_of_arrays, image_source
+from pipeline.commands.images import columns_of_arrays, image_source, with_folders
 from pipeline.commands.insert import insert, read
 from pipeline.commands.parallel import parallel_source
 from pipeline.commands.texts import text_source
@@ -44,6 +44,7 @@ def run(
     if entry is not None or origin is None:
         competition, models, left_out = gallery.compose(name, entry or {}, minutes)
     else:
+        origin = with_folders(origin)
         with CompetitionFiles.of(origin, name) as own:
             described = own.describe(origin, target=target, id=id, metric=metric)
             competition, models, left_out = gallery.compose(name, described, minutes)

@@ -55,6 +55,15 @@ def image_source(source: str) -> dict[str, Any] | None:
     return {"name": "files", "path": source, "images": folders} if folders else None
 
 
+def with_folders(origin: Mapping[str, Any]) -> dict[str, Any]:
+    """A source that downloads, with the folders of images that it brings, where there are some."""
+    from pipeline.sources import sources
+
+    place = sources.build(origin, "--from").brought()
+    folders = {} if place is None else find_folders(place)
+    return {**origin, "images": folders} if folders else dict(origin)
+
+
 def columns_of_arrays(origin: Mapping[str, Any]) -> dict[str, str]:
     """What id and label of a folder of arrays are called, as its sample submission has them; nothing of other files."""
     place = main_root() / str(origin.get("path", ""))

@@ -38,6 +38,11 @@ class Source(ABC):
         """Files that a person may change in place, by name; their digests decide whether to fetch again."""
         return {}
 
+    def brought(self) -> Path | None:
+        """The folder of all that it has downloaded, which it does now where that is not there; None: it downloads
+        nothing. Raises UserError as ``fetch`` does."""
+        return None
+
     def unused(self) -> list[str]:
         """Tables that lie beside those that it brings, by name."""
         return []

@@ -39,6 +39,9 @@ class Stored:
     @classmethod
     def concatenate(cls, columns: Sequence[Stored]) -> Stored:
         """The rows of all columns, in order."""
+        if all(isinstance(column, Beside) for column in columns):
+            beside = zip(*(column.columns for column in columns if isinstance(column, Beside)), strict=True)
+            return Beside([cls.concatenate(some) for some in beside])
         parts: list[np.ndarray] = []
         begins: dict[int, int] = {}
         indices = []
@@ -121,6 +124,10 @@ class Stored:
     def save(self, folder: Path, name: str) -> None:
         """As ``<name>.index.npy`` and ``<name>.parts.json``, the files that the parts are mapped from. A part that is
         in memory alone is written beside them."""
+        np.save(folder / f"{name}{INDEX}", self.index, allow_pickle=False)
+        write_json(folder / f"{name}{PARTS}", self._files(folder, name))
+
+    def _files(self, folder: Path, name: str) -> list[str]:
         files = []
         for number, part in enumerate(self.parts):
             mapped = part.filename if isinstance(part, np.memmap) else None
@@ -131,15 +138,60 @@ class Stored:
             else:
                 path, root = Path(mapped).absolute(), project_root().absolute()
                 files.append(str(path.relative_to(root) if path.is_relative_to(root) else path))
-        np.save(folder / f"{name}{INDEX}", self.index, allow_pickle=False)
-        write_json(folder / f"{name}{PARTS}", files)
+        return files
 
     @classmethod
     def load(cls, folder: Path, name: str, mapped: Literal["r", "c"] = "r") -> Stored:
         """What ``save`` wrote, its parts mapped into memory. Raises OSError or ValueError where a file is gone."""
-        index = np.load(folder / f"{name}{INDEX}", allow_pickle=False)
-        parts = []
-        for file in read_json(folder / f"{name}{PARTS}"):
-            path = folder / file if file.endswith(".part") else project_root() / file
-            parts.append(np.load(path, mmap_mode=mapped, allow_pickle=False))
-        return cls(parts, index)
+        index, files = np.load(folder / f"{name}{INDEX}", allow_pickle=False), read_json(folder / f"{name}{PARTS}")
+
+        def parts(of: list[str]) -> list[np.ndarray]:
+            paths = [folder / file if file.endswith(".part") else project_root() / file for file in of]
+            return [np.load(path, mmap_mode=mapped, allow_pickle=False) for path in paths]
+
+        if index.ndim == 1:
+            return cls(parts(files), index)
+        return Beside([Stored(parts(of), own) for of, own in zip(files, index, strict=True)])
+
+
+class Beside(Stored):
+    """Row i is row i of several columns, one beside the other along their last axis: several images of a row as the
+    channels of one.
+
+    columns: of as many rows, and of one shape and type but for the last axis.
+    """
+
+    def __init__(self, columns: Sequence[Stored]) -> None:
+        kinds = {(column.dtype, column.shape[:-1]) for column in columns}
+        if len(kinds) != 1:
+            raise ValueError(f"columns beside each other have rows of one shape, got {sorted(map(str, kinds))}")
+        self.columns = tuple(columns)
+
+    def __len__(self) -> int:
+        return len(self.columns[0])
+
+    def __getitem__(self, rows: slice) -> Stored:
+        return Beside([column[rows] for column in self.columns])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.columns[0].dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (*self.columns[0].shape[:-1], sum(column.shape[-1] for column in self.columns))
+
+    def take(self, index: np.ndarray | Sequence[int]) -> Stored:
+        return Beside([column.take(index) for column in self.columns])
+
+    def read(self, index: np.ndarray | slice = slice(None)) -> np.ndarray:
+        return np.concatenate([column.read(index) for column in self.columns], axis=-1)
+
+    def moments(self) -> np.ndarray:
+        return np.concatenate([column.moments() for column in self.columns], axis=1)
+
+    def save(self, folder: Path, name: str) -> None:
+        """As a column is, of each its row of the index and its list of files."""
+        np.save(folder / f"{name}{INDEX}", np.stack([column.index for column in self.columns]), allow_pickle=False)
+        files = [column._files(folder, f"{name}.{number}") for number, column in enumerate(self.columns)]
+        write_json(folder / f"{name}{PARTS}", files)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -10,7 +10,7 @@ from pydantic import Field
 
 from pipeline.core.errors import UserError, did_you_mean
 from pipeline.core.registry import settings
-from pipeline.core.stored import Stored
+from pipeline.core.stored import Beside, Stored
 from pipeline.core.types import Encoded, FeatureSet, InnerFolds, Schema, Spec
 from pipeline.features import features
 from pipeline.features.tabular import Tabular
@@ -27,15 +27,22 @@ class Image(FeatureSet):
     """A column of images as ``image`` uint8 [rows, height, width, channels], read from its file a minibatch at a time,
     with ``numbers`` and ``categories`` beside it where they are asked for.
 
-    column: the only one where it is not said.
+    column: the only one where it is not said. columns: several of one size in its place, which stand beside each other
+        as channels of one image (before and after, two cameras, an image and its mask), and are moved alike by
+        augmentation; what changes colours does not suit them.
     standardize: networks take each channel's mean off and divide by its spread, both of the training rows; or, with
         none, divide by 255.
     numbers: settings of ``tabular`` for the columns beside the image.
     """
 
     column: str | None = None
+    columns: tuple[str, ...] = ()
     standardize: Literal["channel", "none"] = "channel"
     numbers: Tabular | None = None
+
+    def __post_init__(self) -> None:
+        if self.columns and (self.column is not None or len(set(self.columns)) < max(len(self.columns), 2)):
+            raise ValueError(f"columns are two or more of images, each once, in place of column, got {self.columns}")
 
     @property
     def gives(self) -> frozenset[str]:
@@ -43,15 +50,19 @@ class Image(FeatureSet):
 
     def fit(self, rows: pd.DataFrame, schema: Schema, seed: int) -> ImageEncoder:
         """Raises UserError where there is no such column, or it is not said which of several."""
-        column = image_column(self.column, schema)
-        stored = stored_images(rows, column)
+        names = [image_column(name, schema) for name in self.columns or (self.column,)]
+        sizes = {name: stored_images(rows, [name]).shape[1:3] for name in names}
+        if len(set(sizes.values())) > 1:
+            told = ", ".join(f"{name} {height} x {width}" for name, (height, width) in sizes.items())
+            raise UserError(f"features: images beside each other need one size, got {told}; see columns.images.*.size")
+        stored = stored_images(rows, names)
         channels = stored.shape[-1]
         mean, spread = [0.0] * channels, [WHITE] * channels
         if self.standardize == "channel":
             mean, spread = mean_and_spread(stored)
         numbers = self.numbers.fit(rows, schema, seed).state() if self.numbers else None
         _, height, width, channels = stored.shape
-        state = {"column": column, "shape": [channels, height, width], "mean": mean, "spread": spread}
+        state = {"columns": names, "shape": [channels, height, width], "mean": mean, "spread": spread}
         return ImageEncoder(self, schema, {**state, "numbers": numbers})
 
     def restore(self, state: Mapping[str, Any], schema: Schema) -> ImageEncoder:
@@ -62,10 +73,10 @@ class ImageEncoder:
     """Made of its settings and its state alone."""
 
     def __init__(self, settings: Image, schema: Schema, state: Mapping[str, Any]) -> None:
-        self._state, self.column = dict(state), str(state["column"])
+        self._state, self.columns = dict(state), list(state["columns"])
         self._numbers = settings.numbers.restore(state["numbers"], schema) if settings.numbers else None
         beside = self._numbers.spec if self._numbers else Spec()
-        self.reads = [self.column, *(self._numbers.reads if self._numbers else [])]
+        self.reads = [*self.columns, *(self._numbers.reads if self._numbers else [])]
         channels, height, width = state["shape"]
         self.spec = Spec(
             shapes={**beside.shapes, "image": (channels, height, width)},
@@ -78,7 +89,7 @@ class ImageEncoder:
         return self._state
 
     def encode(self, rows: pd.DataFrame, training: InnerFolds | None = None) -> Encoded:
-        encoded: Encoded = {"image": stored_images(rows, self.column)}
+        encoded: Encoded = {"image": stored_images(rows, self.columns)}
         return encoded | self._numbers.encode(rows, training) if self._numbers else encoded
 
 
@@ -100,7 +111,7 @@ class Pixels(FeatureSet):
 
     def fit(self, rows: pd.DataFrame, schema: Schema, seed: int) -> PixelsEncoder:
         column = image_column(self.column, schema)
-        _, height, width, channels = stored_images(rows, column).shape
+        _, height, width, channels = stored_images(rows, [column]).shape
         if height % self.coarser or width % self.coarser:
             raise UserError(f"features: coarser {self.coarser} does not divide images of {height} x {width}")
         return PixelsEncoder(self, {"column": column, "shape": [channels, height, width]})
@@ -126,7 +137,7 @@ class PixelsEncoder:
         return self._state
 
     def encode(self, rows: pd.DataFrame, training: InnerFolds | None = None) -> Encoded:
-        stored, parts = stored_images(rows, self.reads[0]), []
+        stored, parts = stored_images(rows, self.reads), []
         for block in stored.blocks():
             count, height, width, _ = block.shape
             cells = block.reshape(count, height // self.coarser, self.coarser, width // self.coarser, self.coarser, -1)
@@ -147,10 +158,12 @@ def image_column(named: str | None, schema: Schema) -> str:
     return named or known[0]
 
 
-def stored_images(rows: pd.DataFrame, column: str) -> Stored:
+def stored_images(rows: pd.DataFrame, columns: Sequence[str]) -> Stored:
+    """One column, or several beside each other."""
     from pipeline.images.column import images_of
 
-    return images_of(rows[column]).stored
+    stored = [images_of(rows[name]).stored for name in columns]
+    return stored[0] if len(stored) == 1 else Beside(stored)
 
 
 def mean_and_spread(stored: Stored) -> tuple[list[float], list[float]]:

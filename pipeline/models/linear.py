@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import ClassVar
 
-from pipeline.core.registry import PartOf, settings
-from pipeline.core.types import Model, Spec, Task
+from pipeline.core.registry import settings
 from pipeline.models import models
-from pipeline.models.initialization import initializations, initialize
-
-if TYPE_CHECKING:
-    from torch import nn
+from pipeline.models.affine_model import AffineModel
 
 
 @models.register("linear")
 @settings
-class Linear(Model):
+class Linear(AffineModel):
     """One affine layer on ``numbers``."""
 
     tasks: ClassVar[tuple[str, ...]] = ("regression",)
-    needs: ClassVar[frozenset[str]] = frozenset({"numbers"})
-    learner: ClassVar[str] = "neural"
-    stacks: ClassVar[bool] = True
-    apart: ClassVar[frozenset[str]] = frozenset({"initialization"})
-
-    initialization: Annotated[Any, PartOf(initializations)] = "normal"
-
-    def build(self, spec: Spec, task: Task, seed: int) -> nn.Module:
-        from pipeline.models.layers.feed_forward import Affine
-
-        network = Affine(spec.shapes["numbers"][0], spec.outputs)
-        initialize(network, self.initialization)
-        return network

@@ -43,12 +43,10 @@ Missing = Annotated[tuple[str, ...], Field(min_length=1)]
 """The strings that stand for a missing value in the raw files."""
 
 
-@sources.register("files")
 @settings
-class Files(Source):
-    """A competition's files in a folder, or in a zip or tar archive.
+class Names(Source):
+    """Which files of a folder are what.
 
-    path: relative to the project, or absolute.
     train, valid, test, sample_submission, solution: names within it; found by the usual names where they
     are not said. The first is needed; without a test file everything but the submission is made. The rows of a
     valid file are used where the split is ``{name: holdout, rows: valid}``.
@@ -61,7 +59,6 @@ class Files(Source):
         project in UTF-8.
     """
 
-    path: str
     train: str | None = None
     valid: str | None = None
     test: str | None = None
@@ -77,6 +74,17 @@ class Files(Source):
     def __post_init__(self) -> None:
         if self.images and ("train" not in self.images or set(self.images) - set(ARRAYS)):
             raise ValueError(f"images: folders are of {', '.join(ARRAYS)}, and train is needed")
+
+
+@sources.register("files")
+@settings
+class Files(Names):
+    """A competition's files in a folder, or in a zip or tar archive.
+
+    path: relative to the project, or absolute. The others: see ``Names``.
+    """
+
+    path: str
 
     def origin(self) -> dict[str, Path]:
         """The files behind it by name, for whoever must notice that they changed: the tables, or the archive.

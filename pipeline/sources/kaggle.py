@@ -10,8 +10,9 @@ import io
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,11 +22,9 @@ from pipeline.core.errors import UserError
 from pipeline.core.files import lock, shown
 from pipeline.core.paths import state_folder
 from pipeline.core.registry import settings
-from pipeline.core.types import Source
 from pipeline.sources import sources
 from pipeline.sources.archives import extract, is_archive
-from pipeline.sources.encodings import AUTO
-from pipeline.sources.files import Files, Missing, only_folder
+from pipeline.sources.files import Files, Names, only_folder
 
 if TYPE_CHECKING:
     from kaggle.api.kaggle_api_extended import KaggleApi
@@ -39,28 +38,15 @@ NO_CREDENTIALS = (
 
 @sources.register("kaggle")
 @settings
-class Kaggle(Source):
+class Kaggle(Names):
     """A competition on Kaggle, downloaded once.
 
     The download lies in ``.podium/downloads/<competition>/`` and is taken from there ever after;
     delete that folder to download again. A download broken off is taken up where it stopped.
-    competition: the last part of its address, such as ``titanic``.
-    train, valid, test, sample_submission, solution, extra, extra_weight, mark, images, encoding: as for
-        source ``files``.
+    competition: the last part of its address, such as ``titanic``. The others: see ``Names``.
     """
 
     competition: Annotated[str, Field(pattern=SLUG)]
-    train: str | None = None
-    valid: str | None = None
-    test: str | None = None
-    sample_submission: str | None = None
-    solution: str | None = None
-    extra: tuple[str, ...] = ()
-    extra_weight: float = Field(default=1.0, gt=0)
-    mark: str | None = None
-    images: Mapping[str, str] = Field(default_factory=dict)
-    missing: Missing = ("", "NA")
-    encoding: str = AUTO
 
     @property
     def slug(self) -> str:
@@ -72,6 +58,16 @@ class Kaggle(Source):
         Raises UserError without credentials, before the rules are accepted, for an unknown
         competition, without a network, and for an archive that is unsafe or damaged.
         """
+        unpacked = self._unpacked()
+        names = {one.name: getattr(self, one.name) for one in fields(Names)}
+        files = Files(path=str(unpacked), **names)
+        files.bring(only_folder(unpacked), folder, shown(unpacked))
+
+    def brought(self) -> Path:
+        return only_folder(self._unpacked())
+
+    def _unpacked(self) -> Path:
+        """Where all its files lie."""
         cache = state_folder() / "downloads" / self.competition
         with lock(cache.with_name(f"{self.competition}.lock"), wait=0, held=shown(cache)):
             unpacked = cache / "files"
@@ -85,17 +81,7 @@ class Kaggle(Source):
                     archive.unlink()  # it would be in the way of a better one
                     raise
                 archive.unlink()
-        names = {role: getattr(self, role) for role in ("train", "valid", "test", "sample_submission", "solution")}
-        files = Files(
-            path=str(unpacked),
-            images=self.images,
-            extra=self.extra,
-            mark=self.mark,
-            missing=self.missing,
-            encoding=self.encoding,
-            **names,
-        )
-        files.bring(only_folder(unpacked), folder, shown(unpacked))
+        return unpacked
 
 
 def submit_to_kaggle(slug: str, path: Path, message: str) -> str:

@@ -117,6 +117,54 @@ def test_every_format_gives_the_same_rows(kind, bench, added):
     assert len({state["mean"][0] for state in encoders}) == len(encoders)  # each of its own training rows
 
 
+@pytest.mark.parametrize("kind", ["files", "classes"])
+def test_folders_of_a_download_are_found_too(kind, bench):
+    """As Kaggle's archive was unpacked; it is taken from there ever after."""
+    folder = bench.root / ".podium" / "downloads" / "bars" / "files"
+    folder.mkdir(parents=True)
+    FORMATS[kind](folder)
+    add.run("toy", source="kaggle:bars", target=None, id=None, metric=None, minutes=None)
+    declared = yaml.safe_load((bench.root / "params.yaml").read_text())["competitions"]["toy"]
+    images = {"train": "train", "test": "test"}
+    assert declared["source"] == {"name": "kaggle", "competition": "bars", "images": images}
+    bench.through("fetch", "preprocess")
+    place = bench.root / "data" / "toy"
+    rows = read_rows(place / "rows" / "test.parquet", Schema.from_json(read_json(place / "schema.json")))
+    np.testing.assert_array_equal(rows["image" if "image" in rows else "picture"].array.stored.read()[..., 0], TEST)
+
+
+def test_two_images_a_row_are_channels_of_one(bench):
+    """Which of two is brighter can be told by neither alone."""
+    light = np.random.default_rng(1).permutation(np.arange(2 * (COUNT + 12)) * 3 // 2).reshape(-1, 2)  # to 215
+    pairs = (np.stack([IMAGES] * 2, axis=1) // 6 + light[:, :, None, None]).astype(np.uint8)  # [rows, 2, side, side]
+    files = bench.root / "files"
+    bench.write()
+    for file in files.iterdir():
+        file.unlink()
+    answers = (light[:, 0] > light[:, 1]).astype(int)
+    np.savez(files / "train.npz", left=pairs[:COUNT, 0], right=pairs[:COUNT, 1], labels=answers[:COUNT])
+    np.savez(files / "test.npz", left=pairs[COUNT:, 0], right=pairs[COUNT:, 1])
+    competition = {
+        **bench.competition,
+        "columns": {"id": "id", "target": "labels", "images": {"left": {}, "right": {}}},
+        "task": "classification",
+        "metric": "accuracy",
+        "features": {"both": {"name": "image", "columns": ["left", "right"]}},
+        "submission": "classes",
+    }
+    fit = {"epochs": 12, "learning_rate": 0.02, "batch_size": 8, "augmentation": ["flip"]}
+    model = {"name": "lenet", "channels": [4, 4], "hidden": [8], "activation": "relu", "normalization": "batch"}
+    models = {"toy-lenet": {"competition": "toy", "features": "both", "model": model, "fit": fit}}
+    params = {"competitions": {"toy": competition}, "models": models, "execution": {"executor": "serial"}}
+    (bench.root / "params.yaml").write_text(yaml.safe_dump(params))
+    bench.through()
+    data = Rows(load_project().competition("toy")).data("both")
+    np.testing.assert_array_equal(data.fold(None).train["image"].read(), pairs[:COUNT].transpose(0, 2, 3, 1))
+    assert data.spec.shapes["image"] == (2, SIDE, SIDE)
+    told = pd.read_csv(bench.root / "data" / "toy" / "submission.csv")
+    assert (told["labels"] == answers[COUNT:]).mean() > 0.8
+
+
 def test_files_go_through_all_stages_and_new_ones_are_answered(bench, added, capsys):
     declared = added(as_files)
     model = declared["models"]["toy-lenet"]
