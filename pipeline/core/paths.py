@@ -12,6 +12,8 @@ from pipeline.core.errors import UserError
 NAME_RULE = re.compile(r"[a-z0-9][a-z0-9_-]*")
 LOOK = "look.json"
 """In a model's folder: a figure of what it does with one row, see ``Task.look``."""
+TRACE = "trace.json"
+"""There too: what was watched of each fold's training, see ``training/watching.py``."""
 
 
 def check_name(name: object, what: str) -> str:

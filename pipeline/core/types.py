@@ -166,6 +166,8 @@ class Fitted(Protocol):
     """Epochs or iterations to train for to get this model again (the best one, if chosen)."""
     curves: dict[str, list[float]]
     """One value an epoch (``train_loss``, ``valid_loss``, ``valid_score``, ``learning_rate``)."""
+    trace: dict[str, Any]
+    """What was watched of a network's training, by layer (``training/watching.py``); empty where nothing was."""
 
     def raw(self, inputs: Encoded) -> np.ndarray:
         """Raw answers, one row a row: [rows, outputs] or what the task's ``answer`` gives."""

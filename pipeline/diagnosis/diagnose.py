@@ -10,6 +10,7 @@ from pipeline.diagnosis.comparison import compared
 from pipeline.diagnosis.evidence import Evidence
 from pipeline.diagnosis.findings import findings
 from pipeline.diagnosis.fitting import fits
+from pipeline.diagnosis.gradients import watched
 from pipeline.diagnosis.optimism import optimism
 
 
@@ -18,7 +19,7 @@ def diagnose(evidence: Evidence) -> dict[str, Any]:
 
     findings: the serious first, each as ``base.told`` gives it. muted: codes that were not asked. failed: code to
     the reason that it could not be asked. interval: of the blend's score, over folds. baseline, fit, comparison,
-    optimism, shift: the numbers behind them, which the report shows whether or not anything is the matter.
+    optimism, shift, training: the numbers behind them, which the report shows whether or not anything is the matter.
     """
     muted, name = evidence.competition.mute, evidence.competition.name
     asked: list[Finding] = [findings.build(code, "findings") for code in findings if code not in muted]
@@ -44,6 +45,7 @@ def diagnose(evidence: Evidence) -> dict[str, Any]:
         "comparison": compared(evidence),
         "optimism": optimism(evidence),
         "shift": evidence.shift,
+        "training": watched(evidence),
     }
 
 

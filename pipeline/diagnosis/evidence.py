@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from pipeline.answering.left_out import kept_models
+from pipeline.answering.left_out import kept_models, left_out
 from pipeline.core.config import CompetitionConfig, Config, ModelConfig
 from pipeline.core.files import read_json
-from pipeline.core.paths import CompetitionPaths, ModelPaths
+from pipeline.core.paths import TRACE, CompetitionPaths, ModelPaths
 from pipeline.core.types import FOLD, ROW, Schema
 
 if TYPE_CHECKING:
@@ -45,6 +45,18 @@ class ModelEvidence:
         """A fold each, empty where the model has none."""
         curves: list[dict[str, list[float]]] = read_json(self.paths.tuned / "curves.json")
         return curves
+
+    @cached_property
+    def traces(self) -> list[dict[str, Any]]:
+        """What was watched of each fold's training (``training/watching.py``); none of what is no network."""
+        file = self.paths.tuned / TRACE
+        found: list[dict[str, Any]] = read_json(file) if file.exists() else []
+        return [trace for trace in found if trace.get("steps")]
+
+    @property
+    def clips(self) -> bool:
+        """Whether the norm of its gradient is bounded."""
+        return any("clipped" in fold for fold in self.curves)
 
     @cached_property
     def trials(self) -> list[dict[str, Any]]:
@@ -166,6 +178,13 @@ class Evidence:
     def models(self) -> dict[str, ModelEvidence]:
         kept = kept_models(self.config, self.competition.name)
         return {model.name: ModelEvidence(self.competition, model) for model in kept}
+
+    @cached_property
+    def left_out(self) -> dict[str, str]:
+        """Models that have no predictions, and why."""
+        models = self.config.models_of(self.competition.name)
+        whys = {one.name: left_out(ModelPaths(self.competition.name, one.name).cv) for one in models}
+        return {name: why for name, why in whys.items() if why is not None}
 
     @property
     def sign(self) -> int:

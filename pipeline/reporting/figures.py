@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import counted
-from pipeline.reporting import lines, text_figures
+from pipeline.reporting import gradients, lines, text_figures
 from pipeline.reporting.lines import CURVES, has
 from pipeline.reporting.pictures import draw_filters, draw_mistakes, size_of_filters, size_of_mistakes
 from pipeline.reporting.style import BLUE, GREEN, INK, STYLE, WIDTH, plain_numbers, shortened
@@ -34,6 +34,7 @@ def draw(name: str, data: Mapping[str, Any]) -> bytes:
     ``curves``       {"folds": [{"train_loss": [...], "valid_loss": [...], "valid_score": [...]}, ...]}, any
                      of them missing; optional "metric", the name of the score.
                      "higher_is_better" of it marks its best epoch.
+    ``gradients``    a trace, see ``training/watching.py``.
     ``residuals``    {"target": [...], "prediction": [...], "unit": name of the target}; optional "scale", which
                      "log" sets where errors count by their ratio.
     ``confusion``    {"classes": [...], "counts": [[...]]}, a row each true class.
@@ -86,6 +87,8 @@ def describe(name: str, data: Mapping[str, Any]) -> str:
     if name == "curves":
         shown = [text for key, text in CURVES if has(data["folds"], key)]
         return f"{_join(shown).capitalize()} by epoch for {counted(len(data['folds']), 'fold')}."
+    if name == "gradients":
+        return gradients.describe(data)
     if name == "residuals":
         error = sum(abs(p - t) for t, p in zip(data["target"], data["prediction"], strict=True))
         mean = error / max(1, len(data["target"]))
@@ -261,6 +264,7 @@ def _square(data: Mapping[str, Any]) -> tuple[float, float]:
 Painter = Callable[["Figure", Mapping[str, Any]], None]
 PAINTERS: dict[str, tuple[Painter, Callable[[Mapping[str, Any]], tuple[float, float]]]] = {
     "curves": (lines.curves, lambda data: (WIDTH, 2.9)),
+    "gradients": (gradients.draw, lambda data: (WIDTH, 2.9)),
     "residuals": (_residuals, lambda data: (WIDTH, 3.4)),
     "confusion": (_confusion, _square),
     "importance": (_importance, lambda data: _height(min(len(data), BARS))),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.reporting.cleaning import cleaning_table
 from pipeline.reporting.figures import describe, draw
 from pipeline.reporting.findings import short
+from pipeline.reporting.gradients import shows
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -31,8 +32,8 @@ def build_page(data: Mapping[str, Any]) -> str:
     leaderboard: rows in their order, the blend's (model "blend") first where there is one:
       {"model", "features", "train", "valid", "spread", "folds": [validation score, ...], "trials",
       "weight", "test", "decided": validation with a decision rule}; numbers that are not known are None.
-    models: {"model", "curves", "diagnostic": {"name", "data"}, "importance", "search"}, in any order; each of
-      the last four as ``figures.draw`` takes it, or None. "interval": see ``Metric.interval``; "look": see
+    models: {"model", "curves", "gradients", "diagnostic": {"name", "data"}, "importance", "search"}, in any order;
+      each of the last five as ``figures.draw`` takes it, or None. "interval": see ``Metric.interval``; "look": see
       ``Task.look``. answers: such a diagnostic of the blend, or None.
     blend: {"weights": {model: weight}, "valid", "spread"}, or None. decided: sentences on what follows it.
     read: {"sets": feature sets, "columns": raw columns that just these read}; dropped: raw column to
@@ -249,6 +250,8 @@ def _models(
             figures.append(
                 ("curves", {"metric": data["metric"], "higher_is_better": data["higher_is_better"], **curves})
             )
+        if (gradients := entry.get("gradients")) and shows(gradients):
+            figures.append(("gradients", gradients))
         if diagnostic := entry.get("diagnostic"):
             figures.append((diagnostic["name"], diagnostic["data"]))
         if look := entry.get("look"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from math import nan
 from typing import Any
 
 from pipeline.core.config import ModelConfig
@@ -13,6 +14,9 @@ from pipeline.tasks.diagnostics import mistakes
 from pipeline.training.cross_validation import CrossValidation
 from pipeline.training.data import TrainingData
 from pipeline.training.folds import FoldResult
+
+LAYERS = 6
+"""Layers of a network whose norms are metrics; the figure has all of them."""
 
 
 def model_record(data: TrainingData, model: ModelConfig, stage: str) -> Any:
@@ -43,11 +47,26 @@ def fold_record(record: Any, result: FoldResult) -> None:
     """A child run a fold: epoch curves, what a language model wrote meanwhile, then the scores."""
     with record.child(f"fold {result.fold}", params={"fold": result.fold}, tags={}) as child:
         child.curves(result.curves)
+        child.curves(by_layer(result.trace))
         if result.samples:
             child.text("samples.txt", result.samples)
         child.metrics(
             {"train": result.train, "valid": result.valid, "rounds": result.rounds, "fit_seconds": result.seconds}
         )
+
+
+def by_layer(trace: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Norms of gradients and updates of a few layers, evenly chosen through depth, at the steps that were looked at."""
+    from pipeline.reporting.gradients import drawn
+
+    layers = [name for name in drawn(trace) if "gradient" in trace["layers"][name]] if trace else []
+    chosen = [layers[round(k * (len(layers) - 1) / (LAYERS - 1))] for k in range(LAYERS)] if layers else []
+    curves: dict[str, list[float]] = {"iteration": trace["steps"]} if chosen else {}
+    for layer in dict.fromkeys(chosen):
+        for measure in ("gradient", "update"):
+            values = trace["layers"][layer][measure]
+            curves[f"{measure}.{layer}"] = [nan if value is None else value for value in values]
+    return curves
 
 
 def trial_record(
@@ -70,6 +89,7 @@ def trial_record(
 def out_of_fold_figures(record: Any, data: TrainingData, done: CrossValidation, config: ModelConfig) -> None:
     """Curves, residuals or confusion matrix, feature importance; of images those it is most wrong about."""
     from pipeline.images.column import images_of
+    from pipeline.reporting.gradients import shows
     from pipeline.reporting.pictures import image_read, mistakes_data
 
     if any(fold.curves for fold in done.folds):
@@ -84,5 +104,7 @@ def out_of_fold_figures(record: Any, data: TrainingData, done: CrossValidation, 
         record.figure("mistakes", mistakes_data(images, wrong))
     if look := done.look():
         record.figure(*look)
+    if shows(done.folds[0].trace):
+        record.figure("gradients", done.folds[0].trace)
     if importance := done.importance():
         record.figure("importance", dict(list(importance.items())[:30]))

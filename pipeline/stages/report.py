@@ -56,6 +56,7 @@ def payload(config: Config, name: str) -> dict[str, Any]:
             {
                 "model": model.name,
                 "curves": {"folds": model.curves} if any(model.curves) else None,
+                "gradients": model.traces[0] if model.traces else None,
                 "diagnostic": diagnostic(target, model.predictions),
                 "importance": read_json(model.paths.tuned / "importance.json"),
                 "search": searched(model.trials, competition) if len(model.trials) > 1 else None,

@@ -18,7 +18,7 @@ from pipeline.core.code import code_digest, code_files
 from pipeline.core.config import CompetitionConfig, Config, ModelConfig, Tune
 from pipeline.core.errors import UserError
 from pipeline.core.files import digest, link_or_copy, read_json, write_json
-from pipeline.core.paths import LOOK, CompetitionPaths, ModelPaths
+from pipeline.core.paths import LOOK, TRACE, CompetitionPaths, ModelPaths
 from pipeline.core.registry import settings_dict
 from pipeline.core.types import FOLD, ROW, Metric
 from pipeline.metrics import metrics
@@ -37,7 +37,7 @@ from pipeline.training.pseudo_rows import PSEUDO
 
 STACKED, ALONE = 16, 2
 """Trials that a study asks at once, of a model that trains in stacks and of others."""
-FILES = ("predictions.parquet", "scores.json", "curves.json", "importance.json", LOOK)
+FILES = ("predictions.parquet", "scores.json", "curves.json", "importance.json", TRACE, LOOK)
 PASSED_ON = (*FILES, "members", PSEUDO, LEFT_OUT)
 
 

@@ -34,7 +34,8 @@ class Progress:
     epoch: epochs done. step: minibatches done of the next one; ``losses`` with their ``weights``
     (see ``Weighed``) and ``norms`` hold a value for each of these.
     state: the network's carried state. best: weights of the best epoch, where it is kept. averaged: weights averaged so
-    far, where they are, over so many ``averages``.
+    far, where they are, over so many ``averages``. trace: what was watched, see ``watching.py``.
+    lost: minibatch of the last epoch, from 1, whose loss was the first that is no finite number.
     """
 
     epoch: int = 0
@@ -49,6 +50,8 @@ class Progress:
     averages: int = 0
     best_epoch: int = 0
     best_value: float | None = None
+    trace: dict[str, Any] = field(default_factory=dict)
+    lost: int | None = None
 
 
 class Checkpoints:
@@ -75,6 +78,7 @@ class Checkpoints:
             "averages": progress.averages,
             "best_epoch": progress.best_epoch,
             "best_value": progress.best_value,
+            "trace": progress.trace,
         }
         tensors = {f"network/{name}": tensor for name, tensor in self.network.state_dict().items()}
         tensors |= {f"best/{name}": tensor for name, tensor in progress.best.items()}
@@ -129,6 +133,7 @@ class Checkpoints:
             averages=facts["averages"],
             best_epoch=facts["best_epoch"],
             best_value=facts["best_value"],
+            trace=facts["trace"],
         )
 
     def identity(self) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from pipeline.core.config import ModelConfig
 from pipeline.core.errors import Diverged
 from pipeline.core.files import write_json
-from pipeline.core.paths import LOOK
+from pipeline.core.paths import LOOK, TRACE
 from pipeline.core.types import FOLD, ROW
 from pipeline.training.data import TrainingData
 from pipeline.training.executors import Job
@@ -147,12 +147,14 @@ class CrossValidation:
         return next((fold.look for fold in self.folds if fold.look), None)
 
     def write(self, folder: Path) -> None:
-        """Write ``predictions.parquet``, ``scores.json``, ``curves.json``, ``importance.json``, ``look.json`` where
-        there is a look, and the folds' predictions of the test rows where there are any."""
+        """Write ``predictions.parquet``, ``scores.json``, ``curves.json``, ``importance.json``, ``trace.json`` and
+        ``look.json`` where there is one, and the folds' predictions of the test rows where there are any."""
         self.out_of_fold().to_parquet(folder / "predictions.parquet", index=False)
         write_json(folder / "scores.json", self.scores())
         write_json(folder / "curves.json", [fold.curves for fold in self.folds])
         write_json(folder / "importance.json", self.importance())
+        if any(fold.trace for fold in self.folds):
+            write_json(folder / TRACE, [fold.trace for fold in self.folds])
         if (look := self.look()) is not None:
             write_json(folder / LOOK, look)
         for fold in self.folds:

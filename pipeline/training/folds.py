@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +68,8 @@ class FoldResult:
     """Name and data of a figure of one row, see ``Task.look``."""
     test: pd.DataFrame | None = None
     """Predictions of the test rows, where they are asked for."""
+    trace: dict[str, Any] = field(default_factory=dict)
+    """What was watched of its training, see ``watching.py``."""
     samples: str = ""
     """What a language model wrote while it learned."""
 
@@ -156,6 +158,7 @@ def _conclude(
         rounds=fitted.rounds,
         seconds=fitting + time.perf_counter() - began,
         curves=fitted.curves,
+        trace=fitted.trace,
         importance=fitted.importance(),
         index=fold.valid_index,
         predictions=predictions,
@@ -237,7 +240,7 @@ def make_predictor(data: TrainingData, config: ModelConfig, fold: FoldData, fitt
 
 def _write_result(place: Path, result: FoldResult) -> None:
     result.predictions.assign(**{ROW: result.index}).to_parquet(place / "predictions.parquet", index=False)
-    kept = ("fold", "train", "valid", "rounds", "seconds", "curves", "importance", "look", "samples")
+    kept = ("fold", "train", "valid", "rounds", "seconds", "curves", "trace", "importance", "look", "samples")
     facts = {name: getattr(result, name) for name in kept}
     if result.test is not None:
         result.test.to_parquet(place / TEST, index=False)

@@ -24,6 +24,7 @@ from pipeline.training.device import find_device, reproducible
 from pipeline.training.examples import Examples
 from pipeline.training.network import FittedNetwork, carried, mean_loss
 from pipeline.training.optimizers import parameter_groups, trainable
+from pipeline.training.watching import Alone, Watched, told
 
 if TYPE_CHECKING:
     from pipeline.training.neural import Neural
@@ -50,15 +51,18 @@ def _train(settings: Neural, job: FitJob, device: torch.device) -> FittedNetwork
     stopping = settings.early_stopping if valid is not None and job.rounds is None else None
     epochs = job.rounds or settings.epochs
     # A search costs many passes, and the trained network is scored anyhow: an epoch is only to choose by it.
-    watched = stopping is not None and stopping.monitor == "score"
-    scored = job.score is not None and (watched or job.task.search is None)
+    chosen = stopping is not None and stopping.monitor == "score"
+    scored = job.score is not None and (chosen or job.task.search is None)
     checkpoints = Checkpoints(settings, job, network, optimizer)
     progress = checkpoints.restore()
     averaging = Averaging(settings, network, progress, epochs)
+    minibatches = settings.sampling.minibatches(examples.bookkeeping, examples.count, settings.batch_size)
+    watched = Watched.of(settings, progress, minibatches, epochs)
+    watching = Alone(network, watched, settings.accumulate, minibatches)
 
     for epoch in range(progress.epoch, epochs):
-        train_epoch(settings, job, network, optimizer, criterion, examples, progress, averaging, checkpoints)
-        record = close_epoch(progress, optimizer)
+        train_epoch(settings, job, network, optimizer, criterion, examples, progress, averaging, checkpoints, watching)
+        record = close_epoch(progress, optimizer, settings)
         averaging.after_epoch()
         with averaging.applied():
             if valid is not None:
@@ -77,7 +81,7 @@ def _train(settings: Neural, job: FitJob, device: torch.device) -> FittedNetwork
     if stopping is not None:
         network.load_state_dict(progress.best)
     fitted.rounds = progress.best_epoch if stopping is not None else epochs
-    fitted.curves = progress.curves
+    fitted.curves, fitted.trace = progress.curves, progress.trace
     network.eval()
     return fitted
 
@@ -102,6 +106,7 @@ def train_epoch(
     progress: Progress,
     averaging: Averaging,
     checkpoints: Checkpoints,
+    watching: Alone,
 ) -> None:
     """All minibatches of the epoch that ``progress`` has not seen yet."""
     network.train()
@@ -119,6 +124,7 @@ def train_epoch(
         factor = schedule.factor(progress.epoch * steps + progress.step, horizon, steps)
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * group["factor"] * factor
+        watching.begin_minibatch(progress.step)
         batch = augmented(settings.augmentation, plain, selection.index, changes)
         with settings.autocast(examples.device):
             output, state = network(batch, carried(selection, progress.state))
@@ -144,9 +150,11 @@ def train_epoch(
         if settings.gradient_clip is not None:
             clip_grads_with_norm_(parameters, settings.gradient_clip, norm)
         optimizer.step()
+        watching.end_step(norm)
         averaging.after_step()
         progress.norms.append(norm)
         checkpoints.keep(progress)
+    watching.end_epoch()
 
 
 def _at_least_one(weight: torch.Tensor | int) -> torch.Tensor | int:
@@ -161,17 +169,33 @@ def gradient_norm(parameters: list[nn.Parameter]) -> torch.Tensor:
     return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(one) for one in gradients]))  # [] of all
 
 
-def close_epoch(progress: Progress, optimizer: torch.optim.Optimizer) -> dict[str, float]:
+def close_epoch(progress: Progress, optimizer: torch.optim.Optimizer, settings: Neural) -> dict[str, float]:
     """The epoch's mean loss (see ``Weighed``), mean gradient norm and last learning rate. The loss is
-    that of each minibatch when it was trained on, so the network's weights differ along the epoch."""
+    that of each minibatch when it was trained on, so the network's weights differ along the epoch.
+    Where gradients are clipped, ``clipped`` is the share of steps whose gradient was."""
+    norms = torch.stack(progress.norms).double()  # [steps]
     record = {
         "train_loss": mean_loss(progress.losses, progress.weights),
-        "gradient_norm": float(torch.stack(progress.norms).double().mean()),
+        "gradient_norm": float(norms.mean()),
         "learning_rate": optimizer.param_groups[0]["lr"] / optimizer.param_groups[0]["factor"],
+        **clipped(norms, settings.gradient_clip),
     }
+    if not math.isfinite(record["train_loss"]):
+        progress.lost = first_lost(torch.stack(progress.losses))
     progress.epoch, progress.step, progress.state = progress.epoch + 1, 0, None
     progress.losses, progress.weights, progress.norms = [], [], []
     return record
+
+
+def clipped(norms: torch.Tensor, clip: float | None) -> dict[str, float]:
+    """Share of steps whose gradient was shortened; nothing without a bound. norms: [steps], before clipping."""
+    return {} if clip is None else {"clipped": float((norms > clip).double().mean())}
+
+
+def first_lost(losses: torch.Tensor) -> int | None:
+    """The minibatch, from 1, whose loss was the first that is no finite number: [minibatches] of an epoch."""
+    lost = (~losses.isfinite()).nonzero().flatten().tolist()
+    return lost[0] + 1 if lost else None
 
 
 def all_finite(record: Mapping[str, float]) -> bool:
@@ -184,8 +208,10 @@ def note(progress: Progress, record: Mapping[str, float], learning_rate: float) 
     for name, value in record.items():
         if not math.isfinite(value):
             what = name.replace("_", " ")
+            at = f", minibatch {progress.lost}" if progress.lost is not None else ""
             raise Diverged(
-                f"the {what} became {value} in epoch {progress.epoch}: lower fit.learning_rate ({learning_rate:g})"
+                f"the {what} became {value} in epoch {progress.epoch}{at}: lower fit.learning_rate "
+                f"({learning_rate:g}){told(progress.trace)}"
             )
         progress.curves.setdefault(name, []).append(value)
 

@@ -97,9 +97,8 @@ class Member:
         self.network.eval()
         device = next(self.network.parameters()).device
         rounds = self.progress.best_epoch if self.stopping is not None else self.progress.epoch
-        return FittedNetwork(
-            self.network, self.settings, self.job.task, self.job.spec, device, rounds, self.progress.curves
-        )
+        curves, trace = self.progress.curves, self.progress.trace
+        return FittedNetwork(self.network, self.settings, self.job.task, self.job.spec, device, rounds, curves, trace)
 
     def keep(self) -> None:
         """Write a checkpoint, to go on from after a kill or in another process; between epochs only."""
@@ -109,7 +108,8 @@ class Member:
         tensors |= {f"best/{name}": tensor for name, tensor in self.progress.best.items()}
         for name, state in self.optimizer.items():
             tensors |= {f"optimizer/{name}/{key}": value for key, value in state.items() if value is not None}
-        facts = {name: getattr(self.progress, name) for name in ("epoch", "curves", "best_epoch", "best_value")}
+        kept = ("epoch", "curves", "best_epoch", "best_value", "trace")
+        facts = {name: getattr(self.progress, name) for name in kept}
         with whole_folder(Path(self.job.checkpoint) / "member") as aside:
             copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
             save_file(copies, aside / "tensors.safetensors")

@@ -42,6 +42,7 @@ class FittedNetwork:
     device: torch.device
     rounds: int = 0
     curves: dict[str, list[float]] = field(default_factory=dict)
+    trace: dict[str, Any] = field(default_factory=dict)
 
     def raw(self, inputs: Encoded) -> Any:
         """Raw answers [rows, ...], of every token a ``Ragged`` of them, or what the task's search finds."""
@@ -116,12 +117,12 @@ class FittedNetwork:
         return None if weights is None else weights[0].float().cpu().numpy()
 
     def save(self, folder: Path) -> None:
-        """Write ``weights.safetensors`` and ``training.json`` (rounds and curves)."""
+        """Write ``weights.safetensors`` and ``training.json`` (rounds, curves, trace)."""
         folder.mkdir(parents=True, exist_ok=True)
         # On the CPU: cuDNN keeps a recurrent layer's weights in one block, which safetensors takes for tied ones.
         save_model(self.network.cpu(), str(folder / "weights.safetensors"))
         self.network.to(self.device)
-        write_json(folder / "training.json", {"rounds": self.rounds, "curves": self.curves})
+        write_json(folder / "training.json", {"rounds": self.rounds, "curves": self.curves, "trace": self.trace})
 
     @classmethod
     def load(cls, folder: Path, settings: Neural, model: Model, task: Task, spec: Spec) -> FittedNetwork:

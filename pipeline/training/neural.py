@@ -125,6 +125,8 @@ class Neural(Learner):
     precision: bfloat16 trains with products of 16 bits (autocast), and keeps weights, losses and answers in 32; auto
         does so where the device has such products, and is float32 elsewhere.
     device: auto is CUDA where there is one.
+    watch: of how many steps one is looked at closely, by layer, for what the report says of gradients and activations
+        (``watching.py``); at most 50 of a fit are. null looks at none.
     threads: that it computes with on the processor, in place of ``execution.threads``; it is given as many cores. For
         long fits that nobody runs beside. Sums of floats follow it, so it never follows the machine.
     """
@@ -146,6 +148,7 @@ class Neural(Learner):
     accumulate: int = Field(default=1, ge=1)
     precision: Literal["float32", "bfloat16", "auto"] = "float32"
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    watch: int | None = Field(default=100, ge=1)
     threads: int | None = Field(default=None, ge=1, le=1024)
 
     def __post_init__(self) -> None:

@@ -30,6 +30,10 @@ class Rate:
     def curves(self) -> dict[str, list[float]]:
         return {}
 
+    @property
+    def trace(self) -> dict[str, Any]:
+        return {}
+
     def raw(self, inputs: Encoded) -> np.ndarray:
         return np.tile([0.0, self.logit], (len(next(iter(inputs.values()))), 1))  # [rows, 2]
 
@@ -56,6 +60,10 @@ class SeveralFitted:
         curves = [part.curves for part in self.parts]
         names = [name for name in curves[0] if all(name in one for one in curves)]
         return {name: [fmean(values) for values in zip(*(one[name] for one in curves), strict=False)] for name in names}
+
+    @property
+    def trace(self) -> dict[str, Any]:
+        return {}
 
     def raw(self, inputs: Encoded) -> np.ndarray:
         """[rows, targets]: numbers in units of the loss, or logits of labels."""

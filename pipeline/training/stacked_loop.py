@@ -10,7 +10,7 @@ filled up with zeros).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
@@ -20,14 +20,15 @@ from torch import Tensor, nn
 from pipeline.core.errors import Diverged
 from pipeline.core.seeds import derive_seed
 from pipeline.core.types import Batch, Spec
-from pipeline.models.layers.members import Stack
+from pipeline.models.layers.members import Stack, by_member
 from pipeline.tasks.losses import weighed
 from pipeline.training.datasets import Datasets
 from pipeline.training.device import find_device, reproducible
-from pipeline.training.loop import all_finite, is_best, note
+from pipeline.training.loop import all_finite, clipped, first_lost, is_best, note
 from pipeline.training.member import Member
 from pipeline.training.network import PREDICTION_BATCHES, mean_loss
 from pipeline.training.optimizers import parameter_groups, trainable
+from pipeline.training.watching import Watched, Watching
 
 
 def train_members(members: Sequence[Member], widest: Spec) -> None:
@@ -74,6 +75,12 @@ class Run:
         weighted = loss is not None and loss.class_weights != "none"  # by each fold's own classes
         self.alike = len({repr(member.settings.loss) for member in members}) == 1 and not weighted
         self._make_optimizer()
+        watched = [
+            Watched.of(member.settings, member.progress, steps, member.epochs)
+            for member, steps in zip(self.members, self.steps, strict=True)
+        ]
+        learned = {name: self.stack.parameters[name] for name in self.slices[0]}
+        self.watching = Watching(self.stack.network, watched, learned, stacked=True)
 
     def _make_optimizer(self) -> None:
         """One optimiser over each member's own slices, grouped by all that decides their rate."""
@@ -107,11 +114,13 @@ class Run:
         for step in range(sizes.shape[1]):
             active = (sizes[:, step] > 0).nonzero().flatten().tolist()
             self._set_rates(epoch, step)
+            self.watching.begin([step if size else -1 for size in sizes[:, step].tolist()])
             for begin, end, length in _runs(sizes[:, step].tolist()):
                 index = orders[begin:end, step, :length]  # [some members, batch]
                 losses[begin:end, step] = self._backward(begin, end, index)
             norms[:, step] = self._hand_out_gradients(active)
             self.optimizer.step()
+            self.watching.end(self.gradients)
         for i, member in enumerate(self.members):
             settings = member.settings
             last = epoch * self.steps[i] + self.steps[i] - 1
@@ -166,14 +175,15 @@ class Run:
         flat = {name: tensor.flatten(0, 1) for name, tensor in batch.items()}  # [members * batch, ...]
         total, weight = self.task.loss(output.flatten(0, 1), flat, noted)
         each = weighed(seen[0].detach(), flat).unflatten(0, output.shape[:2])  # [members, batch, ...]
-        return total * (len(output) / weight), _by_member(torch.mean, each)
+        return total * (len(output) / weight), by_member(torch.mean, each)
 
     def _hand_out_gradients(self, active: list[int]) -> Tensor:
         """Give each active member's slices their gradients; their norm before clipping: [members]."""
         gradients = {name: parameter.grad for name, parameter in self.stack.parameters.items()}
         found = {name: gradient for name, gradient in gradients.items() if gradient is not None}
-        parts = [_by_member(torch.linalg.vector_norm, gradient) for gradient in found.values()]
-        norm = _by_member(torch.linalg.vector_norm, torch.stack(parts, dim=1))  # [members, parameters] -> [members]
+        parts = [by_member(torch.linalg.vector_norm, gradient) for gradient in found.values()]
+        self.gradients = dict(zip(found, parts, strict=True))
+        norm = by_member(torch.linalg.vector_norm, torch.stack(parts, dim=1))  # [members, parameters] -> [members]
         clips = [member.settings.gradient_clip for member in self.members]
         if any(clip is not None for clip in clips):
             bounds = torch.tensor([float("inf") if clip is None else clip for clip in clips], device=self.device)
@@ -196,8 +206,12 @@ class Run:
         mean_norms = [float(row[:steps].mean()) for row, steps in zip(norms, self.steps, strict=True)]
         outputs = self._outputs() if all(member.job.valid is not None for member in self.members) else None
         for i, member in enumerate(self.members):
+            counts = sizes[i, : self.steps[i]]
+            self.watching.members[i].note_losses((losses[i, : self.steps[i]] * counts).tolist(), counts.tolist())
             member.progress.epoch += 1
             record = {"train_loss": train_losses[i], "gradient_norm": mean_norms[i], "learning_rate": rates[i]}
+            record |= clipped(norms[i, : self.steps[i]], member.settings.gradient_clip)
+            member.progress.lost = first_lost(losses[i, : self.steps[i]])
             if outputs is not None:
                 target = {"target": self.valid.target(member)}
                 output = outputs[i, : len(target["target"])]  # [rows, outputs]
@@ -248,13 +262,6 @@ def _runs(lengths: list[int]) -> list[tuple[int, int, int]]:
             runs.append((begin, end, length))
         begin = end
     return runs
-
-
-def _by_member(reduce: Callable[..., Tensor], tensor: Tensor) -> Tensor:
-    """Reduce all but the first dimension: [members, ...] -> [members]. A lone member is doubled, since
-    torch sums one row in another order than it sums several."""
-    rows = tensor.flatten(1)
-    return reduce(rows if len(rows) > 1 else rows.repeat(2, 1), dim=1)[: len(rows)]
 
 
 def _padded(value: Any, like: Tensor) -> Any:

@@ -127,6 +127,8 @@ class Stored:
             means = {key: fmean(one[key] for one in folds) for key in ("train", "valid")}
             write_json(data / "tuned" / name / "scores.json", {"folds": folds, **means, "spread": pstdev(valid[name])})
             write_json(data / "tuned" / name / "curves.json", more.get("curves", [{}] * FOLDS))
+            if "trace" in more:
+                write_json(data / "tuned" / name / "trace.json", more["trace"])
             if "trials" in more:
                 write_json(data / "tuned" / name / "trials.json", {"trials": more["trials"]})
         sign = 1 if metric.higher_is_better else -1

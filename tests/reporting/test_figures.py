@@ -19,6 +19,16 @@ NAN = float("nan")
 CURVES = {"folds": [{"train_loss": [3, 2, 1.5], "valid_loss": [3.1, 2.4, 2.2, 2.1]}, {"train_loss": [3, 2]}]}
 DATA = {
     "curves": CURVES,
+    "gradients": {
+        "every": 100,
+        "steps": [1, 101],
+        "depth": ["layers.0", "layers.2"],
+        "layers": {
+            "layers.0": {"gradient": [1e-3, 2e-3], "forward": [0.5, 0.4], "backward": [1e-4, None]},
+            "layers.1": {"dead": [0.0, 0.5]},
+            "layers.2": {"gradient": [1.0, None], "forward": [1.0, 0.9], "backward": [0.1, 0.2]},
+        },
+    },
     "residuals": {"target": [1.0, 2.0, 4.0], "prediction": [1.5, 2.0, 3.0], "unit": "price"},
     "confusion": {"classes": ["no", "yes"], "counts": [[8, 2], [1, 9]]},
     "importance": {"area": 3.0, "age": -4.0},
@@ -59,6 +69,8 @@ DATA = {
     },
 }
 ODD = [
+    ("gradients", {"steps": [1], "depth": [], "layers": {"cell.l0": {"gradient": [0.0]}, "cell": {"memory": [[1.0]]}}}),
+    ("gradients", {"steps": [1], "depth": ["a", "b"], "layers": {"a": {"forward": [None]}, "b": {"forward": [None]}}}),
     ("curves", {"folds": [{"valid_score": [0.5]}, {"valid_score": [0.7]}], "metric": "accuracy"}),
     ("curves", {"folds": [{"train_loss": [1e6, NAN, 1e-3], "valid_loss": [1e6, None, 1.0]}]}),
     ("curves", {"folds": [{}, {"learning_rate": [0.1]}]}),

@@ -196,7 +196,9 @@ def test_answers_are_searched_for_only_where_an_epoch_is_chosen_by_them(stopping
 
 
 def test_a_diverging_loss_is_an_error_that_names_the_rate():
-    with pytest.raises(Diverged, match=r"loss became (inf|nan) in epoch \d+: lower fit.learning_rate \(1e\+30\)"):
+    with pytest.raises(
+        Diverged, match=r"became (inf|nan) in epoch \d+, minibatch \d+: lower fit.learning_rate \(1e\+30\)"
+    ):
         learner(optimizer="sgd", learning_rate=1e30, epochs=20).fit(job())
     with pytest.raises(Diverged, match="valid score became nan in epoch 1"):
         learner().fit(job(valid=line(5, 1), score=lambda raw: float("nan")))

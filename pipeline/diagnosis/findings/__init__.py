@@ -1,27 +1,37 @@
-"""Shelf ``findings``: what may be the matter, by code (POD1..: fit, 2..: shift, 3..: leaks, 4..: comparison)."""
+"""Shelf ``findings``: what may be the matter, by code (POD1..: fit, 2..: shift, 3..: leaks, 4..: comparison, 5..:
+gradients and activations)."""
 
 from pipeline.core.registry import Registry
 
 findings = Registry("finding")
 
 from pipeline.diagnosis.findings import (  # noqa: E402,F401
+    always_clipped,
     blend_no_better,
     chosen_by_folds,
     covariate_shift,
+    dead_units,
+    diverged,
     duplicates_across_folds,
     duplicates_in_test,
     error_over_order,
+    exploding,
     groups_over_folds,
     label_shift,
+    loss_spikes,
     missing_otherwise,
     no_better_than_baseline,
     no_clear_winner,
     order_predicts,
     overfits,
+    saturated,
+    sharp_attention,
     shifted_columns,
     target_copy,
     too_good,
     underfits,
+    units_alike,
     unseen_levels,
+    vanishing,
     wide_statistics,
 )

@@ -57,6 +57,7 @@ class Estimator(ABC):
         self.seed = seed
         self.class_weights = class_weights
         self.curves: dict[str, list[float]] = {}
+        self.trace: dict[str, Any] = {}
         if self.classes is None and class_weights != "none":
             raise UserError(f"model '{name}': class_weights needs classes, and the task is {task.name}; take it out")
 

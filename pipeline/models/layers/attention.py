@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -111,9 +113,12 @@ class MultiHeadAttention(nn.Module):
 
     head_width: of each head, width / heads unless given: then 4 width² weights, else 4 heads width head_width.
     rotary: queries and keys are turned by their positions (Su et al. 2021), for attention among one sequence.
+    listener: told what ``look`` is given, but for the values.
 
     Raises ValueError where heads do not divide width, or a rotary head's width is odd.
     """
+
+    listener: Callable[[Tensor, Tensor, Tensor | None, bool], None] | None = None
 
     def __init__(
         self,
@@ -172,6 +177,8 @@ class MultiHeadAttention(nn.Module):
         self, asked: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None, before: bool = False
     ) -> Tensor:
         """The same with queries as ``among`` gives them. before: see ``DotProductAttention``."""
+        if self.listener is not None:
+            self.listener(asked, keys, mask, before)
         if mask is not None:
             mask = allowed(mask, keys.shape[-2]).unsqueeze(1)  # [batch, 1, queries or 1, keys]
         context = self.attention(asked, keys, values, mask, before)  # [batch, heads, queries, head width]

@@ -7,7 +7,7 @@ shares the stack, bit for bit on the CPU, save for what padding of its inputs ro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -171,6 +171,13 @@ class Stack:
             return self.network(batch)[0]
         some = {name: tensor[begin:end] for name, tensor in {**self.parameters, **self.buffers}.items()}
         return torch.func.functional_call(self.network, some, (batch,))[0]
+
+
+def by_member(reduce: Callable[..., Tensor], tensor: Tensor) -> Tensor:
+    """Reduce all but the first dimension: [members, ...] -> [members]. A lone member is doubled, since
+    torch sums one row in another order than it sums several."""
+    rows = tensor.flatten(1)
+    return reduce(rows if len(rows) > 1 else rows.repeat(2, 1), dim=1)[: len(rows)]
 
 
 def crop(tensor: Tensor, like: Tensor) -> Tensor:

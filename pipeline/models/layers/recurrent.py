@@ -30,7 +30,10 @@ class Recurrent(nn.RNNBase):
 
     dropout: between layers. locked: one mask for all steps of a sequence (Gal and Ghahramani 2016) in place of one
     a step. bidirectional: a second layer from the end, its outputs beside the first's.
+    listener: told the inputs of each pass and the texts' lengths, where these are known.
     """
+
+    listener: Callable[[Tensor, Tensor | None], None] | None = None
 
     def __init__(
         self,
@@ -54,6 +57,7 @@ class Recurrent(nn.RNNBase):
 
     def forward(self, inputs: Tensor, state: State = None) -> tuple[Tensor, State]:  # type: ignore[override]
         """Inputs [batch, steps, inputs] -> outputs [batch, steps, directions * hidden] and the next state."""
+        self._tell(inputs)
         if self.locked or self._own_kernel(inputs):
             return self._by_layer(inputs, state)
         first = self._zeros(inputs) if state is None else each(state, _layers_first)
@@ -65,6 +69,7 @@ class Recurrent(nn.RNNBase):
 
         inputs [batch, steps, inputs], lengths int64 [batch]; an empty text counts as one token of padding.
         """
+        self._tell(inputs, lengths)
         packed = pack_padded_sequence(inputs, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False)
         data, *last = self._all_layers(packed.data, self._zeros(inputs), packed.batch_sizes)
         outputs = PackedSequence(data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
@@ -77,9 +82,14 @@ class Recurrent(nn.RNNBase):
 
         The layer from the end reads each text turned round within its own length.
         """
+        self._tell(inputs, lengths)
         steps = torch.arange(inputs.shape[1], device=inputs.device)  # [steps]
         turned = lengths[:, None] - 1 - steps  # [batch, steps], negative at padding
         return self._by_layer(inputs, None, torch.where(turned < 0, steps, turned).unsqueeze(-1))[0]
+
+    def _tell(self, inputs: Tensor, lengths: Tensor | None = None) -> None:
+        if self.listener is not None:
+            self.listener(inputs, lengths)
 
     def _by_layer(self, inputs: Tensor, state: State, turned: Tensor | None = None) -> tuple[Tensor, State]:
         """turned: int64 [batch, steps, 1], where each step stands in its text turned round."""
