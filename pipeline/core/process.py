@@ -130,3 +130,13 @@ def _command(pid: int) -> str:
             return stream.read().strip()
     except OSError:
         return ""
+
+
+def launched() -> int:
+    """Processes that `torchrun` started to train together; 1 where it did not."""
+    return int(os.environ.get("WORLD_SIZE", "1")) if "TORCHELASTIC_RUN_ID" in os.environ else 1
+
+
+def rank() -> int:
+    """Of this process among them; 0 leads."""
+    return int(os.environ["RANK"]) if launched() > 1 else 0

@@ -12,6 +12,9 @@ from pipeline.core.errors import UserError, did_you_mean
 from pipeline.core.files import lock
 from pipeline.core.paths import CompetitionPaths, check_name, state_folder
 
+FITS = ("train", "tune", "retrain")
+"""Stages that fit models."""
+
 LOCK_WAIT = 10.0
 """Seconds to wait for a dying stage of a `dvc repro` that was killed."""
 
@@ -22,9 +25,14 @@ def run_stage(stage: str, name: str | None = None, *, again: bool = False) -> No
     Without a name it is that of DVC's stage: the shell that DVC starts never sees it.
     again: fit anew what is kept.
     """
-    from pipeline.core.process import die_with_parent
+    from pipeline.core.process import die_with_parent, launched, rank
     from pipeline.core.seeds import fix_threads
 
+    if launched() > 1 and stage not in FITS:
+        raise UserError(f"torchrun: {stage} trains nothing; {', '.join(FITS)} do")
+    if rank():
+        _follow()
+        return
     name = check_name(_name_from_dvc(stage) if name is None else name, stage)
     if "DVC_STAGE" in os.environ:
         die_with_parent()
@@ -37,12 +45,24 @@ def run_stage(stage: str, name: str | None = None, *, again: bool = False) -> No
         config, body = read(competition, stage)
         with clock(competition, stage):
             verify_code(config, competition, stage, body)
-            options: Mapping[str, Any] = (
-                {"model": model, "again": again} if stage in ("train", "tune", "retrain") else {}
-            )
+            options: Mapping[str, Any] = {"model": model, "again": again} if stage in FITS else {}
             importlib.import_module(f"pipeline.stages.{stage}").run(config, competition, **options)
         hold(competition, stage, body)
+    if launched() > 1:
+        from pipeline.training.ranks import dismiss
+
+        dismiss()
     _warn_of_tracking()
+
+
+def _follow() -> None:
+    """Train along with the process that runs the stage."""
+    from pipeline.core.seeds import fix_threads
+
+    fix_threads(1)
+    from pipeline.training.ranks import follow
+
+    follow()
 
 
 def _by_hand(stage: str, name: str) -> tuple[str, str | None]:

@@ -25,7 +25,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from pipeline.core.config import Execution
 from pipeline.core.errors import UserError
-from pipeline.core.process import die_with_parent
+from pipeline.core.process import die_with_parent, launched
 from pipeline.core.seeds import derive_seed, fix_threads, seed_everything
 
 START_METHOD = "fork" if sys.platform == "linux" else "spawn"
@@ -89,7 +89,8 @@ class Executor(Protocol):
 def make_executor(execution: Execution) -> Executor:
     """The executor that the configuration asks for; of itself never more threads at work than there are cores."""
     workers = execution.workers or max(available_cores() // execution.threads, 1)
-    return Serial(execution.threads) if execution.executor == "serial" else Processes(workers, execution.threads)
+    serial = execution.executor == "serial" or launched() > 1
+    return Serial(execution.threads) if serial else Processes(workers, execution.threads)
 
 
 def available_cores() -> int:

@@ -24,6 +24,7 @@ from pipeline.training.device import find_device, reproducible
 from pipeline.training.examples import Examples
 from pipeline.training.network import FittedNetwork, carried, mean_loss
 from pipeline.training.optimizers import parameter_groups, trainable
+from pipeline.training.ranks import OneRank, shared
 from pipeline.training.watching import Alone, Watched, told
 
 if TYPE_CHECKING:
@@ -36,11 +37,11 @@ def train(settings: Neural, job: FitJob) -> FittedNetwork:
     Raises Diverged when a loss or the score is no finite number any more.
     """
     device = find_device(settings.device)
-    with reproducible(device, settings.threads):
-        return _train(settings, job, device)
+    with reproducible(device, settings.threads), shared(settings, job) as ranks:
+        return _train(settings, job, device, ranks)
 
 
-def _train(settings: Neural, job: FitJob, device: torch.device) -> FittedNetwork:
+def _train(settings: Neural, job: FitJob, device: torch.device, ranks: OneRank) -> FittedNetwork:
     network = begin_network(job, device)
     fitted = FittedNetwork(network, settings, job.task, job.spec, device)
     groups = parameter_groups(trainable(network), network, settings.learning_rate, settings.weight_decay)
@@ -55,13 +56,17 @@ def _train(settings: Neural, job: FitJob, device: torch.device) -> FittedNetwork
     scored = job.score is not None and (chosen or job.task.search is None)
     checkpoints = Checkpoints(settings, job, network, optimizer)
     progress = checkpoints.restore()
+    ranks.begin(network, optimizer, progress)
     averaging = Averaging(settings, network, progress, epochs)
     minibatches = settings.sampling.minibatches(examples.bookkeeping, examples.count, settings.batch_size)
     watched = Watched.of(settings, progress, minibatches, epochs)
     watching = Alone(network, watched, settings.accumulate, minibatches)
 
     for epoch in range(progress.epoch, epochs):
-        train_epoch(settings, job, network, optimizer, criterion, examples, progress, averaging, checkpoints, watching)
+        train_epoch(
+            settings, job, network, optimizer, criterion, examples, progress, averaging, checkpoints, watching, ranks
+        )
+        ranks.close_epoch(network)
         record = close_epoch(progress, optimizer, settings)
         averaging.after_epoch()
         with averaging.applied():
@@ -74,7 +79,7 @@ def _train(settings: Neural, job: FitJob, device: torch.device) -> FittedNetwork
             if stopping is not None and is_best(progress, stopping.monitor, job.higher_is_better):
                 progress.best = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
         job.progress(epoch + 1, epochs)
-        if stopping is not None and progress.epoch - progress.best_epoch >= stopping.patience:
+        if ranks.agree(stopping is not None and progress.epoch - progress.best_epoch >= stopping.patience):
             break
 
     averaging.finish()
@@ -107,6 +112,7 @@ def train_epoch(
     averaging: Averaging,
     checkpoints: Checkpoints,
     watching: Alone,
+    ranks: OneRank,
 ) -> None:
     """All minibatches of the epoch that ``progress`` has not seen yet."""
     network.train()
@@ -120,7 +126,8 @@ def train_epoch(
     changes = derive_seed(job.seed, "augmentation", progress.epoch)
     counted: torch.Tensor | int = 0
     selections = sampler.training(examples.bookkeeping, examples.count, settings.batch_size, seed)
-    for selection, plain in examples.batches(islice(selections, progress.step, None)):
+    for selection, plain in examples.batches(map(ranks.part, islice(selections, progress.step, None))):
+        ranks.seed(job, progress)
         factor = schedule.factor(progress.epoch * steps + progress.step, horizon, steps)
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * group["factor"] * factor
@@ -129,6 +136,9 @@ def train_epoch(
         with settings.autocast(examples.device):
             output, state = network(batch, carried(selection, progress.state))
         total, weight = loss_of(job.task, output.float(), batch, criterion)
+        if not selection.counts:
+            total, weight = total * 0, weight * 0
+        summed, weight = ranks.whole(total, weight)
         first = progress.step % settings.accumulate == 0
         for parameter in parameters if first else ():
             parameter.grad = None
@@ -137,7 +147,7 @@ def train_epoch(
         # Where nothing counts, sum and gradient are 0, and stay so.
         (total / _at_least_one(weight) if settings.accumulate == 1 else total).backward()
         progress.state = map_state(state, torch.Tensor.detach)
-        progress.losses.append(total.detach())
+        progress.losses.append(summed)
         progress.weights.append(weight)
         progress.step += 1
         if progress.step % settings.accumulate and progress.step < steps:
@@ -146,6 +156,7 @@ def train_epoch(
             for parameter in parameters:
                 if parameter.grad is not None:
                     parameter.grad /= _at_least_one(counted)
+        ranks.sum_gradients(parameters)
         norm = gradient_norm(parameters)
         if settings.gradient_clip is not None:
             clip_grads_with_norm_(parameters, settings.gradient_clip, norm)

@@ -55,8 +55,10 @@ class Selection:
     fresh: bool [batch], lanes whose state begins anew; None where no state is carried. All true means that the loop
         gives no state at all, so the number of lanes may change there. Elsewhere it may only shrink: then the last
         lanes have ended.
+    counts: False where it only stands in for a part of a minibatch that holds nothing (``training/ranks.py``).
     """
 
     index: torch.Tensor
     fresh: torch.Tensor | None = None
     windows: Windows | None = None
+    counts: bool = True
