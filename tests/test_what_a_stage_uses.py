@@ -23,6 +23,7 @@ NOT_DIGESTED = (
     ("pipeline/stages/kept.py", "keeps what stages write as it is"),
     ("pipeline/stages/budget.py", "what there is time for, with a budget"),
     ("pipeline/stages/clock.py", "counts what stages take, for those with a budget"),
+    ("pipeline/stages/costs.py", "notes what models took, which no output holds"),
     ("pipeline/stages/view.py", "shows what goes on"),
     ("pipeline/stages/records.py", "words for the tracker"),
     ("pipeline/reporting/pictures.py", "pictures for the tracker"),

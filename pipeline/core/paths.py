@@ -10,6 +10,9 @@ from pathlib import Path
 from pipeline.core.errors import UserError
 
 NAME_RULE = re.compile(r"[a-z0-9][a-z0-9_-]*")
+EXPLANATION = "explanation.json"
+"""In a model's folder: what it looks at, see ``training.explaining``; of its settings as declared where a search found
+better ones."""
 LOOK = "look.json"
 """In a model's folder: a figure of what it does with one row, see ``Task.look``."""
 TRACE = "trace.json"

@@ -175,6 +175,13 @@ class Fitted(Protocol):
     def importance(self) -> dict[str, float] | None:
         """Feature importance by name, where the model knows it."""
 
+    def contributions(self, inputs: Encoded) -> dict[str, np.ndarray] | None:
+        """By encoded input, what it adds to each raw answer: Shapley values [rows, outputs] (of classes in logits, of
+        two the second's alone), which with one constant sum to the answer; None of models that know no exact way."""
+
+    def saliency(self, inputs: Encoded) -> np.ndarray | None:
+        """Of images, how far each pixel moves the largest raw answer [rows, height, width]; None of other models."""
+
     def steps(self) -> Any:
         """What a search of ``decoding`` goes over (its ``Steps``); of language models and translators."""
 

@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import counted
-from pipeline.reporting import gradients, lines, text_figures
+from pipeline.reporting import explained, gradients, lines, shapes, text_figures
 from pipeline.reporting.lines import CURVES, has
 from pipeline.reporting.pictures import draw_filters, draw_mistakes, size_of_filters, size_of_mistakes
-from pipeline.reporting.style import BLUE, GREEN, INK, STYLE, WIDTH, plain_numbers, shortened
+from pipeline.reporting.style import BLUE, GREEN, INK, STYLE, WIDTH, few_ticks, plain_numbers, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,6 +50,12 @@ def draw(name: str, data: Mapping[str, Any]) -> bytes:
     ``search``       {"trials": [{"number", "value", "settings"}, ...], "metric": name, "higher_is_better": bool}.
     ``over``         {"values": [...], "train", "valid": [[a score a fold], ...], "over", "title", "metric": names};
                      optional "baseline".
+    ``permutation``  {"columns": {raw column: {"mean", "interval"}}, "metric": name}.
+    ``partial``      {"columns": {raw column: {"kind", "at": [...], "answers": {name: [[a fold each], ...]}}}, "unit"}.
+    ``contributions`` {"points": {input: {"value": [...], "effect": [...]}}, "unit"}.
+    ``saliency``     {"images", "told": as of mistakes, "maps": [[height][width] of 0 to 1, ...]}.
+    ``distribution``, ``calibration``: see ``diagnosis.shapes``.
+    ``cost``         {"models": [{"name", "seconds", "valid"}, ...], "metric", "higher_is_better"}.
 
     Raises KeyError for another name.
     """
@@ -113,6 +119,8 @@ def describe(name: str, data: Mapping[str, Any]) -> str:
         return f"Validation {data['metric']} of each fold, its mean and spread, for {len(data['models'])} models."
     if name in ("translations", "attention"):
         return text_figures.describe_text(name, data)
+    if (told := explained.describe_explained(name, data) or shapes.describe_shape(name, data)) is not None:
+        return told
     weights = [f"{model} {weight:.0%}" for model, weight in _largest(data) if weight > 0]
     return f"Weights of the blend: {', '.join(weights)}."
 
@@ -141,24 +149,15 @@ def _residuals(figure: Figure, data: Mapping[str, Any]) -> None:
     for axes in (left, right):
         if ratio:
             axes.set_xscale("log")
-            _few_ticks(axes.xaxis)
+            few_ticks(axes.xaxis)
         else:
             plain_numbers(axes.xaxis)
     if ratio:
         left.set_yscale("log")
-        _few_ticks(left.yaxis)
+        few_ticks(left.yaxis)
     else:
         plain_numbers(left.yaxis)
     plain_numbers(right.yaxis)
-
-
-def _few_ticks(axis: Any) -> None:
-    """1, 2 and 5 of each power of ten on a logarithmic axis, in plain numbers."""
-    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
-
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axis.set_major_formatter(EngFormatter(sep=""))
-    axis.set_minor_formatter(NullFormatter())
 
 
 def _confusion(figure: Figure, data: Mapping[str, Any]) -> None:
@@ -199,8 +198,11 @@ def _importance(figure: Figure, data: Mapping[str, Any]) -> None:
     axes = figure.subplots()
     _bars(axes, [shortened(key, 40) for key, _ in shown], [float(value) for _, value in shown], BLUE)
     of = f", the largest {len(shown)} of {len(largest)}" if len(largest) > len(shown) else ""
-    axes.set_title(f"Feature importance{of}")
-    axes.set_xlabel("mean importance over the folds")
+    axes.set_title(f"Feature importance, as the model counts it{of}")
+    values = [float(value) for _, value in largest]
+    shares = min(values, default=0) >= 0 and abs(sum(values) - 1) < 0.02
+    moved = "one standard deviation moves the answer by (left: lowers it)"
+    axes.set_xlabel("share of all, mean over the folds" if shares else moved)
     plain_numbers(axes.xaxis)
 
 
@@ -268,7 +270,7 @@ PAINTERS: dict[str, tuple[Painter, Callable[[Mapping[str, Any]], tuple[float, fl
     "residuals": (_residuals, lambda data: (WIDTH, 3.4)),
     "confusion": (_confusion, _square),
     "importance": (_importance, lambda data: _height(min(len(data), BARS))),
-    "search": (lines.search, lambda data: (WIDTH, 2.9)),
+    "search": (lines.search, lines.search_size),
     "over": (lines.over, lambda data: (WIDTH, 3.6)),
     "leaderboard": (_leaderboard, lambda data: _height(len(data["models"]) + bool(data.get("blend")))),
     "blend": (_blend, lambda data: _height(len(data))),
@@ -276,4 +278,6 @@ PAINTERS: dict[str, tuple[Painter, Callable[[Mapping[str, Any]], tuple[float, fl
     "filters": (draw_filters, size_of_filters),
     "translations": (text_figures.translations, lambda data: text_figures.translations_size(data, WIDTH)),
     "attention": (text_figures.attention, text_figures.attention_size),
+    **explained.PAINTERS,
+    **shapes.PAINTERS,
 }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from pipeline.reporting.style import BLUE, GREEN, GREY, INK, VERMILION, plain_numbers
+from pipeline.reporting.style import BLUE, GREEN, GREY, INK, VERMILION, WIDTH, plain_numbers, shortened
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 CURVES = (("train_loss", "training loss"), ("valid_loss", "validation loss"), ("valid_score", "validation score"))
 ITERATION = "iteration"
+ABREAST, MOST_SEARCHED = 3, 8
+"""Of a search: panels side by side, and settings that are drawn."""
 
 
 def curves(figure: Figure, data: Mapping[str, Any]) -> None:
@@ -81,21 +84,25 @@ def _mean(grid: Sequence[float], lines: Sequence[tuple[Sequence[float], Sequence
 
 
 def search(figure: Figure, data: Mapping[str, Any]) -> None:
-    """Each trial's score in their order with the best so far, and beside it over each setting (three at most)."""
+    """Each trial's score in their order with the best so far, and over each setting."""
     import numpy as np
 
     trials, higher = data["trials"], bool(data["higher_is_better"])
     values = np.array([one["value"] for one in trials], dtype=float)
-    names = sorted({key for one in trials for key in one["settings"]})[:3]
-    panels = figure.subplots(1, 1 + len(names), squeeze=False, sharey=True)[0]
+    names = _searched(data)
+    grid = figure.subplots(ceil((1 + len(names)) / ABREAST), min(ABREAST, 1 + len(names)), squeeze=False, sharey=True)
+    panels = grid.flat[: 1 + len(names)]
+    for empty in grid.flat[1 + len(names) :]:
+        empty.set_axis_off()
     order = [one["number"] for one in trials]
     best = (np.maximum if higher else np.minimum).accumulate(values)
     winner = int((values.argmax if higher else values.argmin)())
     panels[0].scatter(order, values, s=16, color=BLUE, alpha=0.7, linewidths=0)
     panels[0].plot(order, best, color=GREEN, linewidth=1.2, drawstyle="steps-post")
-    panels[0].set_title("Trials, and the best so far")
-    panels[0].set_xlabel("trial")
-    panels[0].set_ylabel(data["metric"])
+    figure.suptitle("Trials, the best so far, and what each setting did", x=0.01, ha="left", fontsize=10, weight="bold")
+    panels[0].set_xlabel("trial (line: the best so far)")
+    for axes in grid[:, 0]:
+        axes.set_ylabel(f"validation {data['metric']}")
     for axes, name in zip(panels[1:], names, strict=True):
         known = [(one["settings"][name], value) for one, value in zip(trials, values) if name in one["settings"]]
         places = [place for place, _ in known]
@@ -108,13 +115,20 @@ def search(figure: Figure, data: Mapping[str, Any]) -> None:
         if name in trials[winner]["settings"]:
             place = trials[winner]["settings"][name]
             axes.scatter([place if numeric else str(place)], [values[winner]], s=34, color=GREEN, zorder=4)
-        axes.set_title("")
-        axes.set_xlabel(name)
+        axes.set_xlabel(f"{shortened(name, 24)} (green: best)")
     low, high = np.quantile(values, [0.0, 1.0])
     middle = float(np.median(values))
     if high > low and (high - middle > 20 * (middle - low) if not higher else middle - low > 20 * (high - middle)):
         span = abs(middle - (high if higher else low)) or abs(high - low)  # one failed trial squashes all others
         panels[0].set_ylim(*((middle - 4 * span, high + span) if higher else (low - span, middle + 4 * span)))
+
+
+def _searched(data: Mapping[str, Any]) -> list[str]:
+    return sorted({key for one in data["trials"] for key in one["settings"]})[:MOST_SEARCHED]
+
+
+def search_size(data: Mapping[str, Any]) -> tuple[float, float]:
+    return WIDTH, 0.5 + 2.2 * ceil((1 + len(_searched(data))) / ABREAST)
 
 
 def over(figure: Figure, data: Mapping[str, Any]) -> None:

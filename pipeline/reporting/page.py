@@ -14,11 +14,16 @@ from pipeline.reporting.cleaning import cleaning_table
 from pipeline.reporting.figures import describe, draw
 from pipeline.reporting.findings import short
 from pipeline.reporting.gradients import shows
+from pipeline.reporting.sections import costs, errors, marked, settings
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
 TEMPLATE = Path(__file__).with_name("page.html")
+PHOTOS = ("mistakes", "filters", "saliency", "attention")
+"""Figures whose colours mean something, which a dark page leaves as they are."""
+FINE = 1.4
+"""Pixels of a picture for one of the page."""
 COLUMNS = 100
 """Names of columns in one cell."""
 
@@ -34,10 +39,14 @@ def build_page(data: Mapping[str, Any]) -> str:
       "weight", "test", "decided": validation with a decision rule}; numbers that are not known are None.
     models: {"model", "curves", "gradients", "diagnostic": {"name", "data"}, "importance", "search"}, in any order;
       each of the last five as ``figures.draw`` takes it, or None. "interval": see ``Metric.interval``; "look": see
-      ``Task.look``. answers: such a diagnostic of the blend, or None.
+      ``Task.look``. "explained": figures of what it looks at, "words" and "sample": see ``training.explaining``;
+      "unexplained": why there are none. "settings": as ``tuned/settings.json`` has them.
+    answers: such a diagnostic of the blend, or None.
     blend: {"weights": {model: weight}, "valid", "spread"}, or None. decided: sentences on what follows it.
     read: {"sets": feature sets, "columns": raw columns that just these read}; dropped: raw column to
       the reason that no model reads it. notes: sentences a reader must know.
+    slices, worst: as ``diagnosis.slices`` and ``diagnosis.worst`` give them. shapes: figures of the blend's answers.
+    best: the best model's name. costs: by model, as ``stages.costs.model_cost`` gives it.
     cleaning: what each step of cleaning did, as ``Changes.to_json`` tells it.
     """
     rows = data["leaderboard"]
@@ -52,6 +61,7 @@ def build_page(data: Mapping[str, Any]) -> str:
         "metric": data["metric"],
         "higher_is_better": data["higher_is_better"],
     }
+    models = _models(data, single, show, anchors)
     weights = {short(name, data["competition"]): weight for name, weight in _weights(data).items()}
     return _template().render(
         competition=data["competition"],
@@ -73,8 +83,12 @@ def build_page(data: Mapping[str, Any]) -> str:
         blend_figure=("blend", weights) if weights and len(single) > 1 else None,
         blend_text=_blend_text(data, single, show),
         answers=data["answers"] and (data["answers"]["name"], data["answers"]["data"]),
+        shapes=data["shapes"],
         decided=data["decided"],
-        models=_models(data, single, show, anchors),
+        best=next((one for one in models if one["model"] == data["best"]), None),
+        models=models,
+        **errors(data, show),
+        **costs(data),
         notes=data.get("notes", ()),
         read=[(", ".join(one["sets"]), _named(one["columns"])) for one in data.get("read", ())],
         dropped=sorted(data.get("dropped", {}).items()),
@@ -121,9 +135,11 @@ def _picture(figure: tuple[str, Mapping[str, Any]]) -> Markup:
     name, data = figure
     png = draw(name, data)
     width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))  # in the PNG's header
-    return Markup('<figure><img alt="{}" width="{}" height="{}" src="data:image/png;base64,{}"></figure>\n').format(
-        describe(name, data), round(width / 1.15), round(height / 1.15), base64.b64encode(png).decode()
+    kind = "photo" if name in PHOTOS else "chart"
+    image = Markup('<img alt="{}" width="{}" height="{}" src="data:image/png;base64,{}">').format(
+        describe(name, data), round(width / FINE), round(height / FINE), base64.b64encode(png).decode()
     )
+    return Markup('<figure class="{}" tabindex="0">{}</figure>\n').format(kind, image)
 
 
 class _Numbers:
@@ -269,7 +285,13 @@ def _models(
             facts += f" Of all rows together {low} to {high}, in 95 % of draws of as many rows."
         shown.append(
             {
+                "model": row["model"],
                 "name": short(row["model"], data["competition"]),
+                "explained": entry["explained"],
+                "words": marked(entry["words"]),
+                "sample": entry["sample"],
+                "unexplained": entry["unexplained"],
+                "settings": settings(entry["settings"]),
                 "anchor": anchors[row["model"]],
                 "score": show(row["valid"]),
                 "verdict": data["fit"].get(row["model"], {}).get("verdict") or "",

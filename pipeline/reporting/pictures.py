@@ -12,17 +12,18 @@ from pipeline.core.files import read_json
 from pipeline.core.paths import CompetitionPaths
 from pipeline.core.stored import Stored
 from pipeline.core.types import Schema
+from pipeline.reporting.style import WIDTH
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-ACROSS = 8
+ACROSS = 6
 """Images side by side."""
 FINEST = 64
 """Pixels of a side that are shown; of larger images every second, third, …."""
 MOST_FILTERS = 64
-WIDTH, TALL = 7.6, 1.15
-"""Inches: of a row of images, and of its height."""
+TALL = 1.2
+"""Inches: the height of a row of images."""
 
 
 def image_read(competition: CompetitionConfig, schema: Schema, model: ModelConfig) -> str | None:
@@ -63,7 +64,8 @@ def _place(name: str) -> list[int]:
 
 
 def draw_mistakes(figure: Figure, data: Mapping[str, Any]) -> None:
-    _grid(figure, [_shown(image) for image in data["images"]], data["told"], 255.0)
+    _grid(figure, [shown_image(image) for image in data["images"]], data["told"], 255.0)
+    _title(figure, "The images it is most wrong about: the truth, not what was said (how sure)")
 
 
 def draw_filters(figure: Figure, data: Mapping[str, Any]) -> None:
@@ -75,9 +77,14 @@ def draw_filters(figure: Figure, data: Mapping[str, Any]) -> None:
         flat = one.transpose(1, 2, 0) if len(one) == 3 else one.mean(axis=0)
         shown.append((flat - flat.min()) / max(flat.max() - flat.min(), 1e-12))
     _grid(figure, shown, [""] * len(shown), 1.0)
+    _title(figure, "What the first layer looks for: its filters, each from its darkest to its brightest")
 
 
-def _shown(image: Any) -> Any:
+def _title(figure: Figure, text: str) -> None:
+    figure.suptitle(text, x=0.01, ha="left", fontsize=10, fontweight="bold")
+
+
+def shown_image(image: Any) -> Any:
     import numpy as np
 
     pixels = np.asarray(image)  # [height, width, channels]
@@ -91,12 +98,12 @@ def _grid(figure: Figure, images: Sequence[Any], told: Sequence[str], white: flo
         cell.set_axis_off()
     for cell, image, words in zip(cells.flat, images, told):
         cell.imshow(image, cmap="gray", vmin=0, vmax=white, interpolation="nearest")
-        cell.set_title(words if len(words) <= 22 else f"{words[:21]}…", fontsize=6, fontweight="normal", loc="center")
+        cell.set_title(words if len(words) <= 22 else f"{words[:21]}…", fontsize=7.5, fontweight="normal", loc="center")
 
 
 def size_of_mistakes(data: Mapping[str, Any]) -> tuple[float, float]:
-    return WIDTH, 0.3 + TALL * max(1, ceil(len(data["images"]) / ACROSS))
+    return WIDTH, 0.5 + TALL * max(1, ceil(len(data["images"]) / ACROSS))
 
 
 def size_of_filters(data: Mapping[str, Any]) -> tuple[float, float]:
-    return WIDTH, 0.3 + (TALL - 0.2) * max(1, ceil(len(data["filters"]) / ACROSS))
+    return WIDTH, 0.5 + (TALL - 0.2) * max(1, ceil(len(data["filters"]) / ACROSS))

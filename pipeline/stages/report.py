@@ -7,25 +7,25 @@ import sys
 from typing import Any
 
 from pipeline.answering.left_out import kept_models, left_out
-from pipeline.core.config import CompetitionConfig, Config, ModelConfig
+from pipeline.core.config import CompetitionConfig, Config
 from pipeline.core.files import read_json, whole_folder, write_json
-from pipeline.core.paths import LOOK, CompetitionPaths, ModelPaths, project_root
-from pipeline.core.types import Schema
-from pipeline.images.rows import read_rows
+from pipeline.core.paths import CompetitionPaths, ModelPaths, project_root
 from pipeline.reporting.columns import columns_read
 from pipeline.reporting.findings import finding_lines, markdown
 from pipeline.reporting.leaderboard import answered, leaderboard_rows, metric_label
 from pipeline.reporting.page import build_page
+from pipeline.stages.costs import model_cost
+from pipeline.stages.report_models import answer_figures, important, model_entry
 
-FIGURES = ("models", "answers")
-"""Of the payload what only the page draws; ``report.json`` does without."""
+PAGE = ("models", "answers", "shapes", "costs")
+"""Of the payload what only the page shows; ``report.json`` does without. No two runs share the costs of a clock."""
 
 
 def run(config: Config, name: str) -> None:
     paths = CompetitionPaths(name)
     page = payload(config, name)
     with whole_folder(paths.report) as folder:
-        write_json(folder / "report.json", {key: value for key, value in page.items() if key not in FIGURES})
+        write_json(folder / "report.json", {key: value for key, value in page.items() if key not in PAGE})
         (folder / "report.md").write_text(markdown(page), encoding="utf-8")
         (folder / "index.html").write_text(build_page(page), encoding="utf-8")
     for line in finding_lines(page["findings"]):
@@ -39,6 +39,8 @@ def payload(config: Config, name: str) -> dict[str, Any]:
     from pipeline.diagnosis.diagnose import diagnose
     from pipeline.diagnosis.evidence import Evidence
     from pipeline.diagnosis.order import logarithmic
+    from pipeline.diagnosis.slices import slices
+    from pipeline.diagnosis.worst import worst
 
     competition, paths = config.competition(name), CompetitionPaths(name)
     evidence = Evidence(config, name)
@@ -49,26 +51,11 @@ def payload(config: Config, name: str) -> dict[str, Any]:
         found = competition.task.diagnostic(target, predictions)
         return {"name": found[0], "data": {**found[1], **(scale if found[0] == "residuals" else {})}} if found else None
 
-    models = []
-    for model in evidence.models.values():
-        target, look = evidence.target.iloc[model.rows].reset_index(drop=True), model.paths.tuned / LOOK
-        models.append(
-            {
-                "model": model.name,
-                "curves": {"folds": model.curves} if any(model.curves) else None,
-                "gradients": model.traces[0] if model.traces else None,
-                "diagnostic": diagnostic(target, model.predictions),
-                "importance": read_json(model.paths.tuned / "importance.json"),
-                "search": searched(model.trials, competition) if len(model.trials) > 1 else None,
-                "look": read_json(look) if look.exists() else None,
-                "interval": competition.metric.interval(target, model.predictions),
-                "images": _of_images(competition, schema, model.config, target, model),
-            }
-        )
+    models = [model_entry(evidence, model, diagnostic) for model in evidence.models.values()]
     rows = leaderboard_rows(config, competition)
     sets = sorted({row["features"] for row in rows if row["features"]})
     encoders = {key: competition.features[key].restore(read_json(paths.encoder(key, None)), schema) for key in sets}
-    answers = evidence.answered
+    answers, best = evidence.answered, evidence.ranked[0]
     return {
         "competition": name,
         "task": competition.task.name,
@@ -80,21 +67,16 @@ def payload(config: Config, name: str) -> dict[str, Any]:
         "leaderboard": rows,
         "models": models,
         "answers": diagnostic(answers.target, answers.predictions) if len(models) > 1 else None,
+        "shapes": answer_figures(evidence),
+        "slices": slices(evidence),
+        "worst": worst(evidence, important(best)),
+        "best": best.name,
+        "costs": {model.name: model_cost(model.paths) for model in evidence.models.values()},
         "blend": blend,
         **columns_read(schema, encoders),
         "cleaning": facts["cleaning"],
         "decided": answered(blend),
         "notes": notes(config, competition, facts),
-    }
-
-
-def searched(trials: list[dict[str, Any]], competition: CompetitionConfig) -> dict[str, Any]:
-    """The figure ``search``: a score a trial, the best so far, and what each setting was."""
-    done = [one for one in trials if one["value"] is not None]
-    return {
-        "trials": [{"number": one["number"], "value": one["value"], "settings": one["overrides"]} for one in done],
-        "higher_is_better": competition.metric.higher_is_better,
-        "metric": metric_label(competition),
     }
 
 
@@ -119,28 +101,6 @@ LEFT_OUT = {
     "long": "longer than maximum_length",
     "unlike": "their lengths further apart than ratio",
 }
-
-
-def _of_images(
-    competition: CompetitionConfig, schema: Schema, model: ModelConfig, target: Any, found_of: Any
-) -> list[tuple[str, dict[str, Any]]]:
-    """Pictures of a model that reads images: what it is most wrong about, and its first layer's filters."""
-    from pipeline.images.column import images_of
-    from pipeline.reporting.pictures import filters_data, image_read, mistakes_data
-    from pipeline.tasks.diagnostics import mistakes
-
-    paths = CompetitionPaths(competition.name)
-    column = image_read(competition, schema, model)
-    if column is None or schema.targets:
-        return []
-    images = images_of(read_rows(paths.train_rows, schema)[column]).stored.take(found_of.rows)
-    found = []
-    if wrong := mistakes(target, found_of.predictions):
-        found.append(("mistakes", mistakes_data(images, wrong)))
-    weights = ModelPaths(competition.name, model.name).final / "members" / "0" / "weights" / "weights.safetensors"
-    if weights.exists() and (filters := filters_data(weights)) is not None:
-        found.append(("filters", filters))
-    return found
 
 
 def notes(config: Config, competition: CompetitionConfig, facts: dict[str, Any]) -> list[str]:

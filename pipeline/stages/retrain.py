@@ -25,6 +25,7 @@ from pipeline.core.registry import settings_dict
 from pipeline.core.seeds import derive_seed
 from pipeline.images.rows import read_rows
 from pipeline.stages.budget import Budget
+from pipeline.stages.costs import note_cost
 from pipeline.stages.kept import IDENTITY, KeptModels, link_tree
 from pipeline.stages.records import model_record
 from pipeline.stages.snapshot import stage_files
@@ -129,6 +130,8 @@ class _Stage:
 
             Pool(self.executor, heard=heard).run(tasks)
         for task in tasks:
+            if task.error is None:
+                note_cost(self.paths.final / task.name, {"seconds": task.seconds})
             if isinstance(task.error, Diverged):
                 raise UserError(
                     f"{task.name}: its fit on all rows: {task.error}; mend it, take the model out, or set its "

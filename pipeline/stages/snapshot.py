@@ -144,6 +144,7 @@ MODULES = {
     ),
     "tune": ("answering/left_out.py",),
     "retrain": ("stages/tune.py",),
+    "report": ("stages/report_models.py",),
 }
 """Besides shared code: what a stage takes from elsewhere. What it imports from shelves is found."""
 

@@ -18,6 +18,7 @@ from pipeline.core.memory import no_memory
 from pipeline.core.paths import CompetitionPaths, ModelPaths
 from pipeline.core.registry import settings_dict
 from pipeline.stages.budget import Budget
+from pipeline.stages.costs import note_cost
 from pipeline.stages.kept import KeptModels, link_tree
 from pipeline.stages.records import fold_record, model_record, out_of_fold_figures
 from pipeline.stages.view import Line, View
@@ -179,6 +180,7 @@ class _Stage:
             return
         cores = self.executor.places(model.fit.threads)
         self.budget.trained(model.name, cores * sum(fold.seconds for fold in done.folds))
+        note_cost(paths.cv, done.cost())
         line.state, line.done, line.score = "done", len(done.folds), done.score
         took = time.monotonic() - began
         self.view.tell(

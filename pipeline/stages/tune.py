@@ -18,11 +18,12 @@ from pipeline.core.code import code_digest, code_files
 from pipeline.core.config import CompetitionConfig, Config, ModelConfig, Tune
 from pipeline.core.errors import UserError
 from pipeline.core.files import digest, link_or_copy, read_json, write_json
-from pipeline.core.paths import LOOK, TRACE, CompetitionPaths, ModelPaths
+from pipeline.core.paths import EXPLANATION, LOOK, TRACE, CompetitionPaths, ModelPaths
 from pipeline.core.registry import settings_dict
 from pipeline.core.types import FOLD, ROW, Metric
 from pipeline.metrics import metrics
 from pipeline.stages.budget import Budget
+from pipeline.stages.costs import note_cost
 from pipeline.stages.kept import IDENTITY, KeptModels, link_tree
 from pipeline.stages.project import rebuild_model
 from pipeline.stages.records import fold_record, model_record, out_of_fold_figures, trial_record
@@ -37,7 +38,7 @@ from pipeline.training.pseudo_rows import PSEUDO
 
 STACKED, ALONE = 16, 2
 """Trials that a study asks at once, of a model that trains in stacks and of others."""
-FILES = ("predictions.parquet", "scores.json", "curves.json", "importance.json", TRACE, LOOK)
+FILES = ("predictions.parquet", "scores.json", "curves.json", "importance.json", TRACE, EXPLANATION, LOOK)
 PASSED_ON = (*FILES, "members", PSEUDO, LEFT_OUT)
 
 
@@ -206,6 +207,9 @@ class _Searching:
                         members = folder / "members" if keeps_members(self.model, self.stage.competition.task) else None
                         done = yield from self.searching.conclude(settings, best, members)
                         done.write(folder)
+                        if not done.explained:  # folds of a search are not asked
+                            (folder / EXPLANATION).unlink()
+                            link_or_copy(self.paths.cv / EXPLANATION, folder / EXPLANATION)
                         if self.model.pseudo is not None:
                             link_tree(self.paths.cv / PSEUDO, folder / PSEUDO)
                         for fold in done.folds:
@@ -217,6 +221,7 @@ class _Searching:
             self.fault, self.line.state = str(fault), "left out"
             self.stage.pass_on(self.model, self.paths.cv, None)
             return
+        note_cost(self.stage.paths.tuned / self.model.name, {"seconds": self.task.seconds})
         shutil.rmtree(self.trials, ignore_errors=True)
         self.line.state, self.line.score = "done", valid
         told = f"{len(result.trials)} trials, best {best}: {self.stage.competition.metric.name} {valid:.5f}"

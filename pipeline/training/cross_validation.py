@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from pipeline.core.config import ModelConfig
 from pipeline.core.errors import Diverged
 from pipeline.core.files import write_json
-from pipeline.core.paths import LOOK, TRACE
+from pipeline.core.paths import EXPLANATION, LOOK, TRACE
 from pipeline.core.types import FOLD, ROW
+from pipeline.training.costs import cost_of_folds
 from pipeline.training.data import TrainingData
 from pipeline.training.executors import Job
+from pipeline.training.explaining import gathered
 from pipeline.training.folds import FoldJob, FoldResult, fit_folds
 from pipeline.training.pool import Work, gather
 from pipeline.training.stacking import split
@@ -55,7 +57,7 @@ def cross_validation(
     """
     places = [predictors / str(k) if predictors else None for k in data.folds]
     jobs = [
-        FoldJob(config, k, checkpoint, place, answers_test, None if fitted is None else fitted / str(k))
+        FoldJob(config, k, checkpoint, place, answers_test, True, None if fitted is None else fitted / str(k))
         for k, place in zip(data.folds, places, strict=True)
     ]
     results = yield from together(data, jobs, workers, fit_folds, config.name)
@@ -142,19 +144,36 @@ class CrossValidation:
         means = {name: fmean(part.get(name, 0.0) for part in known) for name in names}
         return dict(sorted(means.items(), key=lambda item: -abs(item[1])))
 
+    def explanation(self) -> dict[str, Any]:
+        """What the folds' models look at, see ``explaining``; empty where nothing was asked."""
+        known = [fold for fold in self.folds if fold.explanation is not None]
+        if failed := next((one.explanation["failed"] for one in known if "failed" in (one.explanation or {})), None):
+            return {"failed": failed}
+        return gathered([(fold.explanation or {}, fold.index.tolist()) for fold in known])
+
+    @property
+    def explained(self) -> bool:
+        return any(fold.explanation is not None for fold in self.folds)
+
+    def cost(self) -> dict[str, float]:
+        """See ``costs``."""
+        return cost_of_folds([fold.cost for fold in self.folds])
+
     def look(self) -> Sequence[Any] | None:
         """Of the first fold that has one."""
         return next((fold.look for fold in self.folds if fold.look), None)
 
     def write(self, folder: Path) -> None:
-        """Write ``predictions.parquet``, ``scores.json``, ``curves.json``, ``importance.json``, ``trace.json`` and
-        ``look.json`` where there is one, and the folds' predictions of the test rows where there are any."""
+        """Write ``predictions.parquet``, ``scores.json``, ``curves.json``, ``importance.json``, ``explanation.json``,
+        ``trace.json`` and ``look.json`` where there is one, and the folds' predictions of the test rows where there
+        are any."""
         self.out_of_fold().to_parquet(folder / "predictions.parquet", index=False)
         write_json(folder / "scores.json", self.scores())
         write_json(folder / "curves.json", [fold.curves for fold in self.folds])
         write_json(folder / "importance.json", self.importance())
         if any(fold.trace for fold in self.folds):
             write_json(folder / TRACE, [fold.trace for fold in self.folds])
+        write_json(folder / EXPLANATION, self.explanation())
         if (look := self.look()) is not None:
             write_json(folder / LOOK, look)
         for fold in self.folds:

@@ -16,8 +16,10 @@ from pipeline.core.files import read_json, whole_folder, write_json
 from pipeline.core.seeds import derive_seed
 from pipeline.core.types import ROW, Encoded, FitJob, Fitted, Task
 from pipeline.images.rows import read_rows
+from pipeline.training.costs import cost_of
 from pipeline.training.data import FoldData, TrainingData
 from pipeline.training.executors import tell
+from pipeline.training.explaining import Asked, explain
 from pipeline.training.predictor import WEIGHTS, Predictor
 from pipeline.training.samples import Samples, Watch, unwatched
 from pipeline.training.stacking import fit_together
@@ -46,6 +48,8 @@ class FoldJob:
     """Folder for the fold's own predictor, where that is kept, see ``keeps_members``."""
     answers_test: bool = False
     """Whether the test rows are predicted too, for models that learn from such answers."""
+    explains: bool = False
+    """Whether it is asked what its model looks at."""
     fitted: Path | None = None
     """Folder of the fold's predictor from before, which is to answer anew without being fitted again."""
 
@@ -72,6 +76,10 @@ class FoldResult:
     """What was watched of its training, see ``watching.py``."""
     samples: str = ""
     """What a language model wrote while it learned."""
+    explanation: dict[str, Any] | None = None
+    """What its model looks at, see ``explaining``; None where nobody asked."""
+    cost: dict[str, float] | None = None
+    """What fitting it took, see ``costs``: measured, and so no part of any output."""
 
 
 def fit_folds(data: TrainingData, jobs: Sequence[FoldJob]) -> list[FoldResult | Diverged]:
@@ -148,6 +156,7 @@ def _conclude(
     began = time.perf_counter()
     task, metric = data.competition.task, data.competition.metric
     raw = fitted.raw(fold.valid)
+    answering = time.perf_counter() - began
     predictions = task.predictions(raw, fold.target, fold.spec)
     train, train_target = _scored_training(task, fold)
     on_train = task.predictions(fitted.raw(train), fold.target, fold.spec)
@@ -165,7 +174,11 @@ def _conclude(
         samples=samples,
         look=task.look(fitted, fold.valid, raw, fold.spec),
     )
+    passes = len(fitted.curves.get("train_loss", [0])) if job.config.model.learner == "neural" else 1
+    result.cost = cost_of(fold.train, fold.valid, result.seconds, answering, passes)
     predictor = make_predictor(data, job.config, fold, fitted)
+    if job.explains:
+        result.explanation = _explained(data, job, fold, predictor, predictions)
     if job.answers_test:
         result.test = predictor.predict(read_rows(data.paths.test_rows, data.schema))
     if job.predictor is not None:
@@ -179,6 +192,18 @@ def _conclude(
                 predictor.save(aside / "predictor")
         shutil.rmtree(place / "fit", ignore_errors=True)
     return result
+
+
+def _explained(
+    data: TrainingData, job: FoldJob, fold: FoldData, predictor: Predictor, predictions: pd.DataFrame
+) -> dict[str, Any]:
+    rows = data.rows.iloc[fold.valid_index].reset_index(drop=True)
+    seed = derive_seed(job.config.seed, "explained", job.fold)
+    asked = Asked(predictor, rows, fold.valid_target, predictions, data.rows, data.competition.metric, seed)
+    try:
+        return explain(asked)
+    except Exception as fault:  # a model that nobody can explain is worth more than none
+        return {"failed": f"{type(fault).__name__}: {fault}"}
 
 
 def _scored_training(task: Task, fold: FoldData) -> tuple[Encoded, pd.Series]:
@@ -240,7 +265,8 @@ def make_predictor(data: TrainingData, config: ModelConfig, fold: FoldData, fitt
 
 def _write_result(place: Path, result: FoldResult) -> None:
     result.predictions.assign(**{ROW: result.index}).to_parquet(place / "predictions.parquet", index=False)
-    kept = ("fold", "train", "valid", "rounds", "seconds", "curves", "trace", "importance", "look", "samples")
+    kept = ("fold", "train", "valid", "rounds", "seconds", "curves", "trace", "importance", "look")
+    kept = (*kept, "samples", "explanation", "cost")
     facts = {name: getattr(result, name) for name in kept}
     if result.test is not None:
         result.test.to_parquet(place / TEST, index=False)

@@ -102,6 +102,24 @@ class FittedNetwork:
         """What the network says itself (a linear layer does), None where it says nothing."""
         return self.network.importance(self.spec.names)
 
+    def contributions(self, inputs: Encoded) -> None:
+        return None
+
+    def saliency(self, inputs: Encoded) -> np.ndarray | None:
+        """The gradient of each row's largest output by its image, the largest of a pixel's channels [rows, height,
+        width] (Simonyan, Vedaldi and Zisserman 2014)."""
+        if "image" not in inputs:
+            return None
+        examples = Examples(inputs, self.device)
+        maps = Answers(examples)
+        with reproducible(self.device, self.settings.threads):
+            for selection, batch in self._batches(examples):
+                image = planes(batch["image"]).detach().requires_grad_()  # [batch, channels, height, width]
+                output, _ = self.network({**batch, "image": image}, None)  # [batch, outputs]
+                (gradient,) = torch.autograd.grad(output.max(dim=1).values.sum(), image)
+                maps.put(selection, gradient.abs().amax(dim=1).float())  # [batch, height, width]
+        return np.asarray(maps.all())
+
     def steps(self) -> NetworkSteps:
         """Of a network with ``start``, ``step`` and ``read``."""
         return NetworkSteps(self.network, self.device, self.network.longest)

@@ -40,6 +40,12 @@ class Rate:
     def importance(self) -> dict[str, float] | None:
         return None
 
+    def contributions(self, inputs: Encoded) -> None:
+        return None
+
+    def saliency(self, inputs: Encoded) -> None:
+        return None
+
     def save(self, folder: Path) -> None:
         write_json(folder / RATE, {"logit": self.logit})
 
@@ -76,6 +82,12 @@ class SeveralFitted:
         known = [found for part in self.parts if (found := part.importance())]
         names = sorted({name for one in known for name in one})
         return {name: fmean(one.get(name, 0.0) for one in known) for name in names} if known else None
+
+    def contributions(self, inputs: Encoded) -> None:
+        return None
+
+    def saliency(self, inputs: Encoded) -> None:
+        return None
 
     def save(self, folder: Path) -> None:
         for number, part in enumerate(self.parts):

@@ -76,6 +76,14 @@ class Estimator(ABC):
     @abstractmethod
     def importance(self) -> dict[str, float] | None: ...
 
+    def contributions(self, inputs: Encoded) -> dict[str, np.ndarray] | None:
+        """See ``Fitted``."""
+        return None
+
+    def saliency(self, inputs: Encoded) -> np.ndarray | None:
+        """See ``Fitted``."""
+        return None
+
     @abstractmethod
     def save(self, folder: Path) -> None: ...
 

@@ -60,6 +60,19 @@ class BoostingEstimator(Estimator):
     def margin(self, inputs: Encoded) -> np.ndarray:
         """Sum of the trees: [rows] or, with more than two classes, [rows, classes]."""
 
+    def shapley(self, inputs: Encoded) -> np.ndarray | None:
+        """The library's own exact Shapley values of ``margin`` (Lundberg et al. 2020), the expected value last:
+        [rows, columns + 1], or [rows, outputs, columns + 1]; None where it has none."""
+        return None
+
+    def contributions(self, inputs: Encoded) -> dict[str, np.ndarray] | None:
+        """See ``Fitted``."""
+        values = self.shapley(inputs)
+        if values is None:
+            return None
+        values = values.reshape(len(values), -1, values.shape[-1])  # -> [rows, outputs, columns + 1]
+        return {name: values[:, :, place] for place, name in enumerate(self.features)}
+
     def raw(self, inputs: Encoded) -> np.ndarray:
         starts = range(0, max(1, len(inputs["numbers"])), STEP_ROWS)  # never a copy of a large table whole
         margins = [self.margin(some_rows(inputs, slice(start, start + STEP_ROWS))) for start in starts]

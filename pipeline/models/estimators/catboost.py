@@ -92,6 +92,10 @@ class CatBoostEstimator(BoostingEstimator):
     def margin(self, inputs: Encoded) -> np.ndarray:
         return self.booster.predict(self._pool(inputs), prediction_type="RawFormulaVal", thread_count=threads())
 
+    def shapley(self, inputs: Encoded) -> np.ndarray | None:
+        found = self.booster.get_feature_importance(self._pool(inputs), type="ShapValues", thread_count=threads())
+        return np.asarray(found)
+
     def importance(self) -> dict[str, float] | None:
         """Share of the mean change of the answer (CatBoost's PredictionValuesChange)."""
         return self.shares(np.asarray(self.booster.get_feature_importance(thread_count=threads())))

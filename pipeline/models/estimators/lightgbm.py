@@ -121,6 +121,13 @@ class LightGBMEstimator(BoostingEstimator):
     def margin(self, inputs: Encoded) -> np.ndarray:
         return np.asarray(self.booster.predict(matrix(inputs), raw_score=True, num_threads=threads()))
 
+    def shapley(self, inputs: Encoded) -> np.ndarray | None:
+        if self.settings.linear_tree:  # which LightGBM cannot take apart
+            return None
+        values = np.asarray(self.booster.predict(matrix(inputs), pred_contrib=True, num_threads=threads()))
+        # A class after the other: [rows, classes * (columns + 1)] -> [rows, classes, columns + 1]
+        return values.reshape(len(values), self.booster.num_model_per_iteration(), -1)
+
     def importance(self) -> dict[str, float] | None:
         """Share of the gain of all splits."""
         return self.shares(self.booster.feature_importance("gain"))

@@ -98,6 +98,9 @@ class XGBoostEstimator(BoostingEstimator):
     def margin(self, inputs: Encoded) -> np.ndarray:
         return self.booster.predict(xgboost.DMatrix(**self._inputs(inputs)), output_margin=True)
 
+    def shapley(self, inputs: Encoded) -> np.ndarray | None:
+        return self.booster.predict(xgboost.DMatrix(**self._inputs(inputs)), pred_contribs=True)
+
     def importance(self) -> dict[str, float] | None:
         """Share of the gain of all splits."""
         gains = self.booster.get_score(importance_type="total_gain")  # by "f0", "f1", ...
