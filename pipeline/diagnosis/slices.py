@@ -53,8 +53,8 @@ def slices(evidence: Evidence) -> dict[str, Any]:
         if any((mask & other).sum() > ALIKE * (mask | other).sum() for other in masks):
             continue
         scored = _scored(evidence, mask)
-        if scored is None:
-            continue
+        if scored is None or evidence.sign * (scored[1] - scored[0]) * far[i] <= 0:
+            continue  # a few large errors outside may say otherwise than most rows do
         masks.append(mask)
         found.append(
             {

@@ -104,7 +104,7 @@ def contributions(figure: Figure, data: Mapping[str, Any]) -> None:
     """A line of points an input: to the right the rows that it raises the answer of, coloured by its value."""
     import numpy as np
 
-    names = list(data["points"])
+    names = strongest(data["points"])
     axes = figure.subplots()
     generator = np.random.default_rng(0)
     drawn = None
@@ -133,6 +133,11 @@ def contributions(figure: Figure, data: Mapping[str, Any]) -> None:
         bar.ax.set_yticklabels(["low", "high"])
         bar.set_label("value of the input (grey: missing)", labelpad=-8)
         bar.outline.set_visible(False)  # type: ignore[operator]
+
+
+def strongest(points: Mapping[str, Any]) -> list[str]:
+    """Inputs by their mean absolute effect."""
+    return sorted(points, key=lambda name: (-fmean(map(abs, points[name]["effect"])), name))
 
 
 def _beside(effect: Any, generator: Any) -> Any:
@@ -181,7 +186,7 @@ def describe_explained(name: str, data: Mapping[str, Any]) -> str | None:
     if name == "partial":
         return f"Mean answer over the values of {', '.join(data['columns'])}."
     if name == "contributions":
-        return f"What inputs add to the answers of single rows; most: {', '.join(list(data['points'])[:3])}."
+        return f"What inputs add to the answers of single rows; most: {', '.join(strongest(data['points'])[:3])}."
     if name == "saliency":
         return f"{len(data['images'])} images, and which of their pixels move the answer."
     return None

@@ -197,8 +197,8 @@ def _importance(figure: Figure, data: Mapping[str, Any]) -> None:
     shown = largest[:BARS]
     axes = figure.subplots()
     _bars(axes, [shortened(key, 40) for key, _ in shown], [float(value) for _, value in shown], BLUE)
-    of = f", the largest {len(shown)} of {len(largest)}" if len(largest) > len(shown) else ""
-    axes.set_title(f"Feature importance, as the model counts it{of}")
+    of = f": largest {len(shown)} of {len(largest)}" if len(largest) > len(shown) else ""
+    axes.set_title(f"Importance, as the model counts it{of}")
     values = [float(value) for _, value in largest]
     shares = min(values, default=0) >= 0 and abs(sum(values) - 1) < 0.02
     moved = "one standard deviation moves the answer by (left: lowers it)"

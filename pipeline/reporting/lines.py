@@ -69,7 +69,7 @@ def _lines(
     if best is not None and len(grid) > 1 and not np.isnan(mean).all():
         at = int((np.nanargmax if best is max else np.nanargmin)(mean))
         axes.scatter([grid[at]], [mean[at]], s=26, color=colour, edgecolor="white", zorder=5)
-        axes.annotate(f"best {grid[at]}", (grid[at], mean[at]), (0, 7), textcoords="offset points", ha="center")
+        axes.annotate(f"best {grid[at]:.0f}", (grid[at], mean[at]), (0, 7), textcoords="offset points", ha="center")
     axes.set_xlabel(ITERATION if has(folds, ITERATION) else "epoch")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
 
@@ -99,8 +99,10 @@ def search(figure: Figure, data: Mapping[str, Any]) -> None:
     winner = int((values.argmax if higher else values.argmin)())
     panels[0].scatter(order, values, s=16, color=BLUE, alpha=0.7, linewidths=0)
     panels[0].plot(order, best, color=GREEN, linewidth=1.2, drawstyle="steps-post")
-    figure.suptitle("Trials, the best so far, and what each setting did", x=0.01, ha="left", fontsize=10, weight="bold")
-    panels[0].set_xlabel("trial (line: the best so far)")
+    figure.suptitle(
+        "Trials in their order, and what each setting did (green: best)", x=0.01, ha="left", fontsize=10, weight="bold"
+    )
+    panels[0].set_xlabel("trial")
     for axes in grid[:, 0]:
         axes.set_ylabel(f"validation {data['metric']}")
     for axes, name in zip(panels[1:], names, strict=True):
@@ -115,7 +117,7 @@ def search(figure: Figure, data: Mapping[str, Any]) -> None:
         if name in trials[winner]["settings"]:
             place = trials[winner]["settings"][name]
             axes.scatter([place if numeric else str(place)], [values[winner]], s=34, color=GREEN, zorder=4)
-        axes.set_xlabel(f"{shortened(name, 24)} (green: best)")
+        axes.set_xlabel(shortened(name.partition(".")[2] or name, 20))
     low, high = np.quantile(values, [0.0, 1.0])
     middle = float(np.median(values))
     if high > low and (high - middle > 20 * (middle - low) if not higher else middle - low > 20 * (high - middle)):

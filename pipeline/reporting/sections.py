@@ -112,6 +112,9 @@ def settings(raw: Mapping[str, Any]) -> list[str]:
     found = []
     for section in SETTINGS:
         body = raw.get(section)
-        parts = body.items() if isinstance(body, Mapping) else [("name", body)] if body else []
-        found += [f"{section if key == 'name' else key}: {value}" for key, value in parts]
+        parts = list(body.items()) if isinstance(body, Mapping) else [("name", body)] if body else []
+        parts.sort(key=lambda part: part[0] != "name")
+        for key, value in parts:
+            shown = f"{value:.4g}" if isinstance(value, float) else value
+            found.append(f"{section if key == 'name' else key}: {shown}")
     return found

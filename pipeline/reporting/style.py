@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 BLUE, VERMILION, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#8A8F98", "#1F2328"
@@ -56,13 +57,15 @@ def plain_numbers(axis: Any) -> None:
 
 
 def few_ticks(axis: Any) -> None:
-    """1, 2 and 5 of each power of ten on a logarithmic axis, in plain numbers."""
+    """A few of each power of ten on a logarithmic axis, in plain numbers."""
     from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
     low, high = axis.get_view_interval()
-    wide = low > 0 and high / low > 300  # where 2 and 5 would crowd
-    axis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
-    axis.set_major_formatter(EngFormatter(sep=""))
+    span = high / low if low > 0 else math.inf
+    some = (1.0, 2.0, 5.0) if span < 20 else (1.0, 3.0) if span < 500 else (1.0,)  # more would crowd
+    axis.set_major_locator(LogLocator(subs=some))
+    large = EngFormatter(sep="")
+    axis.set_major_formatter(lambda value, place: large(value, place) if value >= 1 else f"{value:g}")
     axis.set_minor_formatter(NullFormatter())
 
 

@@ -44,15 +44,13 @@ def _place(identity: str) -> Path:
     return state_folder() / "costs" / f"{identity}.json"
 
 
-def model_cost(paths: ModelPaths) -> dict[str, Any]:
+def model_cost(paths: ModelPaths, parameters: int | None) -> dict[str, Any]:
     """Of one model all that is known; what is not is None.
 
     seconds: of all folds, on one core. search, final: of its search and of its fits on all rows. memory: bytes.
     trained, tokens, answered: training rows and tokens that went by in a second (an epoch counts them all again), and
     rows answered. parameters: of a network. bytes: of its final files.
     """
-    from pipeline.diagnosis.evidence import count_parameters
-
     folds, search, final = (read_cost(folder) for folder in (paths.cv, paths.tuned, paths.final))
     files = [file for file in (paths.final / "members").rglob("*") if file.is_file()]
     fitting = folds.get("seconds", 0.0) - folds.get("answering", 0.0)
@@ -68,6 +66,6 @@ def model_cost(paths: ModelPaths) -> dict[str, Any]:
         "trained": rate("rows", fitting),
         "tokens": rate("tokens", fitting),
         "answered": rate("answered", folds.get("answering", 0.0)),
-        "parameters": count_parameters(sorted((paths.final / "members" / "0").glob("**/*.safetensors"))),
+        "parameters": parameters,
         "bytes": sum(file.stat().st_size for file in files) or None,
     }

@@ -71,7 +71,7 @@ def payload(config: Config, name: str) -> dict[str, Any]:
         "slices": slices(evidence),
         "worst": worst(evidence, important(best)),
         "best": best.name,
-        "costs": {model.name: model_cost(model.paths) for model in evidence.models.values()},
+        "costs": {model.name: model_cost(model.paths, model.parameters) for model in evidence.models.values()},
         "blend": blend,
         **columns_read(schema, encoders),
         "cleaning": facts["cleaning"],
