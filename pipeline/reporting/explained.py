@@ -7,7 +7,7 @@ from math import ceil
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from pipeline.reporting.style import BLUE, CYCLE, GREY, INK, WIDTH, plain_numbers, shortened
+from pipeline.reporting.style import BLUE, CYCLE, GREY, INK, WIDTH, main_title, plain_numbers, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,7 +62,7 @@ def partial(figure: Figure, data: Mapping[str, Any]) -> None:
         plain_numbers(axes.yaxis)
     if len(names) > 1:
         panels.flat[0].legend([_line(CYCLE[k]) for k in range(len(names))], [shortened(name, 16) for name in names])
-    figure.suptitle("Mean answer if every row had that value", x=0.01, ha="left", fontsize=10, fontweight="bold")
+    main_title(figure, "Mean answer if every row had that value")
 
 
 def _line(colour: str) -> Any:
@@ -169,9 +169,7 @@ def saliency(figure: Figure, data: Mapping[str, Any]) -> None:
         rows[0][k].imshow(shown_image(image), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         rows[0][k].set_title(shortened(data["told"][k], 18), fontsize=6, fontweight="normal", loc="center")
         rows[1][k].imshow(np.asarray(data["maps"][k], dtype=float), cmap="magma", vmin=0, vmax=1)
-    figure.suptitle(
-        "Bright below: pixels that move the answer above", x=0.01, ha="left", fontsize=10, fontweight="bold"
-    )
+    main_title(figure, "Bright below: pixels that move the answer above")
 
 
 def saliency_size(data: Mapping[str, Any]) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from pipeline.reporting.style import BLUE, GREEN, GREY, INK, VERMILION, WIDTH, plain_numbers, shortened
+from pipeline.reporting.style import BLUE, GREEN, GREY, INK, VERMILION, WIDTH, main_title, plain_numbers, shortened
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,9 +99,7 @@ def search(figure: Figure, data: Mapping[str, Any]) -> None:
     winner = int((values.argmax if higher else values.argmin)())
     panels[0].scatter(order, values, s=16, color=BLUE, alpha=0.7, linewidths=0)
     panels[0].plot(order, best, color=GREEN, linewidth=1.2, drawstyle="steps-post")
-    figure.suptitle(
-        "Trials in their order, and what each setting did (green: best)", x=0.01, ha="left", fontsize=10, weight="bold"
-    )
+    main_title(figure, "Trials in their order, and what each setting did (green: best)")
     panels[0].set_xlabel("trial")
     for axes in grid[:, 0]:
         axes.set_ylabel(f"validation {data['metric']}")

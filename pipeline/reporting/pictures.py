@@ -12,7 +12,7 @@ from pipeline.core.files import read_json
 from pipeline.core.paths import CompetitionPaths
 from pipeline.core.stored import Stored
 from pipeline.core.types import Schema
-from pipeline.reporting.style import WIDTH
+from pipeline.reporting.style import WIDTH, main_title
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,7 +65,7 @@ def _place(name: str) -> list[int]:
 
 def draw_mistakes(figure: Figure, data: Mapping[str, Any]) -> None:
     _grid(figure, [shown_image(image) for image in data["images"]], data["told"], 255.0)
-    _title(figure, "The images it is most wrong about: the truth, not what was said (how sure)")
+    main_title(figure, "The images it is most wrong about: the truth, not what was said (how sure)")
 
 
 def draw_filters(figure: Figure, data: Mapping[str, Any]) -> None:
@@ -77,11 +77,7 @@ def draw_filters(figure: Figure, data: Mapping[str, Any]) -> None:
         flat = one.transpose(1, 2, 0) if len(one) == 3 else one.mean(axis=0)
         shown.append((flat - flat.min()) / max(flat.max() - flat.min(), 1e-12))
     _grid(figure, shown, [""] * len(shown), 1.0)
-    _title(figure, "What the first layer looks for: its filters, each from its darkest to its brightest")
-
-
-def _title(figure: Figure, text: str) -> None:
-    figure.suptitle(text, x=0.01, ha="left", fontsize=10, fontweight="bold")
+    main_title(figure, "What the first layer looks for: its filters, each from its darkest to its brightest")
 
 
 def shown_image(image: Any) -> Any:

@@ -72,3 +72,8 @@ def few_ticks(axis: Any) -> None:
 def shortened(name: object, width: int) -> str:
     text = " ".join(str(name).split())
     return text if len(text) <= width else f"{text[: width - 8]}…{text[-7:]}"
+
+
+def main_title(figure: Any, text: str) -> None:
+    """Over several panels, where a title of one panel stands."""
+    figure.suptitle(text, x=0.01, ha="left", fontsize=10, fontweight="bold")
