@@ -26,6 +26,8 @@ def worst(evidence: Evidence, important: Sequence[str] = ()) -> dict[str, Any] |
     if losses is None:
         return None
     names = _columns(evidence, important)
+    if not names:  # images, which a picture shows
+        return None
     order = np.argsort(-losses, kind="stable")[:ROWS].tolist()
     found = {"columns": names, "rows": [_told(evidence, place, names) for place in order]}
     if evidence.kind == "text":

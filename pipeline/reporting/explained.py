@@ -159,15 +159,15 @@ def saliency(figure: Figure, data: Mapping[str, Any]) -> None:
     """Images above, and below each which pixels move its answer."""
     import numpy as np
 
-    from pipeline.reporting.pictures import shown_image
+    from pipeline.reporting.pictures import brightest, shown_image
 
     images: Sequence[Any] = data["images"][:SALIENT]
     rows = figure.subplots(2, max(1, len(images)), squeeze=False)
     for cell in rows.flat:
         cell.set_axis_off()
     for k, image in enumerate(images):
-        rows[0][k].imshow(shown_image(image), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        rows[0][k].set_title(shortened(data["told"][k], 18), fontsize=6, fontweight="normal", loc="center")
+        rows[0][k].imshow(shown_image(image), cmap="gray", vmin=0, vmax=brightest(images), interpolation="nearest")
+        rows[0][k].set_title(shortened(data["told"][k], 18), fontsize=7.5, fontweight="normal", loc="center")
         rows[1][k].imshow(np.asarray(data["maps"][k], dtype=float), cmap="magma", vmin=0, vmax=1)
     main_title(figure, "Bright below: pixels that move the answer above")
 

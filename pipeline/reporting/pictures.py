@@ -64,7 +64,7 @@ def _place(name: str) -> list[int]:
 
 
 def draw_mistakes(figure: Figure, data: Mapping[str, Any]) -> None:
-    _grid(figure, [shown_image(image) for image in data["images"]], data["told"], 255.0)
+    _grid(figure, [shown_image(image) for image in data["images"]], data["told"], brightest(data["images"]))
     main_title(figure, "The images it is most wrong about: the truth, not what was said (how sure)")
 
 
@@ -78,6 +78,14 @@ def draw_filters(figure: Figure, data: Mapping[str, Any]) -> None:
         shown.append((flat - flat.min()) / max(flat.max() - flat.min(), 1e-12))
     _grid(figure, shown, [""] * len(shown), 1.0)
     main_title(figure, "What the first layer looks for: its filters, each from its darkest to its brightest")
+
+
+def brightest(images: Sequence[Any]) -> float:
+    """What is drawn white: 255, or the largest value of images that go no way up to it."""
+    import numpy as np
+
+    largest = max((float(np.max(image)) for image in images), default=255.0)
+    return largest if 0 < largest < 64 else 255.0
 
 
 def shown_image(image: Any) -> Any:

@@ -60,9 +60,9 @@ def costs(data: Mapping[str, Any]) -> dict[str, Any]:
         ("search", "Search", seconds),
         ("final", "Fit on all rows", seconds),
         ("memory", "Peak memory", size),
-        ("trained", "Rows trained / s", count),
-        ("tokens", "Tokens trained / s", count),
-        ("answered", "Rows answered / s", count),
+        ("trained", "Trained rows/s", count),
+        ("tokens", "Tokens/s", count),
+        ("answered", "Answered rows/s", count),
         ("parameters", "Parameters", count),
         ("bytes", "On disk", size),
     ]

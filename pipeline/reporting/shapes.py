@@ -34,13 +34,13 @@ def distribution(figure: Figure, data: Mapping[str, Any]) -> None:
         axes.grid(axis="x", visible=False)
     axes.set_title("Are the answers spread as the truth is?")
     axes.set_ylabel("rows")
-    axes.legend(loc="best")
+    figure.legend(loc="outside upper right", ncols=2)
     plain_numbers(axes.yaxis)
 
 
 def calibration(figure: Figure, data: Mapping[str, Any]) -> None:
     """How often what was said with some probability came true, above how many rows each bin has."""
-    from matplotlib.ticker import PercentFormatter
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     above, below = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)
     above.plot([0, 1], [0, 1], color=INK, linewidth=0.9)
@@ -57,6 +57,7 @@ def calibration(figure: Figure, data: Mapping[str, Any]) -> None:
     for axis in (above.yaxis, below.xaxis):
         axis.set_major_formatter(PercentFormatter(1, decimals=0))
     plain_numbers(below.yaxis)
+    below.yaxis.set_major_locator(MaxNLocator(2))
 
 
 def cost(figure: Figure, data: Mapping[str, Any]) -> None:

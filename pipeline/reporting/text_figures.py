@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BLUE, INK, SOFT = "#0072B2", "#1F2328", "#57606A"
-LINE = 108
+LINE = 92
 """Characters of a line of text."""
 INCHES = 0.165
 """Of a line of text."""
@@ -19,14 +19,23 @@ INCHES = 0.165
 def translations(figure: Figure, data: Mapping[str, Any]) -> None:
     """Scores by the references' length, and the best and the worst sentences."""
     lines = _lines(data)
-    bars, texts = figure.subplots(2, 1, height_ratios=[2.2, max(0.3, INCHES * len(lines))])
+    bars, texts = figure.subplots(), None
+    if lines:
+        figure.clear()
+        bars, texts = figure.subplots(2, 1, height_ratios=[2.2, INCHES * len(lines)])
     heights = [one["score"] for one in data["lengths"]]
     bars.bar(range(len(heights)), heights, color=BLUE, width=0.62)
     bars.set_xticks(range(len(heights)), [f"{one['words']}\n{one['rows']:,}" for one in data["lengths"]])
     bars.grid(axis="x", visible=False)
     bars.set_ylim(0, 100)
-    bars.set_title("Mean chrF of sentences by their length")
-    bars.set_xlabel("words of the reference, rows")
+    bars.set_title("Are long sentences harder? chrF by length")
+    bars.set_xlabel("words of the reference (below: rows)")
+    bars.set_ylabel("mean chrF, 100 is best")
+    if texts is not None:
+        _written(texts, lines)
+
+
+def _written(texts: Any, lines: list[tuple[str, str, str]]) -> None:
     texts.axis("off")
     texts.set_ylim(len(lines), 0)
     for place, (line, colour, weight) in enumerate(lines):
@@ -37,6 +46,8 @@ def translations(figure: Figure, data: Mapping[str, Any]) -> None:
 def _lines(data: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     found: list[tuple[str, str, str]] = []
     for name in ("worst", "best"):
+        if not data[name]:
+            continue
         found.append((f"The {name} sentences: wanted, said", INK, "bold"))
         for one in data[name]:
             found += [(line, SOFT, "normal") for line in _wrapped(one["target"], f"{one['score']:5.1f}  ")]
@@ -60,9 +71,9 @@ def attention(figure: Figure, data: Mapping[str, Any]) -> None:
     axes.grid(False)
     axes.set_xticks(range(len(data["source"])), data["source"], rotation=90)
     axes.set_yticks(range(len(data["target"])), data["target"])
-    axes.set_title("Attention of one sentence")
-    axes.set_xlabel("read")
-    axes.set_ylabel("said")
+    axes.set_title("What each token said looks at")
+    axes.set_xlabel("token read (dark: looked at)")
+    axes.set_ylabel("token said")
     for side in axes.spines.values():
         side.set_visible(True)
 
@@ -74,6 +85,8 @@ def attention_size(data: Mapping[str, Any]) -> tuple[float, float]:
 def describe_text(name: str, data: Mapping[str, Any]) -> str:
     if name == "attention":
         return f"What each of {len(data['target'])} tokens said looked at among {len(data['source'])} tokens read."
+    if not data["worst"]:
+        return "Mean chrF of sentences by the length of their reference."
     worst, best = data["worst"][0], data["best"][0]
     return (
         f"Mean chrF of sentences by length, and the best and worst. Worst: {worst['prediction']} for "

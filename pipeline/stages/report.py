@@ -19,6 +19,8 @@ from pipeline.stages.report_models import answer_figures, important, model_entry
 
 PAGE = ("models", "answers", "shapes", "costs")
 """Of the payload what only the page shows; ``report.json`` does without. No two runs share the costs of a clock."""
+ALONE = {"worst": [], "best": []}
+"""Sentences stand on the page in words, and not in a picture."""
 
 
 def run(config: Config, name: str) -> None:
@@ -49,7 +51,10 @@ def payload(config: Config, name: str) -> dict[str, Any]:
 
     def diagnostic(target: Any, predictions: Any) -> dict[str, Any] | None:
         found = competition.task.diagnostic(target, predictions)
-        return {"name": found[0], "data": {**found[1], **(scale if found[0] == "residuals" else {})}} if found else None
+        if found is None:
+            return None
+        more = scale if found[0] == "residuals" else ALONE if found[0] == "translations" else {}
+        return {"name": found[0], "data": {**found[1], **more}}
 
     models = [model_entry(evidence, model, diagnostic) for model in evidence.models.values()]
     rows = leaderboard_rows(config, competition)
@@ -66,7 +71,7 @@ def payload(config: Config, name: str) -> dict[str, Any]:
         **diagnose(evidence),
         "leaderboard": rows,
         "models": models,
-        "answers": diagnostic(answers.target, answers.predictions) if len(models) > 1 else None,
+        "answers": diagnostic(answers.target, answers.predictions),
         "shapes": answer_figures(evidence),
         "slices": slices(evidence),
         "worst": worst(evidence, important(best)),

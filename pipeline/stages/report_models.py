@@ -35,7 +35,7 @@ def model_entry(evidence: Evidence, model: ModelEvidence, diagnostic: Callable[.
         "search": searched(model.trials, evidence.competition) if len(model.trials) > 1 else None,
         "look": read_json(look) if look.exists() else None,
         "interval": evidence.competition.metric.interval(target, model.predictions),
-        "images": _of_images(model, target, images),
+        "images": _of_images(model, target, images, len(evidence.models) > 1),
         "explained": figures,
         "words": words,
         "sample": explanation.get("sample"),
@@ -105,15 +105,16 @@ def _images_read(evidence: Evidence, model: ModelEvidence) -> Any:
     return images_of(read_rows(evidence.paths.train_rows, evidence.schema)[column]).stored
 
 
-def _of_images(model: ModelEvidence, target: Any, images: Any) -> list[Figure]:
-    """Pictures of a model that reads images: what it is most wrong about, and its first layer's filters."""
+def _of_images(model: ModelEvidence, target: Any, images: Any, several: bool) -> list[Figure]:
+    """Pictures of a model that reads images: what it is most wrong about, where it is one of several, and its first
+    layer's filters."""
     from pipeline.reporting.pictures import filters_data, mistakes_data
     from pipeline.tasks.diagnostics import mistakes
 
     if images is None:
         return []
     found: list[Figure] = []
-    if wrong := mistakes(target, model.predictions):
+    if several and (wrong := mistakes(target, model.predictions)):
         found.append(("mistakes", mistakes_data(images.take(model.rows), wrong)))
     weights = model.paths.final / "members" / "0" / "weights" / "weights.safetensors"
     if weights.exists() and (filters := filters_data(weights)) is not None:
@@ -137,8 +138,15 @@ def _salient(evidence: Evidence, model: ModelEvidence, images: Any, maps: Sequen
 
 
 def answer_figures(evidence: Evidence) -> list[Figure]:
-    """Of the blend's answers as a whole."""
+    """Of the blend's answers as a whole; of images those that it is most wrong about."""
     from pipeline.diagnosis.shapes import calibration, distribution
+    from pipeline.reporting.pictures import mistakes_data
+    from pipeline.tasks.diagnostics import mistakes
 
     found = [("distribution", distribution(evidence)), ("calibration", calibration(evidence))]
-    return [(name, data) for name, data in found if data is not None]
+    shown: list[Figure] = [(name, data) for name, data in found if data is not None]
+    if (images := _images_read(evidence, evidence.ranked[0])) is not None:
+        answered = evidence.answered
+        if wrong := mistakes(answered.target, answered.predictions):
+            shown.append(("mistakes", mistakes_data(images.take(answered.rows), wrong)))
+    return shown

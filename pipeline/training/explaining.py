@@ -211,9 +211,11 @@ def words_left_out(asked: Asked) -> list[dict[str, Any]]:
         return []
     column = next(raw for raw in asked.columns if asked.kind(raw) == "text")
     name, copies, texts = asked.columns[column][0], [], []
-    for row, told in mistakes(asked.target, asked.predictions, WORST_TEXTS):
+    for row, told in mistakes(asked.target, asked.predictions, 20 * WORST_TEXTS):
         one = asked.rows.iloc[[row]]
         words = str(one[name].iloc[0]).split()
+        if len(words) < 2 or len(texts) == WORST_TEXTS:
+            continue
         shown = words[:WORDS]
         without = [" ".join(words[:place] + words[place + 1 :]) for place in range(len(shown))]
         copies += [one, *(one.assign(**{name: text}) for text in without)]
