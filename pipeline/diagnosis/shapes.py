@@ -23,11 +23,11 @@ def distribution(evidence: Evidence) -> dict[str, Any] | None:
         said = answered.predictions["prediction"].to_numpy(dtype=float)
         both = np.concatenate([truth, said])
         log = bool(logarithmic(evidence) and both.min() > 0)
-        edges = np.quantile(both, [0.0, 1.0])
-        edges = np.geomspace(*edges, BINS + 1) if log else np.linspace(*edges, BINS + 1)
-        edges[0], edges[-1] = both.min(), both.max()  # which rounding may have moved
-        if not edges[-1] > edges[0]:
+        low, high = float(both.min()), float(both.max())
+        if not high > low:
             return None
+        edges = np.geomspace(low, high, BINS + 1) if log else np.linspace(low, high, BINS + 1)
+        edges[0], edges[-1] = low, high  # which rounding may have moved
         counts = [np.histogram(part, edges)[0].tolist() for part in (truth, said)]
         unit = str(answered.target.name)
         return {"edges": edges.tolist(), "truth": counts[0], "said": counts[1], "unit": unit, "log": log}

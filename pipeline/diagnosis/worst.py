@@ -49,7 +49,8 @@ def _told(evidence: Evidence, place: int, names: Sequence[str]) -> dict[str, Any
     answered = evidence.answered
     row = int(answered.rows[place])
     whole = evidence.train.iloc[row]
-    identity = whole[evidence.schema.id] if evidence.schema.id in evidence.train else f"row {row + 1}"
+    name = evidence.schema.id
+    identity = whole[name] if name is not None and name in evidence.train else f"row {row + 1}"
     return {
         "row": shown(identity),
         "truth": shown(answered.target.iloc[place]),

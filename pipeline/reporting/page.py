@@ -55,12 +55,6 @@ def build_page(data: Mapping[str, Any]) -> str:
     show = _format([row["valid"] for row in rows], [row["spread"] or 0.0 for row in rows])
     anchors = {entry["model"]: f"model-{entry['model']}" for entry in data["models"]}
     better = "higher" if data["higher_is_better"] else "lower"
-    figure = {
-        "models": [_scores(row, data) for row in _able(data, single)],
-        "blend": _scores(lead[0], data) if lead else None,
-        "metric": data["metric"],
-        "higher_is_better": data["higher_is_better"],
-    }
     models = _models(data, single, show, anchors)
     weights = {short(name, data["competition"]): weight for name, weight in _weights(data).items()}
     return _template().render(
@@ -79,7 +73,7 @@ def build_page(data: Mapping[str, Any]) -> str:
         failed=data["failed"],
         submission=data["submission"],
         **_table(data, rows, show, anchors),
-        leaderboard_figure=("leaderboard", figure),
+        leaderboard_figure=_leaderboard(data),
         blend_figure=("blend", weights) if weights and len(single) > 1 else None,
         blend_text=_blend_text(data, single, show),
         answers=data["answers"] and (data["answers"]["name"], data["answers"]["data"]),
@@ -95,6 +89,24 @@ def build_page(data: Mapping[str, Any]) -> str:
         **cleaning_table(data.get("cleaning", ())),
         picture=_picture,
     )
+
+
+def _leaderboard(data: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    lead = [row for row in data["leaderboard"] if row["model"] == "blend"]
+    single = [row for row in data["leaderboard"] if row["model"] != "blend"]
+    figure = {
+        "models": [_scores(row, data) for row in _able(data, single)],
+        "blend": _scores(lead[0], data) if lead else None,
+        "metric": data["metric"],
+        "higher_is_better": data["higher_is_better"],
+    }
+    return "leaderboard", figure
+
+
+def drawn(data: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Pictures that compare the models."""
+    cost = costs(data)["cost_figure"]
+    return [_leaderboard(data), *([cost] if cost else [])]
 
 
 def _folds(count: int) -> str:

@@ -15,8 +15,9 @@ def distribution(figure: Figure, data: Mapping[str, Any]) -> None:
     axes = figure.subplots()
     if "edges" in data:
         for key, colour, label in (("truth", INK, "true"), ("said", BLUE, "predicted")):
-            fill = {"fill": True, "alpha": 0.25, "linewidth": 0} if key == "said" else {}
-            axes.stairs(data[key], data["edges"], color=colour, label=label, **(fill or {"linewidth": 1.4}))
+            filled = key == "said"
+            look: dict[str, Any] = {"fill": filled, "alpha": 0.25 if filled else 1, "linewidth": 0 if filled else 1.4}
+            axes.stairs(data[key], data["edges"], color=colour, label=label, **look)
         if data["log"]:
             axes.set_xscale("log")
             few_ticks(axes.xaxis)

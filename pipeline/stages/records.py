@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from math import nan
+from statistics import fmean
 from typing import Any
+from urllib.parse import quote
 
-from pipeline.core.config import ModelConfig
+from pipeline.core.config import CompetitionConfig, ModelConfig
+from pipeline.core.files import digest_files, read_json
+from pipeline.core.paths import CompetitionPaths
 from pipeline.core.registry import settings_dict
 from pipeline.core.types import FOLD, ROW
 from pipeline.tasks.diagnostics import mistakes
@@ -17,10 +21,15 @@ from pipeline.training.folds import FoldResult
 
 LAYERS = 6
 """Layers of a network whose norms are metrics; the figure has all of them."""
+SUMMARIES = "tags.`podium.level` = 'summary'"
+"""MLflow's filter of the runs that people compare."""
 
 
-def model_record(data: TrainingData, model: ModelConfig, stage: str) -> Any:
-    """Open the parent run of a model's stage: its settings, the competition's, the data's digest."""
+def model_record(data: TrainingData, model: ModelConfig, stage: str, folds: str) -> Any:
+    """Open the run of a model's stage, below the model's summary: its settings, the competition's, the data's digest.
+
+    folds: identity of the model's folds as declared, by which the stages find the same summary.
+    """
     from pipeline.tracking import outbox
 
     competition = data.competition
@@ -34,25 +43,65 @@ def model_record(data: TrainingData, model: ModelConfig, stage: str) -> Any:
         "seed": model.seed,
         "threads": os.environ.get("OMP_NUM_THREADS"),
     }
+    digest = {"data.digest": data.facts["digest"]}
+    summary = outbox.Summary(
+        f"{competition.name}.{model.name}.{folds}",
+        model.name.removeprefix(f"{competition.name}-"),
+        {key: params[key] for key in ("model", "fit", "seed")} | {"features": model.features},
+        {**digest, "podium.model": model.name},
+        about(competition, data.facts),
+    )
     return outbox.run(
-        competition=competition.name,
-        stage=stage,
-        model=model.name,
-        params=params,
-        tags={"data.digest": data.facts["digest"]},
+        competition=competition.name, stage=stage, model=model.name, params=params, tags=digest, summary=summary
     )
 
 
-def fold_record(record: Any, result: FoldResult) -> None:
+def blend_summary(competition: CompetitionConfig) -> Any:
+    """The summary run of the blend as ``blend.json`` has it."""
+    from pipeline.tracking import outbox
+
+    paths = CompetitionPaths(competition.name)
+    facts = read_json(paths.rows / "facts.json")
+    return outbox.Summary(
+        f"{competition.name}.blend.{digest_files(paths.blend)}",
+        "blend",
+        {"blend": settings_dict(competition.blend)},
+        {"data.digest": facts["digest"], "podium.model": "blend"},
+        about(competition, facts),
+    )
+
+
+def scored(competition: CompetitionConfig, scores: Mapping[str, Any]) -> dict[str, float | None]:
+    """``train``, ``valid`` and ``spread`` under the metric's own name."""
+    name = competition.metric.label
+    named = {"train": f"train_{name}", "valid": name, "spread": f"{name}_std"}
+    return {told: scores[key] for key, told in named.items() if key in scores}
+
+
+def about(competition: CompetitionConfig, facts: Mapping[str, Any]) -> str:
+    """What the experiment's page says, in Markdown: what is predicted, how it is scored, where models compare."""
+    name, higher = competition.metric.label, competition.metric.higher_is_better
+    query = {"searchFilter": SUMMARIES, "orderByKey": f"metrics.`{name}`", "orderByAsc": str(not higher).lower()}
+    asked = "&".join(f"{key}={quote(value, safe='')}" for key, value in query.items())
+    return (
+        f"**{competition.name}**: {competition.task.name.replace('_', ' ')}, scored by {name} "
+        f"({'higher' if higher else 'lower'} is better): {facts['train_rows']:,} training rows in {facts['folds']} "
+        f"folds, {facts['test_rows']:,} test rows.\n\n"
+        f"**[Compare the models, the best first](#/experiments/{{experiment}}/runs?{asked})** (filter: `{SUMMARIES}`). "
+        f"Each summary run holds `{name}` of validation rows, `train_{name}` and the folds' `{name}_std`; its stages, "
+        "folds and trials stand below it. The run `blend` has the report among its artifacts."
+    )
+
+
+def fold_record(record: Any, result: FoldResult, competition: CompetitionConfig) -> None:
     """A child run a fold: epoch curves, what a language model wrote meanwhile, then the scores."""
     with record.child(f"fold {result.fold}", params={"fold": result.fold}, tags={}) as child:
         child.curves(result.curves)
         child.curves(by_layer(result.trace))
         if result.samples:
             child.text("samples.txt", result.samples)
-        child.metrics(
-            {"train": result.train, "valid": result.valid, "rounds": result.rounds, "fit_seconds": result.seconds}
-        )
+        scores = scored(competition, {"train": result.train, "valid": result.valid})
+        child.metrics({**scores, "rounds": result.rounds, "fit_seconds": result.seconds})
 
 
 def by_layer(trace: Mapping[str, Any]) -> dict[str, list[float]]:
@@ -75,24 +124,36 @@ def trial_record(
     overrides: Mapping[str, Any],
     value: float | None,
     scores: Sequence[float],
-    name: str = "valid",
+    name: str,
 ) -> None:
     """A child run a trial: what it tried, its folds' scores and their mean (None: pruned or diverged).
 
-    name: of the score, where the search has a metric of its own.
+    name: of the score: the competition's metric, or the search's own.
     """
     with record.child(f"trial {number}", params=dict(overrides), tags={}) as child:
         child.metrics({} if value is None else {name: value})
         child.curves({f"fold_{name}": list(scores)})
 
 
+def mean_curves(folds: Sequence[Mapping[str, Sequence[float]]]) -> dict[str, list[float]]:
+    """Of the folds that have them, as far as all go; points that have an iteration by it."""
+    known = [fold for fold in folds if fold]
+    if not known:
+        return {}
+    shortest = min(known, key=lambda fold: len(next(iter(fold.values()))))
+    names = [name for name in shortest if all(name in fold for fold in known)]
+    return {name: [fmean(values) for values in zip(*(fold[name] for fold in known), strict=False)] for name in names}
+
+
 def out_of_fold_figures(record: Any, data: TrainingData, done: CrossValidation, config: ModelConfig) -> None:
-    """Curves, residuals or confusion matrix, feature importance; of images those it is most wrong about."""
+    """The mean fold's curves; pictures of all folds' curves, residuals or confusion matrix, feature importance; of
+    images those it is most wrong about."""
     from pipeline.images.column import images_of
     from pipeline.reporting.gradients import shows
     from pipeline.reporting.pictures import image_read, mistakes_data
 
     if any(fold.curves for fold in done.folds):
+        record.curves(mean_curves([fold.curves for fold in done.folds]))
         record.figure("curves", {"folds": [fold.curves for fold in done.folds]})
     table = done.out_of_fold()
     target, predictions = data.target.iloc[table[ROW]], table.drop(columns=[ROW, FOLD])

@@ -13,13 +13,14 @@ from pipeline.core.paths import CompetitionPaths, ModelPaths, project_root
 from pipeline.reporting.columns import columns_read
 from pipeline.reporting.findings import finding_lines, markdown
 from pipeline.reporting.leaderboard import answered, leaderboard_rows, metric_label
-from pipeline.reporting.page import build_page
+from pipeline.reporting.page import build_page, drawn
 from pipeline.stages.costs import model_cost
+from pipeline.stages.records import blend_summary
 from pipeline.stages.report_models import answer_figures, important, model_entry
 
 PAGE = ("models", "answers", "shapes", "costs")
 """Of the payload what only the page shows; ``report.json`` does without. No two runs share the costs of a clock."""
-ALONE = {"worst": [], "best": []}
+ALONE: dict[str, Any] = {"worst": [], "best": []}
 """Sentences stand on the page in words, and not in a picture."""
 
 
@@ -32,7 +33,7 @@ def run(config: Config, name: str) -> None:
         (folder / "index.html").write_text(build_page(page), encoding="utf-8")
     for line in finding_lines(page["findings"]):
         print(f"  {line}", file=sys.stderr)  # noqa: T201
-    _record(name, page)
+    _record(config.competition(name), page)
     _tell(config, name, page["blend"]["valid"])
 
 
@@ -153,22 +154,29 @@ def _of_tokens(key: str, told: dict[str, dict[str, float]]) -> str:
     return f"Feature set '{key}': {'; '.join(parts)}." if parts else ""
 
 
-def _record(name: str, page: dict[str, Any]) -> None:
-    """The report as an artifact of a run of the blend's, with numbers of findings, baseline, gaps and shift."""
+def _record(competition: CompetitionConfig, page: dict[str, Any]) -> None:
+    """The report as an artifact of the blend's summary run, with numbers of findings, baseline, gaps and shift."""
     from pipeline.tracking import outbox
 
-    digest = read_json(CompetitionPaths(name).rows / "facts.json")["digest"]
-    with outbox.run(competition=name, stage="report", model="blend", tags={"data.digest": digest}) as record:
+    paths = CompetitionPaths(competition.name)
+    digest = read_json(paths.rows / "facts.json")["digest"]
+    summary = blend_summary(competition)
+    with outbox.run(
+        competition=competition.name, stage="report", model="blend", tags={"data.digest": digest}, summary=summary
+    ) as record:
         told = [one["severity"] for one in page["findings"]]
-        record.metrics({f"findings.{severity}": told.count(severity) for severity in ("serious", "warning", "note")})
-        record.metrics(
+        counts = {f"findings.{severity}": told.count(severity) for severity in ("serious", "warning", "note")}
+        record.metrics({**counts, **{f"{model}.gap": one["gap"] for model, one in page["fit"].items()}})
+        tested = next((row["test"] for row in page["leaderboard"] if row["model"] == "blend"), None)
+        record.summary.metrics(
             {
-                "valid": page["blend"]["valid"],
+                **counts,
                 "baseline": page["baseline"] and page["baseline"]["valid"],
                 "adversarial_auc": page["shift"] and page["shift"]["auc"],
-                **{f"{model}.gap": one["gap"] for model, one in page["fit"].items()},
+                f"test_{page['metric']}": tested,
             }
         )
-        if page["answers"] is not None:
-            record.figure(page["answers"]["name"], page["answers"]["data"])
-        record.artifact(CompetitionPaths(name).report)
+        answers = page["answers"] and (page["answers"]["name"], page["answers"]["data"])
+        for name, data in (*([answers] if answers else []), *page["shapes"], *drawn(page)):
+            record.summary.figure(name, data)
+        record.summary.artifact(paths.report)

@@ -169,7 +169,8 @@ class _Stage:
         line.state = "runs"
         if self.kept.again:
             shutil.rmtree(checkpoints, ignore_errors=True)
-        with model_record(data, tuned, "retrain") as record, self.kept.replace(tuned.name, mine) as folder:
+        declared = read_json(paths.cv / IDENTITY)["identity"]
+        with model_record(data, tuned, "retrain", declared) as record, self.kept.replace(tuned.name, mine) as folder:
             if (before := self._fitted(tuned.name, fits)) is not None:  # only what answers is another
                 link_tree(before / "members", folder / "members")
                 members = int(read_json(before / "final.json")["members"])
@@ -186,6 +187,9 @@ class _Stage:
             answers = (data, tuned.name, folder)
             yield from gather([Job(f"{tuned.name}: test rows", self._answer, answers, 0, tuned.fit.threads)])
             record.metrics({"rounds": rounds, "members": members})
+            files = sorted(file for file in (folder / "members").rglob("*") if file.is_file())
+            size = sum(file.stat().st_size for file in files) / 1e6
+            record.summary.metrics({"rounds": rounds, "members": members, "size_mb": size})
             record.model(folder, name=tuned.name, register=self.name, alias=None)
         shutil.rmtree(checkpoints.parent, ignore_errors=True)
         line.state, line.done, line.total = "done", members, members

@@ -13,6 +13,7 @@ from pipeline.core.config import Config
 from pipeline.core.files import read_json, write_json
 from pipeline.core.paths import CompetitionPaths, ModelPaths
 from pipeline.core.types import Schema
+from pipeline.stages.records import blend_summary, scored
 
 if TYPE_CHECKING:
     from pipeline.answering.ensembles import Ensemble
@@ -72,8 +73,14 @@ def _register_champion(config: Config, name: str, folders: dict[str, Path], ense
         model="blend",
         params={"blend": competition.raw["blend"], **{key: blend[key] for key in ("weights", "decision")}},
         tags={"data.digest": digest},
+        summary=blend_summary(competition),
     ) as record:
-        record.metrics({"valid": blend["valid"], "spread": blend["spread"], **blend["steps"]})
+        scores = scored(competition, {key: blend[key] for key in ("valid", "spread")})
+        record.metrics({**scores, **blend["steps"]})
+        record.summary.metrics({**scores, "decided": blend["decided"]})
+        record.summary.tags(
+            {f"weight.{model}": f"{weight:.4f}" for model, weight in blend["weights"].items() if weight}
+        )
         record.metrics(
             {f"{model}.{key}": one[key] for model, one in blend["models"].items() for key in ("valid", "decided")}
         )

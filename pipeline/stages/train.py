@@ -20,7 +20,7 @@ from pipeline.core.registry import settings_dict
 from pipeline.stages.budget import Budget
 from pipeline.stages.costs import note_cost
 from pipeline.stages.kept import KeptModels, link_tree
-from pipeline.stages.records import fold_record, model_record, out_of_fold_figures
+from pipeline.stages.records import fold_record, model_record, out_of_fold_figures, scored
 from pipeline.stages.view import Line, View
 from pipeline.training import encoded
 from pipeline.training.cross_validation import cross_validation, test_file
@@ -143,7 +143,7 @@ class _Stage:
             began = time.monotonic()
             if self.kept.again:
                 shutil.rmtree(checkpoint, ignore_errors=True)
-            with model_record(data, model, "train") as record, self.kept.replace(model.name, mine) as folder:
+            with model_record(data, model, "train", mine) as record, self.kept.replace(model.name, mine) as folder:
                 members = folder / "members" if keeps_members(model, self.competition.task) else None
                 fits = fit_identity(data, model, self.config.execution.threads)
                 done = yield from cross_validation(
@@ -161,9 +161,10 @@ class _Stage:
                 if data.pseudo is not None:
                     link_tree(data.pseudo.folder, folder / PSEUDO)
                 for fold in done.folds:
-                    fold_record(record, fold)
-                scores = done.scores()
-                record.metrics({key: scores[key] for key in ("train", "valid", "spread")})
+                    fold_record(record, fold, self.competition)
+                scores, cost = scored(self.competition, done.scores()), done.cost()
+                record.metrics(scores)
+                record.summary.metrics({**scores, "seconds": cost["seconds"], "memory_mb": cost["memory"] / 1e6})
                 out_of_fold_figures(record, data, done, model)
         except (OutOfTime, UserError) as reason:
             if isinstance(reason, OutOfTime):

@@ -26,7 +26,7 @@ from pipeline.stages.budget import Budget
 from pipeline.stages.costs import note_cost
 from pipeline.stages.kept import IDENTITY, KeptModels, link_tree
 from pipeline.stages.project import rebuild_model
-from pipeline.stages.records import fold_record, model_record, out_of_fold_figures, trial_record
+from pipeline.stages.records import fold_record, model_record, out_of_fold_figures, scored, trial_record
 from pipeline.stages.snapshot import searched_by
 from pipeline.stages.view import Line, View
 from pipeline.training.data import Rows, TrainingData
@@ -191,9 +191,10 @@ class _Searching:
         """The study, then its best trial written: settings, predictions, the table of trials."""
         from pipeline.tuning.space import apply
 
-        self.view, name = view, self.tune.metric or "valid"
+        self.view, name = view, self.metric.label
         try:
-            with model_record(self.data, self.model, "tune") as self.record:
+            folds = read_json(self.paths.cv / IDENTITY)["identity"]
+            with model_record(self.data, self.model, "tune", folds) as self.record:
                 trial_record(self.record, 0, self.start, fmean(self.scores), self.scores, name)
                 self.line.state = "runs"
                 result = yield from self.searching.work()
@@ -213,10 +214,15 @@ class _Searching:
                         if self.model.pseudo is not None:
                             link_tree(self.paths.cv / PSEUDO, folder / PSEUDO)
                         for fold in done.folds:
-                            fold_record(self.record, fold)
+                            fold_record(self.record, fold, self.stage.competition)
                         out_of_fold_figures(self.record, self.data, done, self.model)
-                    valid = read_json(folder / "scores.json")["valid"]
-                self.record.metrics({"valid": valid, "trials": len(result.trials), "best_trial": best})
+                    found = read_json(folder / "scores.json")
+                    valid = found["valid"]
+                scores = scored(self.stage.competition, found)
+                trials = {"trials": len(result.trials), "search_seconds": self.task.seconds}
+                self.record.metrics({**scores, **trials, "best_trial": best})
+                self.record.summary.metrics({**scores, **trials})
+                self.record.summary.tags({f"tuned.{key}": value for key, value in result.best.overrides.items()})
         except UserError as fault:
             self.fault, self.line.state = str(fault), "left out"
             self.stage.pass_on(self.model, self.paths.cv, None)
@@ -234,7 +240,7 @@ class _Searching:
             self.best = trial.value
         self.gained.append(better)
         self.line.done, self.line.score = trial.number + 1, self.best
-        trial_record(self.record, trial.number, trial.overrides, trial.value, trial.scores, self.tune.metric or "valid")
+        trial_record(self.record, trial.number, trial.overrides, trial.value, trial.scores, self.metric.label)
         if better:
             self.view.tell(
                 self.model.name, f"trial {trial.number} is the best so far, {self.metric.name} {trial.value:.5f}"

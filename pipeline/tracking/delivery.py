@@ -140,8 +140,23 @@ class Delivery:
             if run not in self.open:
                 self.open.append(run)
             self._batches[run] = Batch(params=dict(record["params"]))
-            if parent is None and "data.digest" in record["tags"]:
+            if record.get("again"):
+                self._try(f"run {record['name']}", lambda: self._go_on(record))
+            if "data.digest" in record["tags"]:
                 self._try("dataset", lambda: self._log_dataset(record))
+
+    def _go_on(self, record: dict[str, Any]) -> None:
+        """With a summary run that an earlier stage may have made: its params are there and never change."""
+        run = self.runs[record["run"]]
+        known = self.client.get_run(run)
+        batch = self._batches[record["run"]]
+        batch.params = {key: value for key, value in batch.params.items() if allowed_key(key) not in known.data.params}
+        batch.tags = {key: str(value) for key, value in record["tags"].items()}
+        if known.info.status != "RUNNING":
+            self.client.update_run(run, status="RUNNING")
+        if record.get("about"):
+            about = record["about"].replace("{experiment}", str(self.experiment))
+            self.client.set_experiment_tag(str(self.experiment), "mlflow.note.content", about)
 
     def _metrics(self, record: dict[str, Any]) -> None:
         if batch := self._batch(record):
@@ -212,7 +227,7 @@ class Delivery:
         if self.experiment is None:
             raise ValueError("its experiment is not there")
         run = record["run"]
-        if self._careful:
+        if self._careful or record.get("again"):
             found = self.client.search_runs([self.experiment], f"tags.`podium.run` = '{run}'", max_results=1)
             if found:
                 self.runs[run] = found[0].info.run_id
@@ -221,7 +236,7 @@ class Delivery:
         tags |= {"podium.run": run, "mlflow.source.type": "LOCAL"}
         if parent := record.get("parent"):
             tags["mlflow.parentRunId"] = self.runs[parent]
-        else:
+        if "podium.stage" in tags:
             words = ("python -m pipeline", tags.get("podium.stage"), tags.get("podium.model", record["competition"]))
             tags["mlflow.source.name"] = " ".join(word for word in words if word)
         if commit := tags.get("git.commit"):

@@ -14,7 +14,8 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,37 @@ from pipeline.tracking.commit import head_commit
 from pipeline.tracking.journal import Writer, attachments, outbox_folder
 from pipeline.tracking.redact import redact, scrub
 
+LEVEL = "podium.level"
+"""Tag of what a run is: a summary, a stage's, a fold, a trial or a seed."""
 CURVE_POINTS = 250
 """Points of a curve that reach MLflow; its pages draw no more than about 300, and 2,000 boosting
 rounds in 5 folds of 10 models would cost a minute. The figure keeps all of them."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The one run of a model, or of a blend, that people compare; what stages did for it stands below.
+
+    key: what it came of; stages that name the same one find the same run. params: settings that people compare.
+    about: what the experiment's page says of the competition, in Markdown; ``{experiment}`` is its number.
+    """
+
+    key: str
+    name: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, Any] = field(default_factory=dict)
+    about: str = ""
+
+    def record(self, competition: str) -> dict[str, Any]:
+        return {
+            "run": self.key,
+            "name": self.name,
+            "competition": competition,
+            "params": flatten(self.params),
+            "tags": {LEVEL: "summary", **self.tags},
+            "about": self.about,
+            "again": True,
+        }
 
 
 @contextmanager
@@ -37,8 +66,10 @@ def run(
     model: str | None = None,
     params: Mapping[str, Any] | None = None,
     tags: Mapping[str, Any] | None = None,
+    summary: Summary | None = None,
 ) -> Iterator[Run]:
-    """Track a stage's work on a model (or on the competition, without one) as a parent run.
+    """Track a stage's work on a model (or on the competition, without one) as a parent run, below a summary run
+    where one is named.
 
     competition: names the MLflow experiment.
     params: settings; nested mappings become dotted keys.
@@ -54,27 +85,33 @@ def run(
     if mode == "on":
         claim_outbox()
     automatic = {
+        LEVEL: "stage",
         "podium.stage": stage,
         "podium.model": model,
         "dvc.stage": os.environ.get("DVC_STAGE"),
         "git.commit": head_commit(project_root()),
     }
-    tracked = Run.begin(
-        outbox_folder(),
-        {
-            "name": f"{model or competition} {stage}",
-            "competition": competition,
-            "params": flatten(params or {}),
-            "tags": {key: value for key, value in {**automatic, **(tags or {})}.items() if value is not None},
-        },
-    )
+    record = {
+        "name": f"{model or competition} {stage}",
+        "competition": competition,
+        "params": flatten(params or {}),
+        "tags": {key: value for key, value in {**automatic, **(tags or {})}.items() if value is not None},
+    }
+    above = None
+    if summary is None:
+        tracked = Run.begin(outbox_folder(), record)
+    else:
+        above = Run.begin(outbox_folder(), summary.record(competition))
+        tracked = above.below(record)
     if mode == "on":
         ensure_sender()
     try:
-        with tracked.ending():
+        with above.ending() if above is not None else nullcontext(), tracked.ending():
             yield tracked
     finally:
-        tracked.close()
+        for one in (tracked, above):
+            if one is not None:
+                one.close()
         if mode == "on":
             ensure_sender()
 
@@ -82,17 +119,29 @@ def run(
 class Run:
     """A run being recorded. It may be sent to worker processes, which then write to the same one."""
 
-    def __init__(self, writer: Writer | None, run: str) -> None:
+    def __init__(self, writer: Writer | None, run: str, summary: Run | None = None) -> None:
         self._writer = writer
         self._run = run
+        self._summary = summary
+
+    @property
+    def summary(self) -> Run:
+        """The run of its model that people compare; itself where there is none."""
+        return self._summary or self
 
     @classmethod
     def begin(cls, folder: Path, record: dict[str, Any]) -> Run:
-        tracked = cls(None, uuid.uuid4().hex)
+        tracked = cls(None, record.get("run") or uuid.uuid4().hex)
         try:
             tracked._writer = Writer.create(folder, tracked._stamped("run", record))
         except OSError as error:
             tracked._give_up(error)
+        return tracked
+
+    def below(self, record: Mapping[str, Any]) -> Run:
+        """A stage's run below its summary."""
+        tracked = Run(self._writer, uuid.uuid4().hex, self)
+        tracked._record("run", {**record, "parent": self._run})
         return tracked
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -104,7 +153,8 @@ class Run:
     ) -> Iterator[Run]:
         """A run below this one: a fold, a trial."""
         child = Run(self._writer, uuid.uuid4().hex)
-        body = {"name": name, "parent": self._run, "params": flatten(params or {}), "tags": dict(tags or {})}
+        tags = {LEVEL: name.partition(" ")[0], **(tags or {})}
+        body = {"name": name, "parent": self._run, "params": flatten(params or {}), "tags": tags}
         child._record("run", body)
         with child.ending():
             yield child

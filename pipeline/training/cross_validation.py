@@ -146,10 +146,10 @@ class CrossValidation:
 
     def explanation(self) -> dict[str, Any]:
         """What the folds' models look at, see ``explaining``; empty where nothing was asked."""
-        known = [fold for fold in self.folds if fold.explanation is not None]
-        if failed := next((one.explanation["failed"] for one in known if "failed" in (one.explanation or {})), None):
+        known = [(fold.explanation, fold.index.tolist()) for fold in self.folds if fold.explanation is not None]
+        if failed := next((one["failed"] for one, _ in known if "failed" in one), None):
             return {"failed": failed}
-        return gathered([(fold.explanation or {}, fold.index.tolist()) for fold in known])
+        return gathered(known)
 
     @property
     def explained(self) -> bool:

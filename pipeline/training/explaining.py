@@ -55,7 +55,8 @@ class Asked:
     @cached_property
     def columns(self) -> dict[str, list[str]]:
         """By raw column, the typed columns made of it that the model reads."""
-        reads, found = set(self.predictor.encoder.reads), {}
+        reads = set(self.predictor.encoder.reads)
+        found: dict[str, list[str]] = {}
         for column in self.predictor.schema.columns:
             if column.name in reads:
                 found.setdefault(column.origin or column.name, []).append(column.name)
@@ -210,7 +211,9 @@ def words_left_out(asked: Asked) -> list[dict[str, Any]]:
     if getattr(asked.target, "ndim", 1) > 1:
         return []
     column = next(raw for raw in asked.columns if asked.kind(raw) == "text")
-    name, copies, texts = asked.columns[column][0], [], []
+    name = asked.columns[column][0]
+    copies: list[pd.DataFrame] = []
+    texts: list[dict[str, Any]] = []
     for row, told in mistakes(asked.target, asked.predictions, 20 * WORST_TEXTS):
         one = asked.rows.iloc[[row]]
         words = str(one[name].iloc[0]).split()
@@ -224,10 +227,10 @@ def words_left_out(asked: Asked) -> list[dict[str, Any]]:
         return []
     answers = asked.answers(pd.concat(copies, ignore_index=True).astype({name: asked.rows[name].dtype}))
     values, start = answers.to_numpy(dtype=float), 0
-    for one in texts:
-        part, start = values[start : start + 1 + len(one["words"])], start + 1 + len(one["words"])
+    for text in texts:
+        part, start = values[start : start + 1 + len(text["words"])], start + 1 + len(text["words"])
         said = int(part[0].argmax())
-        one["effects"] = (part[0, said] - part[1:, said]).tolist()
+        text["effects"] = (part[0, said] - part[1:, said]).tolist()
     return texts
 
 

@@ -178,7 +178,7 @@ def _conclude(
     result.cost = cost_of(fold.train, fold.valid, result.seconds, answering, passes)
     predictor = make_predictor(data, job.config, fold, fitted)
     if job.explains:
-        result.explanation = _explained(data, job, fold, predictor, predictions)
+        result.explanation = _explained(data, job, fold.valid_index, fold.valid_target, predictor, predictions)
     if job.answers_test:
         result.test = predictor.predict(read_rows(data.paths.test_rows, data.schema))
     if job.predictor is not None:
@@ -195,11 +195,12 @@ def _conclude(
 
 
 def _explained(
-    data: TrainingData, job: FoldJob, fold: FoldData, predictor: Predictor, predictions: pd.DataFrame
+    data: TrainingData, job: FoldJob, index: np.ndarray, target: Any, predictor: Predictor, predictions: pd.DataFrame
 ) -> dict[str, Any]:
-    rows = data.rows.iloc[fold.valid_index].reset_index(drop=True)
+    """What the fold's model looks at. index, target: of its validation rows."""
+    rows = data.rows.iloc[index].reset_index(drop=True)
     seed = derive_seed(job.config.seed, "explained", job.fold)
-    asked = Asked(predictor, rows, fold.valid_target, predictions, data.rows, data.competition.metric, seed)
+    asked = Asked(predictor, rows, target, predictions, data.rows, data.competition.metric, seed)
     try:
         return explain(asked)
     except Exception as fault:  # a model that nobody can explain is worth more than none
@@ -265,9 +266,9 @@ def make_predictor(data: TrainingData, config: ModelConfig, fold: FoldData, fitt
 
 def _write_result(place: Path, result: FoldResult) -> None:
     result.predictions.assign(**{ROW: result.index}).to_parquet(place / "predictions.parquet", index=False)
-    kept = ("fold", "train", "valid", "rounds", "seconds", "curves", "trace", "importance", "look")
-    kept = (*kept, "samples", "explanation", "cost")
-    facts = {name: getattr(result, name) for name in kept}
+    measured = ("fold", "train", "valid", "rounds", "seconds", "cost", "curves", "trace")
+    told = ("importance", "look", "samples", "explanation")
+    facts = {name: getattr(result, name) for name in (*measured, *told)}
     if result.test is not None:
         result.test.to_parquet(place / TEST, index=False)
     write_json(place / "done.json", facts)
