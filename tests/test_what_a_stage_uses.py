@@ -26,6 +26,7 @@ NOT_DIGESTED = (
     ("pipeline/stages/costs.py", "notes what models took, which no output holds"),
     ("pipeline/stages/view.py", "shows what goes on"),
     ("pipeline/stages/records.py", "words for the tracker"),
+    ("pipeline/stages/serving.py", "words for the tracker"),
     ("pipeline/reporting/pictures.py", "pictures for the tracker"),
     ("pipeline/tracking", "tells MLflow what happened"),
 )

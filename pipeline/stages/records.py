@@ -87,7 +87,8 @@ def about(competition: CompetitionConfig, facts: Mapping[str, Any]) -> str:
         f"**{competition.name}**: {competition.task.name.replace('_', ' ')}, scored by {name} "
         f"({'higher' if higher else 'lower'} is better): {facts['train_rows']:,} training rows in {facts['folds']} "
         f"folds, {facts['test_rows']:,} test rows.\n\n"
-        f"**[Compare the models, the best first](#/experiments/{{experiment}}/runs?{asked})** (filter: `{SUMMARIES}`). "
+        f"**[Compare the models, the best first](#/experiments/{{experiment}}/runs?{asked})** "
+        f"(filter: ``{SUMMARIES}``). "
         f"Each summary run holds `{name}` of validation rows, `train_{name}` and the folds' `{name}_std`; its stages, "
         "folds and trials stand below it. The run `blend` has the report among its artifacts."
     )

@@ -28,6 +28,7 @@ from pipeline.stages.budget import Budget
 from pipeline.stages.costs import note_cost
 from pipeline.stages.kept import IDENTITY, KeptModels, link_tree
 from pipeline.stages.records import model_record
+from pipeline.stages.serving import served
 from pipeline.stages.snapshot import stage_files
 from pipeline.stages.tune import tuned_config
 from pipeline.stages.view import Line, View
@@ -190,7 +191,8 @@ class _Stage:
             files = sorted(file for file in (folder / "members").rglob("*") if file.is_file())
             size = sum(file.stat().st_size for file in files) / 1e6
             record.summary.metrics({"rounds": rounds, "members": members, "size_mb": size})
-            record.model(folder, name=tuned.name, register=self.name, alias=None)
+            told = served(self.competition, data.schema, tuned.name, read_json(paths.tuned / "scores.json"))
+            record.model(folder, name=tuned.name, register=self.name, alias=None, served=told)
         shutil.rmtree(checkpoints.parent, ignore_errors=True)
         line.state, line.done, line.total = "done", members, members
         on = "of the folds" if tuned.retrain.mode == "folds" else "on all rows"

@@ -14,6 +14,7 @@ from pipeline.core.files import read_json, write_json
 from pipeline.core.paths import CompetitionPaths, ModelPaths
 from pipeline.core.types import Schema
 from pipeline.stages.records import blend_summary, scored
+from pipeline.stages.serving import served
 
 if TYPE_CHECKING:
     from pipeline.answering.ensembles import Ensemble
@@ -86,6 +87,7 @@ def _register_champion(config: Config, name: str, folders: dict[str, Path], ense
         )
         record.artifact(paths.submission)
         with tempfile.TemporaryDirectory() as aside:
+            told = {"alias": "champion", "served": served(competition, schema, "blend", blend)}
             described = Path(aside) / "answer.json"
             write_json(described, answer(competition, schema, {model: model for model in folders}, ensemble))
-            record.model({"answer.json": described, **folders}, name="blend", register=name, alias="champion")
+            record.model({"answer.json": described, **folders}, name="blend", register=name, **told)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pipeline
+from pipeline.core.files import read_json
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -36,32 +37,67 @@ def log_model(client: MlflowClient, run: str, contents: Path, record: dict[str, 
     # The experiment is named: left to itself, MLflow puts the model into its default one.
     logged = found[0] if found else client.create_logged_model(experiment, name, run, tags)
     if logged.status != "READY":
-        _fill(logged.model_id, run, contents, name)
+        _fill(logged.model_id, run, contents, name, record.get("served"))
     if register is None:
         return
     number = _registered(client, register, run, key) if look_first else None
     if number is None:
         with contextlib.redirect_stderr(io.StringIO()):  # MLflow prints what it did
             number = mlflow.register_model(f"models:/{logged.model_id}", register, tags=tags).version
+    if served := record.get("served"):
+        about = served["about"].replace("VERSION", str(number))
+        client.update_model_version(register, str(number), about)
     if record["alias"] is not None:
         client.set_registered_model_alias(register, record["alias"], str(number))
 
 
-def _fill(model_id: str, run: str, contents: Path, name: str) -> None:
+def _fill(model_id: str, run: str, contents: Path, name: str, served: dict[str, Any] | None) -> None:
     import mlflow
+    import pandas as pd
     from mlflow.models import Model
 
-    Model.log(
+    more = {}
+    if served is not None:
+        more = {"signature": _signature(contents, served["inputs"])}
+        if served["example"] is not None:
+            more["input_example"] = pd.DataFrame(served["example"])
+    with contextlib.redirect_stderr(io.StringIO()):  # MLflow tells how to check the example
+        _log(Model, mlflow.pyfunc, model_id, run, contents, name, more)
+
+
+def _log(model: Any, flavor: Any, model_id: str, run: str, contents: Path, name: str, more: dict[str, Any]) -> None:
+    model.log(
         artifact_path=None,
         name=name,
-        flavor=mlflow.pyfunc,
+        flavor=flavor,
         run_id=run,
         model_id=model_id,
         python_model=str(SCRIPT),
         artifacts={"answering": str(contents)},
         code_paths=[str(Path(pipeline.__file__).parent)],
         pip_requirements=_requirements(),
+        **more,
     )
+
+
+def _signature(contents: Path, inputs: list[str] | None) -> Any:
+    """Inputs by name, of whatever type they were read as: raw rows may hold numbers, or the same as texts, and in a
+    few rows a column may miss all its values. Outputs by name and type, as a submission has them."""
+    from mlflow.models import ModelSignature
+    from mlflow.types.schema import AnyType, ColSpec, DataType, Schema
+
+    layout = read_json(contents / "answer.json")["submission"]
+    types = {bool: DataType.boolean, int: DataType.long, float: DataType.double, str: DataType.string}
+    written = {type(value) for value in layout.get("written", {}).values()}
+    told = types.get(written.pop(), DataType.string) if len(written) == 1 else DataType.double
+    columns = []
+    for name in layout["columns"]:
+        if name == layout["id"]:
+            columns.append(ColSpec(AnyType(), name))
+        else:
+            columns.append(ColSpec(DataType.double if layout.get("probabilities", {}).get(name) else told, name))
+    named = None if inputs is None else Schema([ColSpec(AnyType(), name, required=False) for name in inputs])
+    return ModelSignature(named, Schema(columns))
 
 
 def _registered(client: MlflowClient, register: str, run: str, key: str) -> str | None:

@@ -205,17 +205,21 @@ class Run:
         name: str,
         register: str | None = None,
         alias: str | None = None,
+        served: Mapping[str, Any] | None = None,
     ) -> None:
         """Log an answering folder as an MLflow pyfunc model, and register it.
 
         contents: the folder, or what it is to hold, files and folders by name.
         register: the registered model to add a version to (tagged ``model=name``).
         alias: moved to that version (``champion``).
+        served: ``inputs``, names of the columns that it reads; ``example``, texts of a few rows by column, or None;
+            ``about``, the version's description.
         """
         if not isinstance(contents, Mapping):
             contents = {item.name: item for item in sorted(Path(contents).iterdir())}
         if (kept := self._keep(contents)) is not None:
-            self._record("model", {"files": kept, "model": name, "register": register, "alias": alias})
+            body = {"files": kept, "model": name, "register": register, "alias": alias, "served": served}
+            self._record("model", body)
 
     @contextmanager
     def ending(self) -> Iterator[None]:

@@ -3,8 +3,8 @@
 This file itself is the model ("models from code"): MLflow copies it beside the answering
 folder and Podium's code, and runs it when the model is loaded. So nothing is pickled.
 
-The model has no signature. A signature enforces types, and would refuse raw rows whose
-whole-number columns have missing values in one file and none in another.
+Its signature names the inputs and leaves their types open: raw rows whose whole-number columns have
+missing values in one file and none in another, or that are all texts, are the same rows.
 """
 
 from pathlib import Path

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.reporting.explained import strongest
 from pipeline.reporting.figures import PAINTERS, STYLE, describe, draw
+from pipeline.reporting.shapes import frontier
 
 NAN = float("nan")
 CURVES = {"folds": [{"train_loss": [3, 2, 1.5], "valid_loss": [3.1, 2.4, 2.2, 2.1]}, {"train_loss": [3, 2]}]}
@@ -67,6 +69,47 @@ DATA = {
         "title": "Learning curve",
         "metric": "rmse",
     },
+    "permutation": {
+        "columns": {"area": {"mean": 0.2, "interval": [0.1, 0.3]}, "age": {"mean": -0.01, "interval": [-0.1, 0.08]}},
+        "metric": "rmse",
+    },
+    "partial": {
+        "columns": {
+            "area": {"kind": "number", "at": [1.0, 2.0], "answers": {"prediction": [[3.0, 4.0], [3.5, 4.5]]}},
+            "roof": {"kind": "category", "at": ["flat", "hip"], "answers": {"prediction": [[3.0, 4.0], [3.5, 4.5]]}},
+        },
+        "unit": "price",
+    },
+    "contributions": {
+        "points": {
+            "age": {"value": [1.0, 2.0, 3.0], "effect": [0.1, 0.0, -0.1]},
+            "area": {"value": [1.0, None, 3.0], "effect": [-2.0, 0.0, 2.0]},
+        },
+        "unit": "price",
+    },
+    "saliency": {
+        "images": np.arange(2 * 8 * 8).reshape(2, 8, 8, 1).tolist(),
+        "told": ["1, not 7 (99%)", "3, not 8"],
+        "maps": np.random.default_rng(0).random((2, 8, 8)).tolist(),
+    },
+    "distribution": {"edges": [1.0, 10.0, 100.0], "truth": [3, 4], "said": [2, 5], "unit": "price", "log": True},
+    "calibration": {
+        "bins": [
+            {"said": 0.2, "true": 0.25, "interval": [0.1, 0.4], "rows": 30},
+            {"said": 0.8, "true": 0.75, "interval": [0.6, 0.9], "rows": 40},
+        ],
+        "error": 0.05,
+        "of": "probability of yes",
+    },
+    "cost": {
+        "models": [
+            {"name": "ridge", "seconds": 0.1, "valid": 0.25},
+            {"name": "trees", "seconds": 20.0, "valid": 0.15},
+            {"name": "forest", "seconds": 40.0, "valid": 0.2},
+        ],
+        "metric": "rmse",
+        "higher_is_better": False,
+    },
 }
 ODD = [
     ("gradients", {"steps": [1], "depth": [], "layers": {"cell.l0": {"gradient": [0.0]}, "cell": {"memory": [[1.0]]}}}),
@@ -102,6 +145,26 @@ ODD = [
     ("residuals", {"target": [2e4, 9e5], "prediction": [-3e4, 8e5], "unit": "price", "scale": "log"}),
     ("search", {**DATA["search"], "trials": [{"number": 1, "value": 1e9, "settings": {}}] * 3}),
     ("over", {**DATA["over"], "values": ["relu", "tanh", "gelu"], "baseline": None}),
+    ("search", {**DATA["search"], "trials": [{"number": 1, "value": 0.5, "settings": dict.fromkeys("abcdefghij", 1)}]}),
+    ("translations", {"lengths": [{"words": "1", "rows": 1, "score": 0.0}], "worst": [], "best": []}),
+    ("permutation", {"columns": {"$x_{": {"mean": 0.0, "interval": None}}, "metric": "rmse"}),
+    (
+        "partial",
+        {
+            "columns": {
+                "語" * 40: {
+                    "kind": "category",
+                    "at": ["a long name of a level"] * 8,
+                    "answers": {name: [[0.1] * 8] for name in "abcdef"},
+                }
+            },
+            "unit": "",
+        },
+    ),
+    ("contributions", {"points": {"x": {"value": [None, None], "effect": [0.0, 0.0]}}, "unit": "y"}),
+    ("saliency", {"images": np.zeros((1, 4, 4, 3)).tolist(), "told": [""], "maps": np.zeros((1, 4, 4)).tolist()}),
+    ("distribution", {"classes": ["a long name"] * 30, "truth": [0] * 30, "said": [1] * 30, "unit": "y"}),
+    ("cost", {**DATA["cost"], "models": DATA["cost"]["models"][:1], "higher_is_better": True}),
 ]
 
 
@@ -173,3 +236,14 @@ def test_descriptions_say_what_the_picture_shows():
     assert describe("blend", DATA["blend"]) == "Weights of the blend: trees 75%, ridge 25%."
     with pytest.raises(KeyError):
         draw("pie", {})
+
+
+def test_the_best_for_their_cost_are_those_that_no_cheaper_one_beats():
+    assert [one["name"] for one in frontier(DATA["cost"]["models"], higher=False)] == ["ridge", "trees"]
+    assert [one["name"] for one in frontier(DATA["cost"]["models"], higher=True)] == ["ridge"]
+    same = [{"name": "slow", "seconds": 2.0, "valid": 1.0}, {"name": "quick", "seconds": 1.0, "valid": 1.0}]
+    assert [one["name"] for one in frontier(same, higher=True)] == ["quick"]
+
+
+def test_inputs_are_drawn_by_their_mean_effect():
+    assert strongest(DATA["contributions"]["points"]) == ["area", "age"]

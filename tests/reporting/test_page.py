@@ -22,6 +22,8 @@ def row(model, valid, spread=0.0071, **more):
     return {"model": model, "valid": valid, "spread": spread, "folds": folds, **facts, **more}
 
 
+UNEXPLAINED = {"explained": [], "words": [], "sample": None, "unexplained": None, "settings": {"model": "ridge"}}
+UNKNOWN = dict.fromkeys(("search", "final", "tokens", "parameters"))
 DATA = {
     "competition": "house_prices",
     "task": "regression",
@@ -35,8 +37,9 @@ DATA = {
         row("words", 0.2),
     ],
     "models": [
-        {"model": "words", "curves": None, "diagnostic": None, "importance": None, "search": None},
+        {"model": "words", "curves": None, "diagnostic": None, "importance": None, "search": None, **UNEXPLAINED},
         {
+            **UNEXPLAINED,
             "model": "ridge",
             "curves": {"folds": [{"train_loss": [2.0, 1.0], "valid_score": [0.3, 0.2]}]},
             "diagnostic": {
@@ -47,6 +50,12 @@ DATA = {
             "search": None,
         },
         {
+            **UNEXPLAINED,
+            "explained": [
+                ("permutation", {"columns": {"area": {"mean": 0.02, "interval": [0.01, 0.03]}}, "metric": "log_rmse"})
+            ],
+            "words": [{"told": "a, not b (90%)", "words": ["good", "or", "bad"], "effects": [0.4, 0.0, -0.2]}],
+            "settings": {"model": {"depth": 3, "name": "lightgbm"}, "fit": {"rate": 0.123456789}},
             "model": "trees",
             "curves": None,
             "diagnostic": {"name": "confusion", "data": {"classes": ["a", "b"], "counts": [[1, 0], [0, 1]]}},
@@ -93,6 +102,30 @@ DATA = {
     },
     "comparison": {"blend": {"gain": 0.0049, "p": 0.2}},
     "answers": None,
+    "shapes": [],
+    "slices": {
+        "asked": 40,
+        "found": [
+            {
+                "column": "Street",
+                "slice": "Gravel",
+                "rows": 60,
+                "inside": 0.3,
+                "outside": 0.1,
+                "harder": True,
+                "p": 1e-9,
+            }
+        ],
+    },
+    "worst": {
+        "columns": ["area"],
+        "rows": [{"row": "31", "truth": "12,789", "said": "59,226", "values": ["missing"]}],
+    },
+    "best": "trees",
+    "costs": {
+        "trees": {"seconds": 12.0, "memory": 2e8, "trained": 5300.0, "answered": 41000.0, "bytes": 870e3, **UNKNOWN},
+        "ridge": {"seconds": 0.25, "memory": 1e8, "trained": 99e3, "answered": 2e6, "bytes": 42e3, **UNKNOWN},
+    },
     "decided": [],
     "dropped": {"Id": "identifier", "Street": "constant"},
     "notes": ["Feature set 'book' takes its statistics from training and test rows together."],
@@ -162,9 +195,9 @@ def test_it_needs_nothing_else(html, page):
 
 
 def test_readers_who_do_not_see_are_told(page):
-    assert len(page.all("img")) == 2 + 3 + 1
+    assert len(page.all("img")) == 2 + 3 + 1 + 1 + 1
     assert all(len(image["alt"]) > 20 for image in page.all("img"))
-    assert len(page.all("caption")) == len(page.all("table")) == 2
+    assert len(page.all("caption")) == len(page.all("table")) == 2 + 2 + 1
     assert all("scope" in head for head in page.all("th"))
 
 
@@ -220,12 +253,34 @@ def test_models_stand_in_the_leaderboards_order(page):
     assert "Nothing to draw for predictions of this kind." in page.text
 
 
+def test_it_says_where_answers_err_what_a_model_looks_at_and_what_models_cost(page):
+    text = page.text
+    assert "beyond what chance gives 40 such slices" in text
+    assert "Street Gravel harder 60 0.3000 0.1000 < 0.001" in text
+    assert "Row Truth Predicted area 31 12,789 59,226 missing" in text
+    assert "a, not b (90%): good or bad" in text
+    marks = [(one["class"], one["style"]) for one in page.all("span") if one.get("class") in ("up", "down")]
+    assert marks == [("up", "--strength: 1.00"), ("down", "--strength: 0.50")]
+    assert "Model Folds Peak memory Trained rows/s Answered rows/s On disk trees 12 s 200 MB 5,300 41k 870 kB" in text
+    assert "model: lightgbm depth: 3 rate: 0.1235" in text
+
+
+def test_without_slices_that_differ_it_says_how_many_were_asked():
+    text = Page(build_page({**DATA, "slices": {"asked": 40, "found": []}, "worst": None})).text
+    assert "No slice of rows (bins, levels, lengths: 40 were asked about) is answered better or worse" in text
+    assert "furthest" not in text
+
+
 def test_nothing_it_was_given_becomes_markup():
     data = copy.deepcopy(DATA)
     data.update(competition=EVIL, metric=EVIL, notes=[EVIL], dropped={EVIL: EVIL}, task=EVIL, submission=EVIL)
     data["findings"][0].update(title=EVIL, measured=EVIL, why=EVIL, next=EVIL)
     data["models"][1].update(importance={EVIL: 1.0})
     data["models"][1]["diagnostic"]["data"]["unit"] = EVIL
+    data["models"][2]["words"][0].update(told=EVIL, words=[EVIL] * 3)
+    data["models"][2]["settings"] = {"model": {EVIL: EVIL}}
+    data["slices"]["found"][0].update(column=EVIL, slice=EVIL)
+    data["worst"]["rows"][0].update(row=EVIL, truth=EVIL, said=EVIL, values=[EVIL])
     for entry in data["leaderboard"]:
         entry["features"] = EVIL
     html = build_page(data)

@@ -72,7 +72,10 @@ def logged(module_project):
             run.model(final, name="ames-ridge", register="ames")
         with tracking.run(competition="ames", stage="blend") as run:
             contents = {"answer.json": project.root / "answer.json", "models/ames-ridge": final}
-            run.model(contents, name="blend", register="ames", alias="champion")
+            example = raw_rows(2, seed=2).drop(columns="Price").to_dict("list")
+            about = "**blend** of ames: models:/ames/VERSION"
+            served = {"inputs": list(example), "example": example, "about": about}
+            run.model(contents, name="blend", register="ames", alias="champion", served=served)
         sender = deliver_waiting()
     assert sender.refused == []
     return project
@@ -84,6 +87,23 @@ def test_models_are_registered_with_the_blend_as_champion(logged):
     assert set(versions) == {"ames-ridge", "blend"}
     assert client.get_model_version_by_alias("ames", "champion").version == versions["blend"].version
     assert versions["ames-ridge"].run_id == logged.runs()["ames-ridge retrain"].info.run_id
+
+
+def test_the_champion_says_what_it_reads_answers_and_is(logged):
+    import mlflow
+
+    version = logged.client().get_model_version_by_alias("ames", "champion")
+    assert version.description == f"**blend** of ames: models:/ames/{version.version}"
+    mlflow.set_tracking_uri(logged.uri)
+    model = mlflow.pyfunc.load_model("models:/ames@champion")
+    signature = model.metadata.signature
+    assert signature.inputs.input_names() == ["Id", "Area", "Street"]
+    assert [(column.name, str(column.type)) for column in signature.outputs] == [
+        ("Id", "Any"),
+        ("Price", "DataType.double"),
+    ]
+    example = model.input_example
+    assert list(example) == ["Id", "Area", "Street"] and list(model.predict(example)) == ["Id", "Price"]
 
 
 def test_the_champion_answers_raw_rows_in_a_process_without_podium(logged, tmp_path):
