@@ -246,6 +246,11 @@ class Metric(ABC):
         """What tables and pages call it."""
         return self.name
 
+    @property
+    def perfect(self) -> float | None:
+        """What answers without a fault score, None where that is not known."""
+        return 1.0 if self.higher_is_better else 0.0
+
     def signature(self) -> str | None:
         """How exactly it counts, as the library says whose numbers it gives."""
         return None

@@ -1,29 +1,24 @@
 """Adversarial validation: how well a model tells test rows from training rows (a classifier two-sample test, Lopez-Paz
 and Oquab 2017), with the very same model on permuted labels for what chance gives.
 
-The model is a ridge regression on columns cut into bins, levels and hashed words: none of these looks at which file a
-row is of, so that permutations are exact, and hundreds of them cost no more than one matrix product.
+The model is a ridge regression on indicators (``features/indicators.py``), which do not look at which file a row is
+of, so that permutations are exact, and hundreds of them cost no more than one matrix product.
 """
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING, Any
+
+from pipeline.features.indicators import WIDEST, indicators, sampled
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
 
-    from pipeline.core.types import Schema
     from pipeline.diagnosis.evidence import Evidence
 
-SAMPLE = 20_000
-"""Rows of each file at most."""
 PERMUTATIONS, FOLDS = 300, 4
 STIFF = 10
 """The ridge's penalty is the sum of all features' squares divided by it: the more features, the stiffer."""
-BINS, LEVELS, WORDS, WIDEST = 8, 30, 256, 800
-"""Of a number, of a column of categories, of a column of texts, and of all together."""
 
 
 def tell_apart(evidence: Evidence) -> dict[str, Any] | None:
@@ -32,82 +27,8 @@ def tell_apart(evidence: Evidence) -> dict[str, Any] | None:
     if evidence.test is None or not evidence.schema.columns or min(len(evidence.train), len(evidence.test)) < 20:
         return None
     train, test = sampled(evidence.train, 0), sampled(evidence.test, 1)
-    blocks = features_of(train, test, evidence.schema)
+    blocks = indicators(train, test, evidence.schema)
     return two_sample(blocks, len(train), len(test)) if blocks else None
-
-
-def sampled(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """At most ``SAMPLE`` of them, in their order."""
-    import numpy as np
-
-    if len(rows) <= SAMPLE:
-        return rows
-    return rows.iloc[np.sort(np.random.default_rng(seed).choice(len(rows), SAMPLE, replace=False))]
-
-
-def features_of(train: pd.DataFrame, test: pd.DataFrame, schema: Schema) -> dict[str, np.ndarray]:
-    """By column, float32 [training and test rows, features], made of both alike."""
-    import numpy as np
-    import pandas as pd
-
-    numbers = schema.names("number")
-    bins = max(1, min(BINS, WIDEST // max(len(numbers), 1)))
-    blocks = {}
-    for column in schema.columns:
-        values = pd.concat([train[column.name], test[column.name]], ignore_index=True)
-        if column.kind == "number":
-            block = _binned(values, bins)
-        elif column.kind == "category":
-            block = _levels(values)
-        else:
-            block = _words(values)
-        if block.shape[1]:
-            blocks[column.name] = (block - block.mean(axis=0)).astype(np.float32)
-    return blocks
-
-
-def _binned(values: pd.Series, bins: int) -> np.ndarray:
-    """Indicators of quantiles, of values where they are few, and of missing ones."""
-    import numpy as np
-
-    numbers = values.to_numpy(dtype=float)
-    known = numbers[~np.isnan(numbers)]
-    cuts = np.linspace(0, 1, bins + 1)[1:-1]
-    edges = np.unique(np.quantile(known, cuts)) if len(known) and bins > 1 else np.empty(0)
-    place = np.where(np.isnan(numbers), len(edges) + 1, np.searchsorted(edges, numbers, side="right"))
-    indicators = np.eye(len(edges) + 2)[place]  # [rows, bins and missing]
-    if bins == 1 and len(known):  # of hundreds of columns each has its rank alone
-        ranks = np.argsort(np.argsort(numbers, kind="stable"), kind="stable") / len(numbers)
-        return np.column_stack([ranks])
-    return indicators[:, indicators.any(axis=0) & ~indicators.all(axis=0)]
-
-
-def _levels(values: pd.Series) -> np.ndarray:
-    """Indicators of the most frequent levels, of missing values, and of all other levels."""
-    import numpy as np
-
-    texts = values.astype("object").where(values.notna(), "\0missing").astype(str)
-    frequent = texts.value_counts().index[:LEVELS].tolist()
-    place = texts.map({level: i for i, level in enumerate(sorted(frequent))}).fillna(len(frequent)).to_numpy(dtype=int)
-    indicators = np.eye(len(frequent) + 1)[place]  # [rows, levels and the others]
-    return indicators[:, indicators.any(axis=0) & ~indicators.all(axis=0)]
-
-
-def _words(values: pd.Series) -> np.ndarray:
-    """Which hashed words a text has, its number of words in bins."""
-    import numpy as np
-    import pandas as pd
-
-    texts = [str(text).casefold().split() for text in values.astype("object").where(values.notna(), "")]
-    kept: dict[str, int] = {}
-    found = np.zeros((len(texts), WORDS), dtype=np.float32)
-    for row, words in enumerate(texts):
-        for word in words:
-            if word not in kept:
-                kept[word] = zlib.crc32(word.encode("utf-8", "surrogatepass")) % WORDS
-            found[row, kept[word]] = 1
-    lengths = _binned(pd.Series([len(words) for words in texts], dtype=float), BINS)
-    return np.column_stack([found[:, found.any(axis=0)], lengths])
 
 
 def two_sample(blocks: dict[str, np.ndarray], train: int, test: int) -> dict[str, Any]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     import pandas as pd
 
+    from pipeline.core.schema import ColumnKind
     from pipeline.diagnosis.evidence import Evidence
 
 FEW = 10
@@ -17,21 +20,36 @@ EXPECTED = 5
 
 
 def distributions(evidence: Evidence) -> dict[str, dict[str, float]]:
-    """By column ``p`` (Kolmogorov-Smirnov of numbers and of the lengths of texts, chi-square of levels) and the
-    population stability index, of values that are there."""
+    """By column ``p`` (Kolmogorov-Smirnov of numbers, chi-square of levels) and the population stability index, of
+    values that are there; of texts and images by each of their ``traits``, as ``image: brightness``."""
     found = {}
-    for name, train, test in pairs(evidence):
-        kind = next(column.kind for column in evidence.schema.columns if column.name == name)
+    for name, kind, train, test in _comparable(evidence):
         before, after = train.dropna(), test.dropna()
         if min(len(before), len(after)) < 20:
             continue
-        if kind == "text":
-            before, after = (part.map(lambda text: len(str(text).split())) for part in (before, after))
         if kind == "category" or len({*before.unique().tolist(), *after.unique().tolist()}) <= FEW:
             found[name] = _of_levels(before.astype(str), after.astype(str))
         else:
             found[name] = _of_numbers(before.to_numpy(dtype=float), after.to_numpy(dtype=float))
     return found
+
+
+def _comparable(evidence: Evidence) -> Iterator[tuple[str, ColumnKind, pd.Series, pd.Series]]:
+    """Each feature column, or trait of one, and its kind, in both files."""
+    import pandas as pd
+
+    from pipeline.diagnosis.traits import traits
+    from pipeline.features.indicators import sampled
+
+    kinds: dict[str, ColumnKind] = {column.name: column.kind for column in evidence.schema.columns}
+    for name, train, test in pairs(evidence):
+        kind = kinds[name]
+        if kind in ("number", "category"):
+            yield name, kind, train, test
+            continue
+        before, after = (traits(sampled(part, 0), kind) for part in (train, test))
+        for what, values in before.items():
+            yield f"{name}: {what}", "number", pd.Series(values), pd.Series(after[what])
 
 
 def pairs(evidence: Evidence) -> list[tuple[str, pd.Series, pd.Series]]:

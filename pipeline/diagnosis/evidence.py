@@ -142,17 +142,17 @@ class Evidence:
 
     @cached_property
     def train(self) -> pd.DataFrame:
-        """Typed rows, with their target and fold."""
-        import pandas as pd
+        """Typed rows, with their target and fold; images stay in their files."""
+        from pipeline.images.rows import read_rows
 
-        return pd.read_parquet(self.paths.train_rows)
+        return read_rows(self.paths.train_rows, self.schema)
 
     @cached_property
     def test(self) -> pd.DataFrame | None:
         """Typed rows; None where there are none."""
-        import pandas as pd
+        from pipeline.images.rows import read_rows
 
-        return pd.read_parquet(self.paths.test_rows) if self.paths.test_rows.exists() else None
+        return read_rows(self.paths.test_rows, self.schema) if self.paths.test_rows.exists() else None
 
     @property
     def fold(self) -> np.ndarray:
@@ -225,7 +225,7 @@ class Evidence:
 
     @cached_property
     def duplicates(self) -> dict[str, Any]:
-        """Rows that stand again in another fold or in the test file, see ``leaks``."""
-        from pipeline.diagnosis.leaks import duplicates
+        """Rows that stand again in another fold or in the test file, see ``duplicates``."""
+        from pipeline.diagnosis.duplicates import duplicates
 
         return duplicates(self)

@@ -1,4 +1,4 @@
-"""What hangs on the order of rows, or on their time: the target, and the error."""
+"""What hangs on the order of rows, on their time or on a level that they share: the target, and the error."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from pipeline.diagnosis.evidence import Evidence
+
+
+ROWS, LEVELS = 20, 50
+"""Rows that a level must have, to be compared, and levels that are compared at most, the most frequent."""
 
 
 def losses(evidence: Evidence) -> tuple[np.ndarray, np.ndarray | None] | None:
@@ -42,10 +46,60 @@ def logarithmic(evidence: Evidence) -> bool:
 
 def by_order(evidence: Evidence, rows: np.ndarray) -> tuple[str, np.ndarray]:
     """What rows are ordered by, and each one's place in it: the declared time, or else their place in the file."""
+    from scipy.stats import rankdata
+
+    from pipeline.diagnosis.leaks import moments
+
     time = evidence.competition.columns.time
-    if time is not None and time in evidence.train:
-        return time, evidence.train[time].iloc[rows].rank(method="average").to_numpy()
+    if time is not None and (when := moments(evidence.train, time)) is not None:
+        return time, rankdata(when[rows])
     return "the order of rows in the file", rows.astype(float)
+
+
+def signed(evidence: Evidence) -> tuple[np.ndarray, np.ndarray] | None:
+    """The rows that the blend answers out of fold [rows], and each one's error: predicted less true, of a number or of
+    the second of two classes; the loss, of several classes; None of other targets."""
+    if (known := losses(evidence)) is None:
+        return None
+    loss, error = known
+    answered = evidence.answered
+    if error is None and len(answered.predictions.columns) == 2:
+        second = str(answered.predictions.columns[1])
+        truth = (answered.target.astype(str) == second).to_numpy(dtype=float)
+        error = answered.predictions.iloc[:, 1].to_numpy(dtype=float) - truth
+    return answered.rows, loss if error is None else error
+
+
+def by_level(evidence: Evidence) -> dict[str, dict[str, Any]]:
+    """By column of categories, or of the declared group: ``p`` (Kruskal-Wallis of the errors over its levels),
+    ``explained`` (the part of the spread of their ranks that levels make beyond chance: epsilon squared) and ``most``,
+    the level whose errors lie furthest off."""
+    import numpy as np
+    from scipy.stats import kruskal, rankdata
+
+    if (known := signed(evidence)) is None:
+        return {}
+    rows, errors = known
+    found = {}
+    for name in dict.fromkeys([*evidence.schema.names("category"), evidence.competition.columns.group]):
+        if name is None or name not in evidence.train:
+            continue
+        levels = evidence.train[name].iloc[rows].astype("object")
+        counts = levels.value_counts()
+        frequent = sorted(counts[counts >= ROWS].index[:LEVELS], key=str)
+        inside = levels.isin(frequent).to_numpy()
+        if len(frequent) < 2 or np.ptp(errors[inside]) == 0:
+            continue
+        parts = {str(level): (levels[inside] == level).to_numpy() for level in frequent}
+        some = errors[inside]
+        test = kruskal(*(some[part] for part in parts.values()))
+        ranks = rankdata(some)
+        found[name] = {
+            "p": float(test.pvalue),
+            "explained": max(float((test.statistic - len(parts) + 1) / (len(some) - len(parts))), 0.0),
+            "most": max(parts, key=lambda level: abs(ranks[parts[level]].mean() - ranks.mean())),
+        }
+    return found
 
 
 def trend(values: np.ndarray, place: np.ndarray) -> dict[str, float]:

@@ -94,14 +94,17 @@ class Images(ExtensionArray):
     def _from_sequence(cls, scalars: Iterable[np.ndarray], *, dtype: Any = None, copy: bool = False) -> Images:
         return cls.of(np.stack(list(scalars)))
 
-    def _values_for_factorize(self) -> tuple[np.ndarray, Any]:
-        """A digest of each image: two are one where their pixels are."""
+    def digests(self) -> np.ndarray:
+        """Of each image, uint64 [rows]: two are one where their pixels are."""
         import hashlib
 
         digests = [
             hashlib.blake2b(image.tobytes(), digest_size=8).digest() for b in self.stored.blocks() for image in b
         ]
-        return np.array([int.from_bytes(one, "little") for one in digests], dtype=np.uint64), None
+        return np.array([int.from_bytes(one, "little") for one in digests], dtype=np.uint64)
+
+    def _values_for_factorize(self) -> tuple[np.ndarray, Any]:
+        return self.digests(), None
 
     def _formatter(self, boxed: bool = False) -> Any:
         return lambda image: " x ".join(map(str, image.shape))

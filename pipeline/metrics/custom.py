@@ -49,6 +49,10 @@ class FileMetric(Metric):
         return Path(self.path).stem
 
     @property
+    def perfect(self) -> float | None:
+        return None
+
+    @property
     def code_files(self) -> tuple[Path, ...]:
         """The file itself: an edit of it scores anew."""
         return (needed_place(self.path, FOLDER, f"metric {self.path}"),)

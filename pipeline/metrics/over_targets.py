@@ -33,6 +33,10 @@ class OverTargets(Metric):
         """What scores a column."""
         raise NotImplementedError
 
+    @property
+    def perfect(self) -> float | None:
+        return self.each.perfect
+
     def score(self, target: Any, predictions: pd.DataFrame) -> float:
         """target, predictions: a column a target, the second numbers or probabilities. Raises UserError."""
         if unknown := [name for name in self.weights if name not in target]:
@@ -79,6 +83,10 @@ class OneTarget(Metric):
     @property
     def higher_is_better(self) -> bool:  # type: ignore[override]
         return self.metric.higher_is_better  # type: ignore[no-any-return]
+
+    @property
+    def perfect(self) -> float | None:
+        return None  # a part of the whole score
 
     def score(self, target: Any, predictions: pd.DataFrame) -> float:
         try:

@@ -29,6 +29,10 @@ class Perplexity(Metric):
     tasks: ClassVar[tuple[str, ...]] = ("language_model",)
     higher_is_better: ClassVar[bool] = False
 
+    @property
+    def perfect(self) -> float | None:
+        return 1.0
+
     def score(self, target: pd.Series, predictions: pd.DataFrame) -> float:
         mean = _nats(self.name, target, predictions)
         return math.exp(mean) if mean < 709 else math.inf

@@ -27,6 +27,10 @@ class OfCorpus(Metric):
     reads_text: ClassVar[bool] = True
     higher_is_better: ClassVar[bool] = True
 
+    @property
+    def perfect(self) -> float | None:
+        return 100.0 if self.higher_is_better else 0.0
+
     def measures(self) -> list[Any]:
         """sacreBLEU's metrics, of which the score is made."""
         raise NotImplementedError

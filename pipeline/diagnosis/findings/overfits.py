@@ -11,12 +11,16 @@ from pipeline.diagnosis.evidence import Evidence, ModelEvidence
 from pipeline.diagnosis.findings import findings
 from pipeline.diagnosis.fitting import fits
 
+NUMBERS = ("gap", "train", "valid", "lost", "new", "parameters", "rows", "rows_a_parameter")
+
 
 @findings.register("POD102")
 @settings
 class Overfits(Finding):
-    """Models of which more than half of what they learned beyond the baseline does not carry over to new rows; the
-    gap's interval over folds is above 0."""
+    """Models whose error on new rows is in every fold at least two and a half times that on the fold's own training
+    rows; and models of which more than half of what they learned beyond the baseline does not carry over to new rows,
+    the gap's interval over folds being above 0. A note where no other model scores better. The numbers: both scores,
+    their gap, the parts of it, and the rows that a fold trains on beside the parameters that a network has."""
 
     title: ClassVar[str] = "overfits"
     why: ClassVar[str] = (
@@ -32,18 +36,23 @@ class Overfits(Finding):
         for name, one in known.items():
             model = evidence.models[name]
             larger = "" if one["parameters"] is None else f", {one['parameters']:,} parameters for {one['rows']:,} rows"
+            anew = (
+                "" if one["new"] is None else f", at least {max(one['new'], 0):.0%} of a fold's error on new rows alone"
+            )
             parts.append(
                 f"{name}: {one['train']:.5f} on training rows, {one['valid']:.5f} on new ones ({one['lost']:.0%} of "
-                f"its gain lost{larger}{_best_epoch(model)})"
+                f"its gain lost{anew}{larger}{_best_epoch(model)})"
             )
         first = next(iter(known.values()))
+        best = evidence.ranked[0].name
         return Found(
             measured="; ".join(parts) + ".",
             next="More rows if there are any; weight decay or dropout; a smaller model (fewer units, shallower trees, "
             "more rows in a leaf); early stopping.",
-            numbers={name: one["gap"] for name, one in known.items()},
+            numbers={name: {key: one[key] for key in NUMBERS} for name, one in known.items()},
             interval=None if first["interval"] is None else (first["interval"][0], first["interval"][1]),
             about=tuple(known),
+            severity="note" if list(known) == [best] else None,
         )
 
 

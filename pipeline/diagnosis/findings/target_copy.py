@@ -6,9 +6,9 @@ from typing import ClassVar
 
 from pipeline.core.registry import settings
 from pipeline.diagnosis.base import Finding, Found, Severity
+from pipeline.diagnosis.copies import unexplained
 from pipeline.diagnosis.evidence import Evidence
 from pipeline.diagnosis.findings import findings
-from pipeline.diagnosis.leaks import unexplained
 
 LEFT = 0.05
 """Part of the target that a copy of it leaves unexplained, at most."""

@@ -1,0 +1,50 @@
+"""POD308: folds that train on what comes later."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pipeline.core.registry import settings
+from pipeline.diagnosis.base import Finding, Found, Severity
+from pipeline.diagnosis.evidence import Evidence
+from pipeline.diagnosis.findings import findings
+from pipeline.diagnosis.leaks import times
+
+APART, NONE = 0.25, 0.05
+"""By how much more of their training rows lie behind validated rows than behind test rows, and how much behind test
+rows is none."""
+
+
+@findings.register("POD308")
+@settings
+class TimeBackwards(Finding):
+    """The share of a fold's training rows that are later than a validated row, against the share of all training rows
+    that are later than a test row; of the declared time, and of dates."""
+
+    title: ClassVar[str] = "folds look into the future, and the test does not"
+    why: ClassVar[str] = (
+        "Rows of the days before and after tell what a day is like, and of test rows only those before are known: "
+        "validation promises too much."
+    )
+    severity: ClassVar[Severity] = "serious"
+
+    def look(self, evidence: Evidence) -> Found | None:
+        known = {
+            name: one
+            for name, one in times(evidence).items()
+            if one["test"] <= NONE and one["folds"] - one["test"] >= APART
+        }
+        if not known:
+            return None
+        told = "; ".join(
+            f"{name}: {one['folds']:.0%} of a fold's training rows are later than the row they are to answer, "
+            f"{one['test']:.0%} than a test row"
+            for name, one in known.items()
+        )
+        first = next(iter(known))
+        return Found(
+            measured=f"{told}.",
+            next=f"Set columns.time: {first} and the split time_ordered, so that folds ask what the test asks.",
+            numbers=known,
+            about=tuple(known),
+        )
