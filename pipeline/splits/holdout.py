@@ -94,7 +94,7 @@ class Holdout(Split):
             if self.alike is not None:
                 group = alike_by(self.name, self.alike, rows)
             else:
-                group = required_column(self.name, "group", rows, columns).astype(str)
+                group = required_column(self.name, "group", rows, columns).astype(str).to_numpy()
             groups, sizes = np.unique(group, return_inverse=True, return_counts=True)[1:]
             drawn = np.random.RandomState(self.seed).permutation(len(sizes))
             before = np.cumsum(sizes[drawn]) - sizes[drawn]  # rows of the groups drawn before each

@@ -87,7 +87,8 @@ def _register_champion(config: Config, name: str, folders: dict[str, Path], ense
         )
         record.artifact(paths.submission)
         with tempfile.TemporaryDirectory() as aside:
-            told = {"alias": "champion", "served": served(competition, schema, "blend", blend)}
+            told = served(competition, schema, "blend", blend)
             described = Path(aside) / "answer.json"
             write_json(described, answer(competition, schema, {model: model for model in folders}, ensemble))
-            record.model({"answer.json": described, **folders}, name="blend", register=name, **told)
+            files = {"answer.json": described, **folders}
+            record.model(files, name="blend", register=name, alias="champion", served=told)

@@ -84,19 +84,20 @@ def _signature(contents: Path, inputs: list[str] | None) -> Any:
     """Inputs by name, of whatever type they were read as: raw rows may hold numbers, or the same as texts, and in a
     few rows a column may miss all its values. Outputs by name and type, as a submission has them."""
     from mlflow.models import ModelSignature
-    from mlflow.types.schema import AnyType, ColSpec, DataType, Schema
+    from mlflow.types.schema import AnyType, ColSpec, DataType, Schema, TensorSpec
 
     layout = read_json(contents / "answer.json")["submission"]
     types = {bool: DataType.boolean, int: DataType.long, float: DataType.double, str: DataType.string}
     written = {type(value) for value in layout.get("written", {}).values()}
     told = types.get(written.pop(), DataType.string) if len(written) == 1 else DataType.double
-    columns = []
+    columns: list[ColSpec | TensorSpec] = []
     for name in layout["columns"]:
         if name == layout["id"]:
             columns.append(ColSpec(AnyType(), name))
         else:
             columns.append(ColSpec(DataType.double if layout.get("probabilities", {}).get(name) else told, name))
-    named = None if inputs is None else Schema([ColSpec(AnyType(), name, required=False) for name in inputs])
+    read: list[ColSpec | TensorSpec] = [ColSpec(AnyType(), name, required=False) for name in inputs or ()]
+    named = None if inputs is None else Schema(read)
     return ModelSignature(named, Schema(columns))
 
 
