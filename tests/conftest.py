@@ -50,10 +50,10 @@ def commands(capsys, monkeypatch) -> Commands:
 SHARING = ("test_stages", "test_what_a_stage_uses", "test_faults", "test_kills", "test_experiments")
 """Files that share two clean runs of every stage: one worker has them all, and makes the runs once."""
 
-APART = ("test_notebooks", "test_gallery", "test_contracts")
+APART = ("test_notebooks", "test_gallery")
 """Files whose tests, or whose parameters of a module's fixture, go to whichever worker is free."""
 
-DEAREST = (*SHARING, *APART, "test_server", "test_secrets", "test_forks", "test_budget", "test_study_database")
+DEAREST = (*SHARING, *APART, "test_contracts", "test_server", "test_secrets", "test_budget", "test_checkpoints")
 """Begun before all others, in this order, so that none is what the other workers wait for at the end."""
 
 
