@@ -126,12 +126,12 @@ def contributions(figure: Figure, data: Mapping[str, Any]) -> None:
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
     axes.set_title("What each input adds to a row's answer (SHAP)")
-    axes.set_xlabel(f"added to {data['unit']}, a point a row")
+    axes.set_xlabel(f"added to {data['unit']}, a point a row (grey: nothing is known)")
     plain_numbers(axes.xaxis)
     if drawn is not None:
         bar = figure.colorbar(drawn, ax=axes, ticks=[0, 1], fraction=0.03, pad=0.02)
         bar.ax.set_yticklabels(["low", "high"])
-        bar.set_label("value of the input (grey: missing)", labelpad=-8)
+        bar.set_label("its value", labelpad=-8)
         bar.outline.set_visible(False)  # type: ignore[operator]
 
 
