@@ -37,7 +37,7 @@ def draw(figure: Figure, data: Mapping[str, Any]) -> None:
         elif name == "forward":
             _through_depth(axes, data, "forward", "Outputs by depth", "root mean square")
         elif name == "backward":
-            _through_depth(axes, data, "backward", "Backward by depth", "norm by the output")
+            _through_depth(axes, data, "backward", "Backpropagated", "norm by the output")
         else:
             _over_distance(axes, data, name)
 
