@@ -51,7 +51,9 @@ def _parted(cls: type[Any]) -> tuple[list[str], dict[str, str]]:
     """A docstring's paragraphs, and what it says of each setting: ``key, key: words``, at the start of a line or
     behind a sentence."""
     text = inspect.cleandoc(cls.__doc__ or "").replace("``", "`")
-    told = _parted(cls.__base__)[1] if cls.__base__ is not None and is_dataclass(cls.__base__) else {}
+    told: dict[str, str] = {}
+    for base in reversed(cls.__bases__):
+        told |= _parted(base)[1] if is_dataclass(base) else {}
     names = "|".join(map(re.escape, _fields(cls))) or "(?!)"
     entry = re.compile(rf"(?:^|(?<=\n)|(?<=[.;)] ))((?:{names})(?:, (?:{names}))*): ")
     words: list[str] = []

@@ -13,9 +13,8 @@ from pipeline.core.types import Model, Spec, Task
 from pipeline.models.initialization import initializations, initialize
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from pipeline.models.layers.convolution import Layers
+    from pipeline.models.layers.image_network import ImageNetwork
 
 LARGE = 96
 """Pixels of both sides from which on an image is large, where ``stem`` is not given."""
@@ -46,7 +45,7 @@ class ImageModel(Model):
     def lay(self, layers: Layers, outputs: int) -> None:
         """All layers, from the image to outputs. Raises UserError where the image is too small for them."""
 
-    def build(self, spec: Spec, task: Task, seed: int) -> nn.Module:
+    def build(self, spec: Spec, task: Task, seed: int) -> ImageNetwork:
         from pipeline.models.layers.convolution import Layers
         from pipeline.models.layers.image_network import ImageNetwork
 

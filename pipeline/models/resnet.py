@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
+from pipeline.core.errors import UserError
+from pipeline.core.files import shown
+from pipeline.core.paths import main_root
 from pipeline.core.registry import settings
+from pipeline.core.types import Spec, Task
 from pipeline.models import models
 from pipeline.models.image_model import DeepImageModel
 
 if TYPE_CHECKING:
     from pipeline.models.layers.convolution import Layers
+    from pipeline.models.layers.image_network import ImageNetwork
 
 Blocks = tuple[tuple[PositiveInt, PositiveInt], ...]
 
@@ -33,11 +39,44 @@ class ResNet(DeepImageModel):
         what is published. blocks: in place of a published depth, each stage's blocks and channels, such as
         ``[[2, 64], [2, 128]]``; each stage but the first halves height and width.
     stem: the first convolution is 7 x 7 with stride 2, and pooling follows, or with the small one 3 x 3 alone.
+    weights: a file of safetensors, relative to the project or absolute, that the network begins with: a ResNet-18 or
+        -34 as timm and torchvision name its parts, with ``stem: large``. Its last layer is not read.
+    weights_rate: what the learning rate of all that came from the file is multiplied by.
     """
 
     depth: Literal[18, 20, 34] = 18
     blocks: Annotated[Blocks, Field(min_length=1)] | None = None
     normalization: Literal["none", "batch"] = "batch"
+    weights: str | None = None
+    weights_rate: float = Field(default=1.0, gt=0, le=1)
+
+    def __post_init__(self) -> None:
+        published = self.depth != 20 and self.blocks is None and self.stem == "large" and self.width in (None, 1)
+        if self.weights is not None and not (published and self.normalization == "batch"):
+            raise ValueError(
+                "weights are of what is published: depth 18 or 34 with stem: large and width: 1, without blocks"
+            )
+        if self.weights is None and self.weights_rate != 1:
+            raise ValueError("weights_rate needs weights that the network begins with")
+
+    @property
+    def code_files(self) -> tuple[Path, ...]:
+        """The file of weights: what is fitted hangs on what stands in it."""
+        if self.weights is None:
+            return ()
+        place = main_root() / self.weights
+        if not place.is_file():
+            raise UserError(f"{shown(place)}: no such file of weights; put it there, or correct the model's weights")
+        return (place,)
+
+    def build(self, spec: Spec, task: Task, seed: int) -> ImageNetwork:
+        from pipeline.models.layers.published import read_published, resnet_names
+
+        network = super().build(spec, task, seed)
+        if self.weights is not None:
+            names = resnet_names([count for count, _ in PUBLISHED[self.depth]])
+            network.begin_with(lambda layers: read_published(layers, names, *self.code_files), self.weights_rate)
+        return network
 
     def lay_scaled(self, layers: Layers, outputs: int, large: bool, scaled: Callable[[int], int]) -> None:
         stages = self.blocks or PUBLISHED[self.depth]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -28,7 +30,24 @@ class ImageNetwork(Network):
         for name in ("mean", "spread"):  # of the spec, so that weights files hold only what was trained
             self.register_buffer(name, torch.tensor(scale[name]).view(1, -1, 1, 1), persistent=False)
         self.side = SideColumns(spec)
+        self._read: Callable[[nn.Module], object] = lambda layers: None
+        self._rate = 1.0
         self.beside = nn.Linear(self.side.width, spec.outputs, bias=False) if self.side.width else None
+
+    def begin_with(self, read: Callable[[nn.Module], object], rate: float) -> None:
+        """Before training the layers begin with what ``read`` puts into them, and all of them but the last one, which
+        it leaves as it is, learn at ``rate`` times the rate."""
+        self.prepares, self._read, self._rate = True, read, rate
+
+    def prepare(self, batch: Batch) -> None:
+        self._read(self.layers)
+
+    def rate_factors(self) -> Mapping[str, float]:
+        if self._rate == 1:
+            return {}
+        last = f"layers.{len(self.layers) - 1}."
+        names = [name for name, _ in self.named_parameters() if name.startswith("layers.")]
+        return {name: self._rate for name in names if not name.startswith(last)}
 
     def forward(self, batch: Batch, state: None = None) -> tuple[Tensor, None]:
         """``image`` uint8 [batch, height, width, channels] as it is stored, or float [batch, channels, height, width]
