@@ -53,7 +53,11 @@ class Bench:
             if content is not None:
                 data = content if isinstance(content, bytes) else content.encode()
                 (self.root / "files" / name).write_bytes(data)
-        params = {"competitions": {"toy": self.competition}, "models": {"toy-ridge": self.model}}
+        params = {
+            "competitions": {"toy": self.competition},
+            "models": {"toy-ridge": self.model},
+            "execution": {"executor": "serial"},  # forks of a process that holds every library take longer than fits
+        }
         (self.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
 
     def run(self, *arguments: str) -> tuple[int, list[str]]:

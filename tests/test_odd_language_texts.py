@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import pandas as pd
-import yaml
 
 from pipeline.core.files import read_json
 
@@ -29,8 +28,6 @@ def declare(bench, files: dict[str, list[str]], model: dict, split: dict, **fit)
     }
     bench.model = {"competition": "toy", "features": "characters", "model": model, "fit": fit}
     bench.write()
-    params = yaml.safe_load((bench.root / "params.yaml").read_text())
-    (bench.root / "params.yaml").write_text(yaml.safe_dump({**params, "execution": {"executor": "serial"}}))
 
 
 def test_empty_huge_and_unknown_lines_are_answered(bench):

@@ -31,6 +31,10 @@ class NextTokens(Tokenized):
 
     gives: ClassVar[frozenset[str]] = frozenset({"tokens", "labels"})  # type: ignore[misc]
 
+    def __post_init__(self) -> None:
+        if self.tokenizer.by_chance:
+            raise ValueError("tokenizer.alpha: texts that are read on from row to row are cut in one way; take it out")
+
     def fit(self, rows: pd.DataFrame, schema: Schema, seed: int) -> NextTokensEncoder:
         texts = read_texts(rows, self.column, schema)
         fitted = self.tokenizer.fit(texts, seed, EOS + 1)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
+from pipeline.core.columns import draw_of
 from pipeline.core.ragged import Ragged
 from pipeline.core.registry import PartOf, settings, settings_dict
 from pipeline.core.types import Encoded, FeatureSet, InnerFolds, Schema, Spec
@@ -136,15 +137,26 @@ class PairsEncoder:
         return np.stack([source, target], axis=1) + 1
 
     def encode(self, rows: pd.DataFrame, training: InnerFolds | None = None) -> Encoded:
-        source = self._cut(self.source.encode(self._settings.sources(rows, self.schema), eos=True))
+        draws = 1 if training is None else max(self.source.draws, self.target.draws)
+        encoded: Encoded = {}
+        for draw in range(draws):
+            columns = self._encoded(rows, None if training is None else draw)
+            if draw == 0:
+                lengths = [columns[name].lengths for name in ("labels", "source") if name in columns]
+                encoded["length"] = np.stack(lengths, axis=1)  # [rows, 2], or 1 without the target
+            encoded |= {draw_of(name, draw): column for name, column in columns.items()}
+        return encoded
+
+    def _encoded(self, rows: pd.DataFrame, sampling_seed: int | None) -> dict[str, Ragged]:
+        sources = self._settings.sources(rows, self.schema)
+        source = self._cut(self.source.encode(sources, eos=True, sampling_seed=sampling_seed))
         if self._settings.target not in rows.columns:
-            return {"source": source, "length": source.lengths[:, None]}
+            return {"source": source}
         texts = read_texts(rows, self._settings.target, self.schema)
-        marked = self.target.encode(texts, bos=True, eos=True)  # a begin, the text's tokens, an end
+        # A begin, the text's tokens, an end.
+        marked = self.target.encode(texts, bos=True, eos=True, sampling_seed=sampling_seed)
         labels = self._cut(Ragged(marked.values, marked.begins + 1, marked.ends))
-        tokens = Ragged(marked.values, marked.begins, labels.ends - 1)
-        length = np.stack([labels.lengths, source.lengths], axis=1)  # [rows, 2]
-        return {"source": source, "tokens": tokens, "labels": labels, "length": length}
+        return {"source": source, "tokens": Ragged(marked.values, marked.begins, labels.ends - 1), "labels": labels}
 
     def _cut(self, texts: Ragged) -> Ragged:
         most = self._settings.maximum_length

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import Field
 
+from pipeline.core.columns import draw_of
 from pipeline.core.errors import UserError
 from pipeline.core.ragged import Ragged
 from pipeline.core.registry import settings
@@ -85,8 +86,13 @@ class TokensEncoder:
         return self._state
 
     def encode(self, rows: pd.DataFrame, training: InnerFolds | None = None) -> Encoded:
-        whole = self.tokenizer.encode(read_texts(rows, self._settings.column, self.schema))
-        encoded: Encoded = {"tokens": self._shortened(whole).compact()}
+        texts = read_texts(rows, self._settings.column, self.schema)
+        whole = self._shortened(self.tokenizer.encode(texts))
+        encoded: Encoded = {"tokens": whole.compact()}
+        if training is not None and self._settings.tokenizer.by_chance:
+            for draw in range(self.tokenizer.draws):
+                drawn = self._cut(self.tokenizer.encode(texts, sampling_seed=draw))
+                encoded[draw_of("tokens", draw)] = drawn.compact()
         return encoded | self._numbers.encode(rows, training) if self._numbers else encoded
 
     def _shortened(self, tokens: Ragged) -> Ragged:
@@ -97,4 +103,8 @@ class TokensEncoder:
                 f"features: column '{self._settings.column}', row {row + 2}: may have {most} tokens, got "
                 f"{int(tokens.lengths[row])}; raise maximum_length, or take longer: cut"
             )
+        return self._cut(tokens)
+
+    def _cut(self, tokens: Ragged) -> Ragged:
+        most = self._settings.maximum_length
         return Ragged(tokens.values, tokens.begins, np.minimum(tokens.ends, tokens.begins + most))

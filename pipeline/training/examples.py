@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import torch
 
+from pipeline.core.columns import DRAW, draw_of
 from pipeline.core.ragged import Ragged
 from pipeline.core.stored import Stored
 from pipeline.core.types import Batch, Encoded
@@ -27,10 +28,14 @@ class Examples:
     minibatches too, or to a GPU once where they take little of it.
 
     bookkeeping: what samplers ask for, see ``Arrays``. lengths: int64 [examples], in tokens, where ``ends`` is there.
+    epoch: of ragged columns that were drawn several times, the draw that minibatches are made of is the epoch's.
     Raises ValueError when the columns do not share their first dimension.
     """
 
     def __init__(self, encoded: Encoded, device: torch.device) -> None:
+        self.epoch = 0
+        self._draws = {name: column for name, column in encoded.items() if DRAW in name}
+        encoded = {name: column for name, column in encoded.items() if DRAW not in name}
         counts = {name: len(column) for name, column in encoded.items()}
         if len(set(counts.values())) != 1:
             raise ValueError(f"encoded columns need the same number of examples, got {counts}")
@@ -64,7 +69,7 @@ class Examples:
         batch = {name: tensor.index_select(0, index) for name, tensor in self.inputs.items()}
         for name, column in self.ragged.items():
             if selection.windows is None:
-                padded = column.padded(selection.index.numpy())  # [batch, longest]
+                padded = self._drawn(name, column).padded(selection.index.numpy())  # [batch, longest]
             else:
                 padded = self._window(name, selection.windows)  # [batch, longest]
             wide = padded.astype(np.float32 if padded.dtype.kind == "f" else np.int64, copy=False)
@@ -82,6 +87,11 @@ class Examples:
             yield from made_ahead(self.batch, selections)
             return
         yield from ((selection, self.batch(selection)) for selection in selections)
+
+    def _drawn(self, name: str, column: Ragged) -> Ragged:
+        """The column as it was drawn for the epoch."""
+        draws = 1 + sum(other.partition(DRAW)[0] == name for other in self._draws)
+        return self._draws.get(draw_of(name, self.epoch % draws), column)
 
     def _window(self, name: str, windows: Windows) -> np.ndarray:
         """Parts of a ragged column, filled up at their ends: [batch, longest]. Labels that do not count are padding."""

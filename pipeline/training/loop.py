@@ -116,6 +116,7 @@ def train_epoch(
 ) -> None:
     """All minibatches of the epoch that ``progress`` has not seen yet."""
     network.train()
+    examples.epoch = progress.epoch
     sampler, schedule = settings.sampling, settings.schedule
     steps = sampler.minibatches(examples.bookkeeping, examples.count, settings.batch_size)
     horizon = settings.horizon(job) * steps

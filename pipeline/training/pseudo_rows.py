@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.core.columns import joined
+from pipeline.core.columns import DRAW, joined
 from pipeline.core.files import digest_files
 from pipeline.core.types import ROW, Encoded, Schema
 from pipeline.images.rows import read_rows
@@ -53,5 +53,5 @@ def labels_file(folder: Path, fold: int | None) -> Path:
 
 
 def with_more(first: Encoded, second: Encoded) -> Encoded:
-    """The examples of both."""
-    return {name: joined(first[name], second[name]) for name in first}
+    """The examples of both; where the first ones are drawn several times, the second ones are the same in each."""
+    return {name: joined(column, second[name.partition(DRAW)[0]]) for name, column in first.items()}

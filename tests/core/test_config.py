@@ -181,6 +181,14 @@ def test_a_fault_names_its_key_and_what_would_do(key, value, told):
             "competitions.toy.blend: 'stacked' does not suit the task 'language_model'; it suits regression, "
             "classification",
         ),
+        (
+            {
+                "competitions/toy/task": {"name": "translation", "search": {"name": "beam", "coverage_penalty": 0.2}},
+                "models/toy-mlp/model": {"name": "seq2seq", "attention": "none"},
+            },
+            "models.toy-mlp.model: 'seq2seq' has no attention here, which task.search.coverage_penalty asks; set that "
+            "to 0, or choose a model that attends",
+        ),
     ],
 )
 def test_parts_that_do_not_go_together_are_refused(changes, told):

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.core.errors import Faults
 from pipeline.core.types import Column, Schema
 from pipeline.features import features
 from pipeline.text.reserved import BOS, EOS, UNK
@@ -57,3 +58,8 @@ def test_its_state_round_trips(tokenizer):
     assert again.spec == encoder.spec
     for name, column in encoder.encode(rows(TEXTS)).items():
         np.testing.assert_array_equal(again.encode(rows(TEXTS))[name].compact().values, column.compact().values)
+
+
+def test_texts_that_are_read_on_are_cut_in_one_way():
+    with pytest.raises(Faults, match=r"tokenizer\.alpha: texts that are read on from row to row are cut in one way"):
+        fitted(name="sentencepiece", alpha=0.1)

@@ -51,6 +51,22 @@ def test_labels_end_with_the_end_mark_and_tokens_run_one_step_behind():
     assert encoder.spec.shapes == {"source": (9,), "tokens": (9,), "labels": (9,)}
 
 
+def test_both_sides_of_training_pairs_are_cut_by_chance_in_step():
+    pieces = {"name": "sentencepiece", "vocabulary_size": 320, "exact": False, "alpha": 0.4, "draws": 2}
+    encoder = fitted(tokenizer=pieces, joint=True)
+    drawn, best = encoder.encode(ROWS, training=list), encoder.encode(ROWS)
+    assert set(drawn) == {*best, "source~1", "tokens~1", "labels~1"}
+    for draw in ("", "~1"):
+        for labels, tokens in zip(drawn[f"labels{draw}"], drawn[f"tokens{draw}"], strict=True):
+            assert labels[-1] == EOS and tokens[0] == BOS
+            np.testing.assert_array_equal(tokens[1:], labels[:-1])
+        assert [text(encoder.spec, row) for row in drawn[f"labels{draw}"]] == ROWS["fr"].tolist()
+    for name in ("source", "labels"):
+        ways = [[row.tolist() for row in column] for column in (best[name], drawn[name], drawn[f"{name}~1"])]
+        assert len(set(map(str, ways))) == 3
+    np.testing.assert_array_equal(drawn["length"][:, 0], drawn["labels"].lengths)
+
+
 def test_a_joint_vocabulary_serves_both_columns_and_another_each_its_own():
     joint, apart = fitted(joint=True, tokenizer=WORDS).spec, fitted(tokenizer=WORDS).spec
     assert joint.vocabularies["source"] == joint.vocabularies["target"]

@@ -7,12 +7,15 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from pipeline.core.errors import UserError
 from pipeline.core.types import Column, Schema
 from pipeline.features import features
 from pipeline.text.tokenizers import tokenizers
 from pipeline.text.tokenizers.pieces import pieces
+from pipeline.training.examples import Examples
+from pipeline.training.sampling.selection import Selection
 
 SCHEMA = Schema(id=None, target=None, columns=(Column("text", "text"), Column("size", "number")))
 
@@ -69,6 +72,29 @@ def test_longer_texts_are_refused_where_it_is_said():
     encoder = build(maximum_length=2, longer="refused").fit(rows("a b"), SCHEMA, 0)
     with pytest.raises(UserError, match="column 'text', row 3: may have 2 tokens, got 3"):
         encoder.encode(rows("a", "a b c"))
+
+
+PIECES = {"name": "sentencepiece", "vocabulary_size": 300, "exact": False}
+
+
+def test_training_texts_are_cut_by_chance_an_epoch_each_and_all_others_the_best_way():
+    texts = [f"the redder foxes number {i % 5} were running faster" for i in range(30)]
+    part = build(tokenizer={**PIECES, "alpha": 0.4, "draws": 3}, maximum_length=60)
+    encoder = part.fit(rows(*texts), SCHEMA, 0)
+    best, drawn = encoder.encode(rows(*texts)), encoder.encode(rows(*texts), training=list)
+    assert set(best) == {"tokens"} and list(drawn) == ["tokens", "tokens~1", "tokens~2"]
+    ways = [[row.tolist() for row in column] for column in (*best.values(), *drawn.values())]
+    assert len(set(map(str, ways))) == 4 and len(ways[0][0]) < len(ways[1][0])
+    assert [encoder.tokenizer.decode(row) for row in drawn["tokens~2"]] == texts
+    target = np.zeros((30, 1), np.float32)
+    examples = Examples({**drawn, "target": target}, torch.device("cpu"))
+    for epoch, way in enumerate([*ways[1:], ways[1]]):
+        examples.epoch = epoch
+        batch = examples.batch(Selection(torch.tensor([4, 7])))
+        assert set(batch) == {"tokens", "target"}
+        assert [[token for token in row if token] for row in batch["tokens"].tolist()] == [way[4], way[7]]
+    again = build(tokenizer={**PIECES, "draws": 3}).fit(rows(*texts), SCHEMA, 0)
+    assert list(again.encode(rows(*texts), training=list)) == ["tokens"]
 
 
 def test_numbers_stand_beside_the_text():

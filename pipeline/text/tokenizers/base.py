@@ -23,6 +23,11 @@ class Tokenizer(ABC):
     lossless: ClassVar[bool]
     """Whether ``decode`` gives every text back to the character, as long as none of its tokens is unknown."""
 
+    @property
+    def by_chance(self) -> bool:
+        """Whether training texts are cut by chance, each time in another way."""
+        return False
+
     @abstractmethod
     def fit(self, texts: Iterable[str], seed: int, reserved: int = 4) -> FittedTokenizer:
         """Learn the vocabulary from training texts, read once.
@@ -39,6 +44,8 @@ class FittedTokenizer(ABC):
     """Turns texts into indices and back."""
 
     vocabulary: Vocabulary
+    draws: int = 1
+    """Ways in which each training text is cut, an epoch each in turn."""
     pretrained: Mapping[str, Any] | None = None
     """Of a pretrained model's tokens: its name (``encoder``), its ``config``, and its own index of each (``order``)."""
 

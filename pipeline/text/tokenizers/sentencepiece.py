@@ -46,9 +46,10 @@ class SentencePiece(Tokenizer):
     vocabulary_size: all pieces, 256 bytes and the reserved ones included; exact: whether texts that have no pieces for
     so many are refused; else it takes as many as they have. character_coverage: share of the texts' characters that
     have pieces; sentences: it learns from at most so many, drawn always alike, which bounds its memory.
-    alpha: for training, pieces are drawn anew whenever a text is encoded with a seed; for bpe the share of merges left
-    out (BPE-dropout, Provilkov et al. 2020), for unigram the smoothing (subword regularisation), 0: never; nbest:
-    unigram draws from so many best ways, -1: from all.
+    alpha: above 0, training texts are cut by chance, and all others the best way: for bpe the share of merges left out
+        (BPE-dropout, Provilkov et al. 2020), for unigram the smoothing (subword regularisation, Kudo 2018).
+    draws: with it, ways in which each training text is cut; an epoch takes the next one, and then the first again.
+    nbest: unigram draws from so many best ways, -1: from all.
     """
 
     lossless: ClassVar[bool] = True
@@ -58,7 +59,12 @@ class SentencePiece(Tokenizer):
     character_coverage: float = Field(default=0.9995, ge=0.98, le=1)
     sentences: int = Field(default=1_000_000, ge=100)
     alpha: float = Field(default=0.0, ge=0, le=1)
+    draws: int = Field(default=4, ge=1)
     nbest: int = Field(default=-1, ge=-1, le=512)
+
+    @property
+    def by_chance(self) -> bool:
+        return self.alpha > 0
 
     def fit(self, texts: Iterable[str], seed: int, reserved: int = 4) -> FittedSentencePiece:
         """Raises UserError too where the texts hold nothing, or not what ``vocabulary_size`` asks for."""
@@ -133,6 +139,7 @@ class FittedSentencePiece(FittedTokenizer):
         from sentencepiece import SentencePieceProcessor
 
         self.settings = settings
+        self.draws = settings.draws if settings.by_chance else 1
         self.model = model
         self.processor = SentencePieceProcessor(model_proto=model)
         size = self.processor.get_piece_size()
