@@ -47,7 +47,14 @@ def commands(capsys, monkeypatch) -> Commands:
     return Commands(capsys, monkeypatch)
 
 
-SHARING = ("test_stages", "test_what_a_stage_uses", "test_faults", "test_kills", "test_experiments")
+SHARING = (
+    "test_stages",
+    "test_what_a_stage_uses",
+    "test_what_a_person_sees",
+    "test_faults",
+    "test_kills",
+    "test_experiments",
+)
 """Files that share two clean runs of every stage: one worker has them all, and makes the runs once."""
 
 APART = ("test_notebooks", "test_gallery")

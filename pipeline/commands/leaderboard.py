@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 from pipeline.answering.left_out import kept_models
 from pipeline.core.errors import UserError
 from pipeline.core.files import read_json
 from pipeline.core.paths import CompetitionPaths, project_root
 from pipeline.reporting.findings import finding_lines
-from pipeline.reporting.leaderboard import answered, leaderboard_rows, metric_label, pending
+from pipeline.reporting.leaderboard import answered, leaderboard_rows, metric_label, pending, table_lines
+from pipeline.stages.costs import seconds_of
 from pipeline.stages.project import load_project
 
 
@@ -28,7 +28,7 @@ def run(name: str | None) -> None:
         lines = [
             "",
             f"{competition.name}: {metric_label(competition)}, {better} is better",
-            *_table(rows + _baseline(told)),
+            *table_lines(rows, told and told["baseline"], seconds_of(competition.name, rows)),
         ]
         if paths.blend.exists():
             lines += [f"blend: {line}" for line in answered(read_json(paths.blend))]
@@ -51,36 +51,3 @@ def run(name: str | None) -> None:
             raise UserError(missing)
         sys.stdout.write(f"\n{missing}\n")
     sys.stdout.write("every run, fold and trial: python -m pipeline ui\n")
-
-
-def _baseline(told: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """The best answer that looks at no column, as a row."""
-    if told is None or told["baseline"] is None:
-        return []
-    nothing = dict.fromkeys(("features", "trials", "train", "spread", "decided", "weight", "test"))
-    constant = told["baseline"]
-    return [{**nothing, "model": f"baseline: {constant['what']}", "features": "", "valid": constant["valid"]}]
-
-
-def _table(rows: list[dict[str, Any]]) -> list[str]:
-    """Aligned text, as wide as it needs; it goes to terminals, logs and pipes alike."""
-    heads = {
-        "train": "train",
-        "valid": "validation",
-        "spread": "± folds",
-        "decided": "decided",
-        "weight": "weight",
-        "test": "test",
-    }
-    shown = [key for key in heads if any(row[key] is not None for row in rows)]
-    cells = [["model", "features", "trials", *(heads[key] for key in shown)]]
-    for row in rows:
-        numbers = ["" if row[key] is None else f"{row[key]:.5f}"[:9] for key in shown]
-        cells.append([row["model"], row["features"], "" if row["trials"] is None else str(row["trials"]), *numbers])
-    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-    lines = []
-    for line in cells:
-        text = [cell.ljust(width) if i < 2 else cell.rjust(width) for i, (cell, width) in enumerate(zip(line, widths))]
-        lines.append("  ".join(text).rstrip())
-    lines.insert(1, "-" * max(map(len, lines)))
-    return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +97,42 @@ def answered(blend: dict[str, Any]) -> list[str]:
 
 def _tested(competition: CompetitionConfig, submission: Path) -> float | None:
     return solution_score(competition, submission) if submission.exists() else None
+
+
+def table_lines(
+    rows: Sequence[Mapping[str, Any]], baseline: Mapping[str, Any] | None, seconds: Mapping[str, float | None]
+) -> list[str]:
+    """Aligned text, as wide as it needs; it goes to terminals, logs and pipes alike.
+
+    baseline: the best answer that looks at no column. seconds: what each model's folds took, where that is known.
+    """
+    heads = {
+        "train": "train",
+        "valid": "validation",
+        "spread": "± folds",
+        "decided": "decided",
+        "weight": "weight",
+        "test": "test",
+        "seconds": "folds, s",
+    }
+    every: list[dict[str, Any]] = [{**row, "seconds": seconds.get(row["model"])} for row in rows]
+    if baseline is not None:
+        nothing = dict.fromkeys(("features", "trials", *heads))
+        told = {"model": f"baseline: {baseline['what']}", "features": "", "valid": baseline["valid"]}
+        every.append({**nothing, **told})
+    shown = [key for key in heads if any(row[key] is not None for row in every)]
+    cells = [["model", "features", "trials", *(heads[key] for key in shown)]]
+    for row in every:
+        numbers = ["" if row[key] is None else _cell(key, row[key]) for key in shown]
+        cells.append([row["model"], row["features"], "" if row["trials"] is None else str(row["trials"]), *numbers])
+    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
+    lines = []
+    for line in cells:
+        text = [cell.ljust(width) if i < 2 else cell.rjust(width) for i, (cell, width) in enumerate(zip(line, widths))]
+        lines.append("  ".join(text).rstrip())
+    lines.insert(1, "-" * max(map(len, lines)))
+    return lines
+
+
+def _cell(key: str, value: float) -> str:
+    return f"{value:.1f}" if key == "seconds" else f"{value:.5f}"[:9]

@@ -6,7 +6,7 @@ settings, finds its own again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,11 @@ def read_cost(folder: Path) -> dict[str, float]:
     except (UserError, KeyError, TypeError):
         return {}
     return cost
+
+
+def seconds_of(competition: str, rows: Iterable[Mapping[str, Any]]) -> dict[str, float | None]:
+    """By model of the leaderboard's rows, the seconds that its folds took; None where that is not known."""
+    return {row["model"]: read_cost(ModelPaths(competition, row["model"]).cv).get("seconds") for row in rows}
 
 
 def _place(identity: str) -> Path:

@@ -12,7 +12,7 @@ from pipeline.core.files import read_json, whole_folder, write_json
 from pipeline.core.paths import CompetitionPaths, ModelPaths, project_root
 from pipeline.reporting.columns import columns_read
 from pipeline.reporting.findings import finding_lines, markdown
-from pipeline.reporting.leaderboard import answered, leaderboard_rows, metric_label
+from pipeline.reporting.leaderboard import answered, leaderboard_rows, metric_label, table_lines
 from pipeline.reporting.page import build_page, drawn
 from pipeline.stages.costs import model_cost
 from pipeline.stages.records import blend_summary
@@ -31,7 +31,8 @@ def run(config: Config, name: str) -> None:
         write_json(folder / "report.json", {key: value for key, value in page.items() if key not in PAGE})
         (folder / "report.md").write_text(markdown(page), encoding="utf-8")
         (folder / "index.html").write_text(build_page(page), encoding="utf-8")
-    for line in finding_lines(page["findings"]):
+    seconds = {model: cost["seconds"] for model, cost in page["costs"].items()}
+    for line in [*table_lines(page["leaderboard"], page["baseline"], seconds), *finding_lines(page["findings"])]:
         print(f"  {line}", file=sys.stderr)  # noqa: T201
     _record(config.competition(name), page)
     _tell(config, name, page["blend"]["valid"])

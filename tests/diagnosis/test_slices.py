@@ -23,7 +23,7 @@ def houses(root, seed: int, planted: bool = False) -> Stored:
         {
             "area": generator.uniform(50, 150, 2 * ROWS).round(),
             "street": generator.choice(["paved", "gravel"], 2 * ROWS, p=[0.8, 0.2]),
-            "note": ["a " * words for words in generator.integers(1, 9, 2 * ROWS)],
+            "note": [f"{i} " + "a " * words for i, words in enumerate(generator.integers(1, 9, 2 * ROWS))],
         }
     )
     rows["price"] = generator.uniform(100, 200, 2 * ROWS)
@@ -43,11 +43,12 @@ def test_planted_slices_are_found_with_their_scores(tmp_path, monkeypatch):
     by_name = {(one["column"], one["slice"]): one for one in found}
     gravel = by_name[("street", "gravel")]
     answered, mask = evidence.answered, (evidence.train["street"] == "gravel").to_numpy()
-    told = answered.predictions["prediction"]
-    expected = [mean_squared_error(answered.target[some], told[some]) ** 0.5 for some in (mask, ~mask)]
+    truth, told = np.log(answered.target), np.log(answered.predictions["prediction"])
+    expected = [mean_squared_error(truth[some], told[some]) ** 0.5 for some in (mask, ~mask)]
     assert [gravel["inside"], gravel["outside"]] == pytest.approx(expected)
     assert gravel["harder"] and gravel["rows"] == mask.sum() and gravel["p"] < 1e-6
-    assert [one["harder"] for one in found if one["column"] == "area"] == [False]
+    large = next(one for one in found if one["column"] == "area")
+    assert not large["harder"] and large["slice"].endswith("to 150") and large["inside"] < large["outside"]
     assert not [one for one in found if one["column"] == "note"]
 
 
@@ -62,7 +63,7 @@ def test_the_worst_rows_stand_first_with_what_they_hold(tmp_path, monkeypatch):
     evidence = houses(tmp_path, 1, planted=True).write()
     told = worst(evidence, ["street"])
     assert told["columns"] == ["note", "street"]
-    off = (evidence.answered.predictions["prediction"] - evidence.answered.target).abs()
+    off = np.log(evidence.answered.predictions["prediction"] / evidence.answered.target).abs()
     first = int(off.idxmax())
     assert told["rows"][0]["truth"] == f"{evidence.answered.target[first]:,.6g}"
     assert told["rows"][0]["values"][1] == evidence.train["street"][first]
