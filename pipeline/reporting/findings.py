@@ -36,6 +36,12 @@ def markdown(data: Mapping[str, Any]) -> str:
         lines += [f"  - Why it matters: {one['why']}", f"  - Next: {one['next']}"]
     lines += [] if data["findings"] else ["Nothing found to be the matter."]
     lines += [f"- {note}" for note in data["notes"]]
+    if slices := data["slices"]["found"]:
+        lines += ["", "## Where answers err", ""]
+    for one in slices:
+        side = "harder" if one["harder"] else "easier"
+        scores = f"{one['inside']:.5f} against {one['outside']:.5f}"
+        lines.append(f"- {one['column']}, {one['slice']}: {side}, {scores} ({one['rows']:,} rows)")
     lines += ["", "## Models", "", "| model | train | validation | spread | verdict |", "|---|---:|---:|---:|---|"]
     for row in data["leaderboard"]:
         verdict = data["fit"].get(row["model"], {}).get("verdict") or ""

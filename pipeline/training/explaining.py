@@ -83,10 +83,11 @@ def explain(asked: Asked) -> dict[str, Any]:
     task, encoder = asked.predictor.task, asked.predictor.encoder
     if task.of_tokens:
         return {"sample": task.sample(asked.predictor.fitted, encoder, asked.predictor.learner.joined)}
-    if task.search is not None or not task.numeric or encoder.spec.pretrained:
+    kinds = {asked.kind(raw) for raw in asked.columns}
+    slow = encoder.spec.pretrained or ("text" in kinds and asked.predictor.features.files)  # pretrained encoders
+    if task.search is not None or not task.numeric or slow:
         return {}
     found: dict[str, Any] = {}
-    kinds = {asked.kind(raw) for raw in asked.columns}
     if "image" in kinds:
         return {"saliency": some} if (some := pixels(asked)) else {}
     if 2 <= len(asked.columns) <= MOST_COLUMNS and (falls := permutation(asked)):

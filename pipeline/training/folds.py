@@ -177,7 +177,7 @@ def _conclude(
     passes = len(fitted.curves.get("train_loss", [0])) if job.config.model.learner == "neural" else 1
     result.cost = cost_of(fold.train, fold.valid, result.seconds, answering, passes)
     predictor = make_predictor(data, job.config, fold, fitted)
-    if job.explains:
+    if job.explains and (job.fold == 0 or not task.of_tokens):  # one sample of a language model will do
         result.explanation = _explained(data, job, fold.valid_index, fold.valid_target, predictor, predictions)
     if job.answers_test:
         result.test = predictor.predict(read_rows(data.paths.test_rows, data.schema))

@@ -45,6 +45,7 @@ class Known:
     task: Any
     fitted: Any = field(default_factory=lambda: SimpleNamespace(contributions=lambda inputs: None))
     learner: Any = None
+    features: Any = field(default_factory=lambda: SimpleNamespace(files={}))
 
     @property
     def encoder(self) -> Any:
