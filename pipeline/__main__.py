@@ -1,5 +1,5 @@
-"""The command line: one command a stage, plus add, look, check, parts, leaderboard, score, predict, generate,
-translate, track, ui and kaggle."""
+"""The command line: one command a stage, plus add, look, check, parts, curve, gain, leaderboard, score,
+predict, generate, translate, track, ui and kaggle."""
 
 from __future__ import annotations
 
@@ -202,6 +202,20 @@ def parts(
     from pipeline.commands.parts import run
 
     run(shelf, name, markdown, schema)
+
+
+@app.command()
+def curve(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model in params.yaml.")],
+    over: Annotated[str, typer.Option(help="rows, or a setting by its key, such as model.hidden.")],
+    values: Annotated[
+        str | None, typer.Option(help="Of it, such as 8,32,128; of rows: parts, such as 0.1,0.3,1.0.")
+    ] = None,
+) -> None:
+    """Cross-validate a model over a setting's values, or over parts of its training rows."""
+    from pipeline.commands.curve import run
+
+    run(model, over, values)
 
 
 @app.command()

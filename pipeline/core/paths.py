@@ -127,6 +127,11 @@ class CompetitionPaths:
     def report(self) -> Path:
         return self.root / "report"
 
+    @property
+    def curves(self) -> Path:
+        """What ``curve`` writes: a folder a model, in it one a setting. No stage's output."""
+        return self.root / "curves"
+
 
 @dataclass(frozen=True)
 class ModelPaths:
@@ -146,6 +151,15 @@ class ModelPaths:
     @property
     def final(self) -> Path:
         return CompetitionPaths(self.competition).final / self.model
+
+    def curve(self, over: str) -> Path:
+        """The curve over a setting by its dotted key, or over ``rows``."""
+        return CompetitionPaths(self.competition).curves / self.model / over
+
+    @property
+    def curve_points(self) -> Path:
+        """Scores of curves' points by identity, so that none is computed twice."""
+        return state_folder() / "curves" / self.competition / self.model
 
     @property
     def checkpoints(self) -> Path:

@@ -48,4 +48,7 @@ def markdown(data: Mapping[str, Any]) -> str:
         train = "" if row["train"] is None else f"{row['train']:.5f}"
         spread = "" if row["spread"] is None else f"{row['spread']:.5f}"
         lines.append(f"| {short(row['model'], name)} | {train} | {row['valid']:.5f} | {spread} | {verdict} |")
+    curves = [(model, curve) for model, some in data.get("curves", {}).items() for curve in some]
+    lines += ["", "## Curves", ""] if curves else []
+    lines += [f"- {short(model, name)}: {' '.join(curve['told'])}" for model, curve in curves]
     return "\n".join(lines) + "\n"

@@ -40,7 +40,8 @@ def build_page(data: Mapping[str, Any]) -> str:
     models: {"model", "curves", "gradients", "diagnostic": {"name", "data"}, "importance", "search"}, in any order;
       each of the last five as ``figures.draw`` takes it, or None. "interval": see ``Metric.interval``; "look": see
       ``Task.look``. "explained": figures of what it looks at, "words" and "sample": see ``training.explaining``;
-      "unexplained": why there are none. "settings": as ``tuned/settings.json`` has them.
+      "unexplained": why there are none. "settings": as ``tuned/settings.json`` has them. "over": curves
+      over settings or rows; what they say stands in ``curves`` of the payload, by model.
     answers: such a diagnostic of the blend, or None.
     blend: {"weights": {model: weight}, "valid", "spread"}, or None. decided: sentences on what follows it.
     read: {"sets": feature sets, "columns": raw columns that just these read}; dropped: raw column to
@@ -289,6 +290,7 @@ def _models(
         figures += entry.get("images", [])
         if search := entry.get("search"):
             figures.append(("search", search))
+        figures += [("over", one) for one in entry.get("over", ())]
         folds = ", ".join(show(score) for score in row["folds"])
         facts = f"Validation {show(row['valid'])}"
         facts += f" ± {show(row['spread'])}; folds {folds}." if row["spread"] is not None else ", of one fold."
@@ -308,6 +310,7 @@ def _models(
                 "score": show(row["valid"]),
                 "verdict": data["fit"].get(row["model"], {}).get("verdict") or "",
                 "facts": facts + _of_fit(data["fit"].get(row["model"]), show),
+                "curves": [" ".join(one["told"]) for one in data.get("curves", {}).get(row["model"], ())],
                 "figures": figures,
             }
         )

@@ -40,6 +40,7 @@ def run(config: Config, name: str) -> None:
 
 def payload(config: Config, name: str) -> dict[str, Any]:
     """What page, text and JSON are made of, as ``reporting.page.build_page`` takes it."""
+    from pipeline.diagnosis.curves import stored_curves
     from pipeline.diagnosis.diagnose import diagnose
     from pipeline.diagnosis.evidence import Evidence
     from pipeline.diagnosis.order import logarithmic
@@ -48,6 +49,7 @@ def payload(config: Config, name: str) -> dict[str, Any]:
 
     competition, paths = config.competition(name), CompetitionPaths(name)
     evidence = Evidence(config, name)
+    curves, of_others = stored_curves(competition, config.models_of(name), evidence.facts["digests"])
     schema, facts, blend = evidence.schema, evidence.facts, evidence.blend
     scale = {"scale": "log"} if logarithmic(evidence) else {}
 
@@ -58,7 +60,11 @@ def payload(config: Config, name: str) -> dict[str, Any]:
         more = scale if found[0] == "residuals" else ALONE if found[0] == "translations" else {}
         return {"name": found[0], "data": {**found[1], **more}}
 
-    models = [model_entry(evidence, model, diagnostic) for model in evidence.models.values()]
+    pictures = {key: [one["figure"] for one in some if one["figure"]] for key, some in curves.items()}
+    models = [
+        {**model_entry(evidence, model, diagnostic), "over": pictures.get(model.name, [])}
+        for model in evidence.models.values()
+    ]
     rows = leaderboard_rows(config, competition)
     sets = sorted({row["features"] for row in rows if row["features"]})
     encoders = {key: competition.features[key].restore(read_json(paths.encoder(key, None)), schema) for key in sets}
@@ -72,6 +78,7 @@ def payload(config: Config, name: str) -> dict[str, Any]:
         "submission": paths.submission.relative_to(project_root()).as_posix(),
         **diagnose(evidence),
         "leaderboard": rows,
+        "curves": {key: [_without_figure(one) for one in some] for key, some in curves.items()},
         "models": models,
         "answers": diagnostic(answers.target, answers.predictions),
         "shapes": answer_figures(evidence),
@@ -83,8 +90,12 @@ def payload(config: Config, name: str) -> dict[str, Any]:
         **columns_read(schema, encoders),
         "cleaning": facts["cleaning"],
         "decided": answered(blend),
-        "notes": notes(config, competition, facts),
+        "notes": [*notes(config, competition, facts), *of_others],
     }
+
+
+def _without_figure(curve: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in curve.items() if key not in ("figure", "made_of")}
 
 
 def _tell(config: Config, name: str, score: float) -> None:

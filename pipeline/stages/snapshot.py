@@ -21,7 +21,7 @@ from pipeline.core.config import (
     build_model,
 )
 from pipeline.core.errors import UserError
-from pipeline.core.files import read_json, shown
+from pipeline.core.files import digest_files, read_json, shown
 from pipeline.core.paths import CompetitionPaths
 from pipeline.core.registry import build_settings, settings_dict
 from pipeline.core.sections import Columns, Execution, Tune
@@ -67,7 +67,7 @@ def contents(config: Config, competition: str, stage: str) -> dict[str, Any]:
     """What the stage's file holds: plain data.
 
     competition, models: their settings as params.yaml has them. code: digest of what the stage runs through besides
-    its models' parts, and of each model's own parts.
+    its models' parts, and of each model's own parts. curves: digest of those that the report shows.
     """
     needs, found = needs_of(stage, config, competition), _seen(config.competition(competition), stage)
     models = config.models_of(competition) if needs.models else []
@@ -87,6 +87,8 @@ def contents(config: Config, competition: str, stage: str) -> dict[str, Any]:
         from pipeline.stages.digests import source_digests
 
         body["files"] = source_digests(found)
+    if stage == "report" and (files := sorted(CompetitionPaths(competition).curves.glob("*/*/*.json"))):
+        body["curves"] = digest_files(*files)
     return body
 
 

@@ -119,6 +119,11 @@ class TrainingData:
     def folds(self) -> range:
         return range(int(self.fold_of_row.max()) + 1)
 
+    def training_rows(self, k: int) -> np.ndarray:
+        """Positions in the table of the rows that fold ``k`` trains on, ascending."""
+        positions: np.ndarray = self.competition.split.training_rows(self.fold_of_row, k).nonzero()[0]
+        return positions
+
     @property
     def target(self) -> Any:
         """Series [rows], or DataFrame [rows, targets] of several."""
@@ -180,9 +185,10 @@ class TrainingData:
         import pandas as pd
 
         encoder, split = self._encoder(k), self.competition.split
-        train_index = valid_index = None
+        train_index: np.ndarray | None = None
+        valid_index: np.ndarray | None = None
         if k is not None:
-            train_index = split.training_rows(self.fold_of_row, k).nonzero()[0]
+            train_index = self.training_rows(k)
             valid_index = (self.fold_of_row == k).nonzero()[0]
 
         if (part := self.competition.features[self.feature_set]).selects:
