@@ -177,6 +177,14 @@ def leaderboard(
     run(name)
 
 
+@app.command(name="findings")
+def findings_page() -> None:
+    """Print every finding: its code, what it measures, why, what to do; docs/findings.md is this."""
+    from pipeline.diagnosis.handbook import handbook
+
+    typer.echo(handbook(), nl=False)
+
+
 @app.command()
 def look(
     name: CompetitionName,

@@ -23,11 +23,12 @@ class Found:
     """What a finding found. Plain data.
 
     measured: sentences with the numbers in words. numbers: by name, what was measured, as a test computes it anew.
-    interval: of the first number, 95 %, or None. about: models or columns. next: what to do.
+    interval: of the first number, 95 %, or None. about: models or columns. next: what to do, where it
+    says more than the finding does.
     """
 
     measured: str
-    next: str
+    next: str = ""
     numbers: Mapping[str, Any] = field(default_factory=dict)
     interval: tuple[float, float] | None = None
     about: tuple[str, ...] = ()
@@ -43,6 +44,8 @@ class Finding(ABC):
     """What is the matter, in a few words."""
     why: ClassVar[str]
     """Why it matters, in a sentence or two."""
+    next: ClassVar[str] = ""
+    """What to do, in a sentence or two; NAME stands for the model or column that it is about."""
     severity: ClassVar[Severity] = "warning"
     by_chance: ClassVar[bool] = False
     """Whether it tests for chance, and so shares in ``RATE``: each such finding is told where chance alone would show
@@ -62,6 +65,7 @@ def told(finding: Finding, found: Found, prefix: str = "") -> dict[str, Any]:
         "title": finding.title,
         **body,
         "measured": found.measured.replace(prefix, "") if prefix else found.measured,
+        "next": found.next or finding.next,
         "about": list(found.about),
         "interval": None if found.interval is None else list(found.interval),
         "why": finding.why,

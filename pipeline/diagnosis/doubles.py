@@ -18,7 +18,6 @@ class Doubles(Finding):
     place: ClassVar[Literal["folds", "test"]]
     which: ClassVar[str]
     """Rows, and where they stand again."""
-    next: ClassVar[str]
 
     def look(self, evidence: Evidence) -> Found | None:
         known = evidence.duplicates.get(self.place)
@@ -29,7 +28,6 @@ class Doubles(Finding):
         return Found(
             measured=f"{known['exact']:.1%} of {self.which} in every column, {known['near']:.1%} in all columns but "
             "one or but for little in them.",
-            next=self.next,
             numbers={"exact": known["exact"], "near": known["near"]},
             severity=None if known["near"] >= NEAR else "warning",
         )

@@ -39,16 +39,18 @@ def groups(evidence: Evidence) -> dict[str, dict[str, float]]:
 
 
 def times(evidence: Evidence) -> dict[str, dict[str, float]]:
-    """By column of times: the share of training rows that are later than a validated row, in its fold (``folds``), and
-    than a test row (``test``)."""
+    """By date, or number that is named as a time: the share of training rows that are later than a validated row, in
+    its fold (``folds``), and than a test row (``test``)."""
     import numpy as np
+
+    from pipeline.features.identifiers import TIME_NAME
 
     found: dict[str, dict[str, float]] = {}
     if evidence.test is None:
         return found
-    declared = evidence.competition.columns.time
-    dates = {column.name: column.origin or column.name for column in evidence.schema.columns if column.source in DAYS}
-    for name, shown in {**dates, **({declared: declared} if declared is not None else {})}.items():
+    numbers = [column for column in evidence.schema.columns if column.kind == "number"]
+    asked = {one.name: one.origin or one.name for one in numbers if one.source in DAYS or TIME_NAME.search(one.name)}
+    for name, shown in asked.items():
         train, test = moments(evidence.train, name), moments(evidence.test, name)
         if train is None or test is None:
             continue

@@ -55,7 +55,7 @@ def found(tmp_path, monkeypatch):
         made.predicted(
             "net", table[["y"]].set_axis(["prediction"], axis=1), table[["y"]].set_axis(["prediction"], axis=1)
         )
-        made.models["net"][3].update(curves=[one.curves for one in fits], trace=[one.trace for one in fits])
+        made.models["net"].more.update(curves=[one.curves for one in fits], trace=[one.trace for one in fits])
         evidence = made.write()
         told = {code: findings.build(code, "findings").look(evidence) for code in findings if code.startswith("POD5")}
         return {code: one for code, one in told.items() if one is not None}

@@ -22,6 +22,9 @@ class BlendNoBetter(Finding):
     why: ClassVar[str] = (
         "Weights are chosen too, and on few rows or among models alike the choice costs more than averaging gains."
     )
+    next: ClassVar[str] = (
+        "Submit NAME alone (its own submission lies in final/NAME/), or set the blend to best or equal."
+    )
 
     def look(self, evidence: Evidence) -> Found | None:
         known = compared(evidence)["blend"]
@@ -31,8 +34,7 @@ class BlendNoBetter(Finding):
         return Found(
             measured=f"The blend scores {blended:.5f}, {best.name} alone {best.scores['valid']:.5f} "
             f"(p {known['p']:.2f}).",
-            next=f"Submit {best.name} alone (its own submission lies in final/{best.name}/), or set the blend to best "
-            "or equal.",
+            next=self.next.replace("NAME", best.name),
             numbers=known,
             about=(best.name,),
         )

@@ -26,6 +26,10 @@ class ChosenByFolds(Finding):
         "The best of many tries is best partly by luck, and luck does not come along to new rows (Cawley and Talbot "
         "2010)."
     )
+    next: ClassVar[str] = (
+        "Compare such models by the score less this, or by folds of another seed; fewer trials, or a split with more "
+        "rows to validate, choose more truly."
+    )
     severity: ClassVar[Severity] = "note"
 
     def look(self, evidence: Evidence) -> Found | None:
@@ -44,8 +48,6 @@ class ChosenByFolds(Finding):
             return None
         return Found(
             measured=f"{'; '.join(parts)[0].upper()}{'; '.join(parts)[1:]}.",
-            next="Compare such models by the score less this, or by folds of another seed; fewer trials, or a split "
-            "with more rows to validate, choose more truly.",
             numbers=numbers,
             interval=None if first is None else (first[0], first[1]),
             about=tuple(numbers),

@@ -24,6 +24,11 @@ class CovariateShift(Finding):
         "Validation rows are drawn from the training rows, so the score speaks of these. Where test rows are others "
         "(covariate shift, Dive into Deep Learning 4.7), it promises too much or too little."
     )
+    next: ClassVar[str] = (
+        "Take these columns out, or make them anew so that they mean the same in both files (a difference, a rank, a "
+        "year's part), and see whether validation loses less than this is worth; where test rows come later or from "
+        "other groups, split by time or group."
+    )
     by_chance: ClassVar[bool] = True
 
     def look(self, evidence: Evidence) -> Found | None:
@@ -35,9 +40,6 @@ class CovariateShift(Finding):
         return Found(
             measured=f"A model tells test rows from training rows with an AUC of {known['auc']:.3f}; chance gives "
             f"{low:.3f} to {high:.3f}. Columns behind it: {behind}.",
-            next="Take these columns out, or make them anew so that they mean the same in both files (a difference, a "
-            "rank, a year's part), and see whether validation loses less than this is worth; where test rows come "
-            "later or from other groups, split by time or group.",
             numbers={"auc": known["auc"], "p": known["p"], "chance": known["chance"]},
             interval=(low, high),
             about=tuple(known["columns"]),

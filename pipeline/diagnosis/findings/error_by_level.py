@@ -27,6 +27,10 @@ class ErrorByLevel(Finding):
         "What the columns mean differs from place to place, or group to group (concept shift, Dive into Deep Learning "
         "4.7), and one model for all is right on average alone: worse where test rows are mostly of one place."
     )
+    next: ClassVar[str] = (
+        "Give models the column, alone or times others, or fit one for each such level; where it is a group, validate "
+        "by it (split grouped)."
+    )
     by_chance: ClassVar[bool] = True
 
     def look(self, evidence: Evidence) -> Found | None:
@@ -43,8 +47,6 @@ class ErrorByLevel(Finding):
         )
         return Found(
             measured=f"Of the spread of the errors' ranks, {told}.",
-            next="Give models the column, alone or times others, or fit one for each such level; where it is a group, "
-            "validate by it (split grouped).",
             numbers={name: {key: leaning[name][key] for key in ("explained", "p")} for name in worst},
             about=tuple(worst),
         )

@@ -24,6 +24,10 @@ class ErrorOverOrder(Finding):
         "Where the same columns mean something else later on (concept shift, Dive into Deep Learning 4.7), a mean over "
         "all rows is better than what the last ones, and the test's, will see."
     )
+    next: ClassVar[str] = (
+        "Give models what changes (a date, a year, a season) or let recent rows weigh more (columns.weight); where "
+        "test rows come later, validate on the latest ones (split time_ordered)."
+    )
     by_chance: ClassVar[bool] = True
 
     def look(self, evidence: Evidence) -> Found | None:
@@ -42,7 +46,5 @@ class ErrorOverOrder(Finding):
             return None
         return Found(
             measured=f"{'; '.join(told)[0].upper()}{'; '.join(told)[1:]}.",
-            next="Give models what changes (a date, a year, a season) or let recent rows weigh more (columns.weight); "
-            "where test rows come later, validate on the latest ones (split time_ordered).",
             numbers={"loss": of_loss["rho"], "signed": of_sign["rho"], "p": min(of_loss["p"], of_sign["p"])},
         )

@@ -25,6 +25,7 @@ class GroupsOverFolds(Finding):
         "Folds ask a model about things that it has met (patients, shops, photographers), the test about ones that it "
         "has not: validation promises too much."
     )
+    next: ClassVar[str] = "Set columns.group: NAME and the split grouped, so that folds ask what the test asks."
     severity: ClassVar[Severity] = "serious"
 
     def look(self, evidence: Evidence) -> Found | None:
@@ -39,7 +40,7 @@ class GroupsOverFolds(Finding):
         first = next(iter(known))
         return Found(
             measured=f"{told}.",
-            next=f"Set columns.group: {first} and the split grouped, so that folds ask what the test asks.",
+            next=self.next.replace("NAME", first),
             numbers=known,
             about=tuple(known),
         )

@@ -24,6 +24,11 @@ class LabelShift(Finding):
         "A model takes the training rows' shares for granted: where a class is rarer in the test, it is answered too "
         "often, and probabilities are off (label shift, Dive into Deep Learning 4.7)."
     )
+    next: ClassVar[str] = (
+        "Multiply each class's probability by its share in the test over that in train before deciding, or weigh "
+        "training rows so (columns.weight); do not where the columns shifted too, since the estimate holds for shares "
+        "alone."
+    )
     by_chance: ClassVar[bool] = True
 
     def look(self, evidence: Evidence) -> Found | None:
@@ -46,9 +51,6 @@ class LabelShift(Finding):
         first = moved[worst[0]]["interval"]
         return Found(
             measured=f"By the answers of {known['model']} and its mistakes out of fold: {told}.",
-            next="Multiply each class's probability by its share in the test over that in train before deciding, or "
-            "weigh training rows so (columns.weight); do not where the columns shifted too, since the estimate holds "
-            "for shares alone.",
             numbers={**moved, "p": known["p"]},
             interval=(first[0], first[1]),
             about=tuple(worst),

@@ -25,6 +25,10 @@ class MissingOtherwise(Finding):
         "What is filled in for a missing value is learned from the training rows; where many more are missing in the "
         "test rows, models answer with what they filled in."
     )
+    next: ClassVar[str] = (
+        "See how the test file marks what is missing (columns.formats, source.missing); leave the column out where "
+        "test rows hardly have it."
+    )
     by_chance: ClassVar[bool] = True
 
     def look(self, evidence: Evidence) -> Found | None:
@@ -41,8 +45,6 @@ class MissingOtherwise(Finding):
         told = ", ".join(f"{name} {moved[name]['train']:.1%} and {moved[name]['test']:.1%}" for name in worst[:5])
         return Found(
             measured=f"Missing in training and in test rows: {told}.",
-            next="See how the test file marks what is missing (columns.formats, source.missing); leave the column out "
-            "where test rows hardly have it.",
             numbers={name: moved[name] for name in worst},
             about=tuple(worst),
         )

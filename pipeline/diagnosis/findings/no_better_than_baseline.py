@@ -23,6 +23,10 @@ class NoBetterThanBaseline(Finding):
         "A model that looks at every column and scores like one that looks at none has learned nothing: its input does "
         "not reach it, its training did not move, or there is nothing to learn."
     )
+    next: ClassVar[str] = (
+        "Look at its training curve first: a loss that stays where it began asks for another learning rate, more "
+        "epochs, or inputs on one scale; then at whether its feature set holds what the target hangs on."
+    )
     severity: ClassVar[Severity] = "serious"
 
     def look(self, evidence: Evidence) -> Found | None:
@@ -43,8 +47,6 @@ class NoBetterThanBaseline(Finding):
         first = next(iter(gains))
         return Found(
             measured=f"{told}; {constant['what']} of the training rows scores {constant['valid']:.5f}.",
-            next="Look at its training curve first: a loss that stays where it began asks for another learning rate, "
-            "more epochs, or inputs on one scale; then at whether its feature set holds what the target hangs on.",
             numbers={name: fmean(of_folds) for name, of_folds in gains.items()},
             interval=interval(gains[first]),
             about=tuple(gains),

@@ -22,6 +22,10 @@ class NoClearWinner(Finding):
         "Folds train on much the same rows, so a small lead on them is luck as often as not: to choose by it is to "
         "throw a coin."
     )
+    next: ClassVar[str] = (
+        "Take the simplest or cheapest of these, or blend them; for a surer answer more folds, or those of several "
+        "shuffles."
+    )
     severity: ClassVar[Severity] = "note"
 
     def look(self, evidence: Evidence) -> Found | None:
@@ -33,8 +37,6 @@ class NoClearWinner(Finding):
         first = next(iter(tied.values()))["interval"]
         return Found(
             measured=f"{known['best']} scores best, by a difference that these folds cannot tell from none to {told}.",
-            next="Take the simplest or cheapest of these, or blend them; for a surer answer more folds, or those "
-            "of several shuffles.",
             numbers={name: one["gain"] for name, one in tied.items()},
             interval=None if first is None else (first[0], first[1]),
             about=(known["best"], *tied),

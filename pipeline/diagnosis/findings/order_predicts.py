@@ -25,6 +25,10 @@ class OrderPredicts(Finding):
         "Rows that were sorted, or numbered after the outcome was known, give the target away to whatever sees their "
         "place; and neighbours that are alike make folds of shuffled rows too easy."
     )
+    next: ClassVar[str] = (
+        "Find out how the file was made. Rows of one time or thing side by side: split by time, group, or contiguous "
+        "blocks. Never make a feature of the place or the id."
+    )
     by_chance: ClassVar[bool] = True
 
     def look(self, evidence: Evidence) -> Found | None:
@@ -58,7 +62,5 @@ class OrderPredicts(Finding):
         told = ", ".join(f"{what} (rank correlation {one['rho']:+.2f})" for what, one in telling.items())
         return Found(
             measured=f"The target '{evidence.schema.target}' goes with {told}.",
-            next="Find out how the file was made. Rows of one time or thing side by side: split by time, group, or "
-            "contiguous blocks. Never make a feature of the place or the id.",
             numbers={what: one["rho"] for what, one in telling.items()},
         )

@@ -27,6 +27,10 @@ class Overfits(Finding):
         "It learned what is peculiar to its training rows: new rows score much worse, and its own training error says "
         "nothing of how it will do (Dive into Deep Learning 3.6)."
     )
+    next: ClassVar[str] = (
+        "More rows if there are any; weight decay or dropout; a smaller model (fewer units, shallower trees, more "
+        "rows in a leaf); early stopping."
+    )
 
     def look(self, evidence: Evidence) -> Found | None:
         known = {name: one for name, one in fits(evidence).items() if one["verdict"] == "overfits"}
@@ -47,8 +51,6 @@ class Overfits(Finding):
         best = evidence.ranked[0].name
         return Found(
             measured="; ".join(parts) + ".",
-            next="More rows if there are any; weight decay or dropout; a smaller model (fewer units, shallower trees, "
-            "more rows in a leaf); early stopping.",
             numbers={name: {key: one[key] for key in NUMBERS} for name, one in known.items()},
             interval=None if first["interval"] is None else (first["interval"][0], first["interval"][1]),
             about=tuple(known),

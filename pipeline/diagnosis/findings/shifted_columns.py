@@ -25,6 +25,10 @@ class ShiftedColumns(Finding):
         "What models learned of these values they learned on other ones: where they are rare in the training rows, "
         "answers are guesses (covariate shift, Dive into Deep Learning 4.7)."
     )
+    next: ClassVar[str] = (
+        "Look at these columns in both files: another unit, another way of recording, another time. Mend what is "
+        "recorded otherwise; leave out a column that models do well without."
+    )
     by_chance: ClassVar[bool] = True
 
     def look(self, evidence: Evidence) -> Found | None:
@@ -38,8 +42,6 @@ class ShiftedColumns(Finding):
         more = f" and {len(worst) - 5} more" if len(worst) > 5 else ""
         return Found(
             measured=f"Population stability index (0.1 is small, 0.25 large): {told}{more}, of {len(known)} columns.",
-            next="Look at these columns in both files: another unit, another way of recording, another time. Mend "
-            "what is recorded otherwise; leave out a column that models do well without.",
             numbers={name: {**moved[name], "corrected": float(corrected[name])} for name in worst},
             about=tuple(worst),
         )

@@ -24,6 +24,10 @@ class TargetCopy(Finding):
     why: ClassVar[str] = (
         "What is known only once the outcome is known is not known of new rows; with it, a score says nothing."
     )
+    next: ClassVar[str] = (
+        "Ask when this value comes to be known. After the outcome: put the column under columns.drop. Before it: a "
+        "lookup beats any model here."
+    )
     severity: ClassVar[Severity] = "serious"
 
     def look(self, evidence: Evidence) -> Found | None:
@@ -33,8 +37,6 @@ class TargetCopy(Finding):
         told = ", ".join(f"{name} leaves {one:.1%}" for name, one in left.items())
         return Found(
             measured=f"Of what there is to explain of '{evidence.schema.target}', {told}.",
-            next="Ask when this value comes to be known. After the outcome: put the column under columns.drop. Before "
-            "it: a lookup beats any model here.",
             numbers=left,
             about=tuple(left),
         )

@@ -19,13 +19,14 @@ rows is none."""
 @settings
 class TimeBackwards(Finding):
     """The share of a fold's training rows that are later than a validated row, against the share of all training rows
-    that are later than a test row; of the declared time, and of dates."""
+    that are later than a test row; of dates, and of numbers that are named as times."""
 
     title: ClassVar[str] = "folds look into the future, and the test does not"
     why: ClassVar[str] = (
         "Rows of the days before and after tell what a day is like, and of test rows only those before are known: "
         "validation promises too much."
     )
+    next: ClassVar[str] = "Set columns.time: NAME and the split time_ordered, so that folds ask what the test asks."
     severity: ClassVar[Severity] = "serious"
 
     def look(self, evidence: Evidence) -> Found | None:
@@ -44,7 +45,7 @@ class TimeBackwards(Finding):
         first = next(iter(known))
         return Found(
             measured=f"{told}.",
-            next=f"Set columns.time: {first} and the split time_ordered, so that folds ask what the test asks.",
+            next=self.next.replace("NAME", first),
             numbers=known,
             about=tuple(known),
         )

@@ -21,6 +21,10 @@ class TooGood(Finding):
 
     title: ClassVar[str] = "too good to be true"
     why: ClassVar[str] = "Real data is rarely so kind: as a rule something tells the target that later is not there."
+    next: ClassVar[str] = (
+        "Look at the first columns of its importance, and at what other findings say of them; leave them out, and see "
+        "whether the score falls to what is sensible."
+    )
     severity: ClassVar[Severity] = "serious"
 
     def look(self, evidence: Evidence) -> Found | None:
@@ -34,8 +38,6 @@ class TooGood(Finding):
         told = ", ".join(f"{name} {one:.2%}" for name, one in left.items())
         return Found(
             measured=f"Out of fold, of the {what} that a constant answer makes there is left: {told}.",
-            next="Look at the first columns of its importance, and at what other findings say of them; leave them out, "
-            "and see whether the score falls to what is sensible.",
             numbers=left,
             about=tuple(left),
         )

@@ -25,6 +25,10 @@ class Underfits(Finding):
         "Its error on its own training rows is above what another model reaches on new ones: it is too simple for "
         "what there is to learn, or was stopped from learning it (Dive into Deep Learning 3.6)."
     )
+    next: ClassVar[str] = (
+        "More capacity (wider or deeper, more columns or products of them), less weight decay and dropout; or leave it "
+        "to the other models."
+    )
 
     def look(self, evidence: Evidence) -> Found | None:
         known = {name: one for name, one in fits(evidence).items() if one["verdict"] == "underfits"}
@@ -33,16 +37,15 @@ class Underfits(Finding):
         best = evidence.ranked[0]
         told = ", ".join(f"{name} {one['train']:.5f}" for name, one in known.items())
         running = [name for name in known if _still_falls(evidence.models[name].curves)]
+        more = (
+            f"The training loss of {', '.join(running)} still falls at its last epoch: train for more epochs, or with "
+            "a higher learning rate. "
+            if running
+            else ""
+        )
         return Found(
             measured=f"On training rows {told}; {best.name} scores {best.scores['valid']:.5f} on new ones.",
-            next=(
-                f"The training loss of {', '.join(running)} still falls at its last epoch: train for more epochs, or "
-                "with a higher learning rate. "
-                if running
-                else ""
-            )
-            + "More capacity (wider or deeper, more columns or products of them), less weight decay and dropout; or "
-            "leave it to the other models.",
+            next=more + self.next,
             numbers={name: one["train"] for name, one in known.items()} | {"best": best.scores["valid"]},
             about=tuple(known),
         )

@@ -22,6 +22,10 @@ class UnknownClasses(Finding):
         "No model answers a class that it never met: these rows are lost whatever is trained, and validation knows "
         "nothing of them (label shift, Dive into Deep Learning 4.7)."
     )
+    next: ClassVar[str] = (
+        "See whether they are known classes written otherwise; else find training rows of them (source.extra), or "
+        "answer them by a rule."
+    )
     severity: ClassVar[Severity] = "serious"
 
     def look(self, evidence: Evidence) -> Found | None:
@@ -31,8 +35,6 @@ class UnknownClasses(Finding):
         told = ", ".join(f"{level} ({share:.1%} of the rows)" for level, share in known.items())
         return Found(
             measured=f"Of the solution, no training row has {told}.",
-            next="See whether they are known classes written otherwise; else find training rows of them "
-            "(source.extra), or answer them by a rule.",
             numbers=known,
             about=tuple(known),
         )

@@ -25,6 +25,10 @@ class UnseenLevels(Finding):
         "A model knows nothing of a level that it never saw, and what it learned of one that vanished helps nobody; "
         "folds hide this, since both their sides have the training file's levels."
     )
+    next: ClassVar[str] = (
+        "Where the same thing is written otherwise, write it alike; group rare levels; where levels are things that "
+        "test rows have others of (customers, places), split by group, so that folds are as hard as the test."
+    )
     by_chance: ClassVar[bool] = True
 
     def look(self, evidence: Evidence) -> Found | None:
@@ -46,9 +50,6 @@ class UnseenLevels(Finding):
             )
         return Found(
             measured="; ".join(told) + ".",
-            next="Where the same thing is written otherwise, write it alike; group rare levels; where levels are "
-            "things that test rows have others of (customers, places), split by group, so that folds are as hard as "
-            "the test.",
             numbers={name: {key: one[key] for key in ("p", "unseen", "vanished")} for name, one in alone.items()},
             about=tuple(alone),
         )

@@ -22,6 +22,7 @@ class WideStatistics(Finding):
         "Means, spreads and levels of validation rows have gone into what is validated by them: mostly harmless, as "
         "the book does it (5.7), but the score is not quite that of new rows."
     )
+    next: ClassVar[str] = "Set statistics: training, and see whether the score moves by more than its spread."
     severity: ClassVar[Severity] = "note"
 
     def look(self, evidence: Evidence) -> Found | None:
@@ -32,7 +33,6 @@ class WideStatistics(Finding):
         told = "; ".join(f"'{key}' takes its statistics from {ROWS[value]}" for key, value in wide.items())
         return Found(
             measured=f"Feature set {told}.",
-            next="Set statistics: training, and see whether the score moves by more than its spread.",
             numbers=wide,
             about=tuple(wide),
         )
