@@ -17,7 +17,7 @@ ROWS = 400
 
 
 def houses(root, seed: int, planted: bool = False) -> Stored:
-    """Prices that are told with an error of 1, or of 5 on gravel and of 0.2 in large houses."""
+    """Prices that are told with an error of 1, or of 0.2 in large houses and 5 in others on gravel."""
     generator = np.random.default_rng(seed)
     rows = pd.DataFrame(
         {
@@ -29,7 +29,7 @@ def houses(root, seed: int, planted: bool = False) -> Stored:
     rows["price"] = generator.uniform(100, 200, 2 * ROWS)
     size = np.ones(2 * ROWS)
     if planted:
-        size = np.where(rows["street"] == "gravel", 5.0, np.where(rows["area"] > 130, 0.2, 1.0))
+        size = np.where(rows["area"] > 130, 0.2, np.where(rows["street"] == "gravel", 5.0, 1.0))
     told = pd.DataFrame({"prediction": rows["price"] + size * generator.normal(size=2 * ROWS)})
     made = Stored(root, rows.iloc[:ROWS], rows.iloc[ROWS:].drop(columns="price"), "price")
     made.predicted("some", told.iloc[:ROWS].reset_index(drop=True), told.iloc[ROWS:].reset_index(drop=True))
