@@ -1,5 +1,5 @@
 """The command line: one command a stage, plus add, look, check, parts, curve, gain, leaderboard, score,
-predict, generate, translate, track, ui and kaggle."""
+predict, generate, translate, worker, proxy, track, ui and kaggle."""
 
 from __future__ import annotations
 
@@ -255,6 +255,29 @@ def track(
     from pipeline.commands.track import run
 
     run(wait=wait)
+
+
+@app.command()
+def worker(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model in params.yaml that is searched.")],
+    minutes: Annotated[float | None, typer.Option(min=0, help="Leave after so many.")] = None,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for a study that has not begun.")] = 0.0,
+) -> None:
+    """Try trials of a study that another machine began, in the database of both."""
+    from pipeline.commands.worker import run
+
+    run(model, minutes=minutes, wait=wait)
+
+
+@app.command()
+def proxy(
+    host: Annotated[str, typer.Option(help="Address to listen at; it asks for no password.")] = "localhost",
+    port: Annotated[int, typer.Option(help="Port to listen at.")] = 13000,
+) -> None:
+    """Stand between many workers and the database of studies."""
+    from pipeline.tuning.proxy import serve
+
+    serve(host, port)
 
 
 @app.command()

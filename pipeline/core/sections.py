@@ -122,6 +122,8 @@ class Tune:
     first: settings of trials 1, 2 and on: each changes some keys of the space, the rest stays as declared.
     metric: what trials are compared by, where not by the competition's, such as log_loss for accuracy; early
         stopping goes by the competition's all the same.
+    sampler: ``tpe`` learns from the trials before the batch; ``random`` draws each trial by its number alone, so that
+        any number of workers tries the same ones.
     pruner: ``median`` and ``wilcoxon`` stop a trial after some folds; ``halving`` drops the worse half
         of a batch after a quarter and after half of the epochs.
     batch: trials asked at once, from what those before the batch found: trained as one program of models that
@@ -133,6 +135,7 @@ class Tune:
     space: Mapping[str, Mapping[str, Any]]
     first: tuple[Mapping[str, Any], ...] = ()
     metric: str | None = None
+    sampler: Literal["tpe", "random"] = "tpe"
     pruner: Literal["none", "median", "wilcoxon", "halving"] = "none"
     batch: int | None = Field(default=None, ge=1)
     seed: int = 0

@@ -40,7 +40,7 @@ def run_stage(stage: str, name: str | None = None, *, again: bool = False) -> No
     from pipeline.stages.clock import clock
     from pipeline.stages.snapshot import hold, read, verify_code
 
-    competition, model = (name, None) if "DVC_STAGE" in os.environ else _by_hand(stage, name)
+    competition, model = (name, None) if "DVC_STAGE" in os.environ else by_hand(stage, name)
     with lock(state_folder() / "locks" / f"{stage}-{competition}", wait=LOCK_WAIT, held=f"{stage} {competition}"):
         config, body = read(competition, stage)
         with clock(competition, stage):
@@ -52,7 +52,7 @@ def run_stage(stage: str, name: str | None = None, *, again: bool = False) -> No
         from pipeline.training.ranks import dismiss
 
         dismiss()
-    _warn_of_tracking()
+    warn_of_tracking()
 
 
 def _follow() -> None:
@@ -65,7 +65,7 @@ def _follow() -> None:
     follow()
 
 
-def _by_hand(stage: str, name: str) -> tuple[str, str | None]:
+def by_hand(stage: str, name: str) -> tuple[str, str | None]:
     """The competition, and the model where the name is one. Raises UserError where what ``check`` wrote is not
     what params.yaml and the code say now."""
     from pipeline.stages.project import load_project
@@ -86,7 +86,7 @@ def _by_hand(stage: str, name: str) -> tuple[str, str | None]:
     return competition, model
 
 
-def _warn_of_tracking() -> None:
+def warn_of_tracking() -> None:
     recorded = "pipeline.tracking.outbox" in sys.modules
     if recorded and os.environ.get("PODIUM_TRACKING", "on") == "on":
         from pipeline.tracking.background import warn_if_unreachable

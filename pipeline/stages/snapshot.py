@@ -144,7 +144,7 @@ MODULES = {
         "answering/ensembles.py",
         "answering/out_of_fold.py",
     ),
-    "tune": ("answering/left_out.py",),
+    "tune": ("stages/searching.py", "answering/left_out.py"),
     "retrain": ("stages/tune.py",),
     "report": ("stages/report_models.py",),
 }

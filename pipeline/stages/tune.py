@@ -4,40 +4,32 @@ from __future__ import annotations
 
 import shutil
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from math import inf
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from pipeline.answering.left_out import LEFT_OUT, left_out
-from pipeline.core.code import code_digest, code_files
-from pipeline.core.config import CompetitionConfig, Config, ModelConfig, Tune
+from pipeline.core.config import CompetitionConfig, Config, ModelConfig
 from pipeline.core.errors import UserError
 from pipeline.core.files import digest, link_or_copy, read_json, write_json
 from pipeline.core.paths import EXPLANATION, LOOK, TRACE, CompetitionPaths, ModelPaths
 from pipeline.core.registry import settings_dict
-from pipeline.core.types import FOLD, ROW, Metric
-from pipeline.metrics import metrics
 from pipeline.stages.budget import Budget
 from pipeline.stages.costs import note_cost
 from pipeline.stages.kept import IDENTITY, KeptModels, link_tree
 from pipeline.stages.project import rebuild_model
 from pipeline.stages.records import fold_record, model_record, out_of_fold_figures, scored, trial_record
-from pipeline.stages.snapshot import searched_by
+from pipeline.stages.searching import Searching, search_code
 from pipeline.stages.view import Line, View
-from pipeline.training.data import Rows, TrainingData
+from pipeline.training.data import Rows
 from pipeline.training.executors import make_executor
 from pipeline.training.folds import keeps_members
-from pipeline.training.identity import fitted_parts
 from pipeline.training.pool import Pool, Task, Work
 from pipeline.training.pseudo_rows import PSEUDO
 
-STACKED, ALONE = 16, 2
-"""Trials that a study asks at once, of a model that trains in stacks and of others."""
 FILES = ("predictions.parquet", "scores.json", "curves.json", "importance.json", TRACE, EXPLANATION, LOOK)
 PASSED_ON = (*FILES, "members", PSEUDO, LEFT_OUT)
 
@@ -104,19 +96,8 @@ class _Stage:
         if model.tune is None:
             return digest("tuned", self.name, model.name, folds)
         budget = model.budget.minutes if model.budget else None
-        searched = [settings_dict(model.tune), budget, self._code(model, model.tune)]
+        searched = [settings_dict(model.tune), budget, search_code(self.competition, model, model.tune)]
         return digest("tuned", self.name, model.name, folds, searched)
-
-    def _code(self, model: ModelConfig, tune: Tune) -> str:
-        """Of the searching itself, and of every part that the space may choose."""
-        from pipeline.tuning.space import apply
-
-        parts = [*fitted_parts(self.competition, model), *searched_by(tune)]
-        for key, body in tune.space.items():
-            for value in body.get("choice", ()):
-                changed = rebuild_model(self.competition, model.name, apply(model.raw, {key: value}))
-                parts += fitted_parts(self.competition, changed)
-        return code_digest(code_files(("core", "training", "tuning"), parts))
 
     def pass_on(self, model: ModelConfig, cv: Path, mine: str | None) -> None:
         """What was found as declared is the best."""
@@ -125,67 +106,14 @@ class _Stage:
             write_json(folder / "settings.json", model.raw)
 
 
-class _Searching:
-    """One model's search in the stage."""
+class _Searching(Searching):
+    """One model's search in the stage, which ends with the best trial written."""
 
-    view: View
-    task: Task[Any]
     fault: str | None = None
 
     def __init__(self, stage: _Stage, model: ModelConfig, mine: str, line: Line) -> None:
-        from pipeline.tuning.search import Search
-        from pipeline.tuning.space import declared, parse_space
-        from pipeline.tuning.study import Study
-
-        self.stage, self.model, self.mine, self.line = stage, model, mine, line
-        self.paths = ModelPaths(stage.name, model.name)
-        competition, tune = stage.competition, model.tune
-        if tune is None:
-            raise ValueError("nothing to tune")
-        self.tune = tune
-        where = f"models.{model.name}.tune"
-        self.build = partial(rebuild_model, competition, model.name)
-        self.metric = competition.metric if tune.metric is None else metrics.build(tune.metric, where)
-        self.data = stage.rows.of(model)
-        self.start = declared(parse_space(tune.space, f"{where}.space"), model, self.build, f"{where}.space")
-        self.scores = _scores(self.paths.cv, self.data, self.metric)
-        searched = {key: value for key, value in model.raw.items() if key not in ("tune", "budget", "retrain")}
-        answers = [settings_dict(competition.task)] if competition.task.search is not None else []
-        endless = stage.budget.minutes is not None  # the clock ends it, and not a count
-        self.line.total = None if endless else tune.trials
-        self.study = Study(
-            name=f"{model.name}-{digest(self.data.digest, searched, *answers)}",
-            path=self.paths.study,
-            space=tune.space,
-            declared=self.start,
-            score=fmean(self.scores),
-            scores=self.scores,
-            higher_is_better=self.metric.higher_is_better,
-            first=tune.first,
-            trials=None if endless else tune.trials,
-            minutes=inf if endless else tune.minutes,
-            pruner=tune.pruner,
-            batch=batch_size(tune, model, competition),
-            seed=tune.seed,
-        )
-        self.trials = self.paths.checkpoints / "trials"
-        self.searching = Search(
-            study=self.study,
-            rows=stage.rows,
-            model=model,
-            build=self.build,
-            workers=stage.executor.workers,
-            threads=stage.config.execution.threads,
-            trials=self.trials,
-            metric=self.metric,
-            told=self._told,
-            seconds=stage.budget.clock.ledger.trained.get(model.name, 0.0),
-            time_left=lambda: stage.budget.ends - time.monotonic(),
-            took=lambda: self.task.seconds,
-        )
-        self.best = self.line.score = fmean(self.scores)
-        self.gained: list[bool] = []
-        """Of each trial told in this run, whether it was the best so far."""
+        super().__init__(model, stage.rows, stage.budget, line)
+        self.stage, self.mine = stage, mine
 
     def work(self, view: View) -> Work[None]:
         """The study, then its best trial written: settings, predictions, the table of trials."""
@@ -233,19 +161,6 @@ class _Searching:
         told = f"{len(result.trials)} trials, best {best}: {self.stage.competition.metric.name} {valid:.5f}"
         view.tell(self.model.name, told)
 
-    def _told(self, trial: Any) -> None:
-        sign = 1 if self.study.higher_is_better else -1
-        better = trial.value is not None and sign * trial.value > sign * self.best
-        if better:
-            self.best = trial.value
-        self.gained.append(better)
-        self.line.done, self.line.score = trial.number + 1, self.best
-        trial_record(self.record, trial.number, trial.overrides, trial.value, trial.scores, self.metric.label)
-        if better:
-            self.view.tell(
-                self.model.name, f"trial {trial.number} is the best so far, {self.metric.name} {trial.value:.5f}"
-            )
-
 
 def _worth(mine: _Searching, all_searches: list[_Searching]) -> float:
     """Which study a free worker goes to.
@@ -271,26 +186,6 @@ def pass_on(source: Path, folder: Path) -> None:
             link_tree(source / item, folder / item)
         elif (source / item).exists():
             link_or_copy(source / item, folder / item)
-
-
-def _scores(cv: Path, data: TrainingData, metric: Metric) -> list[float]:
-    """Of the folds of trial 0, what was cross-validated."""
-    if metric == data.competition.metric:
-        return [fold["valid"] for fold in read_json(cv / "scores.json")["folds"]]
-    import pandas as pd
-
-    from pipeline.tuning.search import fold_score
-
-    table = pd.read_parquet(cv / "predictions.parquet")
-    parts = [part for _, part in table.groupby(FOLD, sort=True)]
-    return [fold_score(metric, data, part[ROW].to_numpy(), part.drop(columns=[ROW, FOLD])) for part in parts]
-
-
-def batch_size(tune: Tune, model: ModelConfig, competition: CompetitionConfig) -> int:
-    """Trials at once: ``tune.batch``, or what suits a model that trains in stacks, or alone."""
-    if tune.batch is not None:
-        return tune.batch
-    return ALONE if model.fit.stack_key(model.model, competition.task) is None else STACKED
 
 
 def tuned_config(competition: CompetitionConfig, declared: ModelConfig) -> ModelConfig:

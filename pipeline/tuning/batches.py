@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 from itertools import count
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import optuna
 from optuna.distributions import BaseDistribution
@@ -19,6 +19,8 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
 from pipeline.core.seeds import derive_seed
+
+Sampler: TypeAlias = Literal["tpe", "random"]
 
 
 def batch_of(number: int, size: int, total: int | None) -> range:
@@ -49,6 +51,7 @@ def suggest(
     seed: int,
     numbers: Sequence[int],
     known: Mapping[int, Mapping[str, Any]],
+    sampler: Sampler = "tpe",
 ) -> list[dict[str, Any]]:
     """Parameters for each of the numbers.
 
@@ -56,19 +59,22 @@ def suggest(
     """
     asked = []
     for number in numbers:
-        memory.sampler = sampler_of(number, seed, known)
+        memory.sampler = sampler_of(number, seed, known, sampler)
         asked.append(memory.ask(dict(distributions)).params)
     return asked
 
 
-def sampler_of(number: int, seed: int, known: Mapping[int, Mapping[str, Any]]) -> BaseSampler:
+def sampler_of(number: int, seed: int, known: Mapping[int, Mapping[str, Any]], sampler: Sampler = "tpe") -> BaseSampler:
     """Made anew for each number, and seeded with it: what a trial asks depends on no trial that left no trace.
 
     constant_liar: the trials of a batch that run count as bad ones, so that the next looks elsewhere.
     """
     if number in known:
         return Given(known[number])
-    return optuna.samplers.TPESampler(seed=derive_seed("trial", seed, number), multivariate=True, constant_liar=True)
+    seed = derive_seed("trial", seed, number)
+    if sampler == "random":
+        return optuna.samplers.RandomSampler(seed=seed)
+    return optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
 
 
 def write_params(trial: optuna.Trial, params: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]) -> bool:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, TrialState
 
 POLL_SECONDS = 0.05
+BEAT_SECONDS, GRACE_SECONDS = 20.0, 120.0
+"""Between two heartbeats of a trial in a database, and after the last one until it counts as dead."""
 CLAIM_SECONDS = 10.0
 """Whoever has not claimed a number for so long, though it is their turn, counts as dead."""
 
@@ -35,12 +37,16 @@ class Claims:
     A number is claimed with a ticket: Optuna's own number of the trial, which its storage gives to one process
     alone. Whoever has the smallest ticket among those that have not claimed yet takes the lowest number that no
     standing trial has; the others wait for it. Failed trials leave their number to be claimed again.
+
+    A trial that runs has a number in the database that grows: its heartbeat. Whoever sees it stand still for
+    ``GRACE_SECONDS``, by their own clock, fails the trial. (Optuna's own heartbeats know no gRPC proxy.)
     """
 
     def __init__(self, study: optuna.Study, path: Path) -> None:
         self._study = study
         self._owner = _owner(path) if shared() else None
-        self._alive: set[int] = set()
+        self._alive: dict[int, int] = {}
+        self._heard: dict[int, tuple[int | None, float]] = {}
 
     def standing(self) -> dict[int, FrozenTrial]:
         """By number, the trials that count: all but the failed, and those that have not claimed yet."""
@@ -59,7 +65,7 @@ class Claims:
             trial = self._study.ask()
             try:
                 if self._owner is not None:
-                    self._alive.add(trial._trial_id)
+                    self._alive[trial._trial_id] = 0
                     self._beat(trial._trial_id)
                     trial.set_user_attr("owner", self._owner)
                 self._wait_for_turn(trial.number)
@@ -68,7 +74,7 @@ class Claims:
                 trial.set_user_attr("number", number)
                 return number, trial
             except UpdateFinishedTrialError:  # it took so long that another machine thought this one dead
-                self._alive.discard(trial._trial_id)
+                self._alive.pop(trial._trial_id, None)
 
     def finish(
         self, trial: optuna.Trial, state: TrialState, value: float | None, **attributes: Any
@@ -80,7 +86,7 @@ class Claims:
             for name, content in attributes.items():
                 trial.set_user_attr(name, content)
             self._study.tell(trial, value, state=state, skip_if_finished=True)
-        self._alive.discard(trial._trial_id)
+        self._alive.pop(trial._trial_id, None)
         finished = self._study._storage.get_trial(trial._trial_id)
         return finished if finished.state == state else None
 
@@ -92,20 +98,31 @@ class Claims:
         for trial in trials:
             with suppress(UpdateFinishedTrialError):
                 self._study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
-            self._alive.discard(trial._trial_id)
+            self._alive.pop(trial._trial_id, None)
 
     def fail_left_behind(self) -> None:
-        """Fail what dead processes left running: all of this project's, since whoever holds the lock runs none
-        yet, and what has not been heard of for long of other machines'."""
+        """Fail what dead processes left running of what has this owner, since whoever holds the lock runs none yet."""
         self.fail([t for t in self._trials("RUNNING") if t.user_attrs.get("owner") == self._owner])
-        self.fail_stale()
 
     def fail_stale(self) -> None:
-        """Fail what has not been heard of for long."""
-        if self._owner is not None:
-            from optuna.storages import fail_stale_trials
+        """Fail what has not been heard of for long of others' trials."""
+        now = time.monotonic()
+        for trial in self._of_others():
+            beat = trial.user_attrs.get("beat")
+            if beat != self._heard.setdefault(trial._trial_id, (beat, now))[0]:
+                self._heard[trial._trial_id] = beat, now
+            elif now - self._heard[trial._trial_id][1] > GRACE_SECONDS:
+                self.fail([trial])
 
-            fail_stale_trials(self._study)
+    def others_run(self) -> bool:
+        """Whether trials run elsewhere, as far as is known. Those of the dead are failed with time."""
+        self.fail_stale()
+        return bool(self._of_others())
+
+    def _of_others(self) -> list[FrozenTrial]:
+        if self._owner is None:
+            return []
+        return [trial for trial in self._trials("RUNNING") if trial._trial_id not in self._alive]
 
     @contextmanager
     def heard(self) -> Iterator[None]:
@@ -114,10 +131,9 @@ class Claims:
             yield
             return
         over = threading.Event()
-        seconds = self._study._storage.get_heartbeat_interval()  # type: ignore[attr-defined]
 
         def beat() -> None:
-            while not over.wait(seconds):
+            while not over.wait(BEAT_SECONDS):
                 for number in list(self._alive):
                     with suppress(Exception):  # of a storage that fails tells the study itself
                         self._beat(number)
@@ -132,7 +148,9 @@ class Claims:
 
     def _beat(self, trial_id: int) -> None:
         with _beating:
-            self._study._storage.record_heartbeat(trial_id)  # type: ignore[attr-defined]
+            if trial_id in self._alive:
+                self._alive[trial_id] += 1
+                self._study._storage.set_trial_user_attr(trial_id, "beat", self._alive[trial_id])
 
     def _wait_for_turn(self, ticket: int) -> None:
         turn, since = None, 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, isfinite
@@ -19,7 +20,7 @@ from pipeline.training.data import Rows, TrainingData
 from pipeline.training.executors import Job
 from pipeline.training.folds import FoldJob, FoldResult, fit_folds, fold_fit_job
 from pipeline.training.identity import identity
-from pipeline.training.pool import OutOfTime, Stop, Work
+from pipeline.training.pool import OutOfTime, Stop, Work, gather
 from pipeline.training.stacking import train_until
 from pipeline.tuning.batches import batch_of
 from pipeline.tuning.pruners import RUNGS
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pipeline.tuning.trial import Asked, StudyResult, Trial
+
+WAIT_SECONDS = 1.0
+"""Between two looks at trials that run elsewhere, when no number is left to ask."""
 
 
 @dataclass
@@ -66,11 +70,19 @@ class Search:
         self._value = self.study.score
 
     def work(self) -> Work[StudyResult]:
-        """Ask, try and tell until nothing is left to ask, or the time is over."""
+        """Ask, try and tell until nothing is left to ask, or the time is over.
+
+        Waits for trials that run elsewhere: that of a process which dies is asked again.
+        """
         with self.study.opened() as study:
             asked: list[Asked] = []
             try:
-                while self._in_time() and (asked := study.ask()):
+                while self._in_time():
+                    if not (asked := study.ask()):
+                        if not study.others_run():
+                            break
+                        yield from gather([Job(f"{self.model.name}: waits for others", time.sleep, (WAIT_SECONDS,))])
+                        continue
                     before, many = self.took(), len(asked)
                     for one, outcome, results in (yield from self._try(asked)):
                         if (trial := study.tell(one, outcome, (self.took() - before) / many)) is not None:

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
 VARIABLE = "PODIUM_OPTUNA_STORAGE"
-BEAT_SECONDS, GRACE_SECONDS = 20, 120
-"""Between two heartbeats of a trial in a database, and after the last one until it counts as dead."""
+PROXY, PROXY_PORT = "grpc", 13000
+"""Scheme of a URL that names a proxy, and its port unless the URL says one."""
+CONNECT_SECONDS = 10
+"""Until a server that does not answer counts as not there."""
 OPENINGS = 10
 """Attempts at opening a database that others open for the first time too."""
 RACES = ("already exists", "unique", "duplicate", "locked", "deadlock")
@@ -48,18 +50,19 @@ def open_study(path: Path, name: str, higher_is_better: bool) -> optuna.Study:
 
     def opened() -> optuna.Study:
         return optuna.create_study(
-            storage=_storage(path),
+            storage=open_storage(path),
             study_name=name,
             direction="maximize" if higher_is_better else "minimize",
             load_if_exists=True,
         )
 
-    return _again_where_others_begin(opened) if shared() else opened()
+    return again_where_others_begin(opened) if shared() else opened()
 
 
-def _storage(path: Path) -> BaseStorage:
+def open_storage(path: Path) -> BaseStorage:
+    """The database, or the journal at ``path``."""
     if url := os.environ.get(VARIABLE):
-        return _open_database(url)
+        return again_where_others_begin(lambda: open_database(url))
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
@@ -69,24 +72,50 @@ def _storage(path: Path) -> BaseStorage:
     return JournalStorage(JournalFileBackend(str(path), lock_obj=_JournalLock(path)))  # type: ignore[arg-type]
 
 
-def _open_database(url: str) -> BaseStorage:
-    from optuna.storages import RDBStorage
+def open_database(url: str) -> BaseStorage:
+    """A database, or the proxy before one."""
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 
     try:
-        backend = make_url(url).get_backend_name()
+        parsed = make_url(url)
+        backend = parsed.drivername.partition("+")[0]
     except (ArgumentError, ValueError):
         # The message would quote the URL, password and all.
         raise UserError(
             f"{VARIABLE}: needs a database URL such as sqlite:///studies.db or postgresql://user:password@host/name"
         ) from None
-    # Processes that tune side by side wait for each other rather than fail.
-    options = {"connect_args": {"timeout": 60}} if backend == "sqlite" else {"pool_pre_ping": True}
-    return RDBStorage(url, engine_kwargs=options, heartbeat_interval=BEAT_SECONDS, grace_period=GRACE_SECONDS)
+    if backend == PROXY:
+        return _open_proxy(parsed.host or "localhost", parsed.port or PROXY_PORT)
+    from optuna.storages import RDBStorage
+
+    options: dict[str, Any] = {"pool_pre_ping": True}
+    if backend == "sqlite":  # processes that tune side by side wait for each other rather than fail
+        options = {"connect_args": {"timeout": 60}}
+    elif backend == "postgresql":
+        options["connect_args"] = {"connect_timeout": CONNECT_SECONDS}
+    try:
+        return RDBStorage(url, engine_kwargs=options)
+    except RuntimeError as error:  # Optuna's word for tables that it does not know
+        raise UserError(f"{VARIABLE}: the database is of another version: {_without_secrets(error, url)}") from None
 
 
-def _again_where_others_begin(action: Callable[[], T]) -> T:
+def _open_proxy(host: str, port: int) -> BaseStorage:
+    """The database behind a proxy that ``python -m pipeline proxy`` runs."""
+    from optuna.storages import GrpcStorageProxy
+
+    storage = GrpcStorageProxy(host=host, port=port)
+    try:
+        storage.wait_server_ready(timeout=CONNECT_SECONDS)
+    except ConnectionError:
+        raise UserError(
+            f"{VARIABLE}: no proxy answers at {host}:{port}; `python -m pipeline proxy` starts one, where it reaches "
+            "the database"
+        ) from None
+    return storage
+
+
+def again_where_others_begin(action: Callable[[], T]) -> T:
     """Open a fresh database anew where another machine was making its tables, or the study, at that moment."""
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -115,12 +144,15 @@ def told_plainly() -> Iterator[None]:
         raise UserError(f"{file}the study cannot be kept: {error.strerror or type(error).__name__}") from None
     except Exception as error:
         origin = type(error).__module__.partition(".")[0]
-        if not url or (origin not in ("sqlalchemy", "optuna", "alembic") and not isinstance(error, ImportError)):
+        libraries = ("sqlalchemy", "optuna", "alembic", "grpc")
+        if not url or (origin not in libraries and not isinstance(error, ImportError)):
             raise
         told = "its driver is missing" if isinstance(error, ImportError) else "the database failed"
         brings = ""
         if isinstance(error, ImportError) and url.startswith("postgresql"):
             brings = "; run `pip install -e '.[postgresql]'` and begin the URL with postgresql+psycopg://"
+        elif isinstance(error, ImportError) and url.startswith(PROXY):
+            brings = "; run `pip install -e '.[grpc]'`"
         raise UserError(f"{VARIABLE}: {told}: {_without_secrets(error, url)}{brings}") from None
 
 
@@ -128,6 +160,7 @@ def _without_secrets(error: Exception, url: str) -> str:
     text = " ".join(str(error.__cause__ or error).split())
     rest = url.partition("://")[2]
     name = rest.rpartition("@")[0]
+    name = name if ":" in name else ""  # a user alone is no secret, and may be a part of any word
     query = [value for _, value in parse_qsl(rest.partition("?")[2])]
     secrets = {url, rest, name, unquote(name), name.partition(":")[2], unquote(name.partition(":")[2]), *query}
     return type(error).__name__ if any(secret and secret in text for secret in secrets) else text

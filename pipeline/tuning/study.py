@@ -6,18 +6,19 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.core.errors import Diverged, UserError
 from pipeline.core.files import digest, lock
-from pipeline.tuning.batches import batch_of, free_numbers, remember, suggest, write_params
+from pipeline.tuning.batches import Sampler, batch_of, free_numbers, remember, suggest, write_params
 from pipeline.tuning.claims import POLL_SECONDS, Claims
+from pipeline.tuning.joining import join_study, note_facts
 from pipeline.tuning.pruners import build_pruner
 from pipeline.tuning.space import Space, parse_space
-from pipeline.tuning.storage import open_study, told_plainly
+from pipeline.tuning.storage import open_study, shared, told_plainly
 from pipeline.tuning.trial import Asked, StudyResult, Trial
 
 if TYPE_CHECKING:
@@ -36,10 +37,14 @@ class Study:
     score, scores: what ``train`` found for trial 0, and of each fold.
     trials: total of finished trials, trial 0 and the pruned and diverged ones included.
     minutes: no trial is asked after so much work, earlier runs included. One of the two at least.
+    sampler: ``random`` draws a trial by its number alone.
     batch: trials asked at once, from those finished before the batch. A model that stacks trains them as one
         program; of another they run side by side.
-    One run at a time works on a study in this project: the lock at ``path`` sees to it. Other machines may work
-    on the same one in a database.
+    facts: what workers must have the same, by kind, see ``joining.py``. In a database its ``code`` tells studies
+        apart, since the trials of one are to be of one code.
+    joins: whether it only works on a study that another process began.
+    One run at a time works on a study at ``path``: a lock sees to it. Others may work on the same one in a database,
+    each with a path of its own.
     """
 
     name: str
@@ -53,8 +58,11 @@ class Study:
     trials: int | None = None
     minutes: float | None = None
     pruner: Literal["none", "median", "wilcoxon", "halving"] = "none"
+    sampler: Sampler = "tpe"
     batch: int = 1
     seed: int = 0
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    joins: bool = False
 
     @contextmanager
     def opened(self) -> Iterator[OpenStudy]:
@@ -72,10 +80,18 @@ class Study:
             yield opened
 
     @property
+    def whole_name(self) -> str:
+        return f"{self.name}-{self.identity}"
+
+    @property
     def identity(self) -> str:
         """Whatever changes trial 0 or the meaning of a trial's number is another study."""
         first = [[dict(changes) for changes in self.first]] if self.first else []
         parts = [self.space, self.declared, *first, self.score, list(self.scores)]
+        if self.sampler != "tpe":
+            parts.append(self.sampler)
+        if shared() and "code" in self.facts:
+            parts.append(self.facts["code"])
         return digest(*parts, self.higher_is_better, self.pruner, self.seed)
 
     @cached_property
@@ -103,7 +119,11 @@ class OpenStudy:
     @classmethod
     def begin(cls, settings: Study) -> OpenStudy:
         """Open the study in its storage, fail what dead processes left, see that trial 0 is there."""
-        study = open_study(settings.path, f"{settings.name}-{settings.identity}", settings.higher_is_better)
+        if settings.joins:
+            study = join_study(settings.path, settings.whole_name, settings.facts)
+        else:
+            study = open_study(settings.path, settings.whole_name, settings.higher_is_better)
+            note_facts(study, settings.facts)
         claims = Claims(study, settings.path)
         claims.fail_left_behind()
         opened = cls(settings, study, claims)
@@ -166,13 +186,18 @@ class OpenStudy:
         settings, standing = self.settings, self._claims.standing()
         before = [standing[n] for n in range(batch.start) if n in standing and standing[n].state.is_finished()]
         memory = remember(before, self._study.direction, build_pruner(settings.pruner))
-        found = suggest(memory, self._distributions, settings.seed, batch, settings.known)
+        found = suggest(memory, self._distributions, settings.seed, batch, settings.known, settings.sampler)
         asked = []
         for number, params in zip(batch, found, strict=True):
             if number in claimed and write_params(claimed[number], params, self._distributions):
                 self._running[number] = claimed[number]
                 asked.append(Asked(claimed[number], number, self._overrides(params), memory))
         return asked
+
+    @told_plainly()
+    def others_run(self) -> bool:
+        """Whether trials of it run elsewhere. That of a dead process is to be asked again, with time."""
+        return self._claims.others_run()
 
     @told_plainly()
     def tell(self, asked: Asked, outcome: float | Diverged | None, seconds: float) -> Trial | None:
