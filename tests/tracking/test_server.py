@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import ProxyHandler, build_opener
+from urllib.error import HTTPError, URLError
+from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
+import yaml
+from projects import ROOT, free_port
+
+from pipeline import tracking
+from pipeline.core.errors import UserError
+from pipeline.tracking.sender import deliver_waiting
 
 CANARY = "canary-9f31c5d7"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def answers(address: str) -> bool:
@@ -39,7 +41,8 @@ def wait_until(condition, seconds: float = 90.0) -> None:
 
 
 class Server:
-    """``mlflow server`` with a database and artifacts in a folder."""
+    """``mlflow server`` as ``docs/deploy/compose.yaml`` has it, logins and named hosts included; but for its database
+    and files, which are in a folder."""
 
     def __init__(self, folder: Path):
         self.folder, self.port = folder, free_port()
@@ -51,18 +54,33 @@ class Server:
 
     @property
     def uri(self) -> str:
-        """With a user and a password, as a server behind a gate has it."""
-        return f"http://me:{CANARY}@127.0.0.1:{self.port}"
+        """With a user and a password."""
+        return f"http://admin:{CANARY}@127.0.0.1:{self.port}"
 
     def start(self) -> None:
+        text = (ROOT / "docs" / "deploy" / "compose.yaml").read_text()
+        for name, value in {"ALLOWED_HOSTS": f"127.0.0.1:{self.port}", "ALLOWED_ORIGINS": self.address}.items():
+            text, found = re.subn(rf"\$\{{{name}[^}}]*\}}", value, text)
+            assert found == 1
+        declared = yaml.safe_load(text)
+        service, auth = declared["services"]["mlflow"], declared["configs"]["auth"]["content"]
+        here = {
+            "--host": "127.0.0.1",
+            "--port": str(self.port),
+            "--workers": "1",
+            "--artifacts-destination": str(self.folder / "artifacts"),
+        }
+        options = dict(option.split("=", 1) for option in service["command"][2:]) | here
+        (self.folder / "auth.ini").write_text(re.sub("database_uri = .*", "database_uri = sqlite:///users.db", auth))
+        environment = service["environment"] | {
+            "MLFLOW_BACKEND_STORE_URI": f"sqlite:///{self.folder / 'server.db'}",
+            "MLFLOW_AUTH_CONFIG_PATH": str(self.folder / "auth.ini"),
+            "MLFLOW_AUTH_ADMIN_PASSWORD": CANARY,
+        }
         self.process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)),
-                *("--workers", "1", "--backend-store-uri", f"sqlite:///{self.folder / 'server.db'}"),
-                *("--artifacts-destination", str(self.folder / "artifacts")),
-            ],
+            [sys.executable, "-m", *service["command"][:2], *(f"{name}={value}" for name, value in options.items())],
             cwd=self.folder,
-            env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # starts in half the time
+            env={**os.environ, **environment},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
@@ -110,7 +128,7 @@ warn_if_unreachable()
 
 
 def check_all_arrived(tracked, server: Server, experiment: str) -> None:
-    runs, client = tracked.runs(server.address, experiment), tracked.client(server.address)
+    runs, client = tracked.runs(server.uri, experiment), tracked.client(server.uri)
     assert set(runs) == {"ridge train", "fold 0", "fold 1", "fold 2", "fold 3"}
     assert {run.info.status for run in runs.values()} == {"FINISHED"}
     parent = runs["ridge train"]
@@ -160,7 +178,7 @@ def test_a_server_lost_midway_gets_every_record_once(tracked, server):
     if server.process is None:
         server.start()
     stage = tracked.start("-c", STAGE, "lost", PODIUM_TRACKING="on", MLFLOW_TRACKING_URI=server.uri)
-    client = tracked.client(server.address)
+    client = tracked.client(server.uri)
 
     def arrived() -> bool:
         experiment = client.get_experiment_by_name("lost")
@@ -177,6 +195,46 @@ def test_a_server_lost_midway_gets_every_record_once(tracked, server):
     # The sender that stayed beside the stage, or this one where it has lost patience.
     tracked.run("-m", "pipeline.commands.track", "--wait", "100", MLFLOW_TRACKING_URI=server.uri)
     check_all_arrived(tracked, server, "lost")
+
+
+def status(server: Server, password: str | None = CANARY, **headers: str) -> int:
+    """What a call of the server's interface is answered with."""
+    if password is not None:
+        headers["Authorization"] = f"Basic {base64.b64encode(f'admin:{password}'.encode()).decode()}"
+    request = Request(f"{server.address}/api/2.0/mlflow/experiments/search?max_results=1", headers=headers)
+    try:
+        with build_opener(ProxyHandler({})).open(request, timeout=10) as answer:
+            return answer.status
+    except HTTPError as error:
+        return error.code
+
+
+def test_strangers_and_calls_by_another_name_are_refused(server):
+    if server.process is None:
+        server.start()
+    assert status(server) == 200
+    assert status(server, None) == status(server, "another-password") == 401
+    assert status(server, Host="elsewhere.example") == status(server, Host="127.0.0.1") == 403
+    assert answers(server.address)  # whether it lives, anybody may ask
+
+
+def test_records_stay_while_the_server_refuses_and_are_sent_once_it_does_not(tracked, server, monkeypatch):
+    if server.process is None:
+        server.start()
+    with tracking.run(competition="gate", stage="train", model="ridge") as run:
+        run.metrics({"valid": 0.5})
+    for uri, code in (
+        (server.uri.replace(CANARY, "another-password"), 401),
+        (server.uri.replace("127.0.0.1", "localhost"), 403),  # a name that it does not go by
+    ):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        with pytest.raises(UserError, match=rf"{code}.* 3 records are kept in \.podium/outbox") as refused:
+            deliver_waiting(wait=0)
+        assert "another-password" not in str(refused.value) and CANARY not in str(refused.value)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    assert deliver_waiting().refused == []
+    assert tracked.runs(server.uri, "gate")["ridge train"].data.metrics == {"valid": 0.5}
+    assert not tracked.journals()
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
