@@ -54,6 +54,7 @@ SHARING = (
     "test_faults",
     "test_kills",
     "test_experiments",
+    "test_sharing",
 )
 """Files that share two clean runs of every stage: one worker has them all, and makes the runs once."""
 
