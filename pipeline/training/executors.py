@@ -26,6 +26,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from pipeline.core.config import Execution
 from pipeline.core.errors import UserError
 from pipeline.core.process import die_with_parent, launched
+from pipeline.core.processor import take_gpu
 from pipeline.core.seeds import derive_seed, fix_threads, seed_everything
 
 START_METHOD = "fork" if sys.platform == "linux" else "spawn"
@@ -172,6 +173,8 @@ class _Running:
     job: Job
     process: BaseProcess
     attempt: int
+    place: int
+    """Among those that run side by side, the least that was free."""
 
 
 @dataclass
@@ -180,6 +183,7 @@ class Processes:
 
     On Linux the process is forked: what is loaded need not be loaded again, and functions and arguments may
     be anything. Elsewhere it is spawned: they must be picklable. Results are pickled through a pipe in both.
+    Of several GPUs each process sees one, so that those side by side are spread over all.
     A job whose process dies without an answer is done again, twice at most. This process itself computes
     with one thread always, since a fork of one that has computed with several hangs.
     """
@@ -201,13 +205,15 @@ class Processes:
     def _fork(self, job: Job, attempt: int) -> None:
         context = multiprocessing.get_context(START_METHOD)
         receiving, sending = context.Pipe(duplex=False)
+        taken = {running.place for running in self._running.values()}
+        place = next(number for number in range(len(taken) + 1) if number not in taken)
         process = context.Process(  # type: ignore[attr-defined]
-            target=_work, args=(job, job.threads or self.threads, sending, os.getpid())
+            target=_work, args=(job, job.threads or self.threads, sending, os.getpid(), place)
         )
         process.start()
         _alive.add(process)
         sending.close()  # so that the process's death ends the pipe
-        self._running[receiving] = _Running(job, process, attempt)
+        self._running[receiving] = _Running(job, process, attempt, place)
 
     def wait(self, seconds: float | None) -> list[Event]:
         if not self._running:
@@ -282,7 +288,7 @@ def _receive(connection: Connection) -> tuple[Any, Any, Sequence[str]]:
         return "error", fault, []
 
 
-def _work(job: Job, threads: int, connection: Connection, parent: int) -> None:
+def _work(job: Job, threads: int, connection: Connection, parent: int, place: int) -> None:
     """The life of a process: one job, how far it is now and then, one answer."""
     _listen(_seldom(lambda part: connection.send(("progress", part, []))))
     _alive.clear()  # a fork's copy of its siblings, none of its business
@@ -291,6 +297,7 @@ def _work(job: Job, threads: int, connection: Connection, parent: int) -> None:
     die_with_parent()
     if os.getppid() != parent:  # it died before we could ask to die with it
         os._exit(1)
+    take_gpu(place)
     loaded = set(sys.modules)
     try:
         _prepare(job.name, threads)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.config import Execution
+from pipeline.core.processor import take_gpu
 from pipeline.training import pool
 from pipeline.training.executors import Event, Job, Processes, Serial, available_cores, make_executor
 
@@ -97,6 +98,37 @@ def test_at_most_workers_run_at_once(tmp_path):
 
     spans = gather(Processes(workers=2), job, range(5))
     assert max(sum(began <= moment < ended for began, ended in spans) for moment, _ in spans) == 2
+
+
+def test_jobs_side_by_side_are_spread_over_the_gpus(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+
+    def job(number):
+        wait_until((tmp_path / str(number)).exists, 20)
+        return os.environ["CUDA_VISIBLE_DEVICES"]
+
+    def end(number):
+        (tmp_path / str(number)).touch()
+        (event,) = executor.wait(20)
+        seen[number] = event.value
+
+    executor, seen = Processes(workers=3), {}
+    for number in (0, 1):
+        executor.start(Job(f"job {number}", job, (number,)))
+    end(0)  # its place is free again, and the next one's
+    for number in (2, 3):
+        executor.start(Job(f"job {number}", job, (number,)))
+    for number in (1, 2, 3):
+        end(number)
+    assert seen == {0: "4", 1: "6", 2: "4", 3: "4"}
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "4,6"
+
+
+@pytest.mark.parametrize(("visible", "left"), [("", ""), ("0", "0"), ("GPU-a,GPU-b,-1,3", "GPU-b"), ("-1,0", "-1,0")])
+def test_one_gpu_of_several_is_left_to_a_process(visible, left, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    take_gpu(3)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == left
 
 
 def test_results_larger_than_a_pipe_come_whole():
