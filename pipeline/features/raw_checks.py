@@ -104,6 +104,14 @@ def _check_ids(raw: pd.Series, where: str) -> None:
         values.raise_at(where, raw, row, rule)
 
 
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
 def _check_target(
     series: pd.Series,
     target_kind: TargetKind,
@@ -117,7 +125,8 @@ def _check_target(
     is_class = target_kind == "class"
     if is_class:
         missing = missing_labels(values.text(series, ()), missing)
-    words = values.levels(series, missing)
+    plain = not is_class and values.is_numeric(series) and not any(map(_is_number, missing))
+    words = series if plain else values.levels(series, missing)  # of many million numbers these take much memory
     if is_class and not several:
         folded = words.str.lower()
         looks = folded.isin(MARKS).to_numpy(copy=True)

@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.core.errors import UserError
 from pipeline.core.formats import is_date_format
+from pipeline.core.paged import is_large, paged
 from pipeline.core.types import Column, Schema
 from pipeline.features import values
 from pipeline.features.dates import ISO, date_format, date_part, dates, declared_date, example, the_other_way
@@ -46,17 +47,18 @@ def apply(
             "or name it under columns.drop and add it to the training file"
         )
     typed: dict[str, Any] = {}
+    large = is_large(*raw.shape)
     if schema.id is not None and schema.id in raw.columns:  # the training file's own may be without
         typed[schema.id] = raw[schema.id].reset_index(drop=True)
     for name, data in _typed_columns(schema, raw, where, changes, training):
-        typed[name] = data
+        typed[name] = paged(data) if large else data
     for name in schema.target_names if training else ():
         if name in raw.columns:
             typed[name] = _typed_target(schema, raw[name], where, changes)
     for name in schema.keep:
         if name in raw.columns and name not in typed:
             typed[name] = _kept(raw[name], schema.missing, schema.formats.get(name))
-    return pd.DataFrame(typed, index=pd.RangeIndex(len(raw)))
+    return pd.DataFrame(typed, index=pd.RangeIndex(len(raw)), copy=not large)
 
 
 def _more(names: list[str]) -> str:
@@ -177,7 +179,8 @@ def check(schema: Schema, rows: pd.DataFrame, where: str, *, training: bool) -> 
     if schema.classes and schema.target is not None and schema.target in rows.columns:
         columns[schema.target] = pandera.Column(checks=pandera.Check.isin(list(schema.classes)))
     try:
-        pandera.DataFrameSchema(columns).validate(rows, lazy=True)
+        held = [name for name in columns if name in rows]  # it copies what it is given
+        pandera.DataFrameSchema(columns).validate(rows[held], lazy=True)
     except SchemaErrors as error:
         first = error.failure_cases.iloc[0]
         case = first["failure_case"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.core.errors import UserError
+from pipeline.core.paged import is_large, zeros
 from pipeline.core.types import Encoded, InnerFolds, Schema, Spec
 from pipeline.features.bins import QuantileBins
 from pipeline.features.category_columns import CategoryColumns
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from pipeline.features.tabular import Tabular
 
+BLOCK = 1 << 20
+"""Rows of a large table encoded at a time."""
 CHUNK = 8192
 """Rows written at a time, so that a block of the output stays in the processor's cache."""
 
@@ -102,11 +105,16 @@ class TabularEncoder:
 
     def encode(self, rows: pd.DataFrame, training: InnerFolds | None = None) -> Encoded:
         """Typed rows -> ``numbers`` [rows, columns] (and ``categories`` int64 [rows, columns])."""
+        if is_large(*rows.shape) and not (training and "target" in self._categories.columns):
+            return self._in_blocks(rows)
+        return self._block(rows, training)
+
+    def _block(self, rows: pd.DataFrame, training: InnerFolds | None = None) -> Encoded:
         columns = self._made.read(rows)
         codes = self._categories.codes(rows)
         crossed = self._categories.crossed(rows, codes, training) if training else None
         dtype = np.float64 if self._settings.precision == "double" else np.float32
-        numbers = np.zeros((len(rows), self.spec.shapes["numbers"][0]), dtype=dtype)  # [rows, columns]
+        numbers = zeros((len(rows), self.spec.shapes["numbers"][0]), dtype)  # [rows, columns]
         width = self._numbers.width()
         for start in range(0, len(rows), CHUNK):
             part = slice(start, start + CHUNK)
@@ -123,3 +131,14 @@ class TabularEncoder:
         if "categories" not in self.spec.shapes:
             return {"numbers": numbers}
         return {"numbers": numbers, "categories": self._categories.native_codes(codes, len(rows))}
+
+    def _in_blocks(self, rows: pd.DataFrame) -> Encoded:
+        """The same, a row being encoded alike whatever stands beside it."""
+        found: Encoded = {}
+        for start in range(0, len(rows), BLOCK):
+            part = slice(start, start + BLOCK)
+            for name, block in self._block(rows.iloc[part]).items():
+                if name not in found:
+                    found[name] = zeros((len(rows), *block.shape[1:]), block.dtype)  # [rows, columns]
+                found[name][part] = block
+        return found

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.core.memory import give_memory_back
+from pipeline.core.paged import is_large, paged
 from pipeline.core.types import Schema
 
 if TYPE_CHECKING:
@@ -46,11 +48,20 @@ def write_rows(rows: pd.DataFrame, path: Path) -> None:
 
 
 def read_rows(path: Path, schema: Schema, read_dictionary: Sequence[str] | None = None) -> pd.DataFrame:
-    """Rows as ``write_rows`` left them, their images mapped into memory."""
+    """Rows as ``write_rows`` left them, their images mapped into memory; of a large table all columns."""
     import pandas as pd
+    from pyarrow import parquet
 
     options: dict[str, Any] = {} if read_dictionary is None else {"read_dictionary": list(read_dictionary)}
-    rows = pd.read_parquet(path, **options)
+    there = parquet.read_metadata(path)
+    if is_large(there.num_rows, there.num_columns):
+        columns: dict[str, Any] = {}
+        for name in there.schema.names:
+            columns[name] = paged(pd.read_parquet(path, columns=[name], **options)[name])
+            give_memory_back()
+        rows = pd.DataFrame(columns, copy=False)
+    else:
+        rows = pd.read_parquet(path, **options)
     names = schema.names("image")
     if names:
         from pipeline.images.column import Images

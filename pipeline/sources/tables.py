@@ -10,10 +10,11 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import UserError
 from pipeline.core.files import shown, whole_file
+from pipeline.core.paged import is_large, paged
 from pipeline.sources.archives import PACKED
 from pipeline.sources.table_faults import no_rows
 from pipeline.sources.text_tables import DELIMITERS, parse_text, text_of
@@ -64,6 +65,8 @@ def read_table(
     if not path.is_file():
         raise UserError(f"{name}: no such file; check the source's path, or run `dvc repro` if it should be made")
     written = path.suffix.lower() != ".parquet"
+    if not written and (large := _by_column(path, name, missing, text, only)) is not None:
+        return large
     table, names = parse_text(path, name, encoding) if written else _parse_parquet(path, name)
     if table.num_rows == 0:
         raise UserError(no_rows(name))
@@ -87,6 +90,39 @@ def _parse_parquet(path: Path, name: str) -> tuple[pa.Table, list[str]]:
     if doubled := [column for column in names if names.count(column) > 1]:
         raise UserError(f"{name}: the column name '{doubled[0]}' stands twice; each column needs its own name")
     return table, names
+
+
+def _by_column(
+    path: Path, name: str, missing: Sequence[str], text: Sequence[str | None], only: Sequence[str] | None
+) -> pd.DataFrame | None:
+    """A large parquet file, one column in memory at a time; None where it is a small one, or needs to be read whole."""
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    from pipeline.core.memory import give_memory_back
+
+    try:
+        file = pa.parquet.ParquetFile(path)
+    except (pa.ArrowInvalid, OSError):
+        return None
+    with file:
+        names = file.schema_arrow.names
+        rows, indices = file.metadata.num_rows, (file.schema_arrow.pandas_metadata or {}).get("index_columns", [])
+        named = any(isinstance(index, dict) and index.get("name") is not None for index in indices)
+        if not is_large(rows, len(names)) or named or len(set(names)) < len(names):
+            return None
+        typed: dict[str, Any] = {}
+        for column in names if only is None else [one for one in names if one in only]:
+            try:
+                table = file.read(columns=[column])
+            except (pa.ArrowInvalid, OSError) as error:
+                reason = " ".join(str(error).split())
+                raise UserError(f"{name}: not a whole parquet file ({reason}); write it again") from None
+            typed[column] = paged(to_frame(table, [column], name, missing, text, None, written=False)[column])
+            del table
+            give_memory_back()
+    return pd.DataFrame(typed, copy=False)
 
 
 def _with_named_index(table: pa.Table) -> pa.Table:

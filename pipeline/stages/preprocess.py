@@ -11,6 +11,7 @@ from pipeline.core.code import code_digest, code_files
 from pipeline.core.config import CompetitionConfig, Config
 from pipeline.core.errors import UserError
 from pipeline.core.files import digest, digest_files, whole_folder, write_json
+from pipeline.core.paged import take_rows
 from pipeline.core.paths import CompetitionPaths
 from pipeline.core.registry import settings_dict
 from pipeline.core.seeds import derive_seed
@@ -144,14 +145,14 @@ def _fit_encoders(
     told: dict[str, dict[str, float]] = {}
     for k in [*range(int(fold.max()) + 1), None]:
         if joint is None:
-            rows = train if k is None else train[competition.split.training_rows(fold, k)]
+            rows = train if k is None else take_rows(train, competition.split.training_rows(fold, k))
             encoder = part.fit(rows, schema, derive_seed(set_name, k))
             if k is None:
                 part.hold(encoder, rows, schema)
         else:
             encoder = joint
         write_json(folder / ("all.json" if k is None else f"fold-{k}.json"), encoder.state())
-        unseen = test if k is None else train[fold == k]
+        unseen = test if k is None else take_rows(train, fold == k)
         if unseen is not None:
             told["test" if k is None else f"fold {k}"] = part.facts(encoder, unseen)
     return told

@@ -16,6 +16,7 @@ from pipeline.core.config import CompetitionConfig, ModelConfig
 from pipeline.core.errors import UserError
 from pipeline.core.files import digest, read_json
 from pipeline.core.memory import give_memory_back
+from pipeline.core.paged import take_rows
 from pipeline.core.paths import CompetitionPaths
 from pipeline.core.registry import settings_dict
 from pipeline.core.types import FOLD, WEIGHT, Encoded, Encoder, InnerFolds, Schema, Spec, Target
@@ -200,7 +201,7 @@ class TrainingData:
 
         def taken(index: np.ndarray | None) -> pd.DataFrame:
             # Indexed from 0 as predictions are, so that a metric of one's own may align them.
-            return self.rows if index is None else self.rows.iloc[index].reset_index(drop=True)
+            return self.rows if index is None else take_rows(self.rows, index)
 
         def targets(index: np.ndarray | None) -> Any:
             values = self.target if index is None else self.target.iloc[index].reset_index(drop=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from pipeline.core.paged import zeros
 from pipeline.core.types import Batch, Encoded, Spec
 from pipeline.training.examples import as_tensor
 
@@ -28,8 +29,7 @@ class Datasets:
         self._tensors: dict[str, Tensor] = {}
         for name in distinct[0] if distinct else ():
             width = widest.shapes.get(name, distinct[0][name].shape[1:])
-            dtype = as_tensor(distinct[0][name][:1]).dtype
-            stacked = torch.zeros((len(distinct), self.longest, *width), dtype=dtype)
+            stacked = torch.from_numpy(zeros((len(distinct), self.longest, *width), distinct[0][name].dtype))
             for place, part in zip(stacked, distinct, strict=True):
                 own = as_tensor(part[name])
                 place[tuple(slice(length) for length in own.shape)] = own

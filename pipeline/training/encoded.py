@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 MOST_BYTES = 8 << 30
-"""Of all feature sets together; the least recently used are cleared away."""
+"""Of all feature sets together; the least recently used are cleared away, never the last one."""
 RAGGED = (".values.npy", ".offsets.npy")
 """How the two files of a ragged column end."""
 HEADER_BYTES = 128
@@ -96,7 +96,7 @@ def tidy() -> None:
     """Clear away what has not been used for long, and the oldest over the bound."""
     folders = sorted(encoded_folder().glob("*"), key=lambda folder: folder.stat().st_mtime, reverse=True)
     total = 0
-    for folder in folders:
+    for place, folder in enumerate(folders):
         total += sum(file.stat().st_size for file in folder.rglob("*.npy"))
-        if total > MOST_BYTES or time.time() - folder.stat().st_mtime > LONGEST:
+        if (place and total > MOST_BYTES) or time.time() - folder.stat().st_mtime > LONGEST:
             shutil.rmtree(folder, ignore_errors=True)

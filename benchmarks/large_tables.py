@@ -1,0 +1,139 @@
+"""Memory of tables larger than it: `preprocess` and `train` of a parquet file of N rows x 20 numbers.
+
+    python benchmarks/large_tables.py [--rows 1000000 5000000] [--network] [--against COMMIT] [--folder PLACE]
+
+A holdout of a tenth, LightGBM of 20 trees; --network: an MLP of one epoch besides. Memory is the most that the stage's
+processes hold together which only they can give back (RssAnon, every 50 ms): pages of files are the system's, which
+takes them back where it has need of them. --against: the same rows through another commit's code. On disk it takes some
+eight times the table. Linux only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+import tempfile
+import threading
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from projects import Project
+
+COLUMNS = 20
+BLOCK = 250_000
+SEEN_EVERY = 0.05
+
+
+def write_rows(path: Path, rows: int) -> None:
+    """20 numbers, a twentieth of them missing, and a target that hangs on some; a block a row group."""
+    path.parent.mkdir(parents=True)
+    names = [f"x{j}" for j in range(COLUMNS)]
+    schema = pa.schema([(name, pa.float64()) for name in (*names, "y")])
+    with pq.ParquetWriter(path, schema) as writer:
+        for begin in range(0, rows, BLOCK):
+            random = np.random.default_rng(begin)
+            values = random.normal(size=(COLUMNS, min(BLOCK, rows - begin)))
+            target = values[0] - 2 * values[1] * (values[2] > 0) + np.sin(3 * values[3]) + 0.3 * random.normal()
+            values[random.random(values.shape) < 0.05] = np.nan
+            writer.write_table(pa.table([*values, target], schema=schema))
+
+
+def params(source: Path, network: bool) -> dict[str, Any]:
+    competition = {
+        "source": {"name": "files", "path": str(source)},
+        "columns": {"target": "y"},
+        "task": "regression",
+        "metric": "rmse",
+        "split": {"name": "holdout", "part": 0.1, "seed": 0},
+        "features": {"raw": {"name": "categorical"}, "scaled": {"name": "tabular"}},
+        "blend": "greedy",
+        "submission": "values",
+    }
+    trees = {"model": {"name": "lightgbm"}, "fit": {"iterations": 20}, "features": "raw"}
+    mlp = {"model": {"name": "mlp"}, "fit": {"epochs": 1, "batch_size": 4096}, "features": "scaled"}
+    models = {"trees": trees, **({"mlp": mlp} if network else {})}
+    return {
+        "competitions": {"rows": competition},
+        "models": {f"rows-{name}": {"competition": "rows", **one} for name, one in models.items()},
+        "execution": {"workers": 1, "threads": 2},
+    }
+
+
+def held() -> int:
+    """Bytes that the processes below this one hold themselves."""
+    parents: dict[int, int] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    below = {os.getpid()}
+    while more := {pid for pid, parent in parents.items() if parent in below} - below:
+        below |= more
+    total = 0
+    for pid in below - {os.getpid()}:
+        try:
+            found = re.search(r"RssAnon:\s*(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+        except OSError:
+            continue
+        total += int(found[1]) * 1024 if found else 0
+    return total
+
+
+def measured(project: Project, stage: str) -> tuple[float, int]:
+    """Seconds that a stage took, and the most its processes held."""
+    most, over = 0, threading.Event()
+
+    def watch() -> None:
+        nonlocal most
+        while not over.wait(SEEN_EVERY):
+            most = max(most, held())
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        began = time.perf_counter()
+        project.run("dvc", "repro", "-s", f"{stage}@rows")
+        return time.perf_counter() - began, most
+    finally:
+        over.set()
+        watching.join()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 5_000_000])
+    parser.add_argument("--network", action="store_true")
+    parser.add_argument("--against")
+    parser.add_argument("--folder", type=Path, help="where the files go")
+    options = parser.parse_args()
+    packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "pandas", "pyarrow", "lightgbm", "torch"))
+    print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, {packages}\n")
+    print(
+        "| code | rows | table, GiB | stage | seconds | held at most, GiB |\n|---|---:|---:|---|---:|---:|", flush=True
+    )
+    for rows in options.rows:
+        with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+            write_rows(Path(folder, "rows", "train.parquet"), rows)
+            for code in (None, options.against) if options.against else (None,):
+                project = Project(Path(folder, f"project-{code}"), code)
+                project.params(params(Path(folder, "rows"), options.network))
+                project.run("dvc", "repro", "fetch@rows")
+                for stage in ("preprocess", "train"):
+                    seconds, most = measured(project, stage)
+                    table = 8 * rows * (COLUMNS + 1) / 2**30
+                    print(
+                        f"| {code or 'this'} | {rows:,} | {table:.2f} | {stage} | {seconds:.0f} | {most / 2**30:.2f} |",
+                        flush=True,
+                    )
+
+
+if __name__ == "__main__":
+    main()
