@@ -68,6 +68,11 @@ def code_digest(files: Iterable[Path]) -> str:
     return total.hexdigest()[:16]
 
 
+def package_digests() -> dict[str, str]:
+    """Of each Python file of the package, by its name in it."""
+    return {_shown(file): _digest_of(file)[:16] for file in sorted(PACKAGE.rglob("*.py"))}
+
+
 def hold_code(files: Iterable[Path]) -> None:
     """Serve these files, from now on, as they are at this moment to whoever imports them in this process and its
     forks: an edit while a stage runs changes nothing of that run. What is imported already stays as it is."""

@@ -7,6 +7,7 @@ import glob
 import hashlib
 import json
 import os
+import platform
 import re
 import shutil
 import time
@@ -28,10 +29,25 @@ def _fsync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _alive(process: str) -> bool:
-    """Whether the process that a temporary file's name tells (``.123``) may still write to it."""
+def _machine() -> str:
+    """A name for where processes have numbers of their own: a machine, a container."""
     try:
-        os.kill(int(process.removeprefix(".")), 0)
+        numbers = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        numbers = ""
+    return hashlib.sha256(f"{platform.node()} {numbers}".encode()).hexdigest()[:8]
+
+
+MACHINE = _machine()
+
+
+def _alive(process: str) -> bool:
+    """Whether the process that a temporary file's name tells (``.123-machine``) may still write to it."""
+    number, _, machine = process.removeprefix(".").partition("-")
+    if machine not in ("", MACHINE):
+        return True  # of another machine that shares the disk
+    try:
+        os.kill(int(number), 0)
     except ProcessLookupError:
         return False
     except (ValueError, PermissionError):
@@ -51,7 +67,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     for stale in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
         if not _alive(stale.suffixes[-2]):
             stale.unlink(missing_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    aside = path.with_name(f".{path.name}.{os.getpid()}-{MACHINE}.part")
     try:
         yield aside
         _fsync(aside)
@@ -87,7 +103,7 @@ def whole_folder(path: str | Path, *, beside: str | Path | None = None, sync: bo
     for stale in place.glob(f".{glob.escape(name)}.*.part"):
         if stale.suffixes[-2:-1] == [".old"] or not _alive(stale.suffixes[-2]):
             shutil.rmtree(stale, ignore_errors=True)
-    aside = place / f".{name}.{os.getpid()}.part"
+    aside = place / f".{name}.{os.getpid()}-{MACHINE}.part"
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()
     try:

@@ -197,8 +197,22 @@ class Budget:
 @settings
 class Execution:
     """How jobs run. ``workers`` 0 means one a core. ``threads`` is for each job, and never
-    follows the number of cores: results would follow it too."""
+    follows the number of cores: results would follow it too.
 
-    executor: Literal["serial", "processes"] = "processes"
+    cpus, gpus, memory: what a job reserves of a node on Ray: cores (as many as it has threads, where that is not
+    said), GPUs or a part of one, GiB. Other executors pay them no heed.
+    """
+
+    executor: Literal["serial", "processes", "ray"] = "processes"
     workers: int = Field(default=0, ge=0, le=1024)
     threads: int = Field(default=1, ge=1, le=1024)
+    cpus: float | None = Field(default=None, gt=0)
+    gpus: float = Field(default=0, ge=0)
+    memory: float = Field(default=0, ge=0)
+
+    @field_validator("gpus")
+    @classmethod
+    def _part_or_whole(cls, gpus: float) -> float:
+        if gpus > 1 and gpus != int(gpus):
+            raise ValueError("needs a part of one, or whole ones")
+        return gpus

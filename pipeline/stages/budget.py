@@ -29,7 +29,11 @@ class Budget:
         self.minutes = budgets[0].minutes if budgets else None
         split = config.competition(competition).split
         self.folds = max(split.folds, 2) if split is not None else 2
-        self.workers = make_executor(config.execution).workers
+        self._executor = make_executor(config.execution)
+
+    @property
+    def workers(self) -> int:
+        return self._executor.workers
 
     @property
     def deadline(self) -> float:

@@ -24,6 +24,7 @@ from pipeline.core.paths import CompetitionPaths, ModelPaths
 from pipeline.core.registry import settings_dict
 from pipeline.core.seeds import derive_seed
 from pipeline.images.rows import read_rows
+from pipeline.sources.tables import find_table
 from pipeline.stages.budget import Budget
 from pipeline.stages.costs import note_cost
 from pipeline.stages.kept import IDENTITY, KeptModels, link_tree
@@ -34,9 +35,10 @@ from pipeline.stages.tune import tuned_config
 from pipeline.stages.view import Line, View
 from pipeline.training.cross_validation import together
 from pipeline.training.data import Rows, TrainingData
-from pipeline.training.executors import Job, make_executor
+from pipeline.training.executors import make_executor
 from pipeline.training.folds import make_fit_job, make_predictor
 from pipeline.training.identity import fit_identity
+from pipeline.training.jobs import Job
 from pipeline.training.pool import Pool, Task, Work, gather
 from pipeline.training.predictor import answer_by
 from pipeline.training.pseudo_rows import PSEUDO
@@ -53,6 +55,14 @@ class FinalJob:
     number: int
     checkpoint: Path
     """Folder where the fit, and then its predictor, waits for a run that was killed before the last one."""
+
+    @property
+    def reads(self) -> tuple[Path, ...]:
+        return ()
+
+    @property
+    def writes(self) -> tuple[Path, ...]:
+        return (self.checkpoint,)
 
 
 def fit_members(data: TrainingData, jobs: Sequence[FinalJob]) -> list[dict[str, list[float]] | Diverged]:
@@ -84,6 +94,19 @@ def fit_members(data: TrainingData, jobs: Sequence[FinalJob]) -> list[dict[str, 
         with whole_folder(job.checkpoint / "predictor") as aside:
             make_predictor(data, job.config, fold, fitted).save(aside)
     return [curves.get(job.number, {}) for job in jobs]
+
+
+def answer_test_rows(data: TrainingData, model: str, folder: Path, decision: Any) -> None:
+    """The final model's predictions of the test rows, and its own submission, into its folder."""
+    predictions = None
+    if data.paths.test_rows.exists():
+        final, rows = FinalModel.load(folder), read_rows(data.paths.test_rows, data.schema)
+        predictions = final.predict(rows)
+        predictions.to_parquet(folder / "predictions.parquet", index=False)
+        if (continuing := Continuing.of(data.competition.submission)) is not None:
+            # Which tokens are unknown ``submit`` tells once.
+            predictions = continuing.added(predictions, rows, {model: final}, {model: 1.0}, lambda told: None)
+    write_own_answer(data.competition, data.schema, model, predictions, decision, folder)
 
 
 def run(config: Config, name: str, *, model: str | None = None, again: bool = False) -> None:
@@ -185,8 +208,12 @@ class _Stage:
             facts = {"members": members, "rounds": rounds, "mode": tuned.retrain.mode, "fits": fits}
             write_json(folder / "final.json", facts)
             # In a job of its own: to compute with several threads would spoil this process for forks.
-            answers = (data, tuned.name, folder)
-            yield from gather([Job(f"{tuned.name}: test rows", self._answer, answers, 0, tuned.fit.threads)])
+            answers = (data, tuned.name, folder, self.blend["models"][tuned.name]["decision"])
+            sample = find_table(self.paths.raw, "sample_submission")
+            reads = (*data.files, *([] if sample is None else [sample]), folder / "final.json", folder / "members")
+            writes = tuple(folder / name for name in ("predictions.parquet", "submission.csv", "answer.json"))
+            name, threads = f"{tuned.name}: test rows", tuned.fit.threads
+            yield from gather([Job(name, answer_test_rows, answers, 0, threads, reads, writes)])
             record.metrics({"rounds": rounds, "members": members})
             files = sorted(file for file in (folder / "members").rglob("*") if file.is_file())
             size = sum(file.stat().st_size for file in files) / 1e6
@@ -236,16 +263,3 @@ class _Stage:
             source = checkpoints / str(number) / "predictor"
             link_tree(source, folder / "members" / str(number))
         return members
-
-    def _answer(self, data: TrainingData, model: str, folder: Path) -> None:
-        """The final model's predictions of the test rows, and its own submission, into its folder."""
-        predictions = None
-        if self.paths.test_rows.exists():
-            final, rows = FinalModel.load(folder), read_rows(self.paths.test_rows, data.schema)
-            predictions = final.predict(rows)
-            predictions.to_parquet(folder / "predictions.parquet", index=False)
-            if (continuing := Continuing.of(self.competition.submission)) is not None:
-                # Which tokens are unknown ``submit`` tells once.
-                predictions = continuing.added(predictions, rows, {model: final}, {model: 1.0}, lambda told: None)
-        decision = self.blend["models"][model]["decision"]
-        write_own_answer(self.competition, data.schema, model, predictions, decision, folder)

@@ -15,9 +15,9 @@ from pipeline.core.paths import EXPLANATION, LOOK, TRACE
 from pipeline.core.types import FOLD, ROW
 from pipeline.training.costs import cost_of_folds
 from pipeline.training.data import TrainingData
-from pipeline.training.executors import Job
 from pipeline.training.explaining import gathered
 from pipeline.training.folds import FoldJob, FoldResult, fit_folds
+from pipeline.training.jobs import Job
 from pipeline.training.pool import Work, gather
 from pipeline.training.stacking import split
 
@@ -30,10 +30,16 @@ T = TypeVar("T")
 
 
 class HasConfig(Protocol):
-    """A job of one model."""
+    """A job of one model. reads, writes: files and folders of its own."""
 
     @property
     def config(self) -> ModelConfig: ...
+
+    @property
+    def reads(self) -> tuple[Path, ...]: ...
+
+    @property
+    def writes(self) -> tuple[Path, ...]: ...
 
 
 def cross_validation(
@@ -78,12 +84,16 @@ def together(
     load_libraries(data, jobs[0].config)
     data.load()
     stacks = _stacks(data, jobs, max(workers // (jobs[0].config.fit.threads or 1), 1))
-    calls = [
-        Job(f"{name}: {_named(stack)}", function, (data, stack), len(stack), stack[0].config.fit.threads)
-        for stack in stacks
-    ]
+    calls = [job_of(f"{name}: {_named(stack)}", function, data, stack) for stack in stacks]
     results = yield from gather(calls)
     return [result for part in results for result in part]
+
+
+def job_of(name: str, function: Callable[..., list[T]], data: TrainingData, stack: Sequence[HasConfig]) -> Job:
+    """What does ``function(data, stack)``."""
+    reads = (*data.files, *(place for job in stack for place in job.reads))
+    writes = tuple(place for job in stack for place in job.writes)
+    return Job(name, function, (data, stack), len(stack), stack[0].config.fit.threads, reads, writes)
 
 
 def _named(stack: Sequence[Any]) -> str:

@@ -108,7 +108,14 @@ class TrainingData:
         self._encoded = EncodedFolds(competition.name, feature_set, made_of)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return TrainingData, (self.competition, self.feature_set, None, self.pseudo and self.pseudo.folder)
+        return _opened, (self.competition, self.feature_set, self.pseudo and self.pseudo.folder)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Files and folders that it is opened from."""
+        carried = self.competition.features[self.feature_set].files.values()
+        pseudo = () if self.pseudo is None else (self.pseudo.folder,)
+        return (self.paths.schema, self.paths.rows, self.paths.features / self.feature_set, *carried, *pseudo)
 
     @property
     def digest(self) -> str:
@@ -241,6 +248,19 @@ class TrainingData:
             valid = self._encoded.get(k, "valid", lambda: encode(valid_index))
         spec = self._spec(encoder)
         return FoldData(train, valid, train_target, valid_target, valid_index, spec, encoder, target, inner_folds)
+
+
+_rows: dict[str, Rows] = {}
+
+
+def _opened(competition: CompetitionConfig, feature_set: str, pseudo: Path | None) -> TrainingData:
+    """What another process has sent. The rows are read once for all that this process is sent of them."""
+    facts = read_json(CompetitionPaths(competition.name).rows / "facts.json")
+    key = digest(competition.name, competition.raw, facts)
+    if key not in _rows:
+        _rows.clear()  # a process works on one competition at a time
+        _rows[key] = Rows(competition)
+    return _rows[key].data(feature_set, pseudo)
 
 
 def widest(specs: Sequence[Spec]) -> Spec:

@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pipeline.core.errors import UserError
 from pipeline.core.files import digest, whole_folder
@@ -29,6 +29,19 @@ LONGEST = 7 * 86400.0
 """Seconds after which what nobody has used is cleared away."""
 
 
+class Elsewhere(Protocol):
+    """Where folds may be that this machine has not encoded."""
+
+    def fetch(self, place: Path) -> None:
+        """Put a fold's part in its place, where it is known elsewhere."""
+
+    def offer(self, place: Path) -> None:
+        """Let others have what lies there now."""
+
+
+elsewhere: Elsewhere | None = None
+
+
 class EncodedFolds:
     """The encoded folds of one feature set, by what they were made of.
 
@@ -45,12 +58,17 @@ class EncodedFolds:
         """
         place = self.folder / f"{'all' if fold is None else fold}-{part}"
         found = _load(place)
+        if found is None and elsewhere is not None:
+            elsewhere.fetch(place)
+            found = _load(place)
         if found is None:
             encoded = encode()
             _write(place, encoded)
             found = _load(place)
             if found is None:
                 return encoded  # the disk is full: it stays in memory
+            if elsewhere is not None:
+                elsewhere.offer(place)
         os.utime(self.folder)
         return found
 

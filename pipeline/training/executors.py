@@ -1,7 +1,5 @@
-"""Who runs a job: this process, or one beside it. Executors know jobs alone; whose they are knows the pool.
-
-Each job runs with a fixed number of threads and a seed of its own, so all executors give the same results.
-"""
+"""Who runs a job: this process, one beside it, or a worker of a cluster. Executors know jobs alone; whose they are
+knows the pool."""
 
 from __future__ import annotations
 
@@ -12,121 +10,39 @@ import os
 import pickle
 import signal
 import sys
-import time
-import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from multiprocessing.pool import ExceptionWithTraceback  # type: ignore[attr-defined]
 from multiprocessing.process import BaseProcess
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any
 
 from pipeline.core.config import Execution
-from pipeline.core.errors import UserError
+from pipeline.core.errors import UserError, quoted
 from pipeline.core.process import die_with_parent, launched
 from pipeline.core.processor import take_gpu
-from pipeline.core.seeds import derive_seed, fix_threads, seed_everything
+from pipeline.training.jobs import ATTEMPTS, Event, Executor, Job, available_cores, listen, portable, prepare, seldom
 
 START_METHOD = "fork" if sys.platform == "linux" else "spawn"
-
-ATTEMPTS = 3
-"""A job whose process dies without an answer is done again, this often in all."""
-
-TELL_SECONDS = 0.5
-"""Least time between two words of a job about how far it is."""
-
-
-@dataclass(frozen=True, eq=False)
-class Job:
-    """A call to make: a fold, a stack of members, a trial's folds, a final fit. Equal to itself alone.
-
-    name: what it is, which seeds it. weight: how many things (folds, seeds) it does. threads: that it computes with;
-    None: as many as the executor gives each.
-    """
-
-    name: str
-    function: Callable[..., Any]
-    arguments: tuple[Any, ...] = ()
-    weight: int = 1
-    threads: int | None = None
-
-
-class Event(NamedTuple):
-    """What an executor hears of a job: how far it is (0 to 1), its result, or the error it raised."""
-
-    job: Job
-    kind: Literal["progress", "result", "error"]
-    value: Any
-
-
-class Executor(Protocol):
-    """Runs jobs. They take up ``workers`` places at most at once: the caller starts no more."""
-
-    @property
-    def workers(self) -> int: ...
-
-    def places(self, threads: int | None) -> int:
-        """Places that a job of so many threads takes up while it runs; one, where it has as many as all."""
-        ...
-
-    def start(self, job: Job) -> None: ...
-
-    def wait(self, seconds: float | None) -> list[Event]:
-        """What happened, as soon as something has, or nothing once the seconds have passed, and at once where
-        nothing runs."""
-        ...
-
-    def stop(self, job: Job) -> None:
-        """End a job that runs, without an answer."""
-        ...
-
-    def close(self) -> None:
-        """End all that runs."""
-        ...
+VARIABLE = "PODIUM_EXECUTOR"
+"""Names an executor in place of ``execution.executor``: the same params.yaml on a laptop and on a cluster."""
+EXECUTORS = ("serial", "processes", "ray")
 
 
 def make_executor(execution: Execution) -> Executor:
-    """The executor that the configuration asks for; of itself never more threads at work than there are cores."""
-    workers = execution.workers or max(available_cores() // execution.threads, 1)
-    serial = execution.executor == "serial" or launched() > 1
-    return Serial(execution.threads) if serial else Processes(workers, execution.threads)
+    """The executor that the configuration, or ``PODIUM_EXECUTOR``, asks for; of itself never more threads at work
+    than there are cores. Raises UserError where there is none of that name."""
+    name = os.environ.get(VARIABLE) or execution.executor
+    if name not in EXECUTORS:
+        raise UserError(f"{VARIABLE}: needs one of {', '.join(EXECUTORS)}, got {quoted(name)}")
+    if name == "serial" or launched() > 1:
+        return Serial(execution.threads)
+    if name == "ray":
+        from pipeline.training.on_ray import OnRay
 
-
-def available_cores() -> int:
-    """Cores this process may use, which a container or taskset may have cut."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-_listener: Callable[[float], None] | None = None
-"""Who hears how far the job that this process runs is."""
-
-
-def tell(done: int, total: int) -> None:
-    """Say from within a job how far it is, in parts of any size; heard about twice a second."""
-    if _listener is not None:
-        _listener(min(done / max(total, 1), 1.0))
-
-
-def _listen(listener: Callable[[float], None] | None) -> Callable[[float], None] | None:
-    """Set who hears; gives who heard until now."""
-    global _listener
-    before, _listener = _listener, listener
-    return before
-
-
-def _seldom(listener: Callable[[float], None]) -> Callable[[float], None]:
-    """The same, called only when ``TELL_SECONDS`` have passed."""
-    last = time.monotonic()
-
-    def heard(part: float) -> None:
-        nonlocal last
-        if time.monotonic() - last >= TELL_SECONDS:
-            last = time.monotonic()
-            listener(part)
-
-    return heard
+        return OnRay(execution)
+    return Processes(execution.workers or max(available_cores() // execution.threads, 1), execution.threads)
 
 
 @dataclass
@@ -151,14 +67,14 @@ class Serial:
         if not self._waiting:
             return []
         job = self._waiting.popleft()
-        before = _listen(None)
+        before = listen(None)
         try:
-            _prepare(job.name, job.threads or self.threads)
+            prepare(job.name, job.threads or self.threads)
             return [Event(job, "result", job.function(*job.arguments))]
         except Exception as error:
             return [Event(job, "error", error)]
         finally:
-            _listen(before)
+            listen(before)
 
     def stop(self, job: Job) -> None:
         with suppress(ValueError):
@@ -290,7 +206,7 @@ def _receive(connection: Connection) -> tuple[Any, Any, Sequence[str]]:
 
 def _work(job: Job, threads: int, connection: Connection, parent: int, place: int) -> None:
     """The life of a process: one job, how far it is now and then, one answer."""
-    _listen(_seldom(lambda part: connection.send(("progress", part, []))))
+    listen(seldom(lambda part: connection.send(("progress", part, []))))
     _alive.clear()  # a fork's copy of its siblings, none of its business
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which kills us
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -300,35 +216,11 @@ def _work(job: Job, threads: int, connection: Connection, parent: int, place: in
     take_gpu(place)
     loaded = set(sys.modules)
     try:
-        _prepare(job.name, threads)
+        prepare(job.name, threads)
         answer = ("result", job.function(*job.arguments))
         connection.send((*answer, [name for name in sys.modules if name not in loaded]))
     except BaseException as error:
-        connection.send(("error", _portable(error), []))
-
-
-def _prepare(name: str, threads: int) -> None:
-    """Cap the threads of what is loaded and what will be, and seed by the job's name."""
-    from threadpoolctl import threadpool_limits
-
-    fix_threads(threads)
-    threadpool_limits(limits=threads)
-    if torch := sys.modules.get("torch"):
-        torch.set_num_threads(threads)
-    seed_everything(derive_seed("job", name))
-
-
-def _portable(error: BaseException) -> Any:
-    """The error as something that arrives as itself, its traceback as its cause."""
-    text = "".join(traceback.format_exception(error))
-    try:
-        packed: Any = ExceptionWithTraceback(error, error.__traceback__)
-        arrived = pickle.loads(pickle.dumps(packed))  # noqa: S301 - our own bytes, a moment old
-        if isinstance(arrived, Exception) and type(arrived) is type(error) and str(arrived) == str(error):
-            return packed
-    except Exception as fault:
-        text += f"\n(the error could not be passed on as it is: {fault})"
-    return RuntimeError(f"{type(error).__name__}: {error}\n{text}")
+        connection.send(("error", portable(error), []))
 
 
 def _death(job: Job, exit_code: int | None) -> str:

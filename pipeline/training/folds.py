@@ -18,8 +18,8 @@ from pipeline.core.types import ROW, Encoded, FitJob, Fitted, Task
 from pipeline.images.rows import read_rows
 from pipeline.training.costs import cost_of
 from pipeline.training.data import FoldData, TrainingData
-from pipeline.training.executors import tell
 from pipeline.training.explaining import Asked, explain
+from pipeline.training.jobs import tell
 from pipeline.training.predictor import WEIGHTS, Predictor
 from pipeline.training.samples import Samples, Watch, unwatched
 from pipeline.training.stacking import fit_together
@@ -52,6 +52,15 @@ class FoldJob:
     """Whether it is asked what its model looks at."""
     fitted: Path | None = None
     """Folder of the fold's predictor from before, which is to answer anew without being fitted again."""
+
+    @property
+    def reads(self) -> tuple[Path, ...]:
+        return () if self.fitted is None else (self.fitted,)
+
+    @property
+    def writes(self) -> tuple[Path, ...]:
+        kept = None if self.checkpoint is None else self.checkpoint / f"fold-{self.fold}"
+        return tuple(place for place in (kept, self.predictor) if place is not None)
 
 
 @dataclass

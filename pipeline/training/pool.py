@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
-from pipeline.training.executors import Executor, Job
+from pipeline.training.jobs import Executor, Job
 
 T = TypeVar("T")
 
@@ -102,6 +102,8 @@ class Pool:
         An error of a job is thrown into its own work, which ends; the others do not notice. What is no
         Exception (an interrupt) ends all and goes on.
         """
+        if not tasks:
+            return
         out_of_time = False
         try:
             while True:

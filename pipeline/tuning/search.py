@@ -15,11 +15,11 @@ from pipeline.core.config import ModelConfig
 from pipeline.core.errors import Diverged
 from pipeline.core.files import read_json, write_json
 from pipeline.core.types import Metric
-from pipeline.training.cross_validation import CrossValidation, cross_validation, together
+from pipeline.training.cross_validation import CrossValidation, cross_validation, job_of, together
 from pipeline.training.data import Rows, TrainingData
-from pipeline.training.executors import Job
 from pipeline.training.folds import FoldJob, FoldResult, fit_folds, fold_fit_job
 from pipeline.training.identity import identity
+from pipeline.training.jobs import Job
 from pipeline.training.pool import OutOfTime, Stop, Work, gather
 from pipeline.training.stacking import train_until
 from pipeline.tuning.batches import batch_of
@@ -158,8 +158,8 @@ class Search:
         """Trials one after another, each told of its folds in their order, and dropped as soon as it is behind."""
         for trial in group:
             folds = [FoldJob(trial.config, k, self._place(data, trial.config, trial.number)) for k in data.folds]
-            name, threads = self._name([trial]), trial.config.fit.threads
-            jobs = [Job(f"{name}: fold {fold.fold}", fit_folds, (data, [fold]), threads=threads) for fold in folds]
+            name = self._name([trial])
+            jobs = [job_of(f"{name}: fold {fold.fold}", fit_folds, data, [fold]) for fold in folds]
             places = {id(job): place for place, job in enumerate(jobs)}
             waiting, done, ended = iter(jobs), {}, 0
             while ended < len(jobs) and trial.goes_on:
@@ -235,6 +235,14 @@ class RungJob:
     fold: int
     checkpoint: Path
     rung: float
+
+    @property
+    def reads(self) -> tuple[Path, ...]:
+        return ()
+
+    @property
+    def writes(self) -> tuple[Path, ...]:
+        return (self.checkpoint / f"fold-{self.fold}",)
 
 
 def train_to_rung(data: TrainingData, jobs: Sequence[RungJob]) -> list[float]:

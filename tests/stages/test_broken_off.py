@@ -194,7 +194,7 @@ def test_a_checkpoint_hangs_on_all_that_a_fit_hangs_on(begun):
 
 def test_the_epochs_of_a_fold_are_heard(begun, monkeypatch):
     begun(params(None))
-    monkeypatch.setattr("pipeline.training.executors.TELL_SECONDS", 0.0)
+    monkeypatch.setattr("pipeline.training.jobs.TELL_SECONDS", 0.0)
     config = load_project()
     data = cross_validation.TrainingData(config.competition("lines"), "numbers")
     work = cross_validation.cross_validation(data, config.model("lines-mlp"), 2)

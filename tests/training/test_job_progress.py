@@ -5,7 +5,8 @@ import time
 from test_executors import gather
 from test_job_faults import die_once
 
-from pipeline.training.executors import Event, Job, Processes, Serial, tell
+from pipeline.training.executors import Processes, Serial
+from pipeline.training.jobs import Event, Job, tell
 
 
 def all_events(executor):
@@ -17,7 +18,7 @@ def all_events(executor):
 
 
 def test_how_far_a_job_is_is_heard(monkeypatch):
-    monkeypatch.setattr("pipeline.training.executors.TELL_SECONDS", 0.0)
+    monkeypatch.setattr("pipeline.training.jobs.TELL_SECONDS", 0.0)
 
     def function():
         tell(1, 2)
@@ -32,7 +33,7 @@ def test_how_far_a_job_is_is_heard(monkeypatch):
 
 
 def test_jobs_half_done_count_for_half(monkeypatch):
-    monkeypatch.setattr("pipeline.training.executors.TELL_SECONDS", 0.0)
+    monkeypatch.setattr("pipeline.training.jobs.TELL_SECONDS", 0.0)
     heard = []
 
     def function(number):
@@ -66,7 +67,7 @@ def test_a_job_is_heard_about_twice_a_second_and_no_more():
 
 
 def test_a_job_that_dies_loses_what_it_had_done(tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.training.executors.TELL_SECONDS", 0.0)
+    monkeypatch.setattr("pipeline.training.jobs.TELL_SECONDS", 0.0)
 
     def function():
         tell(3, 4)
