@@ -81,7 +81,7 @@ def _in_file(array: np.ndarray) -> np.ndarray:
     with _file() as file:
         step = max(1, READ_BYTES // max(1, array.itemsize))
         for begin in range(0, len(array), step):
-            file.write(np.ascontiguousarray(array[begin : begin + step]).view(np.uint8))
+            file.write(np.ascontiguousarray(array[begin : begin + step]).view(np.uint8).data)
         file.flush()
         return np.asarray(np.memmap(file, array.dtype, "c", shape=array.shape))
 

@@ -56,8 +56,9 @@ class Connection:
         cloudpickle.register_pickle_by_value(ray_entrance)
         self._enter = ray.remote(ray_entrance.enter)
         beside = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
-        self._board = ray.remote(ray_entrance.Board).options(num_cpus=0, scheduling_strategy=beside).remote()
-        self._news = self._board.heard.remote()
+        board: Any = ray.remote(ray_entrance.Board).options(num_cpus=0, scheduling_strategy=beside)
+        self._board: Any = board.remote()
+        self._news: Any = self._board.heard.remote()
 
     def nodes(self) -> list[dict[str, Any]]:
         """Those that are alive: ``NodeID``, ``NodeManagerAddress``, ``Resources``."""

@@ -272,5 +272,5 @@ def test_a_network_that_diverges_says_so_before_it_is_scored(model):
             raise UserError("every prediction must be a finite number")
         return float(np.square(raw).mean())
 
-    with pytest.raises(Diverged, match=r"the train loss became (inf|nan) in epoch \d+: lower fit\.learning_rate"):
+    with pytest.raises(Diverged, match=r"the train loss became (inf|nan) in epoch \d+, minibatch \d+: lower"):
         learner(epochs=9, learning_rate=1e30).fit(job(model, valid=line(50, 1), score=score))
