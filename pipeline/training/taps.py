@@ -97,14 +97,19 @@ class Taps:
         output.register_hook(lambda gradient: self._put(name, "backward", self._norm(gradient)))
 
     def _activation(self, name: str, module: nn.Module, output: Tensor) -> None:
+        """Noted when a gradient comes back: the loss may know nothing of it, as of a pretrained pooler's."""
+        if not output.requires_grad:
+            return
         values = self._members(output)
         if not isinstance(module, nn.ReLU):
             slope = values * (1 - values) * 4 if isinstance(module, nn.Sigmoid) else 1 - values.square()
-            self._put(name, "saturated", (slope < FLAT).flatten(1).float().mean(dim=1))
+            flat = (slope < FLAT).flatten(1).float().mean(dim=1)  # [members]
+            output.register_hook(lambda gradient: self._put(name, "saturated", flat))
             return
         unit = 2 if values.ndim == 5 else values.ndim - 1  # a map's channels, else features
         others = [i for i in range(1, values.ndim) if i != unit]
-        self._put(name, "dead", (values.amax(dim=others) <= 0).float().mean(dim=1))  # [members, units] -> [members]
+        dead = (values.amax(dim=others) <= 0).float().mean(dim=1)  # [members, units] -> [members]
+        output.register_hook(lambda gradient: self._put(name, "dead", dead))
 
     def _recurrent(self, name: str, module: Recurrent, inputs: Tensor, lengths: Tensor | None) -> None:
         """What the state at the last step has of the steps before, by their distance, 1, 2, 4, ...: the norm of its

@@ -148,6 +148,17 @@ def test_what_a_state_remembers_is_its_gradient_by_earlier_inputs(cell):
     assert ("saturated" in taps.found[""]) == (cell == "rnn") and layer.listener is None
 
 
+def test_activations_that_the_loss_knows_nothing_of_are_left_aside():
+    network = nn.ModuleDict({"read": nn.Sequential(nn.Linear(4, 3), nn.Tanh()), "pooler": nn.Tanh()})
+    taps = Taps(network, stacked=False)
+    taps.attach()
+    inputs = torch.full((5, 4), 100.0)
+    network["pooler"](network["read"][0](inputs))
+    network["read"](inputs).sum().backward()
+    taps.detach()
+    assert list(taps.found["read.1"]) == ["saturated"] and "pooler" not in taps.found
+
+
 def test_entropy_of_attention_is_one_of_equals_and_near_zero_of_a_sharp_one():
     torch.manual_seed(0)
     layer, steps = MultiHeadAttention(8, 2), torch.randn(4, 6, 8)
