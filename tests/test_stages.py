@@ -34,12 +34,6 @@ class TestTwoCleanRuns:
     def test_their_outputs_are_byte_identical(self, two_runs):
         first, second = (project.outputs() for project in two_runs)
         assert first.keys() == second.keys()
-        page = str(Path("lines", "report", "index.html"))
-        for outputs in (first, second):  # what a clock measured stands on the page, in a section of its own
-            outputs[page], sections = re.subn(
-                rb'<section aria-labelledby="cost">.*?</section>', b"", outputs[page], flags=re.DOTALL
-            )
-            assert sections == 1
         assert [name for name in first if first[name] != second[name]] == []
 
     def test_outputs_hold_no_place_and_no_leftovers(self, undisturbed):
@@ -174,11 +168,11 @@ for run in client.search_runs([experiment.experiment_id], max_results=100):
         assert champion == delivered.data("lines", "submission.csv").read_bytes()
         runs = [line.split("|")[1:] for line in output.splitlines() if line.startswith("RUN")]
         assert {status for status, _, _ in runs} == {"FINISHED"}
-        parents = sorted(name for _, parent, name in runs if parent == "-")
+        assert sorted(name for _, parent, name in runs if parent == "-") == ["blend", "linear", "ridge", "trees"]
         stages = [f"lines-{model} train" for model in ("linear", "ridge", "trees")]
         stages += [f"{path.name} retrain" for path in delivered.data("lines", "final").iterdir()]
-        assert parents == sorted([*stages, "lines-ridge tune", "blend submit", "blend report"])
         children = [name for _, parent, name in runs if parent != "-"]
+        assert {*stages, "lines-ridge tune", "blend submit", "blend report"} <= set(children)
         tuned = delivered.data("lines", "tuned", "lines-ridge", "trials.json")
         better_than_declared = read_json(tuned)["best"] != 0  # then its folds are there too
         assert sum(name.startswith("fold") for name in children) == 9 + 3 * better_than_declared

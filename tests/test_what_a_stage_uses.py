@@ -27,6 +27,8 @@ NOT_DIGESTED = (
     ("pipeline/stages/view.py", "shows what goes on"),
     ("pipeline/stages/records.py", "words for the tracker"),
     ("pipeline/stages/serving.py", "words for the tracker"),
+    ("pipeline/stages/summaries.py", "words for the tracker"),
+    ("pipeline/reporting/gradients.py", "pictures for the tracker"),
     ("pipeline/reporting/pictures.py", "pictures for the tracker"),
     ("pipeline/tracking", "tells MLflow what happened"),
 )

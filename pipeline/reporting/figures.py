@@ -266,7 +266,7 @@ def _square(data: Mapping[str, Any]) -> tuple[float, float]:
 Painter = Callable[["Figure", Mapping[str, Any]], None]
 PAINTERS: dict[str, tuple[Painter, Callable[[Mapping[str, Any]], tuple[float, float]]]] = {
     "curves": (lines.curves, lambda data: (WIDTH, 2.9)),
-    "gradients": (gradients.draw, lambda data: (WIDTH, 2.9)),
+    "gradients": (gradients.draw, gradients.size),
     "residuals": (_residuals, lambda data: (WIDTH, 3.4)),
     "confusion": (_confusion, _square),
     "importance": (_importance, lambda data: _height(min(len(data), BARS))),

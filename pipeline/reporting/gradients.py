@@ -4,14 +4,17 @@ recurrent layers remember."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from pipeline.reporting.style import BLUE, INK, VERMILION, shortened
+from pipeline.reporting.style import BLUE, INK, VERMILION, WIDTH, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+ABREAST = 2
+"""Panels side by side."""
 MOST = 12
 """Layers drawn as lines at most, evenly chosen through depth."""
 
@@ -31,7 +34,11 @@ def _panels(trace: Mapping[str, Any]) -> list[str]:
 def draw(figure: Figure, data: Mapping[str, Any]) -> None:
     """data: a trace, see ``training/watching.py``."""
     names = _panels(data)
-    for axes, name in zip(figure.subplots(1, max(len(names), 1), squeeze=False)[0], names):
+    across = min(max(len(names), 1), ABREAST)
+    grid = figure.subplots(max(ceil(len(names) / across), 1), across, squeeze=False)
+    for empty in grid.flat[len(names) :]:
+        empty.set_axis_off()
+    for axes, name in zip(grid.flat, names):
         if name == "gradient":
             _over_steps(axes, data, drawn(data))
         elif name == "forward":
@@ -40,6 +47,10 @@ def draw(figure: Figure, data: Mapping[str, Any]) -> None:
             _through_depth(axes, data, "backward", "Backpropagated", "norm by the output")
         else:
             _over_distance(axes, data, name)
+
+
+def size(data: Mapping[str, Any]) -> tuple[float, float]:
+    return WIDTH, 2.7 * max(ceil(len(_panels(data)) / ABREAST), 1)
 
 
 def drawn(data: Mapping[str, Any]) -> list[str]:

@@ -15,8 +15,8 @@ from pipeline.reporting.findings import finding_lines, markdown
 from pipeline.reporting.leaderboard import answered, leaderboard_rows, metric_label, table_lines
 from pipeline.reporting.page import build_page, drawn
 from pipeline.stages.costs import model_cost
-from pipeline.stages.records import blend_summary
 from pipeline.stages.report_models import answer_figures, important, model_entry
+from pipeline.stages.summaries import blend_summary
 
 PAGE = ("models", "answers", "shapes", "costs")
 """Of the payload what only the page shows; ``report.json`` does without. No two runs share the costs of a clock."""

@@ -13,8 +13,8 @@ from pipeline.core.config import Config
 from pipeline.core.files import read_json, write_json
 from pipeline.core.paths import CompetitionPaths, ModelPaths
 from pipeline.core.types import Schema
-from pipeline.stages.records import blend_summary, scored
 from pipeline.stages.serving import served
+from pipeline.stages.summaries import blend_summary, scored
 
 if TYPE_CHECKING:
     from pipeline.answering.ensembles import Ensemble

@@ -20,7 +20,8 @@ from pipeline.core.registry import settings_dict
 from pipeline.stages.budget import Budget
 from pipeline.stages.costs import note_cost
 from pipeline.stages.kept import KeptModels, link_tree
-from pipeline.stages.records import fold_record, model_record, out_of_fold_figures, scored
+from pipeline.stages.records import fold_record, model_record, out_of_fold_figures
+from pipeline.stages.summaries import scored
 from pipeline.stages.view import Line, View
 from pipeline.training import encoded
 from pipeline.training.cross_validation import cross_validation, test_file

@@ -21,8 +21,9 @@ from pipeline.stages.budget import Budget
 from pipeline.stages.costs import note_cost
 from pipeline.stages.kept import IDENTITY, KeptModels, link_tree
 from pipeline.stages.project import rebuild_model
-from pipeline.stages.records import fold_record, model_record, out_of_fold_figures, scored, trial_record
+from pipeline.stages.records import fold_record, model_record, out_of_fold_figures, trial_record
 from pipeline.stages.searching import Searching, search_code
+from pipeline.stages.summaries import scored
 from pipeline.stages.view import Line, View
 from pipeline.training.data import Rows
 from pipeline.training.executors import make_executor
