@@ -54,9 +54,9 @@ class Bench:
                 data = content if isinstance(content, bytes) else content.encode()
                 (self.root / "files" / name).write_bytes(data)
         params = {
+            "execution": {"executor": "serial"},  # forks of a process that holds every library take longer than fits
             "competitions": {"toy": self.competition},
             "models": {"toy-ridge": self.model},
-            "execution": {"executor": "serial"},  # forks of a process that holds every library take longer than fits
         }
         (self.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
 

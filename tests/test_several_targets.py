@@ -192,7 +192,7 @@ def test_from_the_files_to_the_submission(bench, kind):
     bench.write()
     params = bench.root / "params.yaml"
     second = "  toy-mlp: {competition: toy, features: numbers, model: mlp, fit: {epochs: 20, learning_rate: 0.01}}\n"
-    params.write_text(params.read_text() + second + "execution: {executor: serial}\n")
+    params.write_text(params.read_text() + second)
     for stage in STAGES:
         code, lines = bench.run(stage, "toy")
         assert code == 0, lines
