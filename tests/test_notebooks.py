@@ -67,6 +67,16 @@ def language_models(found):
     assert found["clipped"] < 2.5 < 4.66 < found["unclipped"]  # 4.66: the logarithm of the number of tokens
 
 
+def fitting(found):
+    assert found["train_1"] > 2 > 0.6 > found["train_3"] > found["train_10"]
+    assert found["test_3"] < 0.6 < 1 < found["test_10"] and found["test_1"] > 3
+    assert (found["is_underfits"], found["is_best"], found["is_overfits"]) == (1, 3, 10)
+    assert found["decay_10"] < found["decay_1e-09"] / 3 and found["decay_10"] < found["decay_1000"] / 2
+    assert found["largest_10"] < found["largest_0.1"] < found["largest_0.001"]
+    assert found["degree-3_rows_2"] < found["degree-3_rows_1"] < found["degree-3_rows_0"]
+    assert found["degree-1_rows_2"] > 0.9 * found["degree-1_rows_0"]
+
+
 @dataclass(frozen=True)
 class Notebook:
     """variable: names the folder of its files, which else is ``folder`` of shared/data beside the project; None where
@@ -85,6 +95,7 @@ class Notebook:
 
 NOTEBOOKS = {
     "convolution": Notebook(None, "", 0.01, convolution),
+    "fitting": Notebook(None, "", 0.01, fitting),
     "house_prices": Notebook("PODIUM_HOUSE_PRICES", "house_prices", 0.002, house_prices),
     "text": Notebook("PODIUM_TWEETS", "disaster_tweets", 0.006, text),
     "translation": Notebook(None, "", 2.0, translation),

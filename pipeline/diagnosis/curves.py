@@ -108,7 +108,10 @@ def told_rows(points: Sequence[Point], metric: str, higher_is_better: bool, cons
     # Of one fold nobody knows the noise.
     more = fmean(gains) > 0 and (p <= SURE or len(gains) == 1)
     lines = [f"{first}{f' (p {p:.2f})' if len(gains) > 1 else ', of one fold'}."]
-    lines.append("More rows would still help." if more else "As many rows again would hardly help.")
+    if more or fmean(gains) <= 0:
+        lines.append("More rows would still help." if more else "As many rows again would hardly help.")
+    else:
+        lines.append("Whether more rows would help further, these folds cannot tell.")
     bounds = interval(gaps)
     learned = None if constant is None else sign * (fmean(last.train) - constant)
     gap = f"{fmean(gaps):.5f} between training rows ({fmean(last.train):.5f}) and new ones"
@@ -119,7 +122,7 @@ def told_rows(points: Sequence[Point], metric: str, higher_is_better: bool, cons
         lines.append("It overfits: more rows if there are any, weight decay, dropout, a simpler model.")
     elif learned is not None and learned <= 0:
         lines.append("It underfits: training rows score no better than a constant answer. More capacity, more epochs.")
-    elif not more:
+    elif fmean(gains) <= 0:
         lines.append("It fits what it can: more capacity or other features, rather than more rows.")
     return lines
 

@@ -142,7 +142,9 @@ def over(figure: Figure, data: Mapping[str, Any]) -> None:
     for key, colour, label in (("train", BLUE, "training rows"), ("valid", VERMILION, "validation rows")):
         scores = np.array(data[key], dtype=float)  # [values, folds]
         mean, spread = scores.mean(axis=1), scores.std(axis=1)
-        axes.fill_between(places, mean - spread, mean + spread, color=colour, alpha=0.15, linewidth=0)
+        # Never beyond the folds themselves: one that is hopeless spreads the others below 0.
+        low, high = np.maximum(mean - spread, scores.min(axis=1)), np.minimum(mean + spread, scores.max(axis=1))
+        axes.fill_between(places, low, high, color=colour, alpha=0.15, linewidth=0)
         axes.plot(places, mean, color=colour, marker="o", markersize=4, label=label)
     if (baseline := data.get("baseline")) is not None:
         axes.axhline(baseline, color=INK, linewidth=0.9, linestyle="--", label="baseline")

@@ -265,16 +265,17 @@ def test_the_book_s_polynomials_underfit_fit_and_overfit():
 
 
 def test_a_learning_curve_says_whether_rows_or_capacity_lack():
-    def said(train, before, after, constant=1.0):
+    def said(train, before, after, noise=1.1):
         folds = np.linspace(-0.01, 0.01, 5)
         points = [
             Point("30 rows", list(train + folds), list(before + folds)),
-            Point("60 rows", list(train + folds), list(after + folds * 1.1)),
+            Point("60 rows", list(train + folds), list(after + folds * noise)),
         ]
-        return " ".join(told_rows(points, "rmse", False, constant))
+        return " ".join(told_rows(points, "rmse", False, constant=1.0))
 
     assert "More rows would still help" in said(0.1, 0.9, 0.7) and "It overfits" in said(0.1, 0.9, 0.7)
     flat = said(0.30, 0.33, 0.33)
     assert "would hardly help" in flat and "more capacity" in flat and "overfits" not in flat
+    assert "cannot tell" in said(0.30, 0.335, 0.330, noise=-1.0)
     assert "It underfits" in said(1.1, 1.2, 1.2)
     assert "too few parts" in " ".join(told_rows([Point("30 rows", [], [])], "rmse", False, None))
