@@ -61,7 +61,8 @@ def exploding(trace: Trace) -> Case | None:
 
 
 def _far(trace: Trace, found: dict[str, list[Any]], far: Callable[[float], bool], worst: Any) -> Case | None:
-    """The layer that is furthest off, where one is at most of the steps."""
+    """The layer that is furthest off, where one is at most of the steps, of which the first alone says little: a
+    decoder that has learned nothing hears nothing of its encoder."""
     told = []
     for k, step in enumerate(trace["steps"]):
         known = {name: own[k] for name, own in found.items() if own[k] is not None}
@@ -69,7 +70,7 @@ def _far(trace: Trace, found: dict[str, list[Any]], far: Callable[[float], bool]
             layer = worst(known, key=lambda name: (known[name], name))
             told.append((step, layer, known[layer]))
     off = [one for one in told if far(one[2])]
-    if not off or len(off) < MOST * len(told):
+    if len(told) < 2 or not off or len(off) < MOST * len(told):
         return None
     number = median(one[2] for one in off)
     layers = [one[1] for one in off]
