@@ -134,7 +134,12 @@ def _of_numbers(name: str, values: pd.Series, unit: str) -> Iterator[tuple[str, 
     for low, high in pairwise(edges.tolist()):
         last = high == edges[-1]
         mask = (numbers >= low) & ((numbers <= high) if last else (numbers < high))
-        yield name, f"{low:,.6g} to {'' if last else 'below '}{high:,.6g}{unit}", mask
+        yield name, f"{number(low)} to {'' if last else 'below '}{number(high)}{unit}", mask
+
+
+def number(value: float) -> str:
+    """Six digits; in groups of three from ten thousand on, so that years stay years."""
+    return f"{value:,.6g}" if abs(value) >= 1e4 else f"{value:.6g}"
 
 
 def _scored(evidence: Evidence, mask: np.ndarray) -> tuple[float, float] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeline.diagnosis.slices import row_losses
+from pipeline.diagnosis.slices import number, row_losses
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,6 +71,6 @@ def shown(value: Any) -> str:
     if value is None or value != value:
         return "missing"
     if isinstance(value, float):
-        return f"{value:,.6g}"
+        return number(value)
     text = " ".join(str(value).split())
     return text if len(text) <= TEXT else f"{text[: TEXT - 1]}…"
