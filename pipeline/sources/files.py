@@ -81,7 +81,7 @@ class Names(Source):
 class Files(Names):
     """A competition's files in a folder, or in a zip or tar archive.
 
-    path: relative to the project, or absolute. The others: see ``Names``.
+    path: relative to the project, or absolute.
     """
 
     path: str

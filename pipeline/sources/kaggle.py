@@ -43,7 +43,7 @@ class Kaggle(Names):
 
     The download lies in ``.podium/downloads/<competition>/`` and is taken from there ever after;
     delete that folder to download again. A download broken off is taken up where it stopped.
-    competition: the last part of its address, such as ``titanic``. The others: see ``Names``.
+    competition: the last part of its address, such as ``titanic``.
     """
 
     competition: Annotated[str, Field(pattern=SLUG)]

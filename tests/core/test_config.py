@@ -103,7 +103,7 @@ def test_a_good_one_builds():
         ("models/toy-ridge/seed", "1", "models.toy-ridge.seed: needs a whole number, got '1'"),
         ("models/toy-mlp/fit/optimizer/name", "adma", "models.toy-mlp.fit.optimizer"),
         ("models/toy-mlp/fit/epochs", "many", "models.toy-mlp.fit.epochs: "),
-        ("execution", {"executor": "ray"}, "execution.executor: "),
+        ("execution", {"executor": "rays"}, "execution.executor: "),
         ("modles", {}, "params.yaml.modles: unknown key; did you mean 'models'?"),
         ("models", None, "models: needs a mapping with at least one name, got None"),
     ],

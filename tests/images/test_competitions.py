@@ -129,8 +129,10 @@ def test_folders_of_a_download_are_found_too(kind, bench):
     assert declared["source"] == {"name": "kaggle", "competition": "bars", "images": images}
     bench.through("fetch", "preprocess")
     place = bench.root / "data" / "toy"
-    rows = read_rows(place / "rows" / "test.parquet", Schema.from_json(read_json(place / "schema.json")))
-    np.testing.assert_array_equal(rows["image" if "image" in rows else "picture"].array.stored.read()[..., 0], TEST)
+    schema = Schema.from_json(read_json(place / "schema.json"))
+    (name,) = schema.images
+    rows = read_rows(place / "rows" / "test.parquet", schema)
+    np.testing.assert_array_equal(rows[name].array.stored.read()[..., 0], TEST)
 
 
 def test_two_images_a_row_are_channels_of_one(bench):
