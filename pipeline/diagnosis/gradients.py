@@ -18,7 +18,9 @@ first one's, where it vanishes or explodes."""
 DISTANCE = 3
 """2 to this are the steps over which a recurrent layer that loses all but one part in ``FAR`` forgets."""
 MOST = 0.5
-"""Share of units or values from which a layer is dead or saturated, and of steps or folds from which it is told."""
+"""Share of units from which a layer is dead, and of steps or folds from which a fault is told."""
+FLAT = 0.75
+"""Share of values from which a layer is saturated: networks that have learned their rows by heart come near a half."""
 SHARP = 0.05
 """Entropy of attention, as part of that of looking everywhere alike, below which it looks at one place."""
 
@@ -106,7 +108,7 @@ def dead(trace: Trace) -> Case | None:
 
 
 def saturated(trace: Trace) -> Case | None:
-    return _late(trace, "saturated", lambda one: one >= MOST, max)
+    return _late(trace, "saturated", lambda one: one >= FLAT, max)
 
 
 def sharp(trace: Trace) -> Case | None:

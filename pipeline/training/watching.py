@@ -214,7 +214,9 @@ def distinct_units(weight: Tensor) -> Tensor:
     same stay one for ever (D2L 5.4)."""
     rows = weight.flatten(2)  # [members, units, inputs]
     sums = (rows * torch.arange(1, rows.shape[2] + 1, device=rows.device).cos()).sum(dim=2).sort(dim=1).values
-    return 1 + (sums.diff(dim=1) != 0).sum(dim=1)
+    distinct = 1 + (sums.diff(dim=1) != 0).sum(dim=1)
+    # Where all are zero there is nothing that it reads: no column, or one that a stack's other members have.
+    return torch.where((rows == 0).flatten(1).all(dim=1), rows.shape[1], distinct)
 
 
 def _short(value: Any) -> Any:

@@ -20,7 +20,7 @@ from pipeline.training.data import widest
 from pipeline.training.loop import begin_network
 from pipeline.training.stacking import fit_together
 from pipeline.training.taps import Taps
-from pipeline.training.watching import MOST, layer_of
+from pipeline.training.watching import MOST, distinct_units, layer_of
 
 REGRESSION, LANGUAGE = tasks.build("regression", "task"), tasks.build("language_model", "task")
 
@@ -191,6 +191,13 @@ def test_a_gradient_that_is_clipped_counts_and_no_number_names_its_step():
         alone.fit(replace(given, model=big))
     stacked = fit_together([alone, alone], [replace(given, model=big)] * 2, given.spec)
     assert [str(fault) for fault in stacked] == [str(one.value)] * 2
+
+
+def test_units_that_read_nothing_are_not_alike():
+    weights = torch.ones(2, 4, 3)
+    weights[1, 2:] = torch.arange(3.0)
+    assert distinct_units(weights).tolist() == [1, 2]
+    assert distinct_units(torch.zeros(2, 4, 3)).tolist() == distinct_units(torch.zeros(2, 4, 0)).tolist() == [4, 4]
 
 
 def test_parameters_have_the_layer_that_they_are_of():

@@ -14,8 +14,8 @@ from pipeline.diagnosis.gradients import LOOKS, cases
 @findings.register("POD504")
 @settings
 class Saturated(Finding):
-    """Networks with a layer of sigmoids or tanh of whose values half or more lie where the slope is below a twentieth
-    of the steepest, at the end of training."""
+    """Networks with a layer of sigmoids or tanh of whose values three quarters or more lie where the slope is below a
+    twentieth of the steepest, at the end of training."""
 
     title: ClassVar[str] = "saturated activations"
     why: ClassVar[str] = (
