@@ -103,10 +103,12 @@ class OnRay:
     def _no_room(self, nodes: list[Mapping[str, float]]) -> str:
         if self._refused:
             return f"ray: no node is left that can run a job; {'; '.join(self._refused.values())}"
+        if not nodes:
+            return f"ray: for {PATIENCE:.0f} seconds there has been no node that can run a job; begin some"
         units = {"CPU": ("cpus", 1), "GPU": ("gpus", 1), "memory": ("memory", 2**30)}
         for name, amount in self._needs.items():
             key, unit = units[name]
-            most = max((node.get(name, 0.0) for node in nodes), default=0.0)
+            most = max(node.get(name, 0.0) for node in nodes)
             if most < amount:
                 kind = " GiB" if name == "memory" else ""
                 asked = f"execution.{key}: a job asks for {amount / unit:g}{kind} of a node"
