@@ -27,15 +27,17 @@ from pipeline.training.executors import Processes, Serial, make_executor
 from pipeline.training.jobs import Job
 from pipeline.training.pool import Pool, Stop, Task, gather, run_alone
 
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
+os.environ.update(QUIET)  # before Ray is loaded, which reads them once
 pytest.importorskip("ray")
 needs_hosts = pytest.mark.skipif(
     sys.platform != "linux" or os.geteuid() != 0 or shutil.which("ip") is None or shutil.which("unshare") is None,
     reason="makes hosts of namespaces, as root",
 )
-HERE, THERE, SPACE, LINK = "10.231.77.1", "10.231.77.2", f"podium-{os.getpid()}", f"pod{os.getpid() % 100000}"
+NET, SPACE, LINK = f"10.231.{os.getpid() % 250}", f"podium-{os.getpid()}", f"pod{os.getpid() % 100000}"
+HERE, THERE = f"{NET}.1", f"{NET}.2"
 ROOT = Path(__file__).parents[2]
 PORT = free_port()
-QUIET = {"RAY_USAGE_STATS_ENABLED": "0"}
 
 
 def ray_node(*arguments, code=ROOT, space=(), before="true", **environment):
@@ -54,8 +56,24 @@ def ray_node(*arguments, code=ROOT, space=(), before="true", **environment):
 
 
 def end(node):
-    os.killpg(node.pid, signal.SIGKILL)
-    node.wait()
+    if node.poll() is None:
+        os.killpg(node.pid, signal.SIGKILL)
+        node.wait()
+
+
+@pytest.fixture
+def node(cluster):
+    """Begins nodes of the cluster; all of them end with the test, whatever comes of it."""
+    begun = []
+
+    def begin(*arguments, **how):
+        begun.append(ray_node(f"--address={cluster}", *arguments, **how))
+        return begun[-1]
+
+    yield begin
+    for one in begun:
+        end(one)
+    nodes(1)
 
 
 @pytest.fixture(scope="module")
@@ -94,18 +112,20 @@ def cluster(project):
     address = f"{HERE if made else '127.0.0.1'}:{PORT}"
     place = ("--head", f"--node-ip-address={address.partition(':')[0]}", f"--port={PORT}", "--num-cpus=1")
     head = ray_node(*place, "--include-dashboard=false", "--object-store-memory=100000000", "--memory=2000000000")
-    wait_until(lambda: subprocess.run(["true"]).returncode == 0 and reached(address), 60)
-    os.environ["RAY_ADDRESS"] = address
-    yield address
     import ray
 
-    ray_cluster._close()
-    ray.shutdown()
-    del os.environ["RAY_ADDRESS"]
-    end(head)
-    if made:
-        subprocess.run(["ip", "netns", "del", SPACE], check=False)
-        subprocess.run(["ip", "link", "del", LINK], check=False, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: reached(address), 120)
+        os.environ["RAY_ADDRESS"] = address
+        yield address
+    finally:
+        ray_cluster._close()
+        ray.shutdown()
+        os.environ.pop("RAY_ADDRESS", None)
+        end(head)
+        if made:
+            subprocess.run(["ip", "netns", "del", SPACE], check=False)
+            subprocess.run(["ip", "link", "del", LINK], check=False, stderr=subprocess.DEVNULL)
 
 
 def reached(address):
@@ -196,8 +216,8 @@ def where_and_wait(folder, number):
 
 
 @needs_hosts
-def test_the_job_of_a_node_that_is_lost_is_done_again_and_nothing_else(cluster, tmp_path):
-    lost = ray_node(f"--address={cluster}", f"--node-ip-address={HERE}", "--num-cpus=1", space=("nice",))
+def test_the_job_of_a_node_that_is_lost_is_done_again_and_nothing_else(node, tmp_path):
+    lost = node(f"--node-ip-address={HERE}", "--num-cpus=1", space=("nice",))
     ray_cluster.connected(0)
     nodes(2)
     first = next(n["NodeID"] for n in ray_cluster.connected(0).nodes() if n["Resources"].get("memory", 0) < 3e9)
@@ -216,7 +236,6 @@ def test_the_job_of_a_node_that_is_lost_is_done_again_and_nothing_else(cluster, 
     tries = {path.name: len(path.read_text().split()) for path in tmp_path.glob("on-*")}
     again = [name for name, marks in told[0].items() if name != "on-0" and marks[0] != first]
     assert {name: count for name, count in tries.items() if count > 1} == dict.fromkeys(again, 2)
-    nodes(1)
 
 
 # Another host.
@@ -224,14 +243,14 @@ def test_the_job_of_a_node_that_is_lost_is_done_again_and_nothing_else(cluster, 
 
 @needs_hosts
 def test_another_host_is_sent_what_it_lacks_and_one_with_other_code_is_refused(
-    cluster, project, expected, tmp_path, capsys
+    node, project, expected, tmp_path, capsys
 ):
     for name, other in (("same", ""), ("changed", "\n# another checkout\n")):
         shutil.copytree(ROOT / "pipeline", tmp_path / name / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
         with (tmp_path / name / "pipeline" / "models" / "lenet.py").open("a") as stream:
             stream.write(other)
-    place = (f"--address={cluster}", f"--node-ip-address={THERE}", "--num-cpus=4")
-    host = partial(ray_node, *place, space=("ip", "netns", "exec", SPACE), before=f"mount -t tmpfs none {project}")
+    place = (f"--node-ip-address={THERE}", "--num-cpus=4")
+    host = partial(node, *place, space=("ip", "netns", "exec", SPACE), before=f"mount -t tmpfs none {project}")
 
     there = host(code=tmp_path / "changed", TMPDIR=str(tmp_path))
     nodes(2)
@@ -242,27 +261,29 @@ def test_another_host_is_sent_what_it_lacks_and_one_with_other_code_is_refused(
     end(there)
     nodes(1)
 
-    there = host(code=tmp_path / "same", TMPDIR=str(tmp_path))
+    host(code=tmp_path / "same", TMPDIR=str(tmp_path))
     nodes(2)
     for model in expected:
-        assert folds(on_ray(workers=5), model) == expected[model]
+        assert folds(on_ray(cpus=2), model) == expected[model]  # for which there is room on that host alone
     assert capsys.readouterr().err == ""
-    assert list(tmp_path.glob("podium-0/*/data/lines/rows/train.parquet")), "some folds were fitted there"
-    end(there)
-    nodes(1)
+    assert list(tmp_path.glob("podium-0/*/data/lines/rows/train.parquet"))
 
 
-def test_a_node_without_a_needed_library_is_left_out(cluster, tmp_path, capsys):
+def slowly(number):
+    """For so long that all nodes are asked."""
+    time.sleep(3)
+    return number
+
+
+def test_a_node_without_a_needed_library_is_left_out(cluster, node, tmp_path, capsys):
     import lightgbm
 
     (tmp_path / "lightgbm.py").write_text("raise ModuleNotFoundError('No module named lightgbm')")
     where = cluster.partition(":")[0]
-    bare = ray_node(f"--address={cluster}", f"--node-ip-address={where}", "--num-cpus=3", code=f"{tmp_path}:{ROOT}")
+    node(f"--node-ip-address={where}", "--num-cpus=3", code=f"{tmp_path}:{ROOT}")
     nodes(2)
-    assert run_alone(gather([Job(f"{n}", abs, (-n,)) for n in range(4)]), on_ray()) == [0, 1, 2, 3]
+    assert run_alone(gather([Job(f"{n}", slowly, (n,)) for n in range(4)]), on_ray()) == [0, 1, 2, 3]
     told = capsys.readouterr().err
-    end(bare)
-    nodes(1)
     lacks = f"lacks the library lightgbm {lightgbm.__version__}; install there what is installed here"
     assert told == f"warning: ray: node {where} {lacks}; it is left out\n"
 
@@ -276,17 +297,22 @@ def long(folder, number):
 
 
 def test_stopped_jobs_end_and_the_deadline_ends_all(cluster, tmp_path):
+    delivered = []
+
     def stopping():
-        job = Job("long", long, (tmp_path, 0))
-        yield job
-        while not (tmp_path / "began-0").exists():
-            yield Job("asks", abs, (-1,)) if False else None
-        yield Stop([job])
+        jobs = [Job("long", long, (tmp_path, 0)), Job("quick", wait_until, ((tmp_path / "began-0").exists, 60))]
+        yield jobs[0]
+        delivered.extend((yield jobs[1]))
+        while not delivered:
+            delivered.extend((yield None))
+        yield Stop(jobs)
         return (yield from gather([Job("next", abs, (-2,))]))
 
-    task = Task("work", stopping(), lambda: 0.0)
-    Pool(on_ray()).run([task])
-    assert task.result == [2] or "waits for a job" in str(task.error)
+    began = time.monotonic()
+    task = Task("work", stopping())
+    Pool(on_ray(cpus=0.5)).run([task])
+    assert task.result == [2] and [one.job.name for one in delivered] == ["quick"]
+    assert time.monotonic() - began < 60  # not the hundred seconds of the long one
     late = Task("late", gather([Job("long", long, (tmp_path, 1))]))
     began = time.monotonic()
     Pool(on_ray(), deadline=began + 1).run([late])
