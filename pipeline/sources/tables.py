@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import UserError
 from pipeline.core.files import shown, whole_file
-from pipeline.core.paged import is_large, paged
 from pipeline.sources.archives import PACKED
 from pipeline.sources.table_faults import no_rows
 from pipeline.sources.text_tables import DELIMITERS, parse_text, text_of
@@ -101,6 +100,7 @@ def _by_column(
     import pyarrow.parquet
 
     from pipeline.core.memory import give_memory_back
+    from pipeline.core.paged import is_large, paged
 
     try:
         file = pa.parquet.ParquetFile(path)

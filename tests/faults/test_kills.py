@@ -15,7 +15,7 @@ import pytest
 import yaml
 from projects import Project, three_models
 
-from pipeline.core.files import read_json
+from pipeline.core.files import MACHINE, read_json
 
 pytestmark = pytest.mark.timeout(900)  # whichever comes first waits for `two_runs`
 
@@ -117,7 +117,7 @@ def kill_at_rename(project: Project, stage: str, name: str) -> None:
     With -D strace stands aside, so the shell's own number is the stage's: it names the file aside.
     """
     output = project.data("lines", STAGES[stage][1])
-    aside = str(part_of(output)).replace("*", "$$")
+    aside = str(part_of(output)).replace("*", f"$$-{MACHINE}")
     calls = "rename,renameat,renameat2"
     strace = f'exec strace -D -f -q -o /dev/null -P "{aside}" -e trace={calls} -e inject={calls}:signal=SIGKILL'
     again = " --again" if stage in ("train", "tune", "retrain") else ""
