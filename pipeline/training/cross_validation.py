@@ -51,6 +51,7 @@ def cross_validation(
     predictors: Path | None = None,
     answers_test: bool = False,
     fitted: Path | None = None,
+    explains: bool = True,
 ) -> Work[CrossValidation]:
     """A work that fits every fold.
 
@@ -59,11 +60,12 @@ def cross_validation(
     predictors: folder for the folds' own predictors, ``<predictors>/<fold>``.
     answers_test: whether each fold predicts the test rows too.
     fitted: folder of the folds' predictors from before, which answer anew; nothing is fitted then.
+    explains: whether each fold says what its model looks at.
     Raises Diverged.
     """
     places = [predictors / str(k) if predictors else None for k in data.folds]
     jobs = [
-        FoldJob(config, k, checkpoint, place, answers_test, True, None if fitted is None else fitted / str(k))
+        FoldJob(config, k, checkpoint, place, answers_test, explains, None if fitted is None else fitted / str(k))
         for k, place in zip(data.folds, places, strict=True)
     ]
     results = yield from together(data, jobs, workers, fit_folds, config.name)

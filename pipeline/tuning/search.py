@@ -104,7 +104,12 @@ class Search:
         config = self.build(settings)
         data = self.rows.of(config)
         place = self._place(data, config, number)
-        return (yield from cross_validation(data, config, self.workers, checkpoint=place, predictors=members))
+        # What it looks at nobody has asked the trial, and whether it was fitted anew must not be seen.
+        return (
+            yield from cross_validation(
+                data, config, self.workers, checkpoint=place, predictors=members, explains=False
+            )
+        )
 
     def _in_time(self) -> bool:
         return self.time_left() > self.study.batch * self.seconds / self.workers
