@@ -23,7 +23,7 @@ from pipeline.stages.project import load_project
 from pipeline.training import ray_cluster
 from pipeline.training.cross_validation import cross_validation
 from pipeline.training.data import Rows
-from pipeline.training.executors import Processes, Serial, make_executor
+from pipeline.training.executors import Serial, make_executor
 from pipeline.training.jobs import Job
 from pipeline.training.pool import Pool, Stop, Task, gather, run_alone
 
@@ -332,29 +332,3 @@ def test_what_no_node_has_is_refused_in_one_line(cluster):
         with pytest.raises(UserError, match=told) as refused:
             Pool(on_ray(**settings)).run([Task("work", gather([Job("job", abs, (-1,))]))])
         assert "\n" not in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    ("address", "told"),
-    [
-        (f"127.0.0.1:{PORT + 1}", r"no cluster answers at 127.0.0.1:\d+ \(Connection refused\); begin one there"),
-        ("ray://10.0.0.1:10001", "needs HOST:PORT of a cluster that this machine is a node of, got 'ray://10.0.0.1"),
-        ("nowhere", "needs HOST:PORT, or auto, got 'nowhere'"),
-    ],
-)
-def test_an_address_that_is_no_clusters_is_told_in_one_line(address, told, monkeypatch):
-    monkeypatch.setattr(ray_cluster, "_connection", None)
-    monkeypatch.setenv("RAY_ADDRESS", address)
-    with pytest.raises(UserError, match=f"^RAY_ADDRESS: {told}") as refused:
-        on_ray().workers  # noqa: B018 - which connects
-    assert "\n" not in str(refused.value)
-
-
-def test_an_executor_of_no_name_is_told(monkeypatch):
-    monkeypatch.setenv("PODIUM_EXECUTOR", "raye")
-    with pytest.raises(UserError, match=r"^PODIUM_EXECUTOR: needs one of serial, processes, ray, got 'raye'"):
-        make_executor(Execution())
-    monkeypatch.setenv("PODIUM_EXECUTOR", "serial")
-    assert make_executor(Execution()) == Serial(1)
-    monkeypatch.delenv("PODIUM_EXECUTOR")
-    assert isinstance(make_executor(Execution()), Processes)
