@@ -14,7 +14,7 @@ from pipeline.training.executors import Processes, Serial, make_executor
 @pytest.mark.parametrize(
     ("address", "told"),
     [
-        (f"127.0.0.1:{free_port()}", r"no cluster answers at 127.0.0.1:\d+ \(Connection refused\); begin one there"),
+        ("127.0.0.1:FREE", r"no cluster answers at 127.0.0.1:\d+ \(Connection refused\); begin one there"),
         ("ray://10.0.0.1:10001", "needs HOST:PORT of a cluster that this machine is a node of, got 'ray://10.0.0.1"),
         ("nowhere", "needs HOST:PORT, or auto, got 'nowhere'"),
     ],
@@ -22,7 +22,7 @@ from pipeline.training.executors import Processes, Serial, make_executor
 def test_an_address_that_is_no_clusters_is_told_in_one_line(address, told, monkeypatch):
     pytest.importorskip("ray")
     monkeypatch.setattr(ray_cluster, "_connection", None)
-    monkeypatch.setenv("RAY_ADDRESS", address)
+    monkeypatch.setenv("RAY_ADDRESS", address.replace("FREE", str(free_port())))
     with pytest.raises(UserError, match=f"^RAY_ADDRESS: {told}") as refused:
         make_executor(Execution(executor="ray")).workers  # noqa: B018 - which connects
     assert "\n" not in str(refused.value)
