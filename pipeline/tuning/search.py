@@ -79,7 +79,7 @@ class Search:
             try:
                 while self._in_time():
                     if not (asked := study.ask()):
-                        if not study.others_run():
+                        if not study.unfinished():
                             break
                         yield from gather([Job(f"{self.model.name}: waits for others", time.sleep, (WAIT_SECONDS,))])
                         continue

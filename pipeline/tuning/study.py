@@ -163,18 +163,22 @@ class OpenStudy:
         """
         settings = self.settings
         self._claims.fail_stale()
-        standing = self._claims.standing()
-        spent = sum(trial.user_attrs.get("seconds", 0.0) for trial in standing.values())
-        if settings.minutes is not None and spent >= 60 * settings.minutes:
-            return []
         claimed: dict[int, optuna.Trial] = {}
-        for _ in free_numbers(standing, settings.batch, settings.trials):
+        for _ in self._free():
             number, trial = self._claims.claim()
             if settings.trials is not None and number >= settings.trials:
                 self._claims.fail([trial])  # another machine had the last one meanwhile
                 break
             claimed[number] = trial
         return [asked for batch in self._batches(claimed) for asked in self._suggested(batch, claimed)]
+
+    def _free(self) -> list[int]:
+        """The numbers that are to be asked next, none when the total or the time is reached."""
+        settings, standing = self.settings, self._claims.standing()
+        spent = sum(trial.user_attrs.get("seconds", 0.0) for trial in standing.values())
+        if settings.minutes is not None and spent >= 60 * settings.minutes:
+            return []
+        return free_numbers(standing, settings.batch, settings.trials)
 
     def _batches(self, numbers: Iterable[int]) -> list[range]:
         """Of these numbers: one, but where other machines claim in between."""
@@ -195,9 +199,9 @@ class OpenStudy:
         return asked
 
     @told_plainly()
-    def others_run(self) -> bool:
-        """Whether trials of it run elsewhere. That of a dead process is to be asked again, with time."""
-        return self._claims.others_run()
+    def unfinished(self) -> bool:
+        """Whether trials run elsewhere, or are free again: given back since ``ask``, or found dead just now."""
+        return self._claims.others_run() or bool(self._free())
 
     @told_plainly()
     def tell(self, asked: Asked, outcome: float | Diverged | None, seconds: float) -> Trial | None:

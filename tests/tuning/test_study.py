@@ -48,7 +48,7 @@ def bowl(overrides, asked, killed_once=None, at=None):
 def run(study: Study, objective, on_trial=lambda trial: None, seconds=0.0):
     """Ask, try one trial after another, and tell; what is left of a batch is given back on an error."""
     with study.opened() as opened:
-        while (asked := opened.ask()) or opened.others_run():
+        while (asked := opened.ask()) or opened.unfinished():
             time.sleep(0 if asked else 0.05)
             try:
                 while asked:

@@ -141,10 +141,10 @@ def test_who_is_slow_but_alive_keeps_its_trial(tmp_path, monkeypatch):
         assert fast.tell(other, bowl(other.overrides, other), 0.1).number == 2
         ends = time.monotonic() + 2.5
         while time.monotonic() < ends:
-            assert fast.ask() == [] and fast.others_run()
+            assert fast.ask() == [] and fast.unfinished()
             time.sleep(0.1)
         assert slow.tell(mine, bowl(mine.overrides, mine), 2.5).number == 1
-        assert not fast.others_run()
+        assert not fast.unfinished()
         assert [trial.number for trial in fast.result().trials] == [0, 1, 2]
 
 
@@ -160,6 +160,22 @@ def test_who_was_taken_for_dead_leaves_its_trial_to_the_other(tmp_path, monkeypa
         asleep.give_back([mine])
         assert asleep.result() == result
         assert asleep.ask() == []
+
+
+def test_a_trial_that_comes_free_after_asking_is_asked_before_the_study_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.tuning.claims.GRACE_SECONDS", 0.3)
+    monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", f"sqlite:///{tmp_path}/studies.db")
+    with make(tmp_path / "one", trials=2).opened() as one, make(tmp_path / "other", trials=2).opened() as other:
+        given_back = one.ask()
+        assert other.ask() == []
+        one.give_back(given_back)
+        assert other.unfinished()
+        [dead] = other.ask()
+        assert one.ask() == []
+        time.sleep(0.4)
+        assert one.unfinished()  # which finds it dead
+        [last] = one.ask()
+        assert dead.number == last.number == 1
 
 
 @pytest.mark.parametrize(
