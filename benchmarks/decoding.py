@@ -14,6 +14,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -31,9 +32,13 @@ from pipeline.text.reserved import EOS
 
 VOCABULARY, SOURCE, WIDTH = 8000, 16, 5
 CPU = torch.device("cpu")
+MARIAN = {"d_model": 256, "encoder_layers": 4, "decoder_layers": 4, "max_position_embeddings": 128}
+SIDE = {"attention_heads": 4, "ffn_dim": 1024}
+"""Of a pretrained translator of this kind, its weights drawn too (extra ``pretrained``)."""
 BODIES = {
     "transformer, 128 units, 4 + 4 layers": {"name": "transformer", "hidden": 512},
     "seq2seq, GRU of 256 with attention": {"name": "seq2seq", "hidden": 256},
+    "Marian, 256 units, 4 + 4 layers": {"name": "pretrained_translator"},
 }
 
 
@@ -85,6 +90,7 @@ def main() -> None:
         sizes={"source": VOCABULARY, "target": VOCABULARY},
         vocabularies={"source": names, "target": names},
         outputs=VOCABULARY,
+        pretrained={"source": marian()},
     )
     batch = {"source": torch.randint(4, VOCABULARY, (sentences, SOURCE))}
     print(
@@ -92,8 +98,18 @@ def main() -> None:
         f"{torch.get_num_threads()} thread(s), the least of {turns} turns"
     )
     for name, body in BODIES.items():
+        if body["name"] == "pretrained_translator" and find_spec("transformers") is None:
+            continue
         network = models.build(body, "model").build(spec, task, seed=0).eval()
         measure(name, network, batch, length, turns)
+
+
+def marian() -> dict[str, Any]:
+    """What the feature set tells of a pretrained model."""
+    heads = {f"{side}_{what}": value for side in ("encoder", "decoder") for what, value in SIDE.items()}
+    marks = {"pad_token_id": 0, "eos_token_id": EOS, "bos_token_id": None, "decoder_start_token_id": 0}
+    config = {"model_type": "marian", "vocab_size": VOCABULARY, **MARIAN, **heads, **marks}
+    return {"encoder": "", "config": config, "order": list(range(VOCABULARY))}
 
 
 def measure(name: str, network: Any, batch: dict[str, torch.Tensor], length: int, turns: int) -> None:

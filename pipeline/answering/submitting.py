@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.config import CompetitionConfig
+from pipeline.core.errors import UserError
 from pipeline.core.files import read_json, whole_file, write_json
 from pipeline.core.paths import CompetitionPaths
 from pipeline.core.types import Schema
@@ -148,6 +149,13 @@ def solution_score(competition: CompetitionConfig, submission: Path, solution: P
     paths = CompetitionPaths(competition.name)
     if solution is None and competition.submission.format == "continuations":
         return None
+    if competition.task.name in competition.metric.asks_model:
+        if solution is None:
+            return None
+        raise UserError(
+            f"metric {competition.metric.name}: asks a model how probable the reference is, which a submission does "
+            "not tell; take another metric"
+        )
     solution = solution or find_table(paths.raw, "solution")
     if solution is None:
         return None

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.core.paths import ModelPaths
-from pipeline.core.types import FOLD, Encoded, Schema, Task
+from pipeline.core.types import FOLD, Encoded, Metric, Schema, Task
 from pipeline.decoding.base import Hypothesis
 from pipeline.decoding.steps import Mixture
 from pipeline.training.device import reproducible
@@ -55,19 +55,20 @@ def joint_frames(
     schema: Schema,
     rows: pd.DataFrame,
     row: np.ndarray,
+    alone: Mapping[str, pd.DataFrame],
     scores: Mapping[str, float],
-    higher_is_better: bool,
+    metric: Metric,
     most: int,
 ) -> dict[tuple[str, ...], pd.DataFrame]:
     """Out-of-fold predictions of models together: the best one that shares its tokens with others and the best of
     these, two, three and more of them. Each fold's rows are answered by that fold's own networks.
 
     rows: all typed training rows; row: int64 [predicted rows], those that are predicted, whose order the frames have.
-    scores: of each model alone. most: models together.
+    alone, scores: each model's own predictions of these rows, and their score. most: models together.
     """
     import pandas as pd
 
-    order = sorted(scores, key=lambda name: -scores[name] if higher_is_better else scores[name])
+    order = sorted(scores, key=lambda name: -scores[name] if metric.higher_is_better else scores[name])
     folds = rows[FOLD].iloc[row]
     members = {
         name: {k: Predictor.load(ModelPaths(competition, name).tuned / "members" / str(k)) for k in folds.unique()}
@@ -90,5 +91,6 @@ def joint_frames(
             mine = asked[folds.to_numpy() == k]
             told = predict_together([members[name][k] for name in some], mine.reset_index(drop=True))
             parts.append(told.set_index(mine.index))
-        found[some] = pd.concat(parts).sort_index(kind="stable")
+        told = pd.concat(parts).sort_index(kind="stable")
+        found[some] = told.assign(**first[min(first)].task.target_logs_together([alone[name] for name in some]))
     return found

@@ -26,6 +26,7 @@ class Consensus(Blending):
 
     numeric: ClassVar[bool] = False
     tasks: ClassVar[tuple[str, ...] | None] = ("translation",)
+    tells_target: ClassVar[bool] = False
 
     most: int = Field(default=8, ge=1)
 

@@ -31,6 +31,11 @@ def task_faults(
         faults.append(
             f"{where}.blend: '{blend.name}' does not suit the task '{task.name}'; it suits {', '.join(blend.tasks)}"
         )
+    if metric and blend and task.name in metric.asks_model and not blend.tells_target:
+        faults.append(
+            f"{where}.blend: '{blend.name}' chooses among texts, and the metric '{metric.name}' asks how probable the "
+            "reference is; use best or ensemble, or another metric"
+        )
     if blend and blend.calibration not in ("auto", "none") and task.target_kind != "class":
         faults.append(
             f"{where}.blend.calibration: '{blend.calibration}' needs a task with classes, "
@@ -149,6 +154,12 @@ def model_faults(
     competition: parts of it that are at fault are None.
     """
     faults = _task_of_model_faults(where, model, fit, competition.task) if competition.task else []
+    asks = bool(competition.task and competition.metric) and competition.task.name in competition.metric.asks_model
+    if asks and fit is not None and fit.monitors_score:
+        faults.append(
+            f"{where}.fit.early_stopping.monitor: score looks at answers, and the metric "
+            f"'{competition.metric.name}' asks how probable the reference is; use loss, which goes with it"
+        )
     if retrain is not None and competition.task and competition.split:
         faults += _retrain_faults(where, retrain, competition.task, competition.split)
     declared = competition.raw.get("features")

@@ -43,6 +43,10 @@ WEIGHT = "__weight__"
 ROW = "__row__"
 """Column of out-of-fold predictions with the row's position in the training table; beside it stands ``FOLD``."""
 
+LOGS = "log_probabilities"
+"""Column of predictions with the log-probability that a model gives each token of a row's known text, its end mark
+included, those before it given: float32 [tokens of the row]."""
+
 INDEX = re.compile(r"Unnamed: 0(\.\d+)?|__index_level_\d+__|level_0")
 """Names that pandas gives the column its index is written to."""
 

@@ -119,6 +119,15 @@ class Task(ABC):
         """Of a task with several targets: the fitted ``Target`` of one."""
         raise NotImplementedError
 
+    def target_logs(self, fitted: Any, inputs: Encoded) -> dict[str, Any]:
+        """Columns, by name, that predictions of encoded rows with their target have besides: how probable a fitted
+        model (a ``Fitted``) has the target itself, where its answers do not tell (``LOGS``)."""
+        return {}
+
+    def target_logs_together(self, frames: Sequence[pd.DataFrame]) -> dict[str, Any]:
+        """The same of models that answer together, weighed alike, from the frames of each."""
+        return {}
+
     def look(self, fitted: Any, inputs: Encoded, raw: Any, spec: Spec) -> tuple[str, dict[str, Any]] | None:
         """Name and data of a figure of what a fitted model (a ``Fitted``) does with one of these rows, its raw answers
         known, if there is one."""

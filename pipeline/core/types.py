@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pipeline.core.class_weights import ClassWeights
 from pipeline.core.schema import FOLD as FOLD
+from pipeline.core.schema import LOGS as LOGS
 from pipeline.core.schema import ROW as ROW
 from pipeline.core.schema import WEIGHT as WEIGHT
 from pipeline.core.schema import Batch as Batch
@@ -182,6 +183,10 @@ class Fitted(Protocol):
     def saliency(self, inputs: Encoded) -> np.ndarray | None:
         """Of images, how far each pixel moves the largest raw answer [rows, height, width]; None of other models."""
 
+    def target_logs(self, inputs: Encoded) -> Any:
+        """Of translators and rows with their target, the log-probability of each of its tokens, those before it given:
+        ``Ragged`` [rows] of float32."""
+
     def steps(self) -> Any:
         """What a search of ``decoding`` goes over (its ``Steps``); of language models and translators."""
 
@@ -206,6 +211,8 @@ class Learner(ABC):
     """That it computes with; None: as many as every job has (``execution.threads``)."""
     joined: bool = False
     """Whether it reads the texts of rows as one, each going on where the last one ended."""
+    monitors_score: bool = False
+    """Whether it asks for the metric of an epoch's answers, to choose one."""
     augmentation: Sequence[Any] = ()
     """How it changes training images."""
 
@@ -240,6 +247,9 @@ class Metric(ABC):
     """Whether target and prediction are texts."""
     counts: ClassVar[str | None] = None
     """What the target must count, of a metric that divides by that alone."""
+    asks_model: ClassVar[frozenset[str]] = frozenset()
+    """Tasks in which it asks a model how probable the target is: answers alone, such as a submission's, have no
+    score."""
 
     @property
     def label(self) -> str:
@@ -313,6 +323,9 @@ class Blend(ABC):
     """How the blend's probabilities are calibrated."""
     decision: Literal["auto", "none"]
     """Whether classes are decided by thresholds chosen out of fold, where the metric has a use for them."""
+
+    tells_target: ClassVar[bool] = True
+    """Whether its answers tell how probable the target is, where those of its models do."""
 
     together: int = 0
     """How many models that share their tokens may answer together at most, token by token; their answers then stand in

@@ -37,9 +37,8 @@ def run(config: Config, name: str) -> None:
         from pipeline.answering.together import joint_frames
 
         alone = {model: scores[model]["valid"] for model in names}
-        higher = competition.metric.higher_is_better
-        whole = pd.read_parquet(paths.train_rows)
-        jointly = joint_frames(name, schema, whole, row, alone, higher, competition.blend.together)
+        whole, most = pd.read_parquet(paths.train_rows), competition.blend.together
+        jointly = joint_frames(name, schema, whole, row, singles, alone, competition.metric, most)
     found = fit_ensemble(
         {**singles, **{" + ".join(some): frame for some, frame in jointly.items()}},
         target,

@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.core.config import CompetitionConfig, ModelConfig
 from pipeline.core.registry import settings_dict
 from pipeline.core.types import FOLD, ROW
-from pipeline.stages.summaries import about, scored
+from pipeline.stages.summaries import about, beside, scored
 from pipeline.tasks.diagnostics import mistakes
 from pipeline.training.cross_validation import CrossValidation
 from pipeline.training.data import TrainingData
@@ -105,8 +105,8 @@ def mean_curves(folds: Sequence[Mapping[str, Sequence[float]]]) -> dict[str, lis
 
 
 def out_of_fold_figures(record: Any, data: TrainingData, done: CrossValidation, config: ModelConfig) -> None:
-    """The mean fold's curves; pictures of all folds' curves, residuals or confusion matrix, feature importance; of
-    images those it is most wrong about."""
+    """The mean fold's curves; what is told besides the score; pictures of all folds' curves, residuals or confusion
+    matrix, feature importance; of images those it is most wrong about."""
     from pipeline.images.column import images_of
     from pipeline.reporting.gradients import shows
     from pipeline.reporting.pictures import image_read, mistakes_data
@@ -116,6 +116,9 @@ def out_of_fold_figures(record: Any, data: TrainingData, done: CrossValidation, 
         record.figure("curves", {"folds": [fold.curves for fold in done.folds]})
     table = done.out_of_fold()
     target, predictions = data.target.iloc[table[ROW]], table.drop(columns=[ROW, FOLD])
+    told = beside(data.competition, target, predictions)
+    record.metrics(told)
+    record.summary.metrics(told)
     if figure := data.competition.task.diagnostic(target, predictions):
         record.figure(*figure)
     column = image_read(data.competition, data.schema, config)

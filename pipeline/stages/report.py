@@ -15,7 +15,7 @@ from pipeline.reporting.findings import finding_lines, markdown
 from pipeline.reporting.leaderboard import answered, leaderboard_rows, metric_label, table_lines
 from pipeline.reporting.page import build_page, drawn
 from pipeline.stages.costs import model_cost
-from pipeline.stages.report_models import answer_figures, important, model_entry
+from pipeline.stages.report_models import answer_figures, important, model_entry, perplexities
 from pipeline.stages.summaries import blend_summary
 
 PAGE = ("models", "answers", "shapes", "costs")
@@ -90,7 +90,7 @@ def payload(config: Config, name: str) -> dict[str, Any]:
         **columns_read(schema, encoders),
         "cleaning": facts["cleaning"],
         "decided": answered(blend),
-        "notes": [*notes(config, competition, facts), *of_others],
+        "notes": [*notes(config, competition, facts), *perplexities(evidence), *of_others],
     }
 
 

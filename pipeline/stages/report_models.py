@@ -11,6 +11,7 @@ from pipeline.core.files import read_json
 from pipeline.core.paths import EXPLANATION, LOOK
 from pipeline.images.rows import read_rows
 from pipeline.reporting.leaderboard import metric_label
+from pipeline.stages.summaries import beside
 
 if TYPE_CHECKING:
     from pipeline.diagnosis.evidence import Evidence, ModelEvidence
@@ -135,6 +136,21 @@ def _salient(evidence: Evidence, model: ModelEvidence, images: Any, maps: Sequen
     shown = [row for row in place if row in by_row][:SALIENT] or list(by_row)[:SALIENT]
     data = mistakes_data(images.take(np.array(shown)), [(k, place.get(row, "")) for k, row in enumerate(shown)])
     return {**data, "maps": [by_row[row] for row in shown]}
+
+
+def perplexities(evidence: Evidence) -> list[str]:
+    """A line on how probable the models have the references, where that is told besides the score."""
+    found = {
+        name.removeprefix(f"{evidence.competition.name}-"): value
+        for name, model in evidence.models.items()
+        for value in beside(evidence.competition, evidence.target.iloc[model.rows], model.predictions).values()
+    }
+    if not found:
+        return []
+    told = ", ".join(f"{name} {value:.3f}" for name, value in found.items())
+    line = f"Perplexity of the references, of each token that a model writes: {told}; they compare where tokens are the"
+    none = "" if evidence.competition.blend.tells_target else " A consensus, which chooses among texts, has none."
+    return [f"{line} same.{none}"]
 
 
 def answer_figures(evidence: Evidence) -> list[Figure]:

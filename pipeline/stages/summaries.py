@@ -10,6 +10,7 @@ from pipeline.core.config import CompetitionConfig
 from pipeline.core.files import digest_files, read_json
 from pipeline.core.paths import CompetitionPaths
 from pipeline.core.registry import settings_dict
+from pipeline.core.types import LOGS
 
 SUMMARIES = "tags.`podium.level` = 'summary'"
 """MLflow's filter of the runs that people compare."""
@@ -35,6 +36,15 @@ def scored(competition: CompetitionConfig, scores: Mapping[str, Any]) -> dict[st
     name = competition.metric.label
     named = {"train": f"train_{name}", "valid": name, "spread": f"{name}_std"}
     return {told: scores[key] for key, told in named.items() if key in scores}
+
+
+def beside(competition: CompetitionConfig, target: Any, predictions: Any) -> dict[str, float]:
+    """What is told of out-of-fold predictions besides their score: of translators the perplexity of the references."""
+    from pipeline.metrics import metrics
+
+    metric = metrics.build("perplexity", "metric")
+    told = LOGS in predictions and competition.task.name in metric.asks_model
+    return {metric.label: metric.score(target, predictions)} if told and competition.metric != metric else {}
 
 
 def about(competition: CompetitionConfig, facts: Mapping[str, Any]) -> str:

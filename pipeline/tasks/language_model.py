@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.core.registry import settings
-from pipeline.core.types import Batch, Schema, Spec, Target, TargetKind, Task, Weighed
+from pipeline.core.types import LOGS, Batch, Schema, Spec, Target, TargetKind, Task, Weighed
 from pipeline.tasks import tasks
-from pipeline.tasks.losses import weighed
+from pipeline.tasks.losses import log_probabilities, weighed
 from pipeline.tasks.made_by_encoder import MadeByEncoder
 from pipeline.text.reserved import BOS, EOS, PAD
 
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from torch import Tensor
-
-LOGS = "log_probabilities"
-"""Column of predictions with the log-probability of each of a row's tokens, float32 [tokens of the row]."""
 
 SAMPLE = 100
 """Tokens of a sample at most."""
@@ -57,10 +54,7 @@ class LanguageModel(Task):
 
     def answer(self, output: Tensor, batch: Batch) -> Tensor:
         """Scores [lanes, steps, tokens] to the log-probability of each label [lanes, steps]."""
-        from torch.nn.functional import cross_entropy
-
-        labels = batch["labels"]
-        return -cross_entropy(output.flatten(0, 1), labels.flatten(), reduction="none").view_as(labels)
+        return log_probabilities(output, batch["labels"])
 
     def sample(self, fitted: Any, encoder: Any, joined: bool) -> str:
         import numpy as np

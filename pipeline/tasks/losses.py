@@ -115,6 +115,13 @@ class CrossEntropy(Loss):
         return losses_of
 
 
+def log_probabilities(output: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Scores [batch, steps, tokens] to the log-probability of each label, in nats: [batch, steps]."""
+    from torch.nn.functional import cross_entropy
+
+    return -cross_entropy(output.flatten(0, 1), labels.flatten(), reduction="none").view_as(labels)
+
+
 def weighed(each: torch.Tensor, batch: Batch, kept: torch.Tensor | None = None) -> torch.Tensor:
     """Losses [batch, ...], each times its row's weight where rows do not all count alike.
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import numpy as np
 
 from pipeline.core.registry import PartOf, settings
-from pipeline.core.types import Batch, Encoded, Fitted, Schema, Spec, Target, TargetKind, Task, Weighed
+from pipeline.core.types import LOGS, Batch, Encoded, Fitted, Schema, Spec, Target, TargetKind, Task, Weighed
 from pipeline.decoding import searches
 from pipeline.decoding.base import Hypothesis
 from pipeline.decoding.minimum_risk import consensus
 from pipeline.tasks import tasks
 from pipeline.tasks.diagnostics import translated
-from pipeline.tasks.losses import weighed
+from pipeline.tasks.losses import log_probabilities, weighed
 from pipeline.tasks.made_by_encoder import MadeByEncoder
 from pipeline.text.reserved import BOS, EOS, PAD
 from pipeline.text.tokenizers import tokenizers
@@ -65,6 +65,10 @@ class Translation(Task):
         each = criterion(output.flatten(0, 1), labels.flatten()).view_as(labels)  # [batch, steps]
         return (weighed(each, batch) * mask).sum(), mask.sum()
 
+    def answer(self, output: Tensor, batch: Batch) -> Tensor:
+        """Of a known target: scores [batch, steps, tokens] to the log-probability of each label [batch, steps]."""
+        return log_probabilities(output, batch["labels"])
+
     def in_training(self) -> Translation:
         return replace(self, search="greedy")
 
@@ -94,6 +98,18 @@ class Translation(Task):
 
     def diagnostic(self, target: pd.Series, predictions: pd.DataFrame) -> tuple[str, dict[str, Any]]:
         return "translations", translated(target, predictions)
+
+    def target_logs(self, fitted: Fitted, inputs: Encoded) -> dict[str, Any]:
+        """By teacher forcing; of a target that is cut, of what is left of it."""
+        return {LOGS: list(fitted.target_logs(inputs))}
+
+    def target_logs_together(self, frames: Sequence[pd.DataFrame]) -> dict[str, Any]:
+        """Of each token the mean of their probabilities, as their search has it."""
+        if not all(LOGS in frame for frame in frames):
+            return {}
+        rows = (np.stack(row).astype(np.float64) for row in zip(*(frame[LOGS] for frame in frames), strict=True))
+        mean = np.log(len(frames))  # [models, tokens] each
+        return {LOGS: [(np.logaddexp.reduce(row, axis=0) - mean).astype(np.float32) for row in rows]}
 
     def look(
         self, fitted: Fitted, inputs: Encoded, raw: Sequence[Sequence[Hypothesis]], spec: Spec

@@ -166,9 +166,9 @@ def _conclude(
     task, metric = data.competition.task, data.competition.metric
     raw = fitted.raw(fold.valid)
     answering = time.perf_counter() - began
-    predictions = task.predictions(raw, fold.target, fold.spec)
+    predictions = _predicted(task, fold, fitted, fold.valid, raw)
     train, train_target = _scored_training(task, fold)
-    on_train = task.predictions(fitted.raw(train), fold.target, fold.spec)
+    on_train = _predicted(task, fold, fitted, train, fitted.raw(train))
     result = FoldResult(
         fold=job.fold,
         train=metric.score(train_target, on_train),
@@ -201,6 +201,11 @@ def _conclude(
                 predictor.save(aside / "predictor")
         shutil.rmtree(place / "fit", ignore_errors=True)
     return result
+
+
+def _predicted(task: Task, fold: FoldData, fitted: Fitted, inputs: Encoded, raw: Any) -> pd.DataFrame:
+    """Of encoded rows with their target."""
+    return task.predictions(raw, fold.target, fold.spec).assign(**task.target_logs(fitted, inputs))
 
 
 def _explained(

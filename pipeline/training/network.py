@@ -20,7 +20,7 @@ from pipeline.decoding.network import NetworkSteps, map_state
 from pipeline.models.layers.image_network import planes
 from pipeline.models.layers.network import Network
 from pipeline.training.device import find_device, reproducible
-from pipeline.training.examples import Examples
+from pipeline.training.examples import LABELS, Examples
 from pipeline.training.sampling.selection import Selection
 from pipeline.training.searching import searched
 
@@ -76,6 +76,20 @@ class FittedNetwork:
         if answers is not None:
             return loss, answers.all()
         return loss, self._answers(examples, self.task.in_training()) if answered else None
+
+    @torch.inference_mode()
+    def target_logs(self, inputs: Encoded) -> Ragged:
+        """``Task.answer`` of each label of known targets."""
+        examples = Examples(inputs, self.device)
+        lengths = examples.lengths_of(LABELS)  # [examples]
+        ends = np.cumsum(lengths)
+        logs = np.zeros(int(lengths.sum()), np.float32)
+        with reproducible(self.device, self.settings.threads):
+            for selection, batch, output in self._outputs(examples):
+                found = self.task.answer(output, batch).float().cpu().numpy()  # [batch, steps]
+                for row, own in zip(selection.index.tolist(), found, strict=True):
+                    logs[ends[row] - lengths[row] : ends[row]] = own[: lengths[row]]
+        return Ragged.from_lengths(logs, lengths)
 
     def _gathered(self, examples: Examples) -> Answers:
         return TokenAnswers(examples) if self.task.of_tokens else Answers(examples)

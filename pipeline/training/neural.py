@@ -163,6 +163,10 @@ class Neural(Learner):
     def joined(self) -> bool:  # type: ignore[override]
         return self.sampling.joined
 
+    @property
+    def monitors_score(self) -> bool:  # type: ignore[override]
+        return self.early_stopping is not None and self.early_stopping.monitor == "score"
+
     def autocast(self, device: torch.device) -> torch.autocast:
         """Within, a network computes in ``precision``."""
         import torch

@@ -10,14 +10,17 @@ import in_process
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from words import competition, write_files
 
 from pipeline.answering.final_models import FinalModel
 from pipeline.answering.together import joint_frames, predict_together, share
 from pipeline.blends import blends
 from pipeline.core.files import read_json
-from pipeline.core.types import FOLD, Schema
+from pipeline.core.types import FOLD, LOGS, Schema
+from pipeline.decoding.steps import Mixture
 from pipeline.metrics import metrics
+from pipeline.text.reserved import BOS
 from pipeline.training.predictor import Predictor
 
 
@@ -50,13 +53,15 @@ def words(trained, monkeypatch) -> Path:
 
 
 BOTH = ("words-one", "words-two")
+CHRF = metrics.build("chrf", "m")
 
 
 def test_each_fold_is_answered_together_by_the_networks_that_did_not_train_on_it(words):
     rows = pd.read_parquet(words / "rows" / "train.parquet")
     schema = Schema.from_json(read_json(words / "schema.json"))
     scores = {"words-other": 99.0, "words-two": 50.0, "words-one": 40.0}  # the best one has nobody beside it
-    found = joint_frames("words", schema, rows, np.arange(len(rows)), scores, True, most=4)
+    alone = {name: pd.read_parquet(words / "cv" / name / "predictions.parquet") for name in scores}
+    found = joint_frames("words", schema, rows, np.arange(len(rows)), alone, scores, CHRF, most=4)
     assert list(found) == [("words-two", "words-one")]
     (frame,) = found.values()
     for k in (0, 1):
@@ -64,18 +69,29 @@ def test_each_fold_is_answered_together_by_the_networks_that_did_not_train_on_it
         mine = np.flatnonzero(rows[FOLD] == k)
         told = predict_together(members, rows.iloc[mine].drop(columns="fr").reset_index(drop=True))
         assert frame["prediction"].iloc[mine].tolist() == told["prediction"].tolist()
+        # The target's tokens are as probable as the search that they would come of has them.
+        encoder = members[0].encoder
+        mixture = Mixture([member.fitted.steps() for member in members], [1, 1])
+        source, labels = (
+            encoder.encode(rows.iloc[mine[:1]])["source"].row(0),
+            encoder.encode(rows.iloc[mine[:1]])["labels"],
+        )
+        state, tokens = mixture.start({"source": torch.from_numpy(source[None].astype("int64"))}), [BOS, *labels.row(0)]
+        for before, token, log in zip(tokens, tokens[1:], frame[LOGS].iloc[mine[0]], strict=False):
+            logs, state = mixture.step(np.array([before]), state)
+            assert logs[0, token] == pytest.approx(log, abs=1e-5)
     assert not share([members[0], Predictor.load(words / "cv" / "words-other" / "members" / "1")])
 
 
 def test_the_choice_is_in_the_blend_and_the_submission_is_what_they_say_together(words):
     blend = read_json(words / "blend.json")
     assert blend["together"] and blend["weights"] == {"words-one": 0.5, "words-two": 0.5, "words-other": 0.0}
-    rows, chrf = pd.read_parquet(words / "rows" / "train.parquet"), metrics.build("chrf", "m")
-    singles = [pd.read_parquet(words / "tuned" / name / "predictions.parquet") for name in BOTH]
+    rows = pd.read_parquet(words / "rows" / "train.parquet")
+    singles = {name: pd.read_parquet(words / "tuned" / name / "predictions.parquet") for name in BOTH}
     schema = Schema.from_json(read_json(words / "schema.json"))
     scores = {"words-one": 1.0, "words-two": 0.0}
-    frame = joint_frames("words", schema, rows, np.arange(len(rows)), scores, True, most=2)[BOTH]
-    assert chrf.score(rows["fr"], frame) > max(chrf.score(rows["fr"], single) for single in singles)
+    frame = joint_frames("words", schema, rows, np.arange(len(rows)), singles, scores, CHRF, most=2)[BOTH]
+    assert CHRF.score(rows["fr"], frame) > max(CHRF.score(rows["fr"], single) for single in singles.values())
     finals = [FinalModel.load(words / "final" / name).members[0] for name in BOTH]
     test = pd.read_parquet(words / "rows" / "test.parquet")
     told = predict_together(finals, test)["prediction"].tolist()

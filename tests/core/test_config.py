@@ -189,6 +189,25 @@ def test_a_fault_names_its_key_and_what_would_do(key, value, told):
             "models.toy-mlp.model: 'seq2seq' has no attention here, which task.search.coverage_penalty asks; set that "
             "to 0, or choose a model that attends",
         ),
+        (
+            {
+                "competitions/toy/task": "translation",
+                "competitions/toy/metric": "perplexity",
+                "competitions/toy/blend": "consensus",
+            },
+            "competitions.toy.blend: 'consensus' chooses among texts, and the metric 'perplexity' asks how probable "
+            "the reference is; use best or ensemble, or another metric",
+        ),
+        (
+            {
+                "competitions/toy/task": "translation",
+                "competitions/toy/metric": "perplexity",
+                "models/toy-mlp/model": "seq2seq",
+                "models/toy-mlp/fit": {"epochs": 2, "early_stopping": {}},
+            },
+            "models.toy-mlp.fit.early_stopping.monitor: score looks at answers, and the metric 'perplexity' asks how "
+            "probable the reference is; use loss, which goes with it",
+        ),
     ],
 )
 def test_parts_that_do_not_go_together_are_refused(changes, told):

@@ -171,6 +171,18 @@ def test_perplexity_is_the_geometric_mean_of_one_over_probability():
     assert build("perplexity").score(pd.Series([1]), numeric([1e6])) == math.inf
 
 
+def test_the_perplexity_of_references_is_of_the_tokens_that_a_model_writes():
+    logs = [np.log([0.5, 0.25]).astype("float32"), np.log([0.125]).astype("float32")]
+    frame = pd.DataFrame({"prediction": ["un", "deux"], "log_probabilities": logs})
+    metric, target = build("perplexity"), pd.Series(["un", "deux trois"])
+    assert metric.score(target, frame) == pytest.approx((2 * 4 * 8) ** (1 / 3), rel=1e-6)
+    low, high = metric.interval(pd.Series(["a"] * 2), frame)
+    assert (low, high) == pytest.approx((math.sqrt(8), 8), rel=1e-6)  # of the one row alone, and of the other
+    assert metric.interval(pd.Series([2, 1]), numeric([1.0, 2.0])) is None
+    with pytest.raises(UserError, match="metric perplexity: needs the probability that a model gives each token"):
+        metric.score(target, frame[["prediction"]])
+
+
 def test_bits_per_character_are_those_of_whole_texts_whatever_the_tokens():
     score = build("bits_per_character").score
     characters = pd.Series([4.0, 1.0])  # "abc" and an empty row, an end each

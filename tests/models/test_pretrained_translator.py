@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -16,10 +17,12 @@ from encoders import KNOWN  # noqa: E402
 from pipeline.core.errors import UserError  # noqa: E402
 from pipeline.core.registry import build_settings  # noqa: E402
 from pipeline.core.types import Column, FitJob, Schema, Spec  # noqa: E402
+from pipeline.decoding.network import NetworkSteps  # noqa: E402
+from pipeline.decoding.steps import Steps  # noqa: E402
 from pipeline.features import features  # noqa: E402
 from pipeline.models import models  # noqa: E402
 from pipeline.tasks import tasks  # noqa: E402
-from pipeline.text.reserved import PAD  # noqa: E402
+from pipeline.text.reserved import BOS, PAD  # noqa: E402
 from pipeline.training import learners  # noqa: E402
 from pipeline.training.predictor import Predictor  # noqa: E402
 
@@ -128,6 +131,55 @@ def test_it_begins_as_the_model_is(folder):
     for step in range(3):
         found, state = network.step(data["tokens"][:, step], state)
         torch.testing.assert_close(found, scores[:, step], atol=1e-5, rtol=1e-5)
+
+
+def test_a_search_reads_a_token_a_step_and_finds_what_reading_all_anew_finds(folder):
+    """Keys and values that are kept follow lanes that are reordered, repeated and dropped."""
+    _, encoder, spec = prepared(folder)
+    task = tasks.build({"name": "translation", "search": {"name": "beam", "width": 4, "n_best": 4}}, "t")
+    network = models.build("pretrained_translator", "m").build(spec, task, 0).eval()
+    network.prepare({})
+    with torch.no_grad():  # so that it has something to say
+        for parameter in network.parameters():
+            parameter.mul_(3)
+    source = batch(encoder)["source"][[2, 5, 8]]
+    read = []
+    note = network.network.get_decoder().register_forward_pre_hook(
+        lambda _, __, given: read.append(given["input_ids"].shape[1]), with_kwargs=True
+    )
+    steps, limits = NetworkSteps(network, torch.device("cpu")), np.full(3, 12)
+    found = task.search.answers(steps, steps.start({"source": source}), limits, [0] * 3)
+    note.remove()
+    assert set(read) == {1} and len(read) > 5
+    anew = Anew(network)
+    other = task.search.answers(anew, anew.start({"source": source}), limits, [0] * 3)
+    assert [[one.tokens for one in some] for some in found] == [[one.tokens for one in some] for some in other]
+    scores = [[one.score for some in answers for one in some] for answers in (found, other)]
+    np.testing.assert_allclose(*scores, rtol=1e-4)
+    tokens = torch.tensor([[BOS, 9, 12, 7, 11]] * 3)  # several at once, behind some that are kept
+    with torch.no_grad():
+        _, state = network.read(tokens[:, :2], network.start({"source": source}))
+        whole, _ = network({"source": source, "tokens": tokens})
+        torch.testing.assert_close(network.read(tokens[:, 2:], state)[0], whole[:, 2:], atol=1e-4, rtol=1e-4)
+
+
+class Anew(Steps):
+    """Source and all tokens so far are read again at each step."""
+
+    def __init__(self, network):
+        self.network = network
+
+    def start(self, of):
+        return of["source"], torch.zeros((len(of["source"]), 0), dtype=torch.long)
+
+    def take(self, state, lanes):
+        return state[0][lanes], state[1][lanes]
+
+    def step(self, tokens, state):
+        text = torch.cat([state[1], torch.from_numpy(tokens)[:, None]], dim=1)
+        with torch.no_grad():
+            scores, _ = self.network({"source": state[0], "tokens": text})
+        return scores[:, -1].log_softmax(-1).numpy(), (state[0], text)
 
 
 def test_its_own_tokenizer_cuts_and_joins(folder):

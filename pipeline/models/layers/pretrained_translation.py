@@ -20,7 +20,8 @@ RELATIVE = ("t5", "mt5", "umt5", "byt5", "longt5")
 class PretrainedTranslation(TranslationNetwork):
     """It is built empty from the model's configuration; before training it reads the model's weights.
 
-    Its state is what was read so far: each step reads all of it anew.
+    Its state is what was read so far, and of each layer of the decoder the keys and values of that and of the source.
+    Of kinds that give none each step reads all of it anew.
     """
 
     prepares = True
@@ -51,17 +52,47 @@ class PretrainedTranslation(TranslationNetwork):
         # Where there is no token at all the first padding is looked at, so that there is something to see.
         mask[:, 0] = True
         memory = self.encoder(input_ids=self.order[batch["source"]], attention_mask=mask.long()).last_hidden_state
-        return {"memory": memory, "mask": mask, "tokens": batch["source"].new_zeros(len(mask), 0)}
+        return {"memory": memory, "mask": mask, "tokens": batch["source"].new_zeros(len(mask), 0), "kept": []}
 
     def read(self, tokens: Tensor, state: dict[str, Any]) -> tuple[Tensor, dict[str, Any]]:
         from transformers.modeling_outputs import BaseModelOutput
 
-        whole = torch.cat([state["tokens"], tokens], dim=1)  # [lanes, steps so far]
+        whole, kept = torch.cat([state["tokens"], tokens], dim=1), state["kept"]  # [lanes, steps so far]
         found = self.network(
             encoder_outputs=BaseModelOutput(last_hidden_state=state["memory"]),
             attention_mask=state["mask"].long(),
-            decoder_input_ids=self.order[whole],
-            use_cache=False,
+            decoder_input_ids=self.order[tokens if kept else whole],
+            cache=_cache(kept) if kept else None,
+            use_cache=not self.training,  # in training a whole text is read at once, and nothing follows
         )
         logits = found.logits[:, -tokens.shape[1] :]  # [lanes, steps, the model's own tokens]
-        return logits.index_select(-1, self.order), {**state, "tokens": whole}  # [lanes, steps, tokens]
+        state = {**state, "tokens": whole, "kept": _kept(found.cache)}
+        return logits.index_select(-1, self.order), state  # [lanes, steps, tokens]
+
+
+def _kept(cache: Any) -> list[tuple[Tensor, ...]]:
+    """Of each layer keys and values of the text and of the source, [lanes, heads, steps, head width] each; nothing of
+    what is no such cache."""
+    from transformers import EncoderDecoderCache
+
+    if not isinstance(cache, EncoderDecoderCache):
+        return []
+    both: Any = zip(cache.self_attention_cache.layers, cache.cross_attention_cache.layers, strict=True)
+    return [(text.keys, text.values, source.keys, source.values) for text, source in both]
+
+
+def _cache(kept: list[tuple[Tensor, ...]]) -> Any:
+    """The cache again: its own way to be made of tensors would copy all of them."""
+    from transformers import DynamicCache, EncoderDecoderCache
+    from transformers.cache_utils import DynamicLayer
+
+    def filled(keys: Tensor, values: Tensor) -> Any:
+        layer = DynamicLayer()
+        layer.lazy_initialization(keys, values)
+        layer.keys, layer.values = keys, values
+        return layer
+
+    text, source = DynamicCache(), DynamicCache()
+    text.layers = [filled(*layer[:2]) for layer in kept]
+    source.layers = [filled(*layer[2:]) for layer in kept]
+    return EncoderDecoderCache(text, source)
