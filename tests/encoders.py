@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.core.operators import declare_torchvision
+
 KNOWN = ["red", "green", "blue", "fox", "dog", "cat", "runs", "sleeps", "eats", "fast", "slow"]
 
 
@@ -27,6 +29,8 @@ def minilm() -> Path:
 TINY = Path(tempfile.gettempdir()) / f"tiny-encoder-{os.getpid()}"
 """Where ``tiny_encoder`` is made, once it is asked for."""
 THERE = importlib.util.find_spec("transformers") is not None
+if THERE:
+    declare_torchvision()  # tests ask transformers themselves
 
 
 @cache

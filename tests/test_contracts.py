@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from backbones import NAME, WEIGHTS, tiny_backbone
+from backbones import THERE as TIMM
 from columns import dense
 from encoders import THERE, TINY, tiny_encoder
 
@@ -59,6 +61,7 @@ SETTINGS = {  # what a part asks for beyond its defaults
     ("features", "pretrained"): {"encoder": str(TINY)},
     ("features", "pretrained_tokens"): {"encoder": str(TINY), "column": "text"},
     ("metrics", "mean_over_targets"): {"of": "rmse"},
+    ("models", "pretrained_image"): {"backbone": NAME, "weights": str(WEIGHTS)},
     ("fit", "neural"): {"epochs": 2, "batch_size": 16},
     ("fit", "boosting"): {"iterations": 2},
 }
@@ -111,6 +114,10 @@ def feature_set(name: str):
     return SHELVES.features.build({"name": name, **SETTINGS.get(("features", name), {})}, name)
 
 
+def model_of(name: str):
+    return SHELVES.models.build({"name": name, **SETTINGS.get(("models", name), {})}, "model")
+
+
 LACKING = () if THERE else ("pretrained", "pretrained_tokens")
 """Feature sets that there is no encoder for here."""
 
@@ -118,7 +125,10 @@ LACKING = () if THERE else ("pretrained", "pretrained_tokens")
 @pytest.fixture(autouse=True)
 def _encoder(request: pytest.FixtureRequest) -> None:
     """Made only for the tests that read it, since it takes seconds."""
-    if THERE and "pretrained" in request.node.name:
+    if "pretrained_image" in request.node.name:
+        if TIMM:
+            tiny_backbone()
+    elif THERE and "pretrained" in request.node.name:
         tiny_encoder()
 
 
@@ -127,6 +137,8 @@ def pairings() -> list[tuple[str, str, str]]:
     found = []
     for name in SHELVES.models:
         if name == "pretrained_translator":  # which reads a model's own tokens: see its tests
+            continue
+        if name == "pretrained_image" and not TIMM:
             continue
         model = SHELVES.models.get(name)
         for task in model.tasks:
@@ -145,7 +157,7 @@ def pairings() -> list[tuple[str, str, str]]:
 @pytest.mark.parametrize(("name", "task_name", "set_name"), pairings())
 def test_a_model_trains_saves_loads_and_predicts_the_same(name, task_name, set_name, tmp_path: Path):
     task = SHELVES.tasks.build(task_name, "task")
-    model = SHELVES.models.build(name, "model")
+    model = model_of(name)
     learner = build_settings(SHELVES.learners.get(model.learner), SETTINGS.get(("fit", model.learner)), "fit")
     schema, features = schema_for(task.target_kind), feature_set(set_name)
     rows = rows_for(schema)
@@ -177,7 +189,7 @@ def test_a_model_trains_saves_loads_and_predicts_the_same(name, task_name, set_n
 
 @pytest.mark.parametrize(("name", "task_name", "set_name"), list({pair[:2]: pair for pair in pairings()}.values()))
 def test_weights_of_rows_reach_the_model(name, task_name, set_name):
-    task, model = SHELVES.tasks.build(task_name, "task"), SHELVES.models.build(name, "model")
+    task, model = SHELVES.tasks.build(task_name, "task"), model_of(name)
     learner = build_settings(SHELVES.learners.get(model.learner), SETTINGS.get(("fit", model.learner)), "fit")
     schema, features = schema_for(task.target_kind), feature_set(set_name)
     rows = rows_for(schema)
@@ -209,7 +221,7 @@ def test_weights_of_rows_reach_the_model(name, task_name, set_name):
 )
 def test_a_model_trained_without_a_class_still_gives_it_a_probability(name, set_name, lacking):
     """Folds of a rare class lack it: training rows of two of three classes, validation rows of all."""
-    task, model = SHELVES.tasks.build("classification", "task"), SHELVES.models.build(name, "model")
+    task, model = SHELVES.tasks.build("classification", "task"), model_of(name)
     learner = build_settings(SHELVES.learners.get(model.learner), SETTINGS.get(("fit", model.learner)), "fit")
     schema, features = schema_for("class"), feature_set(set_name)
     rows = rows_for(schema)

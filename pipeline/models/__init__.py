@@ -22,6 +22,7 @@ from pipeline.models import (  # noqa: E402
     naive_bayes_linear,  # noqa: F401
     nin,  # noqa: F401
     pretrained_encoder,  # noqa: F401
+    pretrained_image,  # noqa: F401
     pretrained_translator,  # noqa: F401
     realmlp,  # noqa: F401
     recurrent_classifier,  # noqa: F401

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import UserError
 from pipeline.core.files import shown
+from pipeline.core.operators import declare_torchvision
 from pipeline.core.paths import main_root
 
 if TYPE_CHECKING:
@@ -194,6 +195,7 @@ def pieces_of(model: bytes) -> Any:
 @cache
 def _transformers() -> Any:
     _quiet()
+    declare_torchvision()
     try:
         import transformers
     except ImportError:

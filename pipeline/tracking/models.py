@@ -19,6 +19,7 @@ SCRIPT = Path(__file__).with_name("pyfunc.py")
 REQUIREMENTS = (
     "mlflow", "numpy", "pandas", "pyarrow", "pydantic", "pyyaml", "scipy", "scikit-learn", "safetensors",
     "torch", "lightgbm", "catboost", "xgboost", "sacrebleu", "ftfy", "sentencepiece", "tokenizers", "transformers",
+    "timm", "torchvision",
 )  # fmt: skip
 """What answering may need, pinned to what is installed. Left to MLflow, inferring takes 6 s."""
 

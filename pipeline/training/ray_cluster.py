@@ -24,7 +24,7 @@ from pipeline.training import ray_entrance
 from pipeline.training.jobs import Job, available_cores
 from pipeline.training.ray_worker import Order, Run, marker
 
-LIBRARIES = ("numpy", "pandas", "scipy", "sklearn", "torch", "lightgbm", "xgboost", "catboost", "transformers")
+LIBRARIES = ("numpy", "pandas", "scipy", "sklearn", "torch", "lightgbm", "xgboost", "catboost", "transformers", "timm")
 """What results hang on the version of."""
 ANSWERS = 10.0
 """Seconds in which a cluster must answer."""

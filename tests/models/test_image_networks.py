@@ -16,11 +16,12 @@ from torch.nn import functional  # noqa: E402
 from pipeline.core.errors import Faults, UserError  # noqa: E402
 from pipeline.core.types import FitJob, Spec  # noqa: E402
 from pipeline.models import models  # noqa: E402
+from pipeline.models.image_model import ImageModel  # noqa: E402
 from pipeline.models.layers.convolution import output_size  # noqa: E402
 from pipeline.models.layers.image_network import channels_last  # noqa: E402
 from pipeline.tasks import tasks  # noqa: E402
 
-NAMES = [name for name in models if models.get(name).needs == {"image"}]
+NAMES = [name for name in models if issubclass(models.get(name), ImageModel)]
 SMALL = {
     "alexnet": {"channels": [16, 24, 24, 16, 16], "hidden": [64], "width": 1.0},
     "vgg": {"blocks": [[1, 64], [1, 128], [2, 256]], "hidden": [1024]},
