@@ -13,6 +13,8 @@ from pipeline.core.errors import Faults, UserError
 from pipeline.core.params import parse_params, read_params
 from pipeline.stages.project import shelves
 
+TRANSLATION = {"competitions/toy/task": "translation", "competitions/toy/metric": "perplexity"}
+
 
 def params() -> dict:
     return {
@@ -190,21 +192,13 @@ def test_a_fault_names_its_key_and_what_would_do(key, value, told):
             "to 0, or choose a model that attends",
         ),
         (
-            {
-                "competitions/toy/task": "translation",
-                "competitions/toy/metric": "perplexity",
-                "competitions/toy/blend": "consensus",
-            },
+            TRANSLATION | {"competitions/toy/blend": "consensus"},
             "competitions.toy.blend: 'consensus' chooses among texts, and the metric 'perplexity' asks how probable "
             "the reference is; use best or ensemble, or another metric",
         ),
         (
-            {
-                "competitions/toy/task": "translation",
-                "competitions/toy/metric": "perplexity",
-                "models/toy-mlp/model": "seq2seq",
-                "models/toy-mlp/fit": {"epochs": 2, "early_stopping": {}},
-            },
+            TRANSLATION
+            | {"models/toy-mlp/model": "seq2seq", "models/toy-mlp/fit": {"epochs": 2, "early_stopping": {}}},
             "models.toy-mlp.fit.early_stopping.monitor: score looks at answers, and the metric 'perplexity' asks how "
             "probable the reference is; use loss, which goes with it",
         ),
