@@ -24,6 +24,11 @@ ROWS = "rows"
 """What a curve is over, where it is over no setting."""
 FILE, PICTURE = "curve.json", "curve.png"
 
+WHY = {
+    "underfits": "training rows score worse too. Too little capacity, or too little training.",
+    "overfits": "training rows score better and new rows worse. Less capacity, weight decay, dropout, or more rows.",
+}
+
 Verdict = Literal["best", "as good", "underfits", "overfits", "diverged"]
 
 
@@ -73,16 +78,14 @@ def told_setting(over: str, points: Sequence[Point], found: Sequence[Verdict], m
         return [f"{over}: every value diverged; try a smaller learning rate, or a gradient_clip."]
     at = found.index("best")
     best = points[at]
-    named = {verdict: [p.label for p, one in zip(points, found, strict=True) if one == verdict] for verdict in found}
+    named: dict[str, list[str]] = {
+        verdict: [p.label for p, one in zip(points, found, strict=True) if one == verdict] for verdict in found
+    }
     first = f"{over}: best at {best.label}, {metric} {fmean(best.valid):.5f} on new rows"
     lines = [f"{first} and {fmean(best.train):.5f} on its training rows."]
-    if "underfits" in named:
-        lines.append(f"{_join(named['underfits'])} underfits: training rows score worse too. More capacity helped.")
-    if "overfits" in named:
-        lines.append(
-            f"{_join(named['overfits'])} overfits: training rows score better and new rows worse. Less capacity, or "
-            "more weight decay, dropout or rows."
-        )
+    for verdict, why in WHY.items():
+        if labels := named.get(verdict):
+            lines.append(f"{_join(labels)} {verdict if len(labels) == 1 else verdict.removesuffix('s')}: {why}")
     if "as good" in named:
         lines.append(f"{_join(named['as good'])}: no difference from the best that these folds can tell.")
     if "diverged" in named:

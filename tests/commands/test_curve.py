@@ -259,6 +259,9 @@ def test_the_book_s_polynomials_underfit_fit_and_overfit():
     assert verdicts(flipped, higher_is_better=True) == found
     lines = " ".join(told_setting("degree", points, found, "rmse"))
     assert "best at 3" in lines and "1 underfits" in lines and "20 overfits" in lines and "4: no difference" in lines
+    several = [points[0], Point("2", points[0].train, points[0].valid), points[1]]
+    told = told_setting("degree", several, verdicts(several, higher_is_better=False), "rmse")
+    assert told[1].startswith("1 and 2 underfit: training rows score worse too")
     assert verdicts([Point("x", [], []), *points[:2]], False) == ["diverged", "underfits", "best"]
     assert "try beyond it" in " ".join(told_setting("degree", points[:2], verdicts(points[:2], False), "rmse"))
     assert json.dumps(found)
