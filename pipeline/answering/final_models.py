@@ -93,9 +93,7 @@ class Answering:
         """
         from pipeline.answering.submissions import format_predictions
 
-        ids = self._ids(raw, where)
-        rows, predictions = self.predict(raw, where, warn, folder)
-        named = rows[ids] if ids else None
+        named, predictions = self._named(raw, where, warn, folder)
         return format_predictions(predictions, named, self.submission, self._schema.classes)
 
     def probabilities(
@@ -107,23 +105,25 @@ class Answering:
     ) -> pd.DataFrame:
         """Raw rows to their ids, where they have some, and a column of probabilities a class, calibrated as the blend
         is, before classes are decided. Raises UserError as ``answer`` does."""
-        ids = self._ids(raw, where)
         undecided = replace(self, ensemble=replace(self.ensemble, decision=None))
-        rows, predictions = undecided.predict(raw, where, warn, folder)
-        if ids:
-            predictions.insert(0, ids, rows[ids].to_numpy())
+        named, predictions = undecided._named(raw, where, warn, folder)
+        if named is not None:
+            predictions.insert(0, named.name, named.to_numpy())
         return predictions
 
     @property
     def _schema(self) -> Schema:
         return next(iter(self.models.values())).members[0].schema
 
-    def _ids(self, raw: pd.DataFrame, where: str) -> str | None:
-        """The column that names the rows; None: there is none."""
+    def _named(
+        self, raw: pd.DataFrame, where: str, warn: Callable[[str], object], folder: Path
+    ) -> tuple[pd.Series | None, pd.DataFrame]:
+        """The column that names the rows, None where there is none, and their predictions."""
         name = self._schema.id
         if name is not None and name not in raw:
             raise UserError(f"{where}: column '{name}' is missing, and it names the rows of the answer; add it")
-        return name
+        rows, predictions = self.predict(raw, where, warn, folder)
+        return (None if name is None else rows[name]), predictions
 
 
 def predict_each(models: Mapping[str, FinalModel], ensemble: Ensemble, rows: pd.DataFrame) -> dict[str, pd.DataFrame]:

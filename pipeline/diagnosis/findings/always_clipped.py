@@ -25,6 +25,9 @@ class AlwaysClipped(Finding):
         "the learning rate and its schedule mean something else (Dive into Deep Learning 9.5)."
     )
     severity: ClassVar[Severity] = "note"
+    next: ClassVar[str] = (
+        "Set fit.gradient_clip somewhat above the usual norm; or null, with a lower fit.learning_rate."
+    )
 
     def look(self, evidence: Evidence) -> Found | None:
         shares = {
@@ -41,7 +44,6 @@ class AlwaysClipped(Finding):
                 f"{share:.1%} of the steps of {name} were clipped; its gradient's mean norm is {norms[name]:.3g}."
                 for name, share in found.items()
             ),
-            next="A bound somewhat above the usual norm, or a lower fit.learning_rate without one.",
             numbers=found,
             about=tuple(found),
         )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pipeline.core.registry import settings
-from pipeline.diagnosis.base import Finding, Found, Severity
+from pipeline.diagnosis.easier_folds import EasierFolds
 from pipeline.diagnosis.evidence import Evidence
 from pipeline.diagnosis.findings import findings
 from pipeline.diagnosis.leaks import groups
@@ -16,7 +16,7 @@ APART = 0.3
 
 @findings.register("POD305")
 @settings
-class GroupsOverFolds(Finding):
+class GroupsOverFolds(EasierFolds):
     """Columns whose values are things of several rows each: validation rows whose thing other folds trained on,
     against test rows whose thing is among the training rows."""
 
@@ -26,21 +26,10 @@ class GroupsOverFolds(Finding):
         "has not: validation promises too much."
     )
     next: ClassVar[str] = "Set columns.group: NAME and the split grouped, so that folds ask what the test asks."
-    severity: ClassVar[Severity] = "serious"
+    told: ClassVar[str] = (
+        "{folds:.0%} of validated rows have a value that other folds train on, {test:.0%} of test rows one that "
+        "training rows have"
+    )
 
-    def look(self, evidence: Evidence) -> Found | None:
-        known = {name: one for name, one in groups(evidence).items() if one["folds"] - one["test"] >= APART}
-        if not known:
-            return None
-        told = "; ".join(
-            f"{name}: {one['folds']:.0%} of validated rows have a value that other folds train on, "
-            f"{one['test']:.0%} of test rows one that training rows have"
-            for name, one in known.items()
-        )
-        first = next(iter(known))
-        return Found(
-            measured=f"{told}.",
-            next=self.next.replace("NAME", first),
-            numbers=known,
-            about=tuple(known),
-        )
+    def columns(self, evidence: Evidence) -> dict[str, dict[str, Any]]:
+        return {name: one for name, one in groups(evidence).items() if one["folds"] - one["test"] >= APART}

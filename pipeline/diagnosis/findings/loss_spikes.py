@@ -9,6 +9,9 @@ from pipeline.diagnosis.base import Finding, Found
 from pipeline.diagnosis.evidence import Evidence
 from pipeline.diagnosis.findings import findings
 from pipeline.diagnosis.gradients import MOST, spikes
+from pipeline.diagnosis.watched import WARM_UP
+
+CALMER = f"lower fit.learning_rate, a schedule that warms up and falls ({WARM_UP}), or a larger fit.batch_size"
 
 
 @findings.register("POD505")
@@ -21,6 +24,7 @@ class LossSpikes(Finding):
         "A loss that jumps up has been thrown out of where it was going by steps that are too long for its slope there "
         "(Dive into Deep Learning 12.3, 12.11)."
     )
+    next: ClassVar[str] = f"Set fit.gradient_clip (1 to begin with); a {CALMER}."
 
     def look(self, evidence: Evidence) -> Found | None:
         found = {}
@@ -37,10 +41,10 @@ class LossSpikes(Finding):
             for name, (fold, one) in found.items()
         ]
         unclipped = [name for name in found if not evidence.models[name].clips]
-        clip = f"Set fit.gradient_clip for {', '.join(unclipped)}; a" if unclipped else "A"
+        clip = f"Set fit.gradient_clip (1 to begin with) for {', '.join(unclipped)}; a" if unclipped else "A"
         return Found(
             measured=". ".join(told) + ".",
-            next=f"{clip} lower fit.learning_rate, a schedule with warm-up that falls, or larger minibatches.",
+            next=f"{clip} {CALMER}.",
             numbers={name: one["after"] - one["before"] for name, (_, one) in found.items()},
             about=tuple(found),
         )

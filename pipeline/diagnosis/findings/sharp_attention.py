@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import ClassVar
 
 from pipeline.core.registry import settings
-from pipeline.diagnosis.base import Finding, Found, Severity
-from pipeline.diagnosis.evidence import Evidence
+from pipeline.diagnosis.base import Severity
 from pipeline.diagnosis.findings import findings
-from pipeline.diagnosis.gradients import LOOKS, cases
+from pipeline.diagnosis.gradients import Case
+from pipeline.diagnosis.watched import WARM_UP, Watched
 
 
 @findings.register("POD509")
 @settings
-class SharpAttention(Finding):
+class SharpAttention(Watched):
     """Networks with an attention whose weights have below a twentieth of the entropy of looking everywhere alike."""
 
     title: ClassVar[str] = "attention that is saturated"
@@ -22,18 +22,10 @@ class SharpAttention(Finding):
         "more (Dive into Deep Learning 11.3)."
     )
     severity: ClassVar[Severity] = "note"
+    fault: ClassVar[str] = "sharp"
+    next: ClassVar[str] = (
+        f"A lower fit.learning_rate with a warm-up ({WARM_UP}), fit.weight_decay, model.norm: before, model.dropout."
+    )
 
-    def look(self, evidence: Evidence) -> Found | None:
-        found = cases(evidence, *LOOKS["sharp"])
-        if not found:
-            return None
-        told = [
-            f"{case.layer} in {name} has {case.number:.1%} of the largest entropy, from step {case.step} on"
-            for name, case in found.items()
-        ]
-        return Found(
-            measured=". ".join(told) + ".",
-            next="A lower fit.learning_rate with a warm-up, weight decay, normalization before the attention, dropout.",
-            numbers={name: case.number for name, case in found.items()},
-            about=tuple(found),
-        )
+    def told(self, name: str, case: Case) -> str:
+        return f"{case.layer} in {name} has {case.number:.1%} of the largest entropy, from step {case.step} on"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pipeline.core.registry import settings
-from pipeline.diagnosis.base import Finding, Found, Severity
+from pipeline.diagnosis.easier_folds import EasierFolds
 from pipeline.diagnosis.evidence import Evidence
 from pipeline.diagnosis.findings import findings
 from pipeline.diagnosis.leaks import times
@@ -17,7 +17,7 @@ rows is none."""
 
 @findings.register("POD308")
 @settings
-class TimeBackwards(Finding):
+class TimeBackwards(EasierFolds):
     """The share of a fold's training rows that are later than a validated row, against the share of all training rows
     that are later than a test row; of dates, and of numbers that are named as times."""
 
@@ -27,25 +27,10 @@ class TimeBackwards(Finding):
         "validation promises too much."
     )
     next: ClassVar[str] = "Set columns.time: NAME and the split time_ordered, so that folds ask what the test asks."
-    severity: ClassVar[Severity] = "serious"
+    told: ClassVar[str] = (
+        "{folds:.0%} of a fold's training rows are later than the row they are to answer, {test:.0%} than a test row"
+    )
 
-    def look(self, evidence: Evidence) -> Found | None:
-        known = {
-            name: one
-            for name, one in times(evidence).items()
-            if one["test"] <= NONE and one["folds"] - one["test"] >= APART
-        }
-        if not known:
-            return None
-        told = "; ".join(
-            f"{name}: {one['folds']:.0%} of a fold's training rows are later than the row they are to answer, "
-            f"{one['test']:.0%} than a test row"
-            for name, one in known.items()
-        )
-        first = next(iter(known))
-        return Found(
-            measured=f"{told}.",
-            next=self.next.replace("NAME", first),
-            numbers=known,
-            about=tuple(known),
-        )
+    def columns(self, evidence: Evidence) -> dict[str, dict[str, Any]]:
+        found = times(evidence).items()
+        return {name: one for name, one in found if one["test"] <= NONE and one["folds"] - one["test"] >= APART}

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import ClassVar
 
 from pipeline.core.registry import settings
-from pipeline.diagnosis.base import Finding, Found
-from pipeline.diagnosis.evidence import Evidence
 from pipeline.diagnosis.findings import findings
-from pipeline.diagnosis.gradients import LOOKS, cases
+from pipeline.diagnosis.gradients import Case
+from pipeline.diagnosis.watched import Watched
 
 
 @findings.register("POD507")
 @settings
-class UnitsAlike(Finding):
+class UnitsAlike(Watched):
     """Networks with a layer of which less than half of the units differ in their weights, at the last step seen."""
 
     title: ClassVar[str] = "units that are alike"
@@ -21,18 +20,8 @@ class UnitsAlike(Finding):
         "Units with the same weights have the same gradients, and stay one unit for ever: the network can do no more "
         "than one of that width (Dive into Deep Learning 5.4)."
     )
+    fault: ClassVar[str] = "alike"
+    next: ClassVar[str] = "Random initial weights: model.initialization: xavier, he or uniform."
 
-    def look(self, evidence: Evidence) -> Found | None:
-        found = cases(evidence, *LOOKS["alike"])
-        if not found:
-            return None
-        told = [
-            f"In {name} {case.over} of {case.layer} are {case.number:.0f} that differ, at step {case.step}"
-            for name, case in found.items()
-        ]
-        return Found(
-            measured=". ".join(told) + ".",
-            next="Random initial weights: xavier, he, or uniform.",
-            numbers={name: case.number for name, case in found.items()},
-            about=tuple(found),
-        )
+    def told(self, name: str, case: Case) -> str:
+        return f"In {name} {case.over} of {case.layer} are {case.number:.0f} that differ, at step {case.step}"
