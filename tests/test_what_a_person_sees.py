@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 
 import pytest
@@ -51,8 +53,6 @@ def test_there_is_one_summary_run_a_model_and_one_of_the_blend(summaries):
 
 
 def test_scores_stand_under_the_metrics_own_name_with_what_a_model_costs(summaries, undisturbed):
-    import json
-
     for name in ("ridge", "linear", "trees"):
         metrics = summaries[name].data.metrics
         scores = json.loads(undisturbed.data("lines", "tuned", f"lines-{name}", "scores.json").read_text())
@@ -94,8 +94,27 @@ def test_the_experiment_says_what_it_is_and_links_the_comparison(seen):
     _, experiment = seen
     note = experiment.tags["mlflow.note.content"]
     assert "**lines**: regression, scored by rmse (lower is better): 120 training rows in 3 folds" in note
-    assert f"(#/experiments/{experiment.experiment_id}/runs?searchFilter=tags.%60podium.level%60" in note
-    assert SUMMARIES in note and "orderByAsc=true" in note
+    assert f"(#/experiments/{experiment.experiment_id}/runs?viewStateShareKey=podium.rmse&" in note
+    assert SUMMARIES in note
+
+
+def test_the_link_opens_a_saved_view_of_the_models_the_best_first(seen, undisturbed):
+    """Asked as the page asks: the view's filter and order, then its columns."""
+    client, experiment = seen
+    kept = json.loads(experiment.tags["mlflow.sharedViewState.podium.rmse"])
+    assert kept["name"] == "Models by rmse, the best first" and kept["createdAt"] <= kept["updatedAt"]
+    view = json.loads(kept["state"])
+    order = f"{view['orderByKey']} {'ASC' if view['orderByAsc'] else 'DESC'}"
+    runs = client.search_runs([experiment.experiment_id], view["searchFilter"], order_by=[order])
+    blend = json.loads(undisturbed.data("lines", "blend.json").read_text())
+    scores = {"blend": blend["valid"], **{name[6:]: one["valid"] for name, one in blend["models"].items()}}
+    assert [run.info.run_name for run in runs] == sorted(scores, key=lambda name: scores[name])
+    charts = [key for run in runs for key in run.data.metrics if re.search(view["chartsSearchFilter"], key)]
+    assert {*charts} == {"rmse", "train_rmse", "rmse_std", "seconds", "memory_mb", "size_mb"}
+    for column in view["selectedColumns"]:
+        kind, name = column.replace("`", "").split(".", 1)
+        shown = [getattr(run.data, kind).get(name) for run in runs if run.info.run_name != "blend"]
+        assert None not in shown, column
 
 
 def test_the_report_is_an_artifact_of_the_blends_run(seen, summaries):

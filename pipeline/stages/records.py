@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.core.config import CompetitionConfig, ModelConfig
 from pipeline.core.registry import settings_dict
 from pipeline.core.types import FOLD, ROW
-from pipeline.stages.summaries import about, beside, scored
+from pipeline.stages.summaries import about, beside, scored, view
 from pipeline.tasks.diagnostics import mistakes
 from pipeline.training.cross_validation import CrossValidation
 from pipeline.training.data import TrainingData
@@ -46,6 +46,7 @@ def model_record(data: TrainingData, model: ModelConfig, stage: str, folds: str)
         {key: params[key] for key in ("model", "fit", "seed")} | {"features": model.features},
         {**digest, "podium.model": model.name},
         about(competition, data.facts),
+        view(competition),
     )
     return outbox.run(
         competition=competition.name, stage=stage, model=model.name, params=params, tags=digest, summary=summary

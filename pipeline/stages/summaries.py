@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
 from pipeline.core.config import CompetitionConfig
 from pipeline.core.files import digest_files, read_json
@@ -28,6 +28,7 @@ def blend_summary(competition: CompetitionConfig) -> Any:
         {"blend": settings_dict(competition.blend)},
         {"data.digest": facts["digest"], "podium.model": "blend"},
         about(competition, facts),
+        view(competition),
     )
 
 
@@ -47,16 +48,38 @@ def beside(competition: CompetitionConfig, target: Any, predictions: Any) -> dic
     return {metric.label: metric.score(target, predictions)} if told and competition.metric != metric else {}
 
 
+COLUMNS = ("train_{}", "{}", "{}_std", "seconds", "memory_mb", "size_mb")
+"""Metrics of a summary run that the prepared comparison shows; ``{}`` is the competition's."""
+OPEN = "#/experiments/{{experiment}}/runs?viewStateShareKey={key}&workflowType=machine_learning"
+"""The page of runs in a saved view, among its menus for those who train models."""
+
+
+def view(competition: CompetitionConfig) -> Any:
+    """The prepared comparison as a view of MLflow's page of runs: summaries alone, the best first, with the numbers
+    that models are compared by."""
+    from pipeline.tracking import outbox
+
+    name, higher = competition.metric.label, competition.metric.higher_is_better
+    metrics = [column.format(name) for column in COLUMNS]
+    state = {
+        "searchFilter": SUMMARIES,
+        "orderByKey": f"metrics.`{name}`",
+        "orderByAsc": not higher,
+        "selectedColumns": ["params.`features`", "params.`model.name`", *(f"metrics.`{one}`" for one in metrics)],
+        "chartsSearchFilter": f"^({'|'.join(map(re.escape, metrics))})$",
+    }
+    return outbox.View(f"podium.{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}", f"Models by {name}, the best first", state)
+
+
 def about(competition: CompetitionConfig, facts: Mapping[str, Any]) -> str:
     """What the experiment's page says, in Markdown: what is predicted, how it is scored, where models compare."""
     name, higher = competition.metric.label, competition.metric.higher_is_better
-    query = {"searchFilter": SUMMARIES, "orderByKey": f"metrics.`{name}`", "orderByAsc": str(not higher).lower()}
-    asked = "&".join(f"{key}={quote(value, safe='')}" for key, value in query.items())
+    runs = OPEN.format(key=view(competition).key)
     return (
         f"**{competition.name}**: {competition.task.name.replace('_', ' ')}, scored by {name} "
         f"({'higher' if higher else 'lower'} is better): {facts['train_rows']:,} training rows in {facts['folds']} "
         f"folds, {facts['test_rows']:,} test rows.\n\n"
-        f"**[Compare the models, the best first](#/experiments/{{experiment}}/runs?{asked})** "
+        f"**[Compare the models, the best first]({runs})**, or [as charts]({runs}&compareRunsMode=CHART) "
         f"(filter: ``{SUMMARIES}``). "
         f"Each summary run holds `{name}` of validation rows, `train_{name}` and the folds' `{name}_std`; its stages, "
         "folds and trials stand below it. The run `blend` has the report among its artifacts."

@@ -3,6 +3,6 @@
 Importing this is cheap: neither MLflow nor any numeric library is loaded in a stage.
 """
 
-from pipeline.tracking.outbox import Run, Summary, run
+from pipeline.tracking.outbox import Run, Summary, View, run
 
-__all__ = ["Run", "Summary", "run"]
+__all__ = ["Run", "Summary", "View", "run"]

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Draw = Callable[[str, dict[str, Any]], bytes]
 """A figure's name and data to PNG bytes."""
 
+SAVED_VIEW = "mlflow.sharedViewState."  # begins the experiment tags that MLflow's pages keep their saved views in
 CHUNK = 256 * 1024  # bytes of a journal sent between two notes of the place
 ATTEMPTS = 3  # at an artifact that the store fails on while it answers otherwise
 
@@ -157,6 +158,16 @@ class Delivery:
         if record.get("about"):
             about = record["about"].replace("{experiment}", str(self.experiment))
             self.client.set_experiment_tag(str(self.experiment), "mlflow.note.content", about)
+        if view := record.get("view"):
+            self._save_view(view, record["time"])
+
+    def _save_view(self, view: dict[str, Any], now: int) -> None:
+        """As the pages themselves save one. One that is there stays: somebody may have changed it there."""
+        tag = f"{SAVED_VIEW}{view['key']}"
+        if tag in self.client.get_experiment(str(self.experiment)).tags:
+            return
+        kept = {"name": view["name"], "createdAt": now, "updatedAt": now, "state": json.dumps(view["state"])}
+        self.client.set_experiment_tag(str(self.experiment), tag, json.dumps(kept))
 
     def _metrics(self, record: dict[str, Any]) -> None:
         if batch := self._batch(record):

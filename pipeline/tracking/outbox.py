@@ -15,7 +15,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +33,24 @@ rounds in 5 folds of 10 models would cost a minute. The figure keeps all of them
 
 
 @dataclass(frozen=True)
+class View:
+    """A saved view of an experiment's page of runs, as MLflow's pages keep it and list it among others.
+
+    key: in addresses, ``?viewStateShareKey=``. state: filter, order and columns, as the page's address names them.
+    """
+
+    key: str
+    name: str
+    state: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Summary:
     """The one run of a model, or of a blend, that people compare; what stages did for it stands below.
 
     key: what it came of; stages that name the same one find the same run. params: settings that people compare.
     about: what the experiment's page says of the competition, in Markdown; ``{experiment}`` is its number.
+    view: in which the experiment's summaries compare.
     """
 
     key: str
@@ -45,6 +58,7 @@ class Summary:
     params: Mapping[str, Any] = field(default_factory=dict)
     tags: Mapping[str, Any] = field(default_factory=dict)
     about: str = ""
+    view: View | None = None
 
     def record(self, competition: str) -> dict[str, Any]:
         return {
@@ -54,6 +68,7 @@ class Summary:
             "params": flatten(self.params),
             "tags": {LEVEL: "summary", **self.tags},
             "about": self.about,
+            "view": self.view and asdict(self.view),
             "again": True,
         }
 

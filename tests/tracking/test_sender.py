@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import signal
 import sqlite3
@@ -85,6 +86,22 @@ def test_everything_arrives_in_a_fresh_store(tracked, monkeypatch):
     assert tags["data.digest"] == "0123456789abcdef"
     assert sorted(path.name for path in tracked.outbox.iterdir()) == ["address", "sender.lock", "status.json"]
     assert (tracked.root / "mlruns" / "ames").is_dir()
+
+
+def test_a_saved_view_that_somebody_changed_stays_as_they_have_it(stored):
+    view = tracking.View("podium.rmse", "Models", {"orderByKey": "metrics.`rmse`"})
+    tag, client = "mlflow.sharedViewState.podium.rmse", stored.client()
+    for turn in ("first", "second"):
+        summary = tracking.Summary("one", "ridge", view=view)
+        with tracking.run(competition="ames", stage="train", model="ridge", summary=summary):
+            pass
+        deliver_waiting(draw)
+        experiment = client.get_experiment_by_name("ames")
+        if turn == "first":
+            kept = json.loads(experiment.tags[tag])
+            assert kept["name"] == "Models" and json.loads(kept["state"]) == {"orderByKey": "metrics.`rmse`"}
+            client.set_experiment_tag(experiment.experiment_id, tag, "their own")
+    assert experiment.tags[tag] == "their own"
 
 
 class Interrupted:
