@@ -84,16 +84,17 @@ def explain(asked: Asked) -> dict[str, Any]:
     if task.of_tokens:
         return {"sample": task.sample(asked.predictor.fitted, encoder, asked.predictor.learner.joined)}
     kinds = {asked.kind(raw) for raw in asked.columns}
-    slow = encoder.spec.pretrained or ("text" in kinds and asked.predictor.features.files)  # pretrained encoders
-    if task.search is not None or not task.numeric or slow:
+    if task.search is not None or not task.numeric:
         return {}
     found: dict[str, Any] = {}
     if "image" in kinds:
         return {"saliency": some} if (some := pixels(asked)) else {}
-    if 2 <= len(asked.columns) <= MOST_COLUMNS and (falls := permutation(asked)):
+    # Pretrained encoders take too long for thousands of rows, and not for a few texts without a word each.
+    slow = encoder.spec.pretrained or ("text" in kinds and asked.predictor.features.files)
+    if not slow and 2 <= len(asked.columns) <= MOST_COLUMNS and (falls := permutation(asked)):
         found["permutation"] = falls
         found["partial"] = partial_dependence(asked, sorted(falls, key=lambda raw: (-falls[raw], raw))[:DRAWN])
-    if (parts := contributions(asked)) is not None:
+    if not slow and (parts := contributions(asked)) is not None:
         found["contributions"] = parts
     if "text" in kinds and (texts := words_left_out(asked)):
         found["words"] = texts

@@ -19,10 +19,12 @@ from pipeline.core.errors import UserError  # noqa: E402
 from pipeline.core.registry import build_settings  # noqa: E402
 from pipeline.core.types import Column, FitJob, Schema  # noqa: E402
 from pipeline.features import features  # noqa: E402
+from pipeline.metrics import metrics  # noqa: E402
 from pipeline.models import models  # noqa: E402
 from pipeline.models.layers.pretrained_text import layer_depths  # noqa: E402
 from pipeline.tasks import tasks  # noqa: E402
 from pipeline.training import learners  # noqa: E402
+from pipeline.training.explaining import Asked, explain  # noqa: E402
 from pipeline.training.optimizers import parameter_groups, trainable  # noqa: E402
 from pipeline.training.predictor import Predictor  # noqa: E402
 
@@ -183,3 +185,25 @@ def test_minilm_learns_opinions_from_a_dozen_texts():
     done = learner.fit(FitJob(model=model, task=TASK, spec=spec, train=given, valid=None, seed=0))
     raw = done.raw({"pretrained_tokens": given["pretrained_tokens"]})
     assert (raw.argmax(axis=1) == given["target"]).mean() >= 0.9
+
+
+def test_its_words_count_by_what_it_answers_without_them(tiny):
+    """Asked as any model that reads texts is, of a text that it is wrong about; by hand with the network alone."""
+    predictor = train(tiny, {"dropout": 0.0}, epochs=30, learning_rate=0.003)
+    table = rows(["red green blue fox", "green dog", "blue cat sleeps"], ["b", "b", "b"])
+    told = predictor.predict(table)
+    found = explain(Asked(predictor, table, table["y"], told, table, metrics.build("accuracy", "m"), 0))
+    assert list(found) == ["words"]
+    (text,) = found["words"]
+    assert text["row"] == 0 and text["words"] == ["red", "green", "blue", "fox"] and text["told"].startswith("b, not a")
+
+    def answered(words: list[str]) -> float:
+        tokens = torch.tensor([[3, *(5 + KNOWN.index(word) for word in words), 4]])  # specials, 1 more than their own
+        with torch.no_grad():
+            output, _ = predictor.fitted.network({"pretrained_tokens": tokens})
+        return float(output.softmax(dim=1)[0, 0])
+
+    every = text["words"]
+    wanted = [answered(every) - answered(every[:place] + every[place + 1 :]) for place in range(4)]
+    assert text["effects"] == pytest.approx(wanted, abs=1e-5)
+    assert int(np.argmax(text["effects"])) == 3  # fox is what it learned
