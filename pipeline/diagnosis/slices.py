@@ -131,15 +131,19 @@ def _of_numbers(name: str, values: pd.Series, unit: str) -> Iterator[tuple[str, 
             yield name, f"{value:g}{unit}", numbers == value
         return
     edges = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)))
+    whole = bool((few == np.floor(few)).all())
     for low, high in pairwise(edges.tolist()):
         last = high == edges[-1]
         mask = (numbers >= low) & ((numbers <= high) if last else (numbers < high))
-        yield name, f"{number(low)} to {'' if last else 'below '}{number(high)}{unit}", mask
+        if whole and mask.any():  # 1 to 4, rather than 1 to below 4.2
+            low, high, last = float(numbers[mask].min()), float(numbers[mask].max()), True
+        told = number(low) if low == high else f"{number(low)} to {'' if last else 'below '}{number(high)}"
+        yield name, f"{told}{unit}", mask
 
 
 def number(value: float) -> str:
-    """Six digits; in groups of three from ten thousand on, so that years stay years."""
-    return f"{value:,.6g}" if abs(value) >= 1e4 else f"{value:.6g}"
+    """Six digits; whole and in groups of three from ten thousand on, so that years stay years."""
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e12 else f"{value:.6g}"
 
 
 def _scored(evidence: Evidence, mask: np.ndarray) -> tuple[float, float] | None:

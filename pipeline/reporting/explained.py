@@ -73,7 +73,7 @@ def _line(colour: str) -> Any:
 
 def _dependence(axes: Axes, one: Mapping[str, Any], name: str) -> None:
     number = one["kind"] == "number"
-    places = [float(at) for at in one["at"]] if number else list(range(len(one["at"])))
+    places = [float(at) for at in one["at"]] if number else [float(k) for k in range(len(one["at"]))]
     for k, folds in enumerate(one["answers"].values()):
         colour = BLUE if len(one["answers"]) == 1 else CYCLE[k % len(CYCLE)]
         mean = [fmean(values) for values in zip(*folds, strict=True)]
@@ -87,7 +87,7 @@ def _dependence(axes: Axes, one: Mapping[str, Any], name: str) -> None:
             axes.scatter(places, mean, color=colour, s=30)
     axes.set_xlabel(shortened(name, 30))
     if number:
-        plain_numbers(axes.xaxis)
+        plain_numbers(axes.xaxis, whole=all(place.is_integer() for place in places))
     else:
         wide = sum(len(str(at)) for at in one["at"]) > 24
         axes.set_xticks(places, [shortened(at, 12) for at in one["at"]], rotation=45 if wide else 0)

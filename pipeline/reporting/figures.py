@@ -135,6 +135,7 @@ def _residuals(figure: Figure, data: Mapping[str, Any]) -> None:
     ends = [min(*target, *prediction), max(*target, *prediction)] if target else [0, 1]
     left.plot(ends, ends, color=INK, linewidth=0.9)
     left.set_title("Prediction and truth")
+    left.tick_params(pad=6)  # both axes may begin with a label, in one corner
     left.set_xlabel(f"true {data['unit']}")
     left.set_ylabel(f"predicted {data['unit']}")
     if ratio:

@@ -1,4 +1,4 @@
-"""Findings in plain lines: at the end of a stage, in the leaderboard, in ``report.md``."""
+"""Findings in plain lines: at the end of a stage, in the leaderboard."""
 
 from __future__ import annotations
 
@@ -18,37 +18,3 @@ def finding_lines(findings: Sequence[Mapping[str, Any]]) -> list[str]:
 def short(model: str, competition: str) -> str:
     """A model's name without its competition's."""
     return model.removeprefix(f"{competition}-") or model
-
-
-def markdown(data: Mapping[str, Any]) -> str:
-    """The report in words and tables, from the payload that the page is made of."""
-    name = data["competition"]
-    lines = [f"# {name}", "", f"{data['task']}, scored by {data['metric']}.", ""]
-    blend, baseline = data["blend"], data["baseline"]
-    lines.append(f"- How good: {blend['valid']:.5f} on validation rows, blended.")
-    if data["interval"] is not None:
-        lines.append(f"- How sure: {data['interval'][0]:.5f} to {data['interval'][1]:.5f} (95 %, over folds).")
-    if baseline is not None:
-        lines.append(f"- Baseline, {baseline['what']}: {baseline['valid']:.5f}.")
-    lines += [f"- Submission: {data['submission']}", "", "## Findings", ""]
-    for one in data["findings"]:
-        lines += [f"- **{one['code']}** ({one['severity']}) {one['title']}: {one['measured']}"]
-        lines += [f"  - Why it matters: {one['why']}", f"  - Next: {one['next']}"]
-    lines += [] if data["findings"] else ["Nothing found to be the matter."]
-    lines += [f"- {note}" for note in data["notes"]]
-    if slices := data["slices"]["found"]:
-        lines += ["", "## Where answers err", ""]
-    for one in slices:
-        side = "harder" if one["harder"] else "easier"
-        scores = f"{one['inside']:.5f} against {one['outside']:.5f}"
-        lines.append(f"- {one['column']}, {one['slice']}: {side}, {scores} ({one['rows']:,} rows)")
-    lines += ["", "## Models", "", "| model | train | validation | spread | verdict |", "|---|---:|---:|---:|---|"]
-    for row in data["leaderboard"]:
-        verdict = data["fit"].get(row["model"], {}).get("verdict") or ""
-        train = "" if row["train"] is None else f"{row['train']:.5f}"
-        spread = "" if row["spread"] is None else f"{row['spread']:.5f}"
-        lines.append(f"| {short(row['model'], name)} | {train} | {row['valid']:.5f} | {spread} | {verdict} |")
-    curves = [(model, curve) for model, some in data.get("curves", {}).items() for curve in some]
-    lines += ["", "## Curves", ""] if curves else []
-    lines += [f"- {short(model, name)}: {' '.join(curve['told'])}" for model, curve in curves]
-    return "\n".join(lines) + "\n"

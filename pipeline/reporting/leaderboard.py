@@ -77,12 +77,19 @@ def spread(value: float, folds: int) -> float | None:
     return value if folds > 1 else None
 
 
+def calibrated(blend: dict[str, Any]) -> list[str]:
+    """What was done to the blend's probabilities beyond averaging, and its validation score without it."""
+    calibration = blend["calibration"]
+    if calibration is None:
+        return []
+    without = blend["steps"]["blended"]
+    return [f"probabilities calibrated ({calibration['kind']}); validation {without:.5f} without"]
+
+
 def answered(blend: dict[str, Any]) -> list[str]:
-    """What was done to the blend's predictions beyond averaging, and its validation score without it."""
-    lines = []
-    calibration, decision, steps = blend["calibration"], blend["decision"], blend["steps"]
-    if calibration is not None:
-        lines.append(f"probabilities calibrated ({calibration['kind']}); validation {steps['blended']:.5f} without")
+    """The same, and what its classes are decided by."""
+    lines = calibrated(blend)
+    decision, steps = blend["decision"], blend["steps"]
     if decision is not None:
         named = decision.get("thresholds") or {str(i + 1): cut for i, cut in enumerate(decision["cuts"])}
         limits = list(named.items())[1:] if decision["kind"] == "thresholds" and len(named) == 2 else named.items()

@@ -27,7 +27,8 @@ def curves(figure: Figure, data: Mapping[str, Any]) -> None:
     panels = figure.subplots(1, max(1, bool(losses) + score), squeeze=False)[0].tolist()
     if losses:
         axes = panels.pop(0)
-        axes.set_title("Loss")
+        axes.set_title("Loss: folds and their mean")
+        axes.set_ylabel("loss")
         for key, colour, label in (("train_loss", BLUE, "training"), ("valid_loss", VERMILION, "validation")):
             _lines(axes, folds, key, colour, label, best=min if key == "valid_loss" else None)
         values = [v for key in losses for fold in folds for v in fold.get(key, ()) if v is not None]
@@ -39,6 +40,7 @@ def curves(figure: Figure, data: Mapping[str, Any]) -> None:
     if score:
         axes = panels.pop(0)
         axes.set_title(f"Validation {data.get('metric', 'score')}")
+        axes.set_ylabel(data.get("metric", "score"))
         better = None if (higher := data.get("higher_is_better")) is None else max if higher else min
         _lines(axes, folds, "valid_score", VERMILION, "validation", best=better)
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import base64
-import math
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from pipeline.reporting.cleaning import cleaning_table
 from pipeline.reporting.figures import describe, draw
 from pipeline.reporting.findings import short
 from pipeline.reporting.gradients import shows
+from pipeline.reporting.numbers import Numbers, alike
 from pipeline.reporting.sections import costs, errors, marked, settings
+from pipeline.reporting.thresholds import thresholds
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -43,7 +42,7 @@ def build_page(data: Mapping[str, Any]) -> str:
       "unexplained": why there are none. "settings": as ``tuned/settings.json`` has them. "over": curves
       over settings or rows; what they say stands in ``curves`` of the payload, by model.
     answers: such a diagnostic of the blend, or None.
-    blend: {"weights": {model: weight}, "valid", "spread"}, or None. decided: sentences on what follows it.
+    blend: as ``blend.json`` has it, or None. calibrated: sentences on what follows it.
     read: {"sets": feature sets, "columns": raw columns that just these read}; dropped: raw column to
       the reason that no model reads it. notes: sentences a reader must know.
     slices, worst: as ``diagnosis.slices`` and ``diagnosis.worst`` give them. shapes: figures of the blend's answers.
@@ -53,7 +52,7 @@ def build_page(data: Mapping[str, Any]) -> str:
     rows = data["leaderboard"]
     lead = [row for row in rows if row["model"] == "blend"]
     single = [row for row in rows if row["model"] != "blend"]
-    show = _format([row["valid"] for row in rows], [row["spread"] or 0.0 for row in rows])
+    show = alike([row["valid"] for row in rows], [row["spread"] or 0.0 for row in rows])
     anchors = {entry["model"]: f"model-{entry['model']}" for entry in data["models"]}
     better = "higher" if data["higher_is_better"] else "lower"
     models = _models(data, single, show, anchors)
@@ -75,11 +74,13 @@ def build_page(data: Mapping[str, Any]) -> str:
         submission=data["submission"],
         **_table(data, rows, show, anchors),
         leaderboard_figure=_leaderboard(data),
+        undrawn=len(single) - len(_able(data, single)),
         blend_figure=("blend", weights) if weights and len(single) > 1 else None,
         blend_text=_blend_text(data, single, show),
         answers=data["answers"] and (data["answers"]["name"], data["answers"]["data"]),
         shapes=data["shapes"],
-        decided=data["decided"],
+        calibrated=data["calibrated"],
+        thresholds=thresholds(data["blend"], data["competition"], show),
         best=next((one for one in models if one["model"] == data["best"]), None),
         models=models,
         **errors(data, show),
@@ -155,40 +156,23 @@ def _picture(figure: tuple[str, Mapping[str, Any]]) -> Markup:
     return Markup('<figure class="{}" tabindex="0">{}</figure>\n').format(kind, image)
 
 
-class _Numbers:
-    """Scores with the same decimals all over the page, so that a column can be read down."""
-
-    def __init__(self, decimals: int) -> None:
-        self.decimals = decimals
-
-    def __call__(self, value: float | None) -> str:
-        return "" if value is None else f"{value:,.{self.decimals}f}".replace("-", "\u2212")
-
-
-def _format(scores: Sequence[float], spreads: Sequence[float]) -> _Numbers:
-    """Decimals that show three digits of each score, and two of the usual difference between scores."""
-    ordered = sorted(scores)
-    gaps = [high - low for low, high in pairwise(ordered) if high > low]
-    differences = [size for size in (*spreads, *gaps) if size > 0 and math.isfinite(size)]
-    sizes = [abs(score) for score in scores if score and math.isfinite(score)]
-    needed = [2 - math.floor(math.log10(min(sizes)))] if sizes else [4]
-    needed += [1 - math.floor(math.log10(median(differences)))] if differences else [4]
-    return _Numbers(min(max(0, *needed), 6) if min(sizes, default=0) < 1000 else 0)
-
-
 def _scores(row: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
     name = short(row["model"], data["competition"])
     return {"name": name, "folds": row["folds"], "mean": row["valid"], "std": row["spread"] or 0.0}
 
 
 def _cards(
-    data: Mapping[str, Any], lead: Sequence[Mapping[str, Any]], single: Sequence[Mapping[str, Any]], show: _Numbers
+    data: Mapping[str, Any], lead: Sequence[Mapping[str, Any]], single: Sequence[Mapping[str, Any]], show: Numbers
 ) -> list[dict[str, str]]:
     """How good, how sure, what is wrong, where the submission lies."""
     best = _best(data, single)
     best_name = short(best["model"], data["competition"])
     first = lead[0] if lead else best
-    sure = f"95 %: {show(data['interval'][0])} to {show(data['interval'][1])}" if data["interval"] else "one fold alone"
+    sure = (
+        f"95\u00a0%: {show(data['interval'][0])} to {show(data['interval'][1])}"
+        if data["interval"]
+        else "one fold alone"
+    )
     cards = [
         {
             "label": "Blend, validation" if lead else f"{best_name}, validation",
@@ -214,7 +198,7 @@ def _best(data: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Mapping
 
 
 def _table(
-    data: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], show: _Numbers, anchors: Mapping[str, str]
+    data: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], show: Numbers, anchors: Mapping[str, str]
 ) -> dict[str, Any]:
     tested = any(row["test"] is not None for row in rows)
     decided = any(row.get("decided") is not None for row in rows)
@@ -247,7 +231,7 @@ def _table(
     return {"tested": tested, "with_thresholds": decided, "columns": columns, "rows": body}
 
 
-def _blend_text(data: Mapping[str, Any], single: Sequence[Mapping[str, Any]], show: _Numbers) -> str:
+def _blend_text(data: Mapping[str, Any], single: Sequence[Mapping[str, Any]], show: Numbers) -> str:
     if not data.get("blend") or not single:
         return ""
     best = _best(data, single)
@@ -266,7 +250,7 @@ def _blend_text(data: Mapping[str, Any], single: Sequence[Mapping[str, Any]], sh
 
 
 def _models(
-    data: Mapping[str, Any], single: Sequence[Mapping[str, Any]], show: _Numbers, anchors: Mapping[str, str]
+    data: Mapping[str, Any], single: Sequence[Mapping[str, Any]], show: Numbers, anchors: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     """Models in the leaderboard's order, each with the figures it has."""
     entries = {entry["model"]: entry for entry in data["models"]}
@@ -317,7 +301,7 @@ def _models(
     return shown
 
 
-def _of_fit(fit: Mapping[str, Any] | None, show: _Numbers) -> str:
+def _of_fit(fit: Mapping[str, Any] | None, show: Numbers) -> str:
     if fit is None:
         return ""
     bounds = fit["interval"]

@@ -67,6 +67,8 @@ def costs(data: Mapping[str, Any]) -> dict[str, Any]:
         ("bytes", "On disk", size),
     ]
     rows = [row for row in data["leaderboard"] if row["model"] in data["costs"]]
+    if not any((row["trials"] or 1) > 1 for row in rows):
+        columns = [one for one in columns if one[0] != "search"]  # which gave up before its first trial
     known = [one for one in columns if any(data["costs"][row["model"]][one[0]] is not None for row in rows)]
     table = []
     for row in rows:

@@ -46,14 +46,14 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def plain_numbers(axis: Any) -> None:
-    """140k rather than 140000, and no offset in a corner."""
+def plain_numbers(axis: Any, whole: bool = False) -> None:
+    """140k rather than 140000, and no offset in a corner. whole: ticks at whole numbers alone."""
     from matplotlib.ticker import EngFormatter, MaxNLocator, ScalarFormatter
 
     low, high = axis.get_view_interval()
     large = max(abs(low), abs(high)) >= 1e4
     axis.set_major_formatter(EngFormatter(sep="") if large else ScalarFormatter(useOffset=False))
-    axis.set_major_locator(MaxNLocator(5))
+    axis.set_major_locator(MaxNLocator(5, integer=whole))
 
 
 def few_ticks(axis: Any) -> None:

@@ -11,8 +11,9 @@ from pipeline.core.config import CompetitionConfig, Config
 from pipeline.core.files import read_json, whole_folder, write_json
 from pipeline.core.paths import CompetitionPaths, ModelPaths, project_root
 from pipeline.reporting.columns import columns_read
-from pipeline.reporting.findings import finding_lines, markdown
-from pipeline.reporting.leaderboard import answered, leaderboard_rows, metric_label, table_lines
+from pipeline.reporting.findings import finding_lines
+from pipeline.reporting.leaderboard import calibrated, leaderboard_rows, metric_label, table_lines
+from pipeline.reporting.markdown import markdown
 from pipeline.reporting.page import build_page, drawn
 from pipeline.stages.costs import model_cost
 from pipeline.stages.report_models import answer_figures, important, model_entry, perplexities
@@ -89,7 +90,7 @@ def payload(config: Config, name: str) -> dict[str, Any]:
         "blend": blend,
         **columns_read(schema, encoders),
         "cleaning": facts["cleaning"],
-        "decided": answered(blend),
+        "calibrated": calibrated(blend),
         "notes": [*notes(config, competition, facts), *perplexities(evidence), *of_others],
     }
 
@@ -143,7 +144,8 @@ def notes(config: Config, competition: CompetitionConfig, facts: dict[str, Any])
             f"{', '.join(stopped)}: the number of epochs or iterations was chosen on the folds reported here, "
             "so their validation scores are a little better than those of new rows."
         )
-    if searched := [model.name for model in models if model.tune]:
+    tuned = {model.name: ModelPaths(competition.name, model.name).tuned / "trials.json" for model in models}
+    if searched := [name for name, file in tuned.items() if file.exists() and read_json(file)["count"] > 1]:
         found.append(
             f"{', '.join(searched)}: the best of several trials on the folds reported here; "
             "expect new rows to score a little worse."

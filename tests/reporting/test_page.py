@@ -126,7 +126,7 @@ DATA = {
         "trees": {"seconds": 12.0, "memory": 2e8, "trained": 5300.0, "answered": 41000.0, "bytes": 870e3, **UNKNOWN},
         "ridge": {"seconds": 0.25, "memory": 1e8, "trained": 99e3, "answered": 2e6, "bytes": 42e3, **UNKNOWN},
     },
-    "decided": [],
+    "calibrated": [],
     "dropped": {"Id": "identifier", "Street": "constant"},
     "notes": ["Feature set 'book' takes its statistics from training and test rows together."],
 }
@@ -245,6 +245,31 @@ def test_what_limits_the_scores_stands_beside_them(page):
     assert "Decided" not in text
     data = {**copy.deepcopy(DATA), "leaderboard": [row("lone", 0.5, decided=0.6)], "models": [], "blend": None}
     assert "Decided is validation with the thresholds that a submission takes." in Page(build_page(data)).text
+
+
+def decision(**thresholds):
+    return {"decision": {"kind": "thresholds", "thresholds": thresholds}, "valid": 0.7, "decided": 0.8}
+
+
+def test_thresholds_stand_in_one_table_with_what_they_gain(page):
+    assert "Thresholds" not in page.text
+    blend = {
+        **DATA["blend"],
+        **decision(no=0.7, yes=0.3),
+        "models": {"house_prices-trees": decision(no=0.6, yes=0.4), "ridge": {**decision(), "decision": None}},
+    }
+    told = Page(build_page({**DATA, "blend": blend})).text
+    assert "yes is answered where its probability is above the threshold, in place of 0.5" in told
+    assert "Model yes above Without With blend 0.300 0.7000 0.8000 trees 0.400 0.7000 0.8000 ridge 0.7000" in told
+    lone = {**DATA["blend"], **decision(a=0.2, b=0.3, c=0.5), "models": {"trees": decision(a=0.2, b=0.3, c=0.5)}}
+    told = Page(build_page({**DATA, "blend": lone})).text
+    assert "in place of 0.333 for each" in told and "Model a b c Without With trees 0.200 0.300 0.500 0.7000" in told
+    many = decision(**{f"c{i}": 0.05 for i in range(19)}, rare=0.001)
+    told = Page(build_page({**DATA, "blend": {**DATA["blend"], **many, "models": {"trees": many}}})).text
+    assert "of 20 classes the 10 furthest from that" in told and "c8 rare Without" in told
+    cuts = {"decision": {"kind": "cut_points", "cuts": [1.4, 2.75], "lowest": 1}, "valid": 0.7, "decided": 0.8}
+    told = Page(build_page({**DATA, "blend": {**DATA["blend"], **cuts, "models": {"trees": cuts}}})).text
+    assert "in place of 1.5, 2.5." in told and "Model Cut 1 Cut 2 Without With trees 1.400 2.750" in told
 
 
 def test_models_stand_in_the_leaderboards_order(page):

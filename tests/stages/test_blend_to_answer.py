@@ -124,8 +124,12 @@ def test_thresholds_reach_every_answer(through, tmp_path, capsys):
     told = capsys.readouterr().out
     assert f"blend: thresholds yes: {threshold:.3f}; validation {blend['steps']['blended']:.5f} without" in told
     report.run(config, "kinds")
-    page = (CompetitionPaths("kinds").report / "index.html").read_text(encoding="utf-8")
-    assert f"Thresholds yes: {threshold:.3f}" in page
+    folder = CompetitionPaths("kinds").report
+    assert '">yes above</th>' in (folder / "index.html").read_text(encoding="utf-8")
+    table = (folder / "report.md").read_text(encoding="utf-8").partition("## Thresholds")[2]
+    assert f"| blend | {threshold:.3f} | {blend['valid']:.5f} | {blend['decided']:.5f} |" in table
+    for name, one in blend["models"].items():
+        assert f"| {name.removeprefix('kinds-')} | {one['decision']['thresholds']['yes']:.3f} |" in table
     rows = {row["model"]: row for row in leaderboard.leaderboard_rows(config, competition)}
     for name, one in blend["models"].items():
         assert rows[name]["folds"] == list(one["folds"].values())

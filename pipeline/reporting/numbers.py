@@ -1,0 +1,29 @@
+"""Scores in words, alike all over the page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from statistics import median
+
+
+class Numbers:
+    """Scores with the same decimals all over the page, so that a column can be read down."""
+
+    def __init__(self, decimals: int) -> None:
+        self.decimals = decimals
+
+    def __call__(self, value: float | None) -> str:
+        return "" if value is None else f"{value:,.{self.decimals}f}".replace("-", "\u2212")
+
+
+def alike(scores: Sequence[float], spreads: Sequence[float]) -> Numbers:
+    """Decimals that show three digits of each score, and two of the usual difference between scores."""
+    ordered = sorted(scores)
+    gaps = [high - low for low, high in pairwise(ordered) if high > low]
+    differences = [size for size in (*spreads, *gaps) if size > 0 and math.isfinite(size)]
+    sizes = [abs(score) for score in scores if score and math.isfinite(score)]
+    needed = [2 - math.floor(math.log10(min(sizes)))] if sizes else [4]
+    needed += [1 - math.floor(math.log10(median(differences)))] if differences else [4]
+    return Numbers(min(max(0, *needed), 6) if min(sizes, default=0) < 1000 else 0)
