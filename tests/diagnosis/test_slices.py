@@ -10,7 +10,7 @@ from sklearn.metrics import mean_squared_error
 from stored import Stored
 
 from pipeline.diagnosis.shapes import calibration, distribution, wilson
-from pipeline.diagnosis.slices import slices
+from pipeline.diagnosis.slices import number, slices
 from pipeline.diagnosis.worst import worst
 
 ROWS = 400
@@ -49,7 +49,19 @@ def test_planted_slices_are_found_with_their_scores(tmp_path, monkeypatch):
     assert gravel["harder"] and gravel["rows"] == mask.sum() and gravel["p"] < 1e-6
     large = next(one for one in found if one["column"] == "area")
     assert not large["harder"] and large["slice"].endswith("to 150") and large["inside"] < large["outside"]
+    low, high = map(int, large["slice"].split(" to "))  # whole numbers, by the ends that rows have
+    assert large["rows"] == evidence.train["area"].between(low, high).sum()
     assert not [one for one in found if one["column"] == "note"]
+
+
+def test_numbers_are_told_as_people_write_them():
+    assert [number(value) for value in (1947.0, 87_846.31, -123_456.7, 0.123456789, 2.5e13)] == [
+        "1947",
+        "87,846",
+        "-123,457",
+        "0.123457",
+        "2.5e+13",
+    ]
 
 
 def test_by_chance_slices_are_told_as_rarely_as_said(tmp_path, monkeypatch):
