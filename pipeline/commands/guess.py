@@ -192,7 +192,8 @@ def _tasks_of(metric: str | None) -> tuple[str, ...]:
     if metric not in metrics:
         raise UserError(f"--metric: no metric '{metric}'{did_you_mean(metric, metrics)}")
     suits: tuple[str, ...] = () if metric == "file" else metrics.get(metric).tasks
-    if not {"regression", "classification", "translation", "multioutput_regression", "multilabel"} & set(suits):
+    guessed = {"regression", "classification", "translation", "multioutput_regression", "multilabel"}
+    if not guessed & set(suits) - metrics.get(metric).asks_model:
         raise UserError(f"--metric: '{metric}' needs settings of its own; add without it and write it into params.yaml")
     return suits
 

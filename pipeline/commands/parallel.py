@@ -61,7 +61,7 @@ def describe(origin: Mapping[str, Any], train: pd.DataFrame, valid: bool, metric
         "metric": metric or "bleu",
         "split": split,
         "features": {},
-        "blend": {"name": "consensus"},
+        "blend": {"name": "ensemble" if metric == "perplexity" else "consensus"},  # which has no probability
         "submission": "values",
         "guessed": {"task": f"parallel text: {target} from {source}, line by line", "split": why},
     }

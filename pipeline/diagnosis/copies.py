@@ -22,11 +22,12 @@ SIDE = 8
 def unexplained(evidence: Evidence) -> dict[str, float]:
     """By column, the part of the target's variance, or of the errors that a constant answer makes, that this column
     alone leaves out of fold: by its bins or levels, an image by its best pixel, a text by one word a class. The best of
-    several targets."""
+    several targets. Of a target that is a text: the part of the rows in which the column is another one."""
     targets = evidence.target
     frames = [targets[name] for name in targets] if targets.ndim > 1 else [targets]
     if evidence.kind == "text":
-        return {}
+        target, names = targets.str.strip(), [one.name for one in evidence.schema.columns if one.kind == "text"]
+        return {name: float((evidence.train[name].str.strip() != target).mean()) for name in names}
     found: dict[str, float] = {}
     for column in evidence.schema.columns:
         parts = _parts(evidence.train[column.name], column.kind)

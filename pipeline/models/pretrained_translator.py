@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 @models.register("pretrained_translator")
 @settings
 class PretrainedTranslator(Model):
-    """T5, mT5, BART, Marian and their like, whose tokens feature set ``pairs`` reads with the tokenizer ``pretrained``
-    (extra ``pretrained``), trained on by teacher forcing (Raffel et al. 2020; Lewis et al. 2020).
+    """T5, mT5, ByT5, BART, Marian and their like, whose tokens feature set ``pairs`` reads with the tokenizer
+    ``pretrained`` (extra ``pretrained``), trained on by teacher forcing (Raffel et al. 2020; Lewis et al. 2020).
 
     frozen_encoder: its weights stay as they are, and cost no gradient.
     dropout: of all its layers; None: as it was trained.

@@ -36,6 +36,7 @@ HEADS = {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "encoder_ff
 T5 = {"d_model": 16, "d_kv": 8, "d_ff": 20, "num_layers": 1, "num_heads": 2, "decoder_start_token_id": 0}
 KINDS = {
     "t5": ("T5", T5, {"pad": 0, "end": 1, "unk": 2}),
+    "byt5": ("T5", {**T5, "vocab_size": 264}, {"pad": 0, "end": 1, "unk": 2}),
     "bart": ("Bart", {**SIZE, **HEADS}, {"begin": 0, "pad": 1, "end": 2, "unk": 3}),
     "marian": ("Marian", {**SIZE, **HEADS, "decoder_start_token_id": 15}, {"end": 0, "unk": 1, "pad": 15}),
 }
@@ -54,11 +55,14 @@ def folder(request, tmp_path_factory):
     words = {NAMES[mark]: index for mark, index in marks.items()}
     ids = {"pad_token_id": marks["pad"], "eos_token_id": marks["end"], "bos_token_id": marks.get("begin")}
     torch.manual_seed(0)
-    config = getattr(transformers, f"{kind}Config")(vocab_size=16, **ids, **settings)
+    config = getattr(transformers, f"{kind}Config")(**{"vocab_size": 16, **ids, **settings})
     getattr(
         transformers,
         {"T5": "T5ForConditionalGeneration", "Bart": "BartForConditionalGeneration"}.get(kind, "MarianMTModel"),
     )(config).save_pretrained(place)
+    if request.param == "byt5":
+        transformers.ByT5Tokenizer(extra_ids=5).save_pretrained(place)
+        return place
     if kind == "Marian":
         import sentencepiece
 
@@ -91,9 +95,7 @@ def folder(request, tmp_path_factory):
 def prepared(folder, **more):
     tokenizer = {"name": "pretrained", "model": str(folder)}
     sides = (
-        {"joint": True}
-        if (folder / "tokenizer.json").exists()
-        else {"target_tokenizer": {**tokenizer, "side": "target"}}
+        {"target_tokenizer": {**tokenizer, "side": "target"}} if (folder / "source.spm").exists() else {"joint": True}
     )
     settings = {"name": "pairs", "source": "en", "target": "fr", "tokenizer": tokenizer, **sides, **more}
     part = features.build(settings, "f")
@@ -187,6 +189,12 @@ def test_its_own_tokenizer_cuts_and_joins(folder):
     assert tasks.build("translation", "t").texts(encoder.encode(ROWS)["labels"], spec) == FR
     ids = encoder.encode(ROWS)["source"].row(3)
     own = [spec.pretrained["source"]["order"][index] for index in ids]
+    if "byt5" in folder.name:
+        assert own == transformers.ByT5Tokenizer.from_pretrained(folder)(EN[3]).input_ids
+        odd = ["è 漢 \U0001f4a9", "%s\u00a0{n}", ""]
+        assert encoder.target.tokens("è") == ["<0xC3>", "<0xA8>"]
+        assert [encoder.target.decode(row) for row in encoder.target.encode(odd)] == odd
+        return
     words = EN[3].split()
     assert own[-1] == spec.pretrained["source"]["config"]["eos_token_id"] and len(own) in (
         len(words) + 1,

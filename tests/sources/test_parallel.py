@@ -108,3 +108,5 @@ def test_the_split_follows_the_files():
     assert described["words"] == 3
     assert describe(origin, train, False, None)["competition"]["split"]["name"] == "holdout"
     assert describe(origin, train[:99], False, "chrf")["competition"]["split"]["folds"] == 3
+    blends = [describe(origin, train[:99], False, metric)["competition"]["blend"] for metric in (None, "perplexity")]
+    assert blends == [{"name": "consensus"}, {"name": "ensemble"}]

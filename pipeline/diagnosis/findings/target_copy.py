@@ -18,7 +18,7 @@ LEFT = 0.05
 @settings
 class TargetCopy(Finding):
     """Columns that alone, by the means of their bins or levels in other folds, leave at most 5 % of the target's
-    variance, or of a constant answer's mistakes."""
+    variance, or of a constant answer's mistakes; of a target that is a text, those that are the same but for 5 %."""
 
     title: ClassVar[str] = "a column holds the target, or nearly"
     why: ClassVar[str] = (

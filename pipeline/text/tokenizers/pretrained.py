@@ -19,15 +19,18 @@ from pipeline.text.pretrained import CONFIG, TOKENIZER, find_encoder, of_utf8, p
 from pipeline.text.reserved import EOS, PAD, RESERVED, UNK
 from pipeline.text.tokenizers import tokenizers
 from pipeline.text.tokenizers.base import FittedTokenizer, Tokenizer
+from pipeline.text.tokenizers.bytes import NAMES
 from pipeline.text.vocabulary import Vocabulary
 
-WORDS = "vocab.json"
+WORDS, SETTINGS = "vocab.json", "tokenizer_config.json"
+FIRST_BYTE = 3
+"""ByT5's own index of the byte 0, behind padding, end and unknown (Xue et al. 2022)."""
 
 
 @tokenizers.register("pretrained")
 @settings
 class Pretrained(Tokenizer):
-    """What a pretrained translator such as T5, mT5, BART or Marian reads and writes, for the model
+    """What a pretrained translator such as T5, mT5, ByT5, BART or Marian reads and writes, for the model
     ``pretrained_translator`` (extra ``pretrained``). It learns nothing.
 
     model: a folder that transformers saved, relative to the project or absolute, or a name on the hub.
@@ -44,7 +47,7 @@ class Pretrained(Tokenizer):
         from pipeline.text.pretrained import files_of
 
         folder = find_encoder(self.model, decoder=True)
-        own = [folder / name for name in (TOKENIZER, f"{self.side}.spm", WORDS)]
+        own = [folder / name for name in (TOKENIZER, f"{self.side}.spm", WORDS, SETTINGS)]
         return (*files_of(folder, decoder=True), *(file for file in own if file.is_file()))
 
     def fit(self, texts: Iterable[str], seed: int, reserved: int = 4) -> FittedPretrained:
@@ -56,6 +59,8 @@ class Pretrained(Tokenizer):
         elif (folder / f"{self.side}.spm").is_file() and (folder / WORDS).is_file():
             state["pieces"] = b64encode((folder / f"{self.side}.spm").read_bytes()).decode()
             state["words"] = read_json(folder / WORDS)
+        elif (folder / SETTINGS).is_file() and read_json(folder / SETTINGS).get("tokenizer_class") == "ByT5Tokenizer":
+            state["words"] = {name: FIRST_BYTE + byte for byte, name in enumerate(NAMES)}
         else:
             raise UserError(
                 f"{shown(folder)}: has neither {TOKENIZER} nor {self.side}.spm and {WORDS}; write one with "
@@ -75,7 +80,7 @@ class FittedPretrained(FittedTokenizer):
         self.settings, self._state = settings, dict(state)
         config = state["config"]
         self._json = tokenizer_of(state["tokenizer"], settings.model) if "tokenizer" in state else None
-        self._pieces: Any = None if self._json is not None else pieces_of(b64decode(state["pieces"]))
+        self._pieces: Any = pieces_of(b64decode(state["pieces"])) if "pieces" in state else None  # else bytes
         words: dict[str, int] = state["words"] if self._json is None else self._json.get_vocab()
         own = {index: word for word, index in words.items()}
         pad, end = int(config.get("pad_token_id") or 0), int(config.get("eos_token_id") or 0)
@@ -105,6 +110,8 @@ class FittedPretrained(FittedTokenizer):
         """The model's own indices, with what its tokenizer puts around a text."""
         if self._json is not None:
             return [one.ids for one in self._json.encode_batch(texts)]
+        if self._pieces is None:
+            return [[FIRST_BYTE + byte for byte in text.encode()] for text in texts]
         unknown = self.order[UNK]
         cut = self._pieces.encode(texts, out_type=str)
         return [[self._words.get(piece, unknown) for piece in pieces] for pieces in cut]
@@ -116,6 +123,9 @@ class FittedPretrained(FittedTokenizer):
         own = [self.order[int(index)] for index in indices if index >= len(RESERVED)]
         if self._json is not None:
             return str(self._json.decode(own, skip_special_tokens=True))
+        if self._pieces is None:
+            found = [index - FIRST_BYTE for index in own if FIRST_BYTE <= index < FIRST_BYTE + len(NAMES)]
+            return bytes(found).decode(errors="replace")
         pieces = [self.vocabulary.tokens[self._places[index]] for index in own]
         return "".join(pieces).replace("\u2581", " ").strip()
 
