@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.features import values
-from pipeline.features.dates import date_format, day_first, either_way, own_format, the_other_way
+from pipeline.features.dates import date_format, day_first, either_way, mixed_format, own_format, the_other_way
 from pipeline.features.missing_marks import marks_among
 from pipeline.features.number_formats import DECIMAL_COMMAS, NumberFormat, number_format
 
@@ -67,7 +67,11 @@ class Words:
         theirs = None if form is None else own_format(self.test, form)
         if form is not None and theirs is not None and either_way(self.train, form) and day_first(theirs):
             return the_other_way(form)
-        return form
+        if form is not None and theirs is not None:
+            return form
+        mixed = mixed_format(self.every)
+        # What one file leaves open, where the other is no such mixture, is not settled by what is usual.
+        return form if mixed is None or (form is not None and either_way(self.every, mixed)) else mixed
 
     @property
     def test(self) -> pd.Series:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.features.date_words import as_usual
 from pipeline.features.values import text
 
 if TYPE_CHECKING:
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
 DATE_PARTS = ("year", "month", "day", "weekday", "day_of_year", "hour", "days")
 _DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%m/%d/%Y", "%d/%m/%Y", "%m-%d-%Y", "%d-%m-%Y", "%d.%m.%Y", "%Y.%m.%d")
 _SHORT_DAYS = ("%m/%d/%y", "%d/%m/%y", "%m-%d-%y", "%d-%m-%y", "%d.%m.%y")
-_NAMED_MONTHS = ("%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%d %b %Y", "%d %B %Y")
-_JOINED_MONTHS = ("%d-%b-%Y", "%d-%b-%y", "%d/%b/%Y", "%d%b%Y")
-_MONTHS = ("%b-%Y", "%b-%y", "%b %Y", "%B %Y", "%Y-%b", "%m/%Y")
+_NAMED_MONTHS = ("%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%d %b %Y", "%d %B %Y", "%d %b, %Y", "%d %b %y", "%b %d, %y")
+_JOINED_MONTHS = ("%d-%b-%Y", "%d-%b-%y", "%d/%b/%Y", "%d%b%Y", "%Y-%b-%d", "%d-%B-%Y")
+_MONTHS = ("%b-%Y", "%b-%y", "%b %Y", "%B %Y", "%Y-%b", "%m/%Y", "%b %y", "%b'%y", "%B-%Y", "%B-%y", "%B %y")
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p", " %H:%M:%S.%f", ":%H:%M:%S")
 _CLOCKS = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%H:%M:%S.%f")
 ISO = "ISO8601"
+OR = " or "
+"""Between the formats of a column in which each value has one of several."""
 DURATION = "[h]:mm:ss"
 """Hours that may be more than a day's, as spreadsheets name it; also days and such hours."""
 DATE_FORMATS = (
@@ -45,27 +48,66 @@ DATE_FORMATS = (
 
 _LOOKS_LIKE_DATE = re.compile(
     r"(?=(?:.*\d){3})(?:\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|.*[A-Za-z]{3}.*\d{2}|\d{1,2}/\d{4}|\d{4}-\d{2}$).*"
-    r"|\d{1,4}:\d\d.*"
+    r"|\d{1,4}:\d\d.*|[A-Za-z]{3,9}[-' ]\d\d"
 )
 _WEEKDAY = re.compile(r"((?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)(?:[a-z]*day)?)(,? )(?=\w)", re.IGNORECASE)
 _FIRST_YEAR, _LAST_YEAR = 2, 8999
+_AT_MOST, _SOME = 3, 200
+"""Formats that a column may mix, and values that are looked at to choose the next."""
+_MANY_DAYS = 20
+"""Numbers from 1 to 31 beside a month that are more likely its days than years."""
 
 
 def date_format(words: pd.Series) -> str | None:
     """The first of ``DATE_FORMATS`` and of clock times that reads every present value; None where none does."""
-    present = _distinct(words)
-    if present.empty or not all(_LOOKS_LIKE_DATE.fullmatch(word) for word in present.iloc[:20]):
-        return None
+    present = _likely(words)
+    for form in _possible(present):
+        if _reads(present, form):
+            return None if _are_days(present, form) else _with_century(present, form)
+    return None
+
+
+def mixed_format(words: pd.Series) -> str | None:
+    """Up to three formats, joined by ``OR``, of which each present value has one; None where there are no such.
+
+    None of two orders of day and month, since then nothing says which of them 03/04/2020 has.
+    """
+    present = left = _likely(words)
+    forms: list[str] = []
+    while not left.empty and len(forms) < _AT_MOST:
+        some = left.iloc[:_SOME]
+        counts = {form: int(_read(some, form).notna().sum()) for form in _possible(present) if _begins(some, form)}
+        if not counts:
+            return None
+        forms.append(max(counts, key=lambda form: counts[form]))
+        left = left[_read(left, forms[-1]).isna()]
+    orders = {day_first(form) for form in forms if the_other_way(form) is not None}
+    return None if not left.empty or len(orders) > 1 or len(forms) < 2 else OR.join(forms)
+
+
+def _begins(some: pd.Series, form: str) -> bool:
+    return "%y" not in form and form != DURATION and bool(_read(some.iloc[:1], form).notna().all())
+
+
+def _possible(present: pd.Series) -> Sequence[str]:
+    """The formats that a column's values, as ``_likely`` has them, may have."""
+    if present.empty:
+        return ()
     forms = DATE_FORMATS
     if re.fullmatch(r"\d{1,4}:\d\d(?!.*/).*|-?\d+ days?\b.*", present.iloc[0]):
         forms = (*_CLOCKS, DURATION)
     elif (weekday := _WEEKDAY.match(present.iloc[0])) is not None:
         begin = ("%A" if weekday[1].lower().endswith("day") else "%a") + weekday[2]
         forms = (*DATE_FORMATS, *(begin + form for form in DATE_FORMATS if not form.startswith(("%a", "%A", ISO))))
-    for form in forms:
-        if _reads(present, form):
-            return _with_century(present, form)
-    return None
+    return forms
+
+
+def _are_days(present: pd.Series, form: str) -> bool:
+    """Whether what reads as a month and two digits of a year is rather a day of a year that is not told."""
+    if form not in ("%b-%y", "%b %y", "%B-%y", "%B %y"):
+        return False
+    numbers = present.str[-2:].astype(int).unique()
+    return len(numbers) > _MANY_DAYS and bool(((numbers >= 1) & (numbers <= 31)).all())
 
 
 def declared_date(train: pd.Series, every: pd.Series, form: str) -> str | None:
@@ -92,8 +134,16 @@ def is_clock(form: str) -> bool:
 
 
 def _distinct(words: pd.Series) -> pd.Series:
-    """Each present value once, without outer spaces and what ``_as_usual`` takes off."""
-    return _as_usual(words.dropna().drop_duplicates().str.strip())[0]
+    """Each present value once, without outer spaces and what ``as_usual`` takes off."""
+    return as_usual(words.dropna().drop_duplicates().str.strip())[0]
+
+
+def _likely(words: pd.Series) -> pd.Series:
+    """What ``_distinct`` has, where the first values look like dates; else nothing: texts are long to look through."""
+    level = words.dropna().drop_duplicates()
+    if level.empty or not all(_LOOKS_LIKE_DATE.fullmatch(word) for word in _distinct(level.iloc[:20])):
+        return level.iloc[:0]
+    return _distinct(level)
 
 
 def _reads(present: pd.Series, form: str) -> bool:
@@ -123,6 +173,8 @@ def _first_year(years: np.ndarray) -> int:
 
 def example(form: str) -> str:
     """How a format writes a day, for a person."""
+    if OR in form:
+        return OR.join(map(example, form.split(OR)))
     written, _, first = {ISO: "%Y-%m-%d", DURATION: "49:05:09"}.get(form, form).partition(_FROM)
     return datetime(2020, 1, 31, 17, 5, 9).strftime(written) + (f"{_FROM}{first}" if first else "")
 
@@ -144,20 +196,29 @@ def either_way(words: pd.Series, form: str) -> bool:
 
 def day_first(form: str) -> bool:
     """Whether the day stands before the month's number."""
-    return -1 < form.find("%d") < form.find("%m")
+    return any(-1 < one.find("%d") < one.find("%m") for one in form.split(OR))
 
 
 def the_other_way(form: str) -> str | None:
     """A format with day and month the other way round; None where it has no such."""
     form = form.partition(_FROM)[0]
+    turned = OR.join(map(_turned, form.split(OR)))
+    return None if turned == form else turned
+
+
+def _turned(form: str) -> str:
     if "%m" not in form or "%d" not in form or form.startswith("%Y"):
-        return None
+        return form
     return form.replace("%m", "%_").replace("%d", "%m").replace("%_", "%d")
 
 
 def _read(words: pd.Series, form: str) -> pd.Series:
     import pandas as pd
 
+    if OR in form:
+        first, _, others = form.partition(OR)
+        read = _read(words, first)
+        return read.fillna(_read(words[read.isna()], others))
     if form == DURATION:
         return pd.Timestamp(1900, 1, 1, tz="UTC") + pd.to_timedelta(words, errors="coerce")
     return pd.to_datetime(words, format=form, errors="coerce", utc=True)
@@ -196,7 +257,7 @@ def _moments(words: pd.Series, form: str) -> pd.Series:
     import pandas as pd
 
     written, _, first = form.partition(_FROM)
-    plain, hours = _as_usual(words)
+    plain, hours = as_usual(words)
     read = _read(plain, written)
     if first:
         shift = (int(first) + (read.dt.year - int(first)) % 100) - read.dt.year
@@ -205,74 +266,6 @@ def _moments(words: pd.Series, form: str) -> pd.Series:
                 moved = read + pd.DateOffset(years=int(years))
                 read = read.mask(shift == years, moved)
     return read if hours is None else read + pd.to_timedelta(hours, unit="h")
-
-
-_AHEAD = {
-    0: "UTC GMT WET",
-    1: "CET MEZ BST WEST",
-    2: "EET CEST MESZ",
-    3: "MSK EEST",
-    5.5: "IST",
-    8: "SGT HKT AWST",
-    9: "JST KST",
-    9.5: "ACST",
-    10: "AEST",
-    10.5: "ACDT",
-    11: "AEDT",
-    12: "NZST",
-    13: "NZDT",
-    -3: "ADT",
-    -4: "AST EDT",
-    -5: "EST CDT",
-    -6: "CST MDT",
-    -7: "MST PDT",
-    -8: "PST AKDT",
-    -9: "AKST",
-    -10: "HST",
-}
-ZONES = {name: hours for hours, names in _AHEAD.items() for name in names.split()}
-"""Hours that a zone is ahead of UTC, by its usual name. CST and its like are America's, as in e-mail (RFC 5322)."""
-_ZONE = re.compile(rf"(?<=[\dMm])\s*\(?({'|'.join(ZONES)})\)?(?=$|\s\d{{4}}$)")
-_MIDNIGHT = re.compile(r"(?<![\d:])24(?=:00(?::00(?:[.,]0+)?)?(?:$|[^\d:]))")
-_COMMA = re.compile(r"(?<=:\d\d),(?=\d)")
-_ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th)(?: of)?\b", re.IGNORECASE)
-_WEEK = re.compile(r"(\d{4})-?W(\d{2})")
-_QUARTER = re.compile(r"(\d{4})[- ]?Q([1-4])|Q([1-4])[- /](\d{4})")
-_UNUSUAL = r"(?i:\d(?:st|nd|rd|th)\b)|[A-Z]{3}\)?(?:\s\d{4})?$|24:00|:\d\d,\d|^\d{4}[- ]?[QW]\d{1,2}$|^Q\d[- /]\d{4}$"
-"""What a value has that may have one of these; RE2's, which is fast."""
-
-
-def _as_usual(words: pd.Series) -> tuple[pd.Series, Any]:
-    """Values without a zone's name and the th of a 4th, with 00:00 for 24:00, decimal points, and the first day of a
-    week or a quarter; and hours to add to what they then read, None for none."""
-    import pandas as pd
-
-    odd = words.str.contains(_UNUSUAL, regex=True, na=False)
-    if not odd.any():
-        return words, None
-    hours = np.zeros(len(words))
-    plain = words.to_numpy(dtype=object, copy=True)
-    for place in np.flatnonzero(odd):
-        word = str(plain[place])
-        if (zone := _ZONE.search(word)) is not None:
-            word = word[: zone.start()] + word[zone.end() :]
-            hours[place] -= ZONES[zone[1]] if ":" in word else 0
-        word, late = _MIDNIGHT.subn("00", word)
-        hours[place] += 24 * late
-        plain[place] = _first_day(word) or _ORDINAL.sub("", _COMMA.sub(".", word))
-    return pd.Series(plain, index=words.index, dtype="str"), hours if hours.any() else None
-
-
-def _first_day(word: str) -> str | None:
-    """The first day of 2020-W05 or 2020Q1."""
-    if (week := _WEEK.fullmatch(word)) is not None:
-        try:
-            return datetime.fromisocalendar(int(week[1]), int(week[2]), 1).strftime("%Y-%m-%d")
-        except ValueError:
-            return None
-    if (quarter := _QUARTER.fullmatch(word)) is None:
-        return None
-    return f"{quarter[1] or quarter[4]}-{3 * int(quarter[2] or quarter[3]) - 2:02d}-01"
 
 
 def date_part(moments: pd.Series, part: str) -> np.ndarray:

@@ -231,3 +231,65 @@ def test_durations_are_hours(written, hours):
     schema = settle(frame, None, id=None, target=None)
     assert [column.name for column in schema.columns] == ["took.time"]
     np.testing.assert_allclose(apply(schema, frame, training=False, where="x")["took.time"], hours)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        ["31. Januar 2020", "5. März 2019", "12. August 2021"],
+        ["31 janv. 2020", "5 mars 2019", "12 août 2021"],
+        ["31 de enero de 2020", "5 de marzo de 2019", "12 de agosto de 2021"],
+        ["31-ene-2020", "05-mar-2019", "12-ago-2021"],
+        ["31 gennaio 2020", "5 marzo 2019", "12 agosto 2021"],
+        ["31/jan/2020", "05/mar/2019", "12/ago/2021"],
+        ["31 januari 2020", "5 maart 2019", "12 augustus 2021"],
+        ["Jan. 31, 2020", "March 5, 2019", "Aug. 12, 2021"],
+        ["31 Jan 20", "05 Mar 19", "12 Aug 21"],
+        ["2020年1月31日", "2019年3月5日", "2021年8月12日"],
+        ["31/01/2020", "2019-03-05", "12/08/2021"],
+        ["2020-01-31", "03/05/2019", "08/12/2021 00:00"],
+        ["Jan 31, 2020", "2019-03-05", "12.08.2021"],
+    ],
+)
+def test_months_of_other_languages_and_columns_of_several_formats(written):
+    frame = pd.DataFrame({"sold": words(*written, None)})
+    if written[1] == "03/05/2019":
+        frame.loc[4, "sold"] = "01/31/2020"  # which settles that the month is first
+    schema = settle(frame, None, id=None, target=None)
+    told = [str(pd.Timestamp(0) + pd.Timedelta(day, "D"))[:10] for day in read_days(schema, frame)]
+    assert told[:4] == ["2020-01-31", "2019-03-05", "2021-08-12", "NaT"]
+    for row in range(3):  # as a row alone, which predict may be given
+        assert read_days(schema, frame.iloc[[row]]) == read_days(schema, frame)[row : row + 1]
+    with pytest.raises(UserError, match=r"row 2: needs a date written like .*, got 'soon'"):
+        read_days(schema, pd.DataFrame({"sold": words("soon")}))
+
+
+def read_days(schema, frame):
+    return apply(schema, frame, training=False, where="x")["sold.days"].tolist()
+
+
+def test_formats_that_one_column_mixes_are_told_and_never_two_orders_of_day_and_month():
+    frame = pd.DataFrame({"sold": words("2020-01-31", "03/04/2020")})
+    note = settle(frame, None, id=None, target=None).notes["sold"]
+    assert "2020-01-31 or 01/31/2020" in note and "(columns.formats: 'ISO8601 or %d/%m/%Y')" in note
+    schema = settle(frame, None, id=None, target=None, formats={"sold": "ISO8601 or %d/%m/%Y"})
+    assert read_days(schema, frame)[1] == (pd.Timestamp("2020-04-03") - pd.Timestamp(0)).days
+    for both in (["01/31/2020", "31/01/2020"], ["2020-01-31", "01/31/2020", "31/12/2020", "2020-02-01"]):
+        (column,) = settle(pd.DataFrame({"sold": words(*both)}), None, id=None, target=None).columns
+        assert column.kind == "category"
+
+
+@pytest.mark.parametrize("form", ["%b-%y", "%b %y", "%B-%y", "%b'%y"])
+def test_a_month_and_two_digits_are_a_year_and_not_a_day(form):
+    months = [datetime(1998 + i // 12, i % 12 + 1, 1) for i in range(40)]
+    frame = pd.DataFrame({"since": words(*(one.strftime(form) for one in months))})
+    schema = settle(frame, None, id=None, target=None)
+    rows = apply(schema, frame, training=False, where="x")
+    assert rows["since.year"].tolist() == [one.year for one in months]
+    assert rows["since.month"].tolist() == [one.month for one in months]
+    assert date_format(words(*(f"Mar-{day:02d}" for day in range(1, 32)))) is None
+
+
+def test_words_and_codes_that_hold_a_month_are_no_dates():
+    assert date_format(words("Lot-12", "Mar-12")) is None
+    assert date_format(words("am 5. Mai 2020 war es", "12. Mai 2020")) is None
