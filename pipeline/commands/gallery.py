@@ -48,6 +48,10 @@ LONG = 0.2
 validated answer."""
 SHORT_PRODUCTS = 1.6
 """How much faster language models train by ``precision: auto`` where the processor has products of 16 bits."""
+LONG_FIT = 60.0
+"""Seconds from which a network's fit takes the cores that would idle beside it, where one fold validates."""
+MOST_THREADS = 8
+"""Threads beyond which steps of the portfolios' size gain too little."""
 PORTFOLIO_PIXELS = 28 * 28
 """Pixels of an image that the ``seconds`` of portfolios of images are for; times grow as images do."""
 PLAIN = "plain"
@@ -113,14 +117,15 @@ def compose(
     if described.get("names"):
         _search_without_text(kept, competition["features"])
     fit = kept
+    length = max(described.get("words", PORTFOLIO_WORDS) / PORTFOLIO_WORDS, 0.5)
+    length *= described.get("pixels", PORTFOLIO_PIXELS) / PORTFOLIO_PIXELS
     if minutes is not None:
-        length = max(described.get("words", PORTFOLIO_WORDS) / PORTFOLIO_WORDS, 0.5)
-        length *= described.get("pixels", PORTFOLIO_PIXELS) / PORTFOLIO_PIXELS
         kept = _budgeted(kept, minutes, rows / 1000 * length, competition["split"])
         left_out |= {key: f"not within {minutes:g} min" for key in fit if key not in kept}
         _answer_as_validated(competition, kept, minutes)
     if competition["split"]["name"] == "holdout":  # the fold's fit has not seen all rows; the last one is to
         kept = {key: _refitted(body) for key, body in kept.items()}
+        kept = _sharing_cores(kept, rows / 1000 * length)
     if not kept:
         raise UserError(f"add: {name}: no model is left: {'; '.join(f'{k}: {why}' for k, why in left_out.items())}")
     used = {body["features"] for body in kept.values()}
@@ -227,6 +232,26 @@ def _budgeted(
         if not kept or seconds < HOPELESS * 60 * minutes:
             kept[key] = {**body, "budget": {"minutes": minutes, "seconds": round(seconds, 1)}}
     return kept
+
+
+def _sharing_cores(models: Mapping[str, Any], thousand_rows: float) -> dict[str, Any]:
+    """The models where one fold is all there is: long fits of networks share the cores, since nothing else would work
+    on these. ``seconds`` stay those of one core."""
+    from pipeline.training.executors import available_cores
+
+    long = [
+        key
+        for key, body in models.items()
+        if "epochs" in (body.get("fit") or {})
+        and body.get("seconds", 0.0) / PORTFOLIO_FOLDS * thousand_rows >= LONG_FIT
+    ]
+    threads = min(available_cores() // max(len(long), 1), MOST_THREADS)
+    if threads < 2:
+        return dict(models)
+    return {
+        key: {**body, "fit": {**body["fit"], "threads": threads}} if key in long else body
+        for key, body in models.items()
+    }
 
 
 def _answer_as_validated(competition: dict[str, Any], models: Mapping[str, Any], minutes: float) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
 
 LOOKED_AT = 1 << 20
 """Bytes of a text that tell what it is counted by."""
+FEWEST = 20
+"""Paragraphs, and lines that another of the same paragraph follows, from which on rows may be paragraphs."""
+WRAPPED = 0.9
+"""Part of these lines that have no room for another word where a program cut them."""
 PART = 0.1
 """Of the rows, the last ones, that validate where there is no file of them."""
 
@@ -33,7 +39,21 @@ def text_source(source: str, metric: str | None = None) -> dict[str, Any] | None
     if file is None:
         return None
     counted = metrics.get(metric).counts if metric is not None and metric in metrics else None
-    return {"name": "texts", "path": source, "rows": "line", "unit": counted or _unit(file)}
+    return {"name": "texts", "path": source, "rows": _rows(file), "unit": counted or _unit(file)}
+
+
+def _rows(file: Path) -> str:
+    """What a row of it is: a paragraph where lines are cut at a width, each but a paragraph's last having no room for
+    the next one's first word; else a line."""
+    with file.open("rb") as stream:
+        text = stream.read(LOOKED_AT).decode("utf-8", errors="replace").replace("\r\n", "\n")
+    paragraphs = [part.split("\n") for part in re.split(r"\n[ \t]*\n\s*", text.strip())]
+    pairs = [pair for lines in paragraphs for pair in pairwise(lines)]
+    if len(paragraphs) < FEWEST or len(pairs) < FEWEST:
+        return "line"
+    width = max(len(line) for line, _ in pairs)
+    full = [len(line) + 1 + len((after.split(maxsplit=1) or [""])[0]) > width for line, after in pairs]
+    return "paragraph" if sum(full) >= WRAPPED * len(full) else "line"
 
 
 def _unit(file: Path) -> str:
@@ -55,11 +75,13 @@ def describe(
     cut = bool(train["text"].str.contains("<unk>", regex=False).any())
     why = {
         "task": "plain text: a language model, each token predicted from those before it",
-        "source.rows": "a row is a line; paragraph and file are the other ways",
+        "source.rows": "a row is a line; paragraph and file are the other ways"
+        if origin["rows"] == "line"
+        else "a row is a paragraph, since its lines are cut at a width; line and file are the other ways",
         "source.unit": f"the metric is counted by {unit}, a line's end as one of them"
         + (", as the text has <unk> in it" if unit == "words" else ""),
         "features": "words, as the text has <unk> in it" if cut else "characters",
-        "split": "the file of validation texts" if valid else f"the last {PART:.0%} of the lines validate",
+        "split": "the file of validation texts" if valid else f"the last {PART:.0%} of the rows validate",
     }
     split: dict[str, Any] = {"name": "holdout", "rows": "valid"}
     if not valid:
@@ -82,7 +104,7 @@ def describe(
         "submission": submission,
         "guessed": why,
     }
-    lengths = train["text"].map(lambda text: len(text.split() if cut else text))
+    lengths = train["text"].fillna("").map(lambda text: len(text.split() if cut else text))  # empty lines are rows
     return {
         "competition": competition,
         "portfolio": f"language_model_{'words' if cut else 'characters'}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -44,3 +45,28 @@ def test_the_papers_files_keep_their_validation_rows_out_of_all_fits(add):
 def test_a_validation_file_that_is_the_training_file_is_told(add):
     _, _, told = add({"train.txt": LINES, "valid.txt": LINES})
     assert any("90 of its 90 rows are training rows too, so its score flatters" in line for line in told)
+
+
+def test_paragraphs_are_rows_where_their_lines_are_cut_at_a_width(add):
+    prose = [" ".join(f"word{(i * k) % 97}" * (k % 3 + 1) for k in range(5, 40)) for i in range(1, 40)]
+    competition, _, _ = add({"input.txt": "\n\n".join(textwrap.fill(one, 72) for one in prose) + "\n"})
+    assert competition["source"]["rows"] == "paragraph"
+    assert "cut at a width" in competition["guessed"]["source.rows"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n\n".join(
+            f"FIRST {i}:\nWho comes so late?\nIt is a voice that nobody has heard in all these years."
+            for i in range(40)
+        ),
+        "\n".join(
+            f"a line of its own, the {i}th, which ends where it is said" + " and on" * (i % 5) for i in range(90)
+        ),
+    ],
+    ids=["verse", "lines"],
+)
+def test_lines_are_rows_where_they_end_by_themselves(add, text):
+    competition, _, _ = add({"input.txt": text})
+    assert competition["source"]["rows"] == "line" and "a row is a line" in competition["guessed"]["source.rows"]

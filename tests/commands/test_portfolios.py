@@ -119,3 +119,37 @@ def test_a_long_fit_is_not_made_twice_within_a_budget():
     assert "refit" not in language_model(None)[0]["split"]
     assert "refit" not in language_model(15.0, 1_000)[0]["split"]  # a short one is
     assert language_model(15.0, 36_000, {**split, "refit": True})[0]["split"]["refit"] is True  # as it was said
+
+
+@pytest.mark.parametrize(
+    ("cores", "thousands", "minutes", "threads"),
+    [
+        (2, 40, None, {}),  # two of one thread each do more than one after the other
+        (8, 40, None, {"lstm": 4, "lstm-deep": 4}),
+        (64, 40, None, {"lstm": 8, "lstm-deep": 8}),
+        (8, 1, None, {}),  # done in seconds
+        (8, 40, 15.0, {"lstm": 4, "lstm-deep": 4}),
+    ],
+)
+def test_long_networks_of_a_holdout_take_the_cores_that_would_idle(monkeypatch, cores, thousands, minutes, threads):
+    monkeypatch.setattr("pipeline.training.executors.available_cores", lambda: cores)
+    entry = gallery.entry("pydoc-topics")["competition"]
+    described = {
+        "competition": {**entry, "features": {}, "split": {"name": "holdout", "rows": "last", "part": 0.1}},
+        "portfolio": "language_model_characters",
+        "rows": thousands * 1000,
+        "words": 28.0,
+    }
+    _, models, _ = gallery.compose("toy", described, minutes)
+    told = {
+        name.removeprefix("toy-"): body["fit"]["threads"]
+        for name, body in models.items()
+        if "threads" in body.get("fit", {})
+    }
+    assert told == threads
+
+
+def test_folds_leave_no_core_to_threads(monkeypatch):
+    monkeypatch.setattr("pipeline.training.executors.available_cores", lambda: 8)
+    _, models, _ = gallery.compose("ames", {**gallery.entry("ames"), "rows": 100_000}, None)
+    assert not any("threads" in body.get("fit", {}) for body in models.values())
