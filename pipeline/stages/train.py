@@ -71,6 +71,7 @@ class _Stage:
         )
         self.left_out: dict[str, str] = {}
         self.late: set[str] = set()
+        self.any_done = False
 
     def label(self, models: list[ModelConfig]) -> None:
         """Pseudo-labels for each of these, of the others' folds."""
@@ -115,8 +116,8 @@ class _Stage:
 
             def heard() -> None:
                 # Until a model is there the budget stops none: a submission needs one.
-                any_done = any(line.state in ("done", "kept") for line in lines)
-                self.pool.deadline = self.budget.ends if any_done else float("inf")
+                self.any_done |= any(line.state in ("done", "kept") for line in lines)
+                self.pool.deadline = self.budget.ends if self.any_done else float("inf")
                 self.budget.clock.note()
                 for task, line in by_name.values():
                     if not task.over and line.state == "runs":

@@ -122,6 +122,24 @@ def test_a_deadline_stops_what_runs(project, monkeypatch):
     assert (project.data("lines", "cv", "lines-ridge") / "scores.json").exists()
 
 
+def test_a_deadline_stops_models_that_learn_from_the_others_answers(project, monkeypatch):
+    settings = params()
+    network = {"model": {"name": "mlp", "hidden": [64]}, "fit": {"epochs": 1_000_000, "pseudo": {"weight": 0.5}}}
+    settings["models"]["lines-mlp"] = {**settings["models"].pop("lines-elastic_net"), **network}
+    project.params(settings)
+    run("fetch", "preprocess")
+    left(AFTER["train"] + 8)
+    monkeypatch.setattr(Budget, "no_time_for", lambda *arguments: None)  # all are begun
+    began = time.monotonic()
+    run("train")
+    assert time.monotonic() - began < 60
+    why = read_json(project.data("lines", "cv", "lines-mlp", "left_out.json"))["why"]
+    assert why == "the budget's time is used up"
+    run("tune", "blend", "retrain", "submit")
+    assert "lines-mlp" not in read_json(project.data("lines", "blend.json"))["weights"]
+    assert project.data("lines", "submission.csv").exists()
+
+
 def test_every_model_is_trained_before_any_search_begins_and_a_deadline_ends_these(project):
     project.params(params(tune=SEARCH))
     run("fetch", "preprocess")
