@@ -32,7 +32,9 @@ class Words:
 
         parts = [values.text(one, missing) for one in seen]
         every = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
-        marks = marks_among(every)
+        distinct = every.dropna().drop_duplicates()
+        marks = marks_among(distinct)
+        marks += lone_word(distinct[~distinct.str.strip().isin(list(marks))] if marks else distinct)
         if not marks:
             return cls(parts[0], every, ())
         train, every = (part.mask(part.str.strip().isin(list(marks))) for part in (parts[0], every))
@@ -78,6 +80,22 @@ class Words:
         return self.every.iloc[len(self.train) :]
 
 
+FEW_NUMBERS = 10
+"""Different numbers or dates from which on one word among them stands for none of them."""
+
+
+def lone_word(distinct: pd.Series) -> tuple[str, ...]:
+    """The one value without a digit among numbers or dates, which is none of them: a mark that nobody knows.
+
+    distinct: the values of a column of text, without known marks.
+    """
+    digits = distinct.str.contains(r"\d", regex=True)
+    words, others = distinct[~digits].str.strip().unique(), distinct[digits]
+    if len(words) != 1 or len(others) < FEW_NUMBERS or (number_format(others) or date_format(others)) is None:
+        return ()
+    return (str(words[0]),)
+
+
 def all_numeric(seen: Sequence[pd.Series]) -> bool:
     from pandas.api import types
 
@@ -99,7 +117,7 @@ def as_the_others(form: NumberFormat, train: pd.Series, others: Sequence[pd.Seri
 
     text = pd.concat([one for one in others if not values.is_numeric(one)], ignore_index=True)
     sizes = {}
-    for written in {form.written, "1.234,5"}:
+    for written in dict.fromkeys((form.written, "1.234,5")):  # the first where both read alike
         read = np.abs(NumberFormat(written, form.unit).read(text))
         if np.isnan(read[text.notna().to_numpy()]).any() or not (read > 0).any():
             continue

@@ -18,17 +18,18 @@ _PROGRAMS = (
     "nan -nan +nan <nan> 1.#qnan -1.#qnan 1.#ind -1.#ind 1.#snan nat <nat> undefined undef",
     "#div/0! #value! #ref! #num! #name? #null! #error! error err",
 )
-_WORDS = ("none <none> (none) unknown unk missing empty blank (blank) (empty) tbd tba tbc",)
+_WORDS = ("none <none> (none) unknown unk missing (missing) (unknown) empty blank (blank) (empty) tbd tba tbc",)
 _DAYS = ("0000-00-00 00/00/0000 00-00-0000 00.00.0000",)
-_ABROAD = ("keine angabe", "sin datos", "non disponible")
-_SEVERAL = "not available,not applicable,no data,not known,not a number,not recorded,0000-00-00 00:00:00"
+_ABROAD = ("keine angabe", "k. a.", "sin datos", "sin dato", "non disponible", "non renseigné")
+_SEVERAL = (
+    "not available,not applicable,no data,no value,not known,not given,not specified,not reported,not measured,"
+    "not a number,not recorded,0000-00-00 00:00:00"
+)
 
 MARKS = frozenset(" ".join((*_SIGNS, *_PROGRAMS, *_WORDS, *_DAYS)).split()) | {
     "",
     *_SEVERAL.split(","),
-    "keine angabe",
-    "sin datos",
-    "non disponible",
+    *_ABROAD,
 }
 """In lower case, without outer spaces."""
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pipeline.core.types import Column
 from pipeline.features.column_words import Words
 from pipeline.features.dates import ISO, dates, either_way, example, own_format, the_other_way
+from pipeline.features.missing_marks import INFINITE, MARKS
 from pipeline.features.number_formats import NumberFormat
 
 
@@ -33,10 +34,12 @@ def column_note(words: Words | None, column: Column, *, infinite: int, sure: boo
     if column.origin is not None and column.format is not None:
         marks += _days_for_none(words, column.format)
     if marks and column.kind == "number":
-        notes.append(f"{', '.join(map(repr, marks))} taken for missing")
+        known = all(mark.casefold() in MARKS | INFINITE for mark in column.missing)
+        notes.append(f"{', '.join(map(repr, marks))} taken for missing" + ("" if known else KEPT))
     return "; ".join(notes)
 
 
+KEPT = " (columns.types: category keeps it as a word)"
 NEARLY = 0.9
 LOOKED_AT = 10_000
 

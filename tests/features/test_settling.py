@@ -74,10 +74,38 @@ def test_infinite_features_are_missing_and_told(word, where):
     assert np.isnan(apply(schema, later, training=False, where="x")["n"][1])
 
 
-def test_a_word_among_numbers_that_is_no_known_mark_is_told():
-    frame = pd.DataFrame({"n": words(*map(str, range(30)), "see note"), "code": words(*map(str, range(30)), "10A")})
+def test_words_among_numbers_that_are_no_known_marks_are_told():
+    numbers = [*map(str, range(30))]
+    frame = pd.DataFrame({"n": words(*numbers, "see note", "soon"), "code": words(*numbers, "10A", "11")})
     notes = settled(frame).notes
-    assert "numbers but for 'see note'; source.missing" in notes["n"] and "code" not in notes
+    assert "numbers but for 'see note' and 1 others; source.missing" in notes["n"] and "code" not in notes
+
+
+@pytest.mark.parametrize("mark", ["see note", "Wert fehlt", "<lod>"])
+@pytest.mark.parametrize("where", ["train", "test"])
+def test_one_word_that_nobody_knows_among_many_numbers_or_dates_is_missing(mark, where):
+    numbers, days = [f"1.{i},5 €" for i in range(100, 140)], [f"{i % 28 + 1}.{i % 12 + 1}.2020" for i in range(40)]
+    frame = pd.DataFrame({"n": words(*numbers), "sold": words(*days)})
+    marked = pd.DataFrame({"n": words(mark, *numbers[1:]), "sold": words(mark, *days[1:])})
+    train, test = (marked, frame) if where == "train" else (frame, marked)
+    schema = settled(train, test)
+    rows = apply(schema, marked, training=False, where="x")
+    assert np.isnan(rows["n"][0]) and np.isnan(rows["sold.day"][0])
+    assert rows["n"][1] == 1101.5 and rows["sold.day"][1] == 2
+    for name in ("n", "sold"):
+        assert f"{mark!r} taken for missing (columns.types: category keeps it as a word)" in schema.notes[name]
+
+
+def test_whole_numbers_beside_a_mark_in_one_file_are_plain_numbers():
+    train, test = pd.DataFrame({"n": [3.0, 6.0, 9.0]}), pd.DataFrame({"n": words("195", ".", "12")})
+    assert settled(train, test).columns[0].format is None
+
+
+def test_a_word_among_few_numbers_is_a_level_and_so_is_one_that_is_declared():
+    few = pd.DataFrame({"doors": words("2", "3", "4", "more", "2")})
+    assert settled(few).columns[0].kind == "category"
+    many = pd.DataFrame({"floor": words("ground", *map(str, range(1, 30)))})
+    assert settled(many, types={"floor": "category"}).columns[0].kind == "category"
 
 
 @pytest.mark.parametrize("values", [["yes", "No", "Y", "n"], ["True", "F", "f", None], ["no", "Y"]])
