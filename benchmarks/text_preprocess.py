@@ -1,9 +1,13 @@
-"""Texts to indices: tokens, vocabulary and encoding of 100 MB, beside the book's way, ``tokenizers`` and sentencepiece.
+"""Texts to indices: cleaning, tokens, vocabulary and encoding of 100 MB, beside the book's way, ``tokenizers`` and
+sentencepiece.
 
-    python benchmarks/text_preprocess.py [--megabytes 100] [--runs 3] [--threads 2] [--levels words ...]
+    python benchmarks/text_preprocess.py [--megabytes 100] [--runs 3] [--threads 2] [--levels words ...] [--uncleaned]
 
 The texts: lines of Penn Treebank and of the English-French pairs in ``../shared/data``, shuffled with a seed and
-repeated. Both steps are on the clock, imports are not: learning the vocabulary, and encoding every text to indices.
+repeated. All steps are on the clock, imports are not: cleaning, learning the vocabulary, and encoding every text to
+indices. Cleaned are ``words`` and ``white_space``, as D2L 10.5 has it (odd spaces to plain ones, small letters, a space
+before punctuation): by ``preprocess_nmt`` written out, by Podium's ``[spaces, case, spaced_punctuation]`` with their
+counts and examples, and by the normalizers of ``tokenizers``, which do it again in both of its steps.
 Every run is a process of its own, in alternating order; memory is the peak of the resident set over what it was when
 the texts were there, ``encoded`` what the indices and the rows' begins and ends take.
 
@@ -18,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import json
 import os
 import random
@@ -27,7 +32,6 @@ import subprocess
 import sys
 import time
 from importlib.util import find_spec
-from itertools import chain
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parent)]
@@ -57,16 +61,24 @@ def make_texts(data: Path, megabytes: float) -> list[str]:
     return texts
 
 
-def by_podium(level: str, texts: list[str]):
-    import pandas  # noqa: F401  (which Arrow loads with its first array)
+STEPS = ("spaces", "case", "spaced_punctuation")
 
+
+def by_podium(level: str, texts: list[str], clean: bool):
+    import pandas as pd
+
+    from pipeline.text.cleaning import cleaners
+    from pipeline.text.cleaning.cleaning import clean_column
     from pipeline.text.tokenizers import tokenizers
 
-    if level == "sentencepiece":
-        fitted = sentencepiece_model(texts)
-        yield
-    else:
-        yield
+    steps = [cleaners.build(step, "benchmark") for step in STEPS]
+    fitted = sentencepiece_model(texts) if level == "sentencepiece" else None
+    column = pd.Series(texts, dtype="str", name="text") if clean else None  # as ``preprocess`` has it
+    yield
+    if column is not None:
+        texts = clean_column(column, steps).tolist()
+    yield
+    if fitted is None:
         fitted = tokenizers.build(level, "benchmark").fit(texts, seed=0, reserved=2)
     yield
     encoded = fitted.encode(texts)
@@ -79,9 +91,20 @@ def sentencepiece_model(texts: list[str]):
     return tokenizers.build("sentencepiece", "benchmark").fit(texts[: len(texts) // 10], seed=0)
 
 
-def by_book(level: str, texts: list[str]):
+def by_book(level: str, texts: list[str], clean: bool):
     import collections
 
+    def no_space(char: str, before: str) -> bool:
+        return char in ",.!?" and before != " "
+
+    yield
+    if clean:
+        cleaned = []
+        for text in texts:
+            text = text.replace("\u202f", " ").replace("\xa0", " ").lower()
+            out = [" " + char if i > 0 and no_space(char, text[i - 1]) else char for i, char in enumerate(text)]
+            cleaned.append("".join(out))
+        texts = cleaned
     yield
     cut = str.split if level == "white_space" else re.compile(r"[^\W_]+|[^\w\s]|_").findall
     tokens = [cut(text) for text in texts]
@@ -92,12 +115,16 @@ def by_book(level: str, texts: list[str]):
     yield sum(map(len, indices)), 0
 
 
-def by_tokenizers(level: str, texts: list[str]):
+def by_tokenizers(level: str, texts: list[str], clean: bool):
     import numpy as np
-    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
     yield
+    yield
     tokenizer = Tokenizer(models.WordLevel(unk_token="<unk>"))
+    if clean:
+        spaces, mark = normalizers.Replace(Regex("[\u202f\xa0]"), " "), Regex(r"(?<=[^ ])(?=[,.!?])")
+        tokenizer.normalizer = normalizers.Sequence([spaces, normalizers.Lowercase(), normalizers.Replace(mark, " ")])
     cut = pre_tokenizers.WhitespaceSplit if level == "white_space" else pre_tokenizers.Whitespace
     tokenizer.pre_tokenizer = cut()
     trainer = trainers.WordLevelTrainer(vocab_size=10**7, show_progress=False, special_tokens=["<pad>", "<unk>"])
@@ -107,12 +134,13 @@ def by_tokenizers(level: str, texts: list[str]):
     for begin in range(0, len(texts), 20_000):
         some = [found.ids for found in tokenizer.encode_batch_fast(texts[begin : begin + 20_000])]
         lengths += map(len, some)
-        parts.append(np.fromiter(chain.from_iterable(some), np.uint32))
+        parts.append(np.fromiter(itertools.chain.from_iterable(some), np.uint32))
     yield len(np.concatenate(parts)), 0
 
 
-def by_bare(level: str, texts: list[str]):
+def by_bare(level: str, texts: list[str], clean: bool):
     fitted = sentencepiece_model(texts)
+    yield
     yield
     yield
     indices = fitted.processor.encode(texts, num_threads=int(os.environ["OMP_NUM_THREADS"]))
@@ -125,17 +153,21 @@ def measure(level: str, way: str, options: argparse.Namespace) -> dict[str, floa
 
     texts = make_texts(options.data, options.megabytes)
     ways = {"podium": by_podium, "book": by_book, "tokenizers": by_tokenizers, "bare": by_bare}
-    steps = ways[way](level, texts)
+    steps = ways[way](level, texts, level != "sentencepiece" and not options.uncleaned)
     next(steps)
+    del texts
     settle_memory()
     before, marks = peak(), [(time.perf_counter(), time.process_time())]
-    next(steps)
-    marks.append((time.perf_counter(), time.process_time()))
-    tokens, encoded = next(steps)
-    marks.append((time.perf_counter(), time.process_time()))
-    fit, encode, processor = marks[1][0] - marks[0][0], marks[2][0] - marks[1][0], marks[2][1] - marks[0][1]
-    memory = peak() - before
-    return {"fit": fit, "encode": encode, "cpu": processor, "memory": memory, "tokens": tokens, "encoded": encoded}
+    result = None
+    for result in steps:
+        marks.append((time.perf_counter(), time.process_time()))
+        if result is not None:
+            break  # what it holds is let go of off the clock
+    tokens, encoded = result
+    clean, fit, encode = (after[0] - start[0] for start, after in itertools.pairwise(marks))
+    processor, memory = marks[-1][1] - marks[0][1], peak() - before
+    times = {"clean": clean, "fit": fit, "encode": encode, "all": clean + fit + encode, "cpu": processor}
+    return {**times, "memory": memory, "tokens": tokens, "encoded": encoded}
 
 
 def main() -> None:
@@ -145,6 +177,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--levels", nargs="+", choices=list(LEVELS), default=list(LEVELS))
+    parser.add_argument("--uncleaned", action="store_true", help="texts are cut as they are")
     parser.add_argument("--measure", nargs=2, metavar=("LEVEL", "WAY"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
@@ -153,9 +186,10 @@ def main() -> None:
     threads = str(options.threads)
     surroundings = {**os.environ, "OMP_NUM_THREADS": threads, "RAYON_NUM_THREADS": threads}
     given = ["--data", str(options.data), "--megabytes", str(options.megabytes)]
+    given += ["--uncleaned"] if options.uncleaned else []
     print(f"{options.megabytes:g} MB, {threads} threads, medians of {options.runs}; seconds, MiB\n")
-    print("| level | way | fit | encode | both | processor | peak | encoded | both / podium's |")
-    print("|---|---|---:|---:|---:|---:|---:|---:|---:|")
+    print("| level | way | clean | fit | encode | all | processor | peak | encoded | all / podium's |")
+    print("|---|---|---:|---:|---:|---:|---:|---:|---:|---:|")
     for level in options.levels:
         ways = [way for way in LEVELS[level] if way != "tokenizers" or find_spec("tokenizers")]
         found: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
@@ -169,12 +203,9 @@ def main() -> None:
         }
         ours = middle["podium"]
         for way, one in middle.items():
-            both = one["fit"] + one["encode"]
-            cells = [f"{one[key]:.1f}" for key in ("fit", "encode")] + [f"{both:.1f}", f"{one['cpu']:.1f}"]
+            cells = [f"{one[key]:.1f}" for key in ("clean", "fit", "encode", "all", "cpu")]
             cells += [f"{one[key] / 2**20:.0f}" for key in ("memory", "encoded")]
-            print(
-                "|", " | ".join([level, way, *cells, f"{both / (ours['fit'] + ours['encode']):.2f}"]), "|", flush=True
-            )
+            print("|", " | ".join([level, way, *cells, f"{one['all'] / ours['all']:.2f}"]), "|", flush=True)
         print(f"  {level}: tokens { ({way: int(one['tokens']) for way, one in middle.items()}) }", file=sys.stderr)
 
 
