@@ -85,6 +85,7 @@ class CompetitionFiles:
         if origin["name"] == "texts":
             from pipeline.commands import texts
 
+            train["text"] = self.column("train", "text")  # lines of digits are texts too
             return texts.describe(origin, train, "valid" in self.paths, test is not None, sample, metric)
         if origin["name"] == "parallel":
             from pipeline.commands import parallel

@@ -67,7 +67,7 @@ class Texts(Source):
         name = "id" if given is None else read_table(given).columns[0]
         for role, path in self._files().items():
             rows = self.read(path)
-            if rows.empty:
+            if not rows["text"].str.strip().any():
                 raise UserError(f"{shown(path)}: holds no text; name another file as source.{role}")
             rows.insert(0, name, range(begin, begin + len(rows)))
             begin += len(rows)

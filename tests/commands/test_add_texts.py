@@ -70,3 +70,11 @@ def test_paragraphs_are_rows_where_their_lines_are_cut_at_a_width(add):
 def test_lines_are_rows_where_they_end_by_themselves(add, text):
     competition, _, _ = add({"input.txt": text})
     assert competition["source"]["rows"] == "line" and "a row is a line" in competition["guessed"]["source.rows"]
+
+
+@pytest.mark.parametrize(
+    "text", ["".join(f"{i * i}\n" for i in range(60)), "one\n\n" * 40], ids=["digits", "empty lines"]
+)
+def test_lines_of_digits_and_empty_lines_are_rows(add, text):
+    competition, models, _ = add({"input.txt": text})
+    assert competition["task"]["name"] == "language_model" and "toy-n-gram" in models

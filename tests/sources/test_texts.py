@@ -48,6 +48,7 @@ def test_paragraphs_and_whole_files(tmp_path, rows, expected):
     ("files", "words"),
     [
         ({"input.txt": ""}, "input.txt: holds no text"),
+        ({"input.txt": "\n \n\n"}, "input.txt: holds no text"),
         ({"a.train.txt": "x", "b.train.txt": "y"}, "could each be the train file"),
         ({"one.csv": "x"}, "no text to train on"),
         ({"input.txt": b"ok\n\x00\xff\xfe\x00\x80"}, "input.txt"),
