@@ -95,7 +95,8 @@ def _typed_columns(
                 number, bad = values.feature_numbers(series, missing, column.format)
             written = f" written like {column.format}" if column.format else ""
             rule = "true or false" if column.source == "boolean" else f"a number{written}"
-            _refuse(bad, series, where, rule, f"; or declare columns.types.{column.name}: category")
+            or_else = f"; or name it in source.missing, or declare columns.types.{column.name}: category"
+            _refuse(bad, series, where, rule, or_else)
             yield column.name, number
 
 

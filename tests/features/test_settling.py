@@ -82,18 +82,18 @@ def test_words_among_numbers_that_are_no_known_marks_are_told():
 
 
 @pytest.mark.parametrize("mark", ["see note", "Wert fehlt", "<lod>"])
-@pytest.mark.parametrize("where", ["train", "test"])
-def test_one_word_that_nobody_knows_among_many_numbers_or_dates_is_missing(mark, where):
+def test_one_word_that_nobody_knows_among_many_numbers_or_dates_is_missing(mark):
     numbers, days = [f"1.{i},5 €" for i in range(100, 140)], [f"{i % 28 + 1}.{i % 12 + 1}.2020" for i in range(40)]
-    frame = pd.DataFrame({"n": words(*numbers), "sold": words(*days)})
+    plain = pd.DataFrame({"n": words(*numbers), "sold": words(*days)})
     marked = pd.DataFrame({"n": words(mark, *numbers[1:]), "sold": words(mark, *days[1:])})
-    train, test = (marked, frame) if where == "train" else (frame, marked)
-    schema = settled(train, test)
+    schema = settled(marked, plain)
     rows = apply(schema, marked, training=False, where="x")
     assert np.isnan(rows["n"][0]) and np.isnan(rows["sold.day"][0])
     assert rows["n"][1] == 1101.5 and rows["sold.day"][1] == 2
     for name in ("n", "sold"):
         assert f"{mark!r} taken for missing (columns.types: category keeps it as a word)" in schema.notes[name]
+    with pytest.raises(UserError, match=r"row 2: needs a number.* or name it in source.missing"):
+        apply(settled(plain, marked), marked, training=False, where="test.csv")
 
 
 def test_whole_numbers_beside_a_mark_in_one_file_are_plain_numbers():
