@@ -190,13 +190,11 @@ def _reach(ray: Any, address: str) -> None:
         host, _, port = address.rpartition(":")
         if not host or not port.isdecimal():
             raise UserError(f"RAY_ADDRESS: needs HOST:PORT, or auto, got {quoted(address)}")
-        try:
-            socket.create_connection((host, int(port)), timeout=ANSWERS).close()
-        except OSError as fault:
+        if (reason := _silent(host, int(port))) is not None:
             raise UserError(
-                f"RAY_ADDRESS: no cluster answers at {address} ({fault.strerror or fault}); begin one there with "
+                f"RAY_ADDRESS: no cluster answers at {address} ({reason}); begin one there with "
                 f"`ray start --head --port={port}`, or unset it for one of this machine alone"
-            ) from None
+            )
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as fault:
@@ -204,6 +202,20 @@ def _reach(ray: Any, address: str) -> None:
             f"RAY_ADDRESS: the cluster at {address} does not take this machine ({one_line(fault)}); it must be a node "
             f"of it: `ray start --address={address} --num-cpus=0`"
         ) from None
+
+
+def _silent(host: str, port: int) -> str | None:
+    """Why it is no cluster that listens there, as far as a moment tells; Ray itself would ask for many minutes."""
+    try:
+        with socket.create_connection((host, port), timeout=ANSWERS) as line:
+            if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
+                return None
+            # Whoever speaks gRPC is greeted, and greets, with a frame of settings (RFC 9113, 3.4), here without any.
+            line.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0")
+            frame = line.makefile("rb").read(9)
+    except OSError as fault:
+        return fault.strerror or str(fault)
+    return None if frame[3:4] == b"\4" else "what listens there is no Ray"
 
 
 def one_line(fault: BaseException) -> str:
