@@ -187,6 +187,10 @@ class Fitted(Protocol):
         """Of translators and rows with their target, the log-probability of each of its tokens, those before it given:
         ``Ragged`` [rows] of float32."""
 
+    def feature_maps(self, inputs: Encoded) -> list[tuple[str, np.ndarray]] | None:
+        """Of one image, what convolutions through depth make of it: of each, how it is called and its maps [maps,
+        height, width]; None of other models."""
+
     def steps(self) -> Any:
         """What a search of ``decoding`` goes over (its ``Steps``); of language models and translators."""
 

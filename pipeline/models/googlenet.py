@@ -9,7 +9,7 @@ from pydantic import Field, PositiveInt
 
 from pipeline.core.registry import settings
 from pipeline.models import models
-from pipeline.models.image_model import DeepImageModel, Units
+from pipeline.models.image_model import DeepImageModel, Normalization, Units
 
 if TYPE_CHECKING:
     from pipeline.models.layers.convolution import Layers
@@ -47,7 +47,7 @@ class GoogLeNet(DeepImageModel):
     channels: Annotated[Units, Field(min_length=3, max_length=3)] = (64, 64, 192)
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)] = PUBLISHED
     kernel: Literal[3, 5] = 5
-    normalization: Literal["none", "batch"] = "batch"
+    normalization: Normalization = "batch"
     dropout: float = Field(default=0.4, ge=0, lt=1)
 
     def lay_scaled(self, layers: Layers, outputs: int, large: bool, scaled: Callable[[int], int]) -> None:

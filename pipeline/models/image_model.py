@@ -22,17 +22,19 @@ SMALL_WIDTH = 0.25
 """Of what is published for large images, where ``width`` is not given."""
 
 Units = tuple[PositiveInt, ...]
+Normalization = Literal["none", "batch", "layer"]
 
 
 @settings
 class ImageModel(Model):
     """A network on ``image``, with ``numbers`` and ``categories`` beside it where there are some.
 
-    normalization: batch, between each convolution and its activation.
+    normalization: batch or layer, between each convolution and its activation; layer is over all maps of an example
+        (Ba, Kiros and Hinton 2016; D2L 8.5), and does not hang on the minibatch.
     initialization: of convolutions and linear layers; he suits relu and its kin, xavier sigmoid and tanh.
     """
 
-    normalization: Literal["none", "batch"] = "none"
+    normalization: Normalization = "none"
     dropout: float = Field(default=0.0, ge=0, lt=1)
     initialization: Annotated[Any, PartOf(initializations)] = "he"
 

@@ -14,7 +14,7 @@ from pipeline.core.paths import main_root
 from pipeline.core.registry import settings
 from pipeline.core.types import Spec, Task
 from pipeline.models import models
-from pipeline.models.image_model import DeepImageModel
+from pipeline.models.image_model import DeepImageModel, Normalization
 
 if TYPE_CHECKING:
     from pipeline.models.layers.convolution import Layers
@@ -46,7 +46,7 @@ class ResNet(DeepImageModel):
 
     depth: Literal[18, 20, 34] = 18
     blocks: Annotated[Blocks, Field(min_length=1)] | None = None
-    normalization: Literal["none", "batch"] = "batch"
+    normalization: Normalization = "batch"
     weights: str | None = None
     weights_rate: float = Field(default=1.0, gt=0, le=1)
 

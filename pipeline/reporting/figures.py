@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 from pipeline.core.errors import counted
 from pipeline.reporting import explained, gradients, lines, shapes, text_figures
 from pipeline.reporting.lines import CURVES, has
-from pipeline.reporting.pictures import draw_filters, draw_mistakes, size_of_filters, size_of_mistakes
+from pipeline.reporting.pictures import (
+    draw_filters,
+    draw_maps,
+    draw_mistakes,
+    size_of_filters,
+    size_of_maps,
+    size_of_mistakes,
+)
 from pipeline.reporting.style import BLUE, GREEN, INK, STYLE, WIDTH, few_ticks, plain_numbers, shortened
 
 if TYPE_CHECKING:
@@ -44,6 +51,7 @@ def draw(name: str, data: Mapping[str, Any]) -> bytes:
     ``blend``        {model: weight}.
     ``mistakes``     {"images": [[height][width][channels] of 0 to 255, ...], "told": words for each}.
     ``filters``      {"filters": [[channels][height][width], ...]}.
+    ``maps``         {"image", "told": as of mistakes, "layers": [{"name", "maps": of 0 to 255}, ...]}.
     ``translations`` {"lengths": [{"words": range, "rows", "score"}, ...], "best", "worst":
                      [{"score", "target", "prediction"}, ...]}.
     ``attention``    {"source": [token, ...], "target": [token, ...], "weights": [[...]]}, a row a target token.
@@ -108,6 +116,8 @@ def describe(name: str, data: Mapping[str, Any]) -> str:
         return f"The {len(data['images'])} images that predictions are most wrong about: {'; '.join(data['told'][:3])}."
     if name == "filters":
         return f"The {len(data['filters'])} filters of the first layer, each from its darkest to its brightest."
+    if name == "maps":
+        return f"Maps of an image after {_join([layer['name'] for layer in data['layers']])}."
     if name == "importance":
         first = [str(key) for key, _ in _largest(data)[:3]]
         return f"Feature importance; the largest: {', '.join(first)}."
@@ -277,6 +287,7 @@ PAINTERS: dict[str, tuple[Painter, Callable[[Mapping[str, Any]], tuple[float, fl
     "blend": (_blend, lambda data: _height(len(data))),
     "mistakes": (draw_mistakes, size_of_mistakes),
     "filters": (draw_filters, size_of_filters),
+    "maps": (draw_maps, size_of_maps),
     "translations": (text_figures.translations, lambda data: text_figures.translations_size(data, WIDTH)),
     "attention": (text_figures.attention, text_figures.attention_size),
     **explained.PAINTERS,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 TEMPLATE = Path(__file__).with_name("page.html")
-PHOTOS = ("mistakes", "filters", "saliency", "attention")
+PHOTOS = ("mistakes", "filters", "maps", "saliency", "attention")
 """Figures whose colours mean something, which a dark page leaves as they are."""
 FINE = 1.4
 """Pixels of a picture for one of the page."""

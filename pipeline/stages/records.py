@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from math import nan
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -95,6 +96,14 @@ def trial_record(
         child.curves({f"fold_{name}": list(scores)})
 
 
+def final_figures(record: Any, data: TrainingData, config: ModelConfig, folder: Path) -> None:
+    """Of a final model that reads images, what its first layer looks for. folder: its own."""
+    from pipeline.reporting.pictures import final_filters, image_read
+
+    if image_read(data.competition, data.schema, config) is not None and (filters := final_filters(folder)) is not None:
+        record.figure("filters", filters)
+
+
 def mean_curves(folds: Sequence[Mapping[str, Sequence[float]]]) -> dict[str, list[float]]:
     """Of the folds that have them, as far as all go; points that have an iteration by it."""
     known = [fold for fold in folds if fold]
@@ -107,10 +116,11 @@ def mean_curves(folds: Sequence[Mapping[str, Sequence[float]]]) -> dict[str, lis
 
 def out_of_fold_figures(record: Any, data: TrainingData, done: CrossValidation, config: ModelConfig) -> None:
     """The mean fold's curves; what is told besides the score; pictures of all folds' curves, residuals or confusion
-    matrix, feature importance; of images those it is most wrong about."""
+    matrix, feature importance; of images those it is most wrong about, which pixels move its answers, and what its
+    convolutions make of one."""
     from pipeline.images.column import images_of
     from pipeline.reporting.gradients import shows
-    from pipeline.reporting.pictures import image_read, mistakes_data
+    from pipeline.reporting.pictures import image_read, looked_at, mistakes_data
 
     if any(fold.curves for fold in done.folds):
         record.curves(mean_curves([fold.curves for fold in done.folds]))
@@ -123,9 +133,13 @@ def out_of_fold_figures(record: Any, data: TrainingData, done: CrossValidation, 
     if figure := data.competition.task.diagnostic(target, predictions):
         record.figure(*figure)
     column = image_read(data.competition, data.schema, config)
-    if column is not None and not data.schema.targets and (wrong := mistakes(target, predictions)):
-        images = images_of(data.rows[column]).stored.take(table[ROW].to_numpy())
-        record.figure("mistakes", mistakes_data(images, wrong))
+    if column is not None and not data.schema.targets:
+        images, rows = images_of(data.rows[column]).stored, table[ROW].tolist()
+        wrong = {rows[place]: told for place, told in mistakes(target, predictions)}
+        if wrong:
+            record.figure("mistakes", mistakes_data(images, list(wrong.items())))
+        for figure in looked_at(images, done.explanation(), wrong):
+            record.figure(*figure)
     if look := done.look():
         record.figure(*look)
     if shows(done.folds[0].trace):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pipeline.diagnosis.evidence import Evidence, ModelEvidence
 
 Figure = tuple[str, Mapping[str, Any]]
-PARTIAL, TEXTS, SALIENT = 4, 6, 6
-"""Columns of partial dependence, texts with their words, images with their pixels."""
+PARTIAL, TEXTS = 4, 6
+"""Columns of partial dependence, texts with their words."""
 
 
 def model_entry(evidence: Evidence, model: ModelEvidence, diagnostic: Callable[..., Any]) -> dict[str, Any]:
@@ -72,6 +72,8 @@ def explaining_figures(
 ) -> tuple[list[Figure], list[dict[str, Any]]]:
     """Figures of what it looks at; and texts that it is wrong about, with what each word does."""
     from pipeline.diagnosis.chance import interval
+    from pipeline.reporting.pictures import looked_at
+    from pipeline.tasks.diagnostics import mistakes
 
     found: list[Figure] = []
     label, ranked = metric_label(evidence.competition), important(model)
@@ -90,8 +92,10 @@ def explaining_figures(
     if "contributions" in explanation:
         scale = "the log-odds" if evidence.kind == "class" else f"{evidence.schema.target}, as it is trained on"
         found.append(("contributions", {"points": explanation["contributions"]["points"], "unit": scale}))
-    if images is not None and (maps := explanation.get("saliency")):
-        found.append(("saliency", _salient(evidence, model, images, maps)))
+    if images is not None:
+        target = evidence.target.iloc[model.rows].reset_index(drop=True)
+        wrong = {int(model.rows[place]): told for place, told in mistakes(target, model.predictions)}
+        found += looked_at(images, explanation, wrong)
     return found, explanation.get("words", [])[:TEXTS]
 
 
@@ -109,7 +113,7 @@ def _images_read(evidence: Evidence, model: ModelEvidence) -> Any:
 def _of_images(model: ModelEvidence, target: Any, images: Any, several: bool) -> list[Figure]:
     """Pictures of a model that reads images: what it is most wrong about, where it is one of several, and its first
     layer's filters."""
-    from pipeline.reporting.pictures import filters_data, mistakes_data
+    from pipeline.reporting.pictures import final_filters, mistakes_data
     from pipeline.tasks.diagnostics import mistakes
 
     if images is None:
@@ -117,25 +121,9 @@ def _of_images(model: ModelEvidence, target: Any, images: Any, several: bool) ->
     found: list[Figure] = []
     if several and (wrong := mistakes(target, model.predictions)):
         found.append(("mistakes", mistakes_data(images.take(model.rows), wrong)))
-    weights = model.paths.final / "members" / "0" / "weights" / "weights.safetensors"
-    if weights.exists() and (filters := filters_data(weights)) is not None:
+    if (filters := final_filters(model.paths.final)) is not None:
         found.append(("filters", filters))
     return found
-
-
-def _salient(evidence: Evidence, model: ModelEvidence, images: Any, maps: Sequence[Mapping[str, Any]]) -> Any:
-    """The images that all folds together are most wrong about, of those whose pixels were asked about."""
-    import numpy as np
-
-    from pipeline.reporting.pictures import mistakes_data
-    from pipeline.tasks.diagnostics import mistakes
-
-    by_row = {one["row"]: one["map"] for one in maps}
-    target = evidence.target.iloc[model.rows].reset_index(drop=True)
-    place = {int(row): told for row, told in ((model.rows[p], told) for p, told in mistakes(target, model.predictions))}
-    shown = [row for row in place if row in by_row][:SALIENT] or list(by_row)[:SALIENT]
-    data = mistakes_data(images.take(np.array(shown)), [(k, place.get(row, "")) for k, row in enumerate(shown)])
-    return {**data, "maps": [by_row[row] for row in shown]}
 
 
 def perplexities(evidence: Evidence) -> list[str]:

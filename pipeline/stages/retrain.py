@@ -28,7 +28,7 @@ from pipeline.sources.tables import find_table
 from pipeline.stages.budget import Budget
 from pipeline.stages.costs import note_cost
 from pipeline.stages.kept import IDENTITY, KeptModels, link_tree
-from pipeline.stages.records import model_record
+from pipeline.stages.records import final_figures, model_record
 from pipeline.stages.serving import served
 from pipeline.stages.snapshot import stage_files
 from pipeline.stages.tune import tuned_config
@@ -215,6 +215,7 @@ class _Stage:
             name, threads = f"{tuned.name}: test rows", tuned.fit.threads
             yield from gather([Job(name, answer_test_rows, answers, 0, threads, reads, writes)])
             record.metrics({"rounds": rounds, "members": members})
+            final_figures(record, data, tuned, folder)
             files = sorted(file for file in (folder / "members").rglob("*") if file.is_file())
             size = sum(file.stat().st_size for file in files) / 1e6
             record.summary.metrics({"rounds": rounds, "members": members, "size_mb": size})

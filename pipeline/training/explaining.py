@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.core.errors import UserError
 from pipeline.core.seeds import derive_seed
 from pipeline.tasks.diagnostics import mistakes
+from pipeline.training.explaining_images import maps_of, pixels
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,8 +34,6 @@ SHOWN_CLASSES = 6
 TREE_ROWS, TREE_INPUTS = 100, 10
 """Rows whose answers are taken apart into what each input adds, and inputs that are drawn."""
 WORST_TEXTS, WORDS = 3, 40
-WORST_IMAGES, FINEST = 8, 64
-"""Images whose pixels are asked about, and pixels of a side that are kept."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +76,8 @@ def explain(asked: Asked) -> dict[str, Any]:
     """Plain data, of what can be asked of this model:
 
     ``permutation``: raw column to by how much the score falls where its values are shuffled. ``partial``: see
-    ``partial_dependence``. ``contributions``: see ``contributions``. ``words``, ``saliency``: see ``words_left_out``
-    and ``pixels``. ``sample``: what a language model writes.
+    ``partial_dependence``. ``contributions``: see ``contributions``. ``words``, ``saliency``, ``maps``: see
+    ``words_left_out``, ``pixels`` and ``maps_of``. ``sample``: what a language model writes.
     """
     task, encoder = asked.predictor.task, asked.predictor.encoder
     if task.of_tokens:
@@ -88,7 +87,8 @@ def explain(asked: Asked) -> dict[str, Any]:
         return {}
     found: dict[str, Any] = {}
     if "image" in kinds:
-        return {"saliency": some} if (some := pixels(asked)) else {}
+        told = {"saliency": pixels(asked), "maps": maps_of(asked)}
+        return {key: value for key, value in told.items() if value}
     # Pretrained encoders take too long for thousands of rows, and not for a few texts without a word each.
     slow = encoder.spec.pretrained or ("text" in kinds and asked.predictor.features.files)
     if not slow and 2 <= len(asked.columns) <= MOST_COLUMNS and (falls := permutation(asked)):
@@ -236,24 +236,6 @@ def words_left_out(asked: Asked) -> list[dict[str, Any]]:
     return texts
 
 
-def pixels(asked: Asked) -> list[dict[str, Any]]:
-    """Of the images that it is most wrong about: ``row`` (among the validation rows) and ``map`` [height][width], how
-    much each pixel moves what was said, from 0 to 1 of the largest; none of models that cannot say."""
-    import numpy as np
-
-    if getattr(asked.target, "ndim", 1) > 1:
-        return []
-    worst = [row for row, _ in mistakes(asked.target, asked.predictions, WORST_IMAGES)]
-    if not worst:
-        return []
-    maps = asked.predictor.fitted.saliency(asked.predictor.encoder.encode(asked.rows.iloc[worst]))
-    if maps is None:
-        return []
-    step = -(-max(maps.shape[1:]) // FINEST)
-    shown = maps[:, ::step, ::step] / np.maximum(maps.max(axis=(1, 2), keepdims=True), 1e-12)
-    return [{"row": row, "map": np.round(one, 3).tolist()} for row, one in zip(worst, shown, strict=True)]
-
-
 def _evenly(rows: int, most: int) -> np.ndarray:
     """Positions [at most ``most``], evenly among all."""
     import numpy as np
@@ -266,7 +248,7 @@ def gathered(folds: Sequence[tuple[Mapping[str, Any], Sequence[int]]]) -> dict[s
     validation rows.
 
     permutation: by raw column a fall a fold. partial: each answer [folds][places], of columns that most folds drew.
-    contributions: means over folds, and points of all. words, saliency: with the row's place in the table.
+    contributions: means over folds, and points of all. words, saliency, maps: with the row's place in the table.
     """
     found: dict[str, Any] = {}
     falls = [one["permutation"] for one, _ in folds if "permutation" in one]
@@ -278,7 +260,7 @@ def gathered(folds: Sequence[tuple[Mapping[str, Any], Sequence[int]]]) -> dict[s
         found["contributions"] = _contributions(parts)
     if samples := [one["sample"] for one, _ in folds if "sample" in one]:
         found["sample"] = samples[0]
-    for key in ("words", "saliency"):
+    for key in ("words", "saliency", "maps"):
         if some := [{**one, "row": int(index[one["row"]])} for body, index in folds for one in body.get(key, ())]:
             found[key] = some
     return found

@@ -109,7 +109,9 @@ class FittedNetwork:
 
     def _batches(self, examples: Examples) -> Iterator[tuple[Selection, Batch]]:
         self.network.eval()
-        sampler, size = self.settings.sampling, self.settings.batch_size * PREDICTION_BATCHES
+        # Of images more would leave the processor's caches, and take more memory than training does.
+        several = 1 if examples.stored and self.device.type == "cpu" else PREDICTION_BATCHES
+        sampler, size = self.settings.sampling, self.settings.batch_size * several
         yield from examples.batches(sampler.prediction(examples.bookkeeping, examples.count, size))
 
     def importance(self) -> dict[str, float] | None:
@@ -133,6 +135,28 @@ class FittedNetwork:
                 (gradient,) = torch.autograd.grad(output.max(dim=1).values.sum(), image)
                 maps.put(selection, gradient.abs().amax(dim=1).float())  # [batch, height, width]
         return np.asarray(maps.all())
+
+    @torch.inference_mode()
+    def feature_maps(self, inputs: Encoded) -> list[tuple[str, np.ndarray]] | None:
+        """Of the first, a middle and the last convolution."""
+        convolutions = [module for module in self.network.modules() if isinstance(module, torch.nn.Conv2d)]
+        if "image" not in inputs or not convolutions:
+            return None
+        last = len(convolutions) - 1
+        chosen, made = sorted({0, last // 2, last}), {}
+        hooks = [
+            convolutions[place].register_forward_hook(lambda _, given, maps, place=place: made.update({place: maps[0]}))
+            for place in chosen
+        ]
+        try:
+            with reproducible(self.device, self.settings.threads):
+                for _, batch in self._batches(Examples(inputs, self.device)):
+                    self.network(batch, None)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        told = {place: f"convolution {place + 1} of {last + 1}" for place in made}
+        return [(told[place], made[place].float().cpu().numpy()) for place in sorted(made)]  # [maps, height, width]
 
     def steps(self) -> NetworkSteps:
         """Of a network with ``start``, ``step`` and ``read``."""

@@ -46,6 +46,9 @@ class Rate:
     def saliency(self, inputs: Encoded) -> None:
         return None
 
+    def feature_maps(self, inputs: Encoded) -> None:
+        return None
+
     def save(self, folder: Path) -> None:
         write_json(folder / RATE, {"logit": self.logit})
 
@@ -87,6 +90,9 @@ class SeveralFitted:
         return None
 
     def saliency(self, inputs: Encoded) -> None:
+        return None
+
+    def feature_maps(self, inputs: Encoded) -> None:
         return None
 
     def save(self, folder: Path) -> None:

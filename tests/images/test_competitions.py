@@ -21,6 +21,7 @@ from pipeline.core.types import Schema
 from pipeline.images.rows import read_rows
 from pipeline.stages.project import load_project
 from pipeline.stages.snapshot import contents
+from pipeline.tracking import journal
 from pipeline.training.data import Rows
 from pipeline.training.pseudo_rows import PSEUDO
 
@@ -172,7 +173,19 @@ def test_files_go_through_all_stages_and_new_ones_are_answered(bench, added, cap
     model = declared["models"]["toy-lenet"]
     declared["models"] = {"toy-lenet": {**model, "fit": {"epochs": 4, "batch_size": 8, "learning_rate": 0.01}}}
     (bench.root / "params.yaml").write_text(yaml.safe_dump(declared, sort_keys=False))
+    bench.monkeypatch.setenv("PODIUM_TRACKING", "later")
     bench.through()
+    journals = sorted((bench.root / ".podium" / "outbox").glob("*.jsonl"))
+    drawn = {
+        record["figure"]: record["data"]
+        for file in journals
+        for record in journal.read_lines(file, 0, 1 << 30)[0]
+        if record["kind"] == "figure"
+    }
+    assert {"confusion", "saliency", "maps", "filters"} <= set(drawn)
+    assert np.shape(drawn["filters"]["filters"])[1:] == (1, 5, 5)
+    assert [np.shape(layer["maps"]) for layer in drawn["maps"]["layers"]] == [(8, 12, 12), (8, 2, 2)]
+    assert any(np.array_equal(drawn["maps"]["image"], image[..., None]) for image in TRAIN)
     submission = pd.read_csv(bench.root / "data" / "toy" / "submission.csv", dtype=str)
     assert submission["image"].tolist() == [f"{i:03}" for i in range(12)]
     assert (submission["label"].astype(int) == LABELS[COUNT:]).mean() > 0.9

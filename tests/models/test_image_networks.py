@@ -191,7 +191,7 @@ def test_a_residual_block_adds_to_what_it_is_given():
     assert across.kernel_size == (1, 1) and expected.shape == (5, 8, 4, 4)
 
 
-@pytest.mark.parametrize("normalization", ["none", "batch"])
+@pytest.mark.parametrize("normalization", ["none", "batch", "layer"])
 @pytest.mark.parametrize("shape", [(1, 8, 8), (5, 28, 28), (3, 40, 30), (3, 96, 128)])
 @pytest.mark.parametrize("name", NAMES)
 def test_any_image_fits(name, shape, normalization):
@@ -199,6 +199,16 @@ def test_any_image_fits(name, shape, normalization):
         model = network({"name": name, "normalization": normalization}, shape, 3)
         assert model({"image": torch.empty(2, *shape)})[0].shape == (2, 3)
     assert any(isinstance(layer, nn.BatchNorm2d) for layer in model.modules()) == (normalization == "batch")
+    assert any(isinstance(layer, nn.GroupNorm) for layer in model.modules()) == (normalization == "layer")
+
+
+def test_layer_normalisation_is_of_all_maps_of_an_example():
+    model = network({"name": "lenet", "normalization": "layer", "activation": "relu", "pooling": "max"}, (1, 12, 12))
+    convolution, normal, relu = model.layers[:3]
+    maps = convolution(torch.randn(3, 1, 12, 12))
+    flat = maps.flatten(1)
+    expected = (maps - flat.mean(1).view(-1, 1, 1, 1)) / flat.var(1, unbiased=False).add(1e-5).sqrt().view(-1, 1, 1, 1)
+    torch.testing.assert_close(relu(normal(maps)), expected.relu())
 
 
 @pytest.mark.parametrize(

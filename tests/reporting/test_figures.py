@@ -46,6 +46,14 @@ DATA = {
     "blend": {"ridge": 0.25, "trees": 0.75, "mlp": 0.0},
     "mistakes": {"images": np.arange(2 * 8 * 9).reshape(2, 8, 9, 1).tolist(), "told": ["1, not 7 (99%)", "3, not 8"]},
     "filters": {"filters": np.random.default_rng(0).normal(size=(10, 3, 5, 5)).tolist()},
+    "maps": {
+        "image": np.arange(64).reshape(8, 8, 1).tolist(),
+        "told": "1, not 7 (99%)",
+        "layers": [
+            {"name": "convolution 1 of 2", "maps": np.arange(3 * 8 * 8).reshape(3, 8, 8).tolist()},
+            {"name": "convolution 2 of 2", "maps": np.arange(8 * 4 * 4).reshape(8, 4, 4).tolist()},
+        ],
+    },
     "translations": {
         "lengths": [{"words": "1–4", "rows": 12, "score": 61.0}, {"words": "5–9", "rows": 3, "score": 40.5}],
         "worst": [{"score": 3.0, "target": "Ein Hund rennt.", "prediction": "Die Katze"}],
@@ -130,6 +138,14 @@ ODD = [
     (
         "mistakes",
         {"images": np.full((30, 4, 4, 3), 200).tolist(), "told": ["a long name $of$, not another"] * 30},
+    ),
+    (
+        "maps",
+        {
+            "image": np.zeros((4, 4, 3)).tolist(),
+            "told": "",
+            "layers": [{"name": "convolution 1 of 1", "maps": np.zeros((1, 1, 1)).tolist()}],
+        },
     ),
     ("filters", {"filters": np.ones((1, 2, 3, 3)).tolist()}),
     (

@@ -153,6 +153,27 @@ def test_pixels_move_a_linear_network_by_their_weights():
     assert fitted.saliency({"numbers": np.zeros((2, 1))}) is None
 
 
+def test_maps_are_what_the_first_a_middle_and_the_last_convolution_give():
+    import torch
+    from torch import nn
+
+    layers = [nn.Conv2d(1, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1), nn.Conv2d(4, 5, 2)]
+    network = ImageNetwork(
+        nn.Sequential(*layers, nn.Flatten(), nn.Linear(45, 2)), Spec({"image": (1, 4, 4)}, outputs=2)
+    )
+    fitted = FittedNetwork(network, Neural(), tasks.build("classification", "test"), Spec(), torch.device("cpu"))
+    image = np.random.default_rng(2).integers(0, 256, (1, 4, 4, 1)).astype(np.uint8)
+    with torch.no_grad():
+        first = layers[0](torch.from_numpy(image).permute(0, 3, 1, 2).float())
+        middle = layers[2](first.relu())
+        last = layers[4](layers[3](middle))
+    found = fitted.feature_maps({"image": image})
+    assert [name for name, _ in found] == [f"convolution {place} of 4" for place in (1, 2, 4)]
+    for (_, maps), expected in zip(found, (first, middle, last), strict=True):
+        np.testing.assert_allclose(maps, expected[0].numpy(), rtol=1e-4, atol=1e-4)
+    assert fitted.feature_maps({"numbers": np.zeros((1, 1))}) is None
+
+
 def test_folds_are_put_together():
     place = {"kind": "number", "at": [0, 1]}
     first = {

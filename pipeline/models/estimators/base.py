@@ -84,6 +84,10 @@ class Estimator(ABC):
         """See ``Fitted``."""
         return None
 
+    def feature_maps(self, inputs: Encoded) -> list[tuple[str, np.ndarray]] | None:
+        """See ``Fitted``."""
+        return None
+
     @abstractmethod
     def save(self, folder: Path) -> None: ...
 

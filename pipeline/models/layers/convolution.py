@@ -13,6 +13,10 @@ from pipeline.core.errors import UserError
 from pipeline.models.layers.feed_forward import ACTIVATIONS
 from pipeline.models.layers.members import Dropout
 
+NORMALIZATIONS: dict[str, Callable[[int], nn.Module]] = {
+    "batch": nn.BatchNorm2d,
+    "layer": lambda maps: nn.GroupNorm(1, maps),  # one group of all maps
+}
 POOLING: dict[str, Callable[..., nn.Module]] = {"average": nn.AvgPool2d, "max": nn.MaxPool2d}
 
 
@@ -58,10 +62,11 @@ class Layers:
     """Lays layer upon layer, each as wide as what lies below it asks.
 
     shape: channels, height and width of what the next layer is given, the image's at first.
-    name, advice: the network's, and what to do where a layer leaves nothing, see ``output_size``.
+    name, advice: the network's, and what to do where a layer leaves nothing, see ``output_size``. normalization: none
+    or one of ``NORMALIZATIONS``.
     """
 
-    def __init__(self, name: str, shape: tuple[int, int, int], normalization: Literal["none", "batch"]) -> None:
+    def __init__(self, name: str, shape: tuple[int, int, int], normalization: str) -> None:
         self.name, self.normalization = name, normalization
         self.advice = f"take images of more than {shape[1]} x {shape[2]} pixels"
         self.shape = shape
@@ -86,11 +91,11 @@ class Layers:
     ) -> None:
         """Convolution, normalization and activation."""
         size = self._size("convolution", kernel, stride, padding)
-        batch = normalized and self.normalization == "batch"
+        normalization = self.normalization if normalized else "none"
         # Batch normalisation takes the mean off again: a bias before it only drifts on rounding errors.
-        self.laid.append(nn.Conv2d(self.channels, maps, kernel, stride, padding, bias=not batch))
-        if batch:
-            self.laid.append(nn.BatchNorm2d(maps))
+        self.laid.append(nn.Conv2d(self.channels, maps, kernel, stride, padding, bias=normalization != "batch"))
+        if normalization != "none":
+            self.laid.append(NORMALIZATIONS[normalization](maps))
         if activation is not None:
             self.laid.append(ACTIVATIONS[activation]())
         self.shape = (maps, *size)
