@@ -1,8 +1,10 @@
 """Training images per second of each network on images, against the same network in a plain loop, on one core.
 
-The plain loop is as torchvision's examples have it: a ``Dataset`` that makes a float tensor of one image and normalises
-it, a ``DataLoader`` that shuffles and stacks them, channels first. Podium's is ``training/loop.py`` on the same uint8
-array. Seconds are the processor's own. The share is of what a large matrix product of float32 reaches on the same core.
+The plain loop is as torchvision's examples have it: a ``Dataset`` that makes a float tensor of one image and
+normalises it, a ``DataLoader`` that shuffles and stacks them, channels first, float32. Podium's is a fit on the same
+uint8 array, in float32 (``precision``'s default) and with ``auto``, products of 16 bits where the processor has them,
+which ``add`` lays in. Plain epochs run between its own; each has its best one. Seconds are the processor's own. The
+share is of what a large matrix product of that precision reaches on the same core.
 
     python benchmarks/images.py [--rounds 3] [--images 1920] [--augmentation] [models ...]
 """
@@ -12,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from dataclasses import replace
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
@@ -26,14 +29,12 @@ from pipeline.core.stored import Stored
 from pipeline.core.types import FitJob, Spec
 from pipeline.models import models
 from pipeline.tasks import tasks
-from pipeline.training.averaging import Averaging
-from pipeline.training.checkpoints import Checkpoints, Progress
-from pipeline.training.examples import Examples
-from pipeline.training.loop import begin_network, train_epoch
+from pipeline.training.device import multiplies_bfloat16
+from pipeline.training.loop import begin_network
 from pipeline.training.neural import Neural
-from pipeline.training.optimizers import parameter_groups, trainable
 
 BATCH = 64
+PRECISIONS = ("float32", "auto")
 SMALL, LARGE = (28, 28, 1), (64, 64, 3)
 MODELS = {
     "lenet": ({"name": "lenet"}, SMALL),
@@ -88,10 +89,10 @@ def done(device: torch.device) -> float:
     return time.perf_counter()
 
 
-def peak(device: torch.device) -> float:
-    """GFLOP/s of a float32 product of 1024 x 1024, on a GPU of 8192 x 8192."""
+def peak(device: torch.device, kind: torch.dtype) -> float:
+    """GFLOP/s of a product of 1024 x 1024, on a GPU of 8192 x 8192."""
     side = 1024 if device.type == "cpu" else 8192
-    one = torch.randn(side, side, device=device)
+    one = torch.randn(side, side, device=device, dtype=kind)
     best = 0.0
     for _ in range(10):
         began = done(device)
@@ -102,8 +103,8 @@ def peak(device: torch.device) -> float:
 
 def measured(
     body: dict, shape: tuple[int, int, int], count: int, rounds: int, augmentation: list, device: torch.device
-) -> tuple[float, ...]:
-    """Images per second plain and with Podium, the best round of each in turns; GFLOP of an image."""
+) -> tuple[float, list[float], float]:
+    """Images per second plain, and with Podium in each of ``PRECISIONS``; GFLOP of an image."""
     random = np.random.default_rng(0)
     images, target = random.integers(0, 256, (count, *shape)).astype(np.uint8), random.integers(0, 10, count)
     height, width, channels = shape
@@ -116,27 +117,28 @@ def measured(
         valid=None,
         seed=0,
     )
-    fit = {"batch_size": BATCH, "device": device.type, "augmentation": augmentation}
-    settings = build_settings(Neural, fit, "fit")
-    network = begin_network(job, device)
-    optimizer = settings.optimizer.build(parameter_groups(trainable(network), network, 1e-3, 0.0))
-    examples, criterion = Examples(job.train, device), settings.criterion(job, device)
     plain = begin_network(job, device).layers
     loader = DataLoader(Pictures(images, target), BATCH, shuffle=True)
-    plain_optimizer = torch.optim.Adam(plain.parameters(), 1e-3)
-    checkpoints, best = Checkpoints(settings, job, network, optimizer), [0.0, 0.0]
-    for _ in range(rounds + 1):  # the first warms up
-        began = done(device)
-        plain_epoch(plain, loader, plain_optimizer, device)
-        middle = done(device)
-        progress = Progress()
-        averaging = Averaging(settings, network, progress, 1)
-        train_epoch(settings, job, network, optimizer, criterion, examples, progress, averaging, checkpoints)
-        ended = done(device)
-        best = [max(best[0], count / (middle - began)), max(best[1], count / (ended - middle))]
+    optimizer = torch.optim.Adam(plain.parameters(), 1e-3)
+    best_plain, best = 0.0, []
+    for precision in PRECISIONS:
+        fit = {"batch_size": BATCH, "device": device.type, "augmentation": augmentation, "precision": precision}
+        settings, own, began = build_settings(Neural, {**fit, "epochs": rounds + 1}, "fit"), 0.0, done(device)
+
+        def between(epoch: int, fitted: object) -> None:
+            nonlocal began, own, best_plain
+            ended = done(device)
+            plain_epoch(plain, loader, optimizer, device)
+            best_plain = max(best_plain, count / (done(device) - ended))
+            if epoch > 1:  # the first warms up
+                own = max(own, count / (ended - began))
+            began = done(device)
+
+        settings.fit(replace(job, watch=between))
+        best.append(own)
     with FlopCounterMode(display=False) as counter:
         plain(torch.randn(BATCH, channels, height, width, device=device)).sum().backward()
-    return best[0], best[1], counter.get_total_flops() / BATCH / 1e9
+    return best_plain, best, counter.get_total_flops() / BATCH / 1e9
 
 
 def main() -> None:
@@ -149,17 +151,23 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     device = torch.device(asked.device)
-    most = peak(device)
+    kinds = [torch.float32, torch.bfloat16 if multiplies_bfloat16(device) else torch.float32]
+    most = [peak(device, kind) for kind in kinds]
     where = "one core" if asked.device == "cpu" else torch.cuda.get_device_name(device)
-    print(f"{where}, {most:.0f} GFLOP/s in a matrix product; minibatches of {BATCH}, images per second")
-    print(f"{'model':18}{'image':>12}{'plain':>8}{'Podium':>8}{'times':>7}{'share of peak':>15}")
+    rates = ", ".join(f"{rate:.0f} ({kind})" for kind, rate in zip(kinds, most, strict=True))
+    print(f"{where}, torch {torch.__version__}, a matrix product of {rates} GFLOP/s; minibatches of {BATCH}")
+    print(f"{'':18}{'':>12}{'':>8}{'float32':>24}{'auto':>24}")
+    print(f"{'model':18}{'image':>12}{'plain':>8}" + f"{'images':>9}{'times':>7}{'share':>8}" * 2)
     for name in asked.models:
         body, shape = MODELS[name]
-        plain, podium, work = measured(
+        plain, own, work = measured(
             body, shape, asked.images, asked.rounds, AUGMENTATION if asked.augmentation else [], device
         )
         size = " x ".join(map(str, shape[: 2 if shape[2] == 1 else 3]))
-        print(f"{name:18}{size:>12}{plain:8.0f}{podium:8.0f}{podium / plain:7.2f}{podium * work / most:15.0%}")
+        told = "".join(
+            f"{rate:9.0f}{rate / plain:7.2f}{rate * work / best:8.0%}" for rate, best in zip(own, most, strict=True)
+        )
+        print(f"{name:18}{size:>12}{plain:8.0f}{told}", flush=True)
 
 
 if __name__ == "__main__":

@@ -41,6 +41,16 @@ def opened(data: bytes) -> Image.Image:
     return image
 
 
+def size_of(data: bytes) -> tuple[int, int]:
+    """Height and width of an image turned as its camera was. Raises Unreadable."""
+    image = opened(data)
+    try:
+        turned = image.getexif().get(0x0112, 1) >= 5  # a PNG is decoded for it
+    except Exception as error:
+        raise Unreadable(f"is damaged ({_told(error)})") from None
+    return (image.width, image.height) if turned else (image.height, image.width)
+
+
 def decode(data: bytes, size: tuple[int, int] | None, how: ImageColumn) -> np.ndarray:
     """uint8 [height, width, channels]: turned as the camera was, 16 bits made 8, transparent over white, the first
     of several frames, grey or colour, and of this size.

@@ -18,7 +18,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.process import die_with_parent
 from pipeline.core.sections import ImageColumn
 from pipeline.images.column import Images
-from pipeline.images.decoding import Unreadable, decode, opened
+from pipeline.images.decoding import Unreadable, decode, size_of
 from pipeline.images.places import Names, Place, Reader
 
 TOGETHER = 128
@@ -190,9 +190,7 @@ def sizes_and_colour(place: Place, files: Sequence[str]) -> tuple[list[tuple[int
     for file in files:
         try:
             data = reader.read(file)
-            turned = opened(data).getexif().get(0x0112, 1) >= 5
-            width, height = opened(data).size
-            sizes.append((width, height) if turned else (height, width))
+            sizes.append(size_of(data))
             if not colour:
                 pixels = decode(data, None, ImageColumn(colour="colour")).astype(np.int16)
                 colour = bool((np.abs(pixels - pixels[:, :, :1]) > 8).mean() > 0.01)

@@ -4,6 +4,7 @@ knows the pool."""
 from __future__ import annotations
 
 import atexit
+import gc
 import importlib
 import multiprocessing
 import os
@@ -206,6 +207,7 @@ def _receive(connection: Connection) -> tuple[Any, Any, Sequence[str]]:
 
 def _work(job: Job, threads: int, connection: Connection, parent: int, place: int) -> None:
     """The life of a process: one job, how far it is now and then, one answer."""
+    gc.freeze()  # a collection writes to whatever it looks at: all that a fork shares would become its own
     listen(seldom(lambda part: connection.send(("progress", part, []))))
     _alive.clear()  # a fork's copy of its siblings, none of its business
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which kills us

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from pipeline.core.sections import ImageColumn
-from pipeline.images.decoding import Unreadable, decode
+from pipeline.images.decoding import Unreadable, decode, size_of
 
 GREY, COLOUR = ImageColumn(), ImageColumn(colour="colour")
 HEIGHT, WIDTH = 12, 20
@@ -134,3 +134,12 @@ def bomb() -> bytes:
 def test_what_is_no_whole_image_is_told(broken, why):
     with pytest.raises(Unreadable, match=why):
         decode(broken, (8, 8), GREY)
+
+
+def test_a_size_is_that_of_the_turned_image_and_of_a_broken_one_none():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert size_of(data(SEEN)) == (HEIGHT, WIDTH) and size_of(data(SEEN, "JPEG", exif=exif)) == (WIDTH, HEIGHT)
+    for broken in (b"", b"no image", data(SEEN)[:-40], bomb()):
+        with pytest.raises(Unreadable):
+            size_of(broken)

@@ -1,7 +1,9 @@
 """Executors: the same results from each, and processes that really die."""
 
+import gc
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -54,6 +56,24 @@ def test_serial_and_processes_give_the_same_bytes(function):
     first, second = (gather(executor, function, range(4)) for executor in (Serial(), Processes(workers=2)))
     assert first == second
     assert len(set(first)) == 4
+
+
+def own_megabytes() -> float:
+    told = Path("/proc/self/smaps_rollup").read_text()
+    return int(re.search(r"Private_Dirty:\s*(\d+)", told)[1]) / 1024
+
+
+def collects(job):
+    before = own_megabytes()
+    gc.collect()
+    return own_megabytes() - before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is shared")
+def test_a_collection_in_a_job_copies_nothing_of_what_the_fork_shares():
+    shared = [{"number": number} for number in range(200_000)]  # some 50 MB
+    (grown,) = gather(Processes(workers=1), collects, [0])
+    assert grown < 10 and len(shared) == 200_000
 
 
 def test_spawned_processes_give_the_same_bytes_too(monkeypatch):
