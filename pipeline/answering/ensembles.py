@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.answering.out_of_fold import fold_scores, parts_of
 from pipeline.core.combination import Combination, Library
+from pipeline.core.importance import repeated, weighted_score
 from pipeline.core.types import Blend, Metric, Target, Task
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class Ensemble:
 @dataclass(frozen=True)
 class FittedEnsemble:
     """folds: the metric of each fold's rows, answered by what the other folds fitted. plain: the same before a
-    decision, as all models are scored.
+    decision, as all models are scored; weighted: these with the rows counting as ``weights`` say, where they do.
 
     steps: the mean of such scores after each step that was kept (``blended``, ``calibrated``, ``decided``).
     Whether a step is kept is asked of these same scores, so they are better than new rows' by that one choice.
@@ -102,6 +103,7 @@ class FittedEnsemble:
     folds: list[float]
     plain: list[float]
     steps: dict[str, float]
+    weighted: list[float] | None = None
 
 
 Fit = Callable[["pd.Series", "pd.DataFrame"], Any]
@@ -117,35 +119,37 @@ def fit_ensemble(
     task: Task,
     target_codec: Target,
     metric: Metric,
+    weights: np.ndarray | None = None,
 ) -> FittedEnsemble:
     """Fit all steps that ``blend`` asks for.
 
     frames: by model, out-of-fold predictions [rows]; target and fold [rows]: all paired by position.
+    weights: how much each row counts, [rows], in all that is fitted and chosen; None: all count alike.
     """
     target = target.reset_index(drop=True)
     library = Library(list(frames.values()), target, task, target_codec, weighing_metric(metric, task))
-    combination, levels = _blended(blend.fit, library, fold, metric)
+    combination, levels = _blended(blend.fit, library, fold, metric, weights)
     averages = len(frames) > 1 and blend.numeric and combination.intercept is None
     if averages and target.ndim > 1 and metric.of_target(str(target.columns[0])) is not None:
         # Weights of its own for each target, where folds that did not choose them find that better.
-        apart, of_each = _blended(partial(_fit_each_target, blend), library, fold, metric)
+        apart, of_each = _blended(partial(_fit_each_target, blend), library, fold, metric, weights)
         if levels.gain(of_each.outside) > 0:
             combination, levels = apart, of_each
 
-    def by_model(weights: Sequence[float]) -> dict[str, float]:
-        return {name: float(weight) for name, weight in zip(frames, weights, strict=True)}
+    def by_model(shares: Sequence[float]) -> dict[str, float]:
+        return {name: float(share) for name, share in zip(frames, shares, strict=True)}
 
     targets = None
     if combination.targets is not None:
-        targets = {name: by_model(weights) for name, weights in combination.targets.items()}
+        targets = {name: by_model(shares) for name, shares in combination.targets.items()}
     ensemble = Ensemble(by_model(combination.weights), combination.intercept, targets=targets)
     steps = {"blended": levels.score}
     if (calibration := levels.step(_calibrations(blend, metric), named=blend.calibration != "auto")) is not None:
         ensemble, steps["calibrated"] = replace(ensemble, calibration=calibration), levels.score
-    plain = levels.fold_scores()
+    plain, weighted = levels.fold_scores(), None if weights is None else levels.fold_scores(weights)
     if (decision := levels.step(_decisions(blend.decision, metric))) is not None:
         ensemble, steps["decided"] = replace(ensemble, decision=decision), levels.score
-    return FittedEnsemble(ensemble, levels.fold_scores(), plain, steps)
+    return FittedEnsemble(ensemble, levels.fold_scores(), plain, steps, weighted)
 
 
 def chosen_together(ensemble: Ensemble, names: Sequence[str], jointly: Iterable[tuple[str, ...]]) -> Ensemble:
@@ -158,16 +162,20 @@ def chosen_together(ensemble: Ensemble, names: Sequence[str], jointly: Iterable[
 
 
 def _blended(
-    fit: Callable[[Library], Combination], library: Library, fold: np.ndarray, metric: Metric
+    fit: Callable[[Library], Combination],
+    library: Library,
+    fold: np.ndarray,
+    metric: Metric,
+    weights: np.ndarray | None,
 ) -> tuple[Combination, _Levels]:
     """Fitted on all rows, and what it gives for each part when the others fit it."""
-    levels = _Levels(library.target, fold, metric)
+    levels = _Levels(library.target, fold, metric, weights)
     for others, rows in levels.parts:
         combination = fit(library.take(others))
         for positions, into in ((others, levels.inside), (rows, levels.outside)):
             parts = [frame.iloc[positions] for frame in library.frames]
             into.append(combination.predict(parts, library.task, library.target_codec))
-    combination = fit(library)
+    combination = fit(library if levels.counted is None else library.take(levels.counted))
     levels.all = combination.predict(library.frames, library.task, library.target_codec)
     return combination, levels
 
@@ -191,10 +199,10 @@ def _fit_each_target(blend: Blend, library: Library) -> Combination:
 
 
 def fit_decision_of(
-    predictions: pd.DataFrame, target: pd.Series, fold: np.ndarray, metric: Metric
+    predictions: pd.DataFrame, target: pd.Series, fold: np.ndarray, metric: Metric, weights: np.ndarray | None = None
 ) -> tuple[Decision | None, list[float]]:
     """The decision that a lone model's own submission takes, and its folds' honest scores with it."""
-    levels = _Levels(target.reset_index(drop=True), fold, metric)
+    levels = _Levels(target.reset_index(drop=True), fold, metric, weights)
     levels.all = predictions
     for others, rows in levels.parts:
         levels.inside.append(predictions.iloc[others])
@@ -224,29 +232,36 @@ class _Levels:
     target: pd.Series
     fold: np.ndarray
     metric: Metric
+    weights: np.ndarray | None = None
+    """How much each row counts, [rows]; None: all alike."""
     all: Any = None
     """[rows] by steps fitted on all rows."""
     inside: list[pd.DataFrame] = field(default_factory=list)
-    """For each part the other rows', by steps fitted on these."""
+    """For each part the other rows', as often as they count, by steps fitted on these."""
     outside: list[pd.DataFrame] = field(default_factory=list)
     """For each part its own rows', by the same steps."""
     parts: list[tuple[np.ndarray, np.ndarray]] = field(init=False)
+    counted: np.ndarray | None = field(init=False, default=None)
+    """Positions of all rows, as often as they count; None: each once."""
 
     def __post_init__(self) -> None:
         self.parts = parts_of(self.fold)
+        if self.weights is not None:
+            self.counted = repeated(self.weights)
+            self.parts = [(others[repeated(self.weights[others])], rows) for others, rows in self.parts]
 
     @property
     def score(self) -> float:
         return fmean(self.fold_scores())
 
-    def fold_scores(self) -> list[float]:
-        """The metric of each fold's rows, by steps that other folds fitted."""
+    def fold_scores(self, weights: np.ndarray | None = None) -> list[float]:
+        """The metric of each fold's rows, by steps that other folds fitted; weighted, where they count so."""
         import numpy as np
         import pandas as pd
 
         order = np.argsort(np.concatenate([rows for _, rows in self.parts]), kind="stable")
         honest = pd.concat(self.outside, ignore_index=True).iloc[order]
-        return fold_scores(self.metric.score, self.target, honest, self.fold)
+        return fold_scores(self.metric.score, self.target, honest, self.fold, weights)
 
     def step(self, candidates: Sequence[Fit], *, named: bool = False) -> Any:
         """Take the candidate that the parts find best, if it is convincingly better than none; give it
@@ -264,7 +279,8 @@ class _Levels:
         _, fit, fitted = best
         self.inside = [step.apply(part) for step, part in zip(fitted, self.inside, strict=True)]
         self.outside = [step.apply(part) for step, part in zip(fitted, self.outside, strict=True)]
-        step = fit(self.target, self.all)
+        every = slice(None) if self.counted is None else self.counted
+        step = fit(self.target.iloc[every], self.all.iloc[every])
         self.all = step.apply(self.all)
         return step
 
@@ -277,11 +293,14 @@ class _Levels:
         return fmean(gains) if fmean(gains) > CONVINCING * error else 0.0
 
     def _part_scores(self, predictions: Sequence[pd.DataFrame]) -> list[float]:
-        pairs = zip(self.parts, predictions, strict=True)
-        return [
-            self.metric.score(self.target.iloc[rows].reset_index(drop=True), part.reset_index(drop=True))
-            for (_, rows), part in pairs
-        ]
+        scores = []
+        for (_, rows), part in zip(self.parts, predictions, strict=True):
+            target, own = self.target.iloc[rows].reset_index(drop=True), part.reset_index(drop=True)
+            if self.weights is None:
+                scores.append(self.metric.score(target, own))
+            else:
+                scores.append(weighted_score(self.metric.score, target, own, self.weights[rows]))
+        return scores
 
 
 def _calibrations(blend: Blend, metric: Metric) -> list[Fit]:

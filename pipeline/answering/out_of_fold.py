@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from pipeline.core.errors import UserError
+from pipeline.core.importance import weighted_score
 from pipeline.core.types import FOLD, ROW
 
 if TYPE_CHECKING:
@@ -64,13 +65,22 @@ def parts_of(fold: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def fold_scores(
-    score: Callable[[pd.Series, pd.DataFrame], float], target: pd.Series, predictions: pd.DataFrame, fold: np.ndarray
+    score: Callable[[pd.Series, pd.DataFrame], float],
+    target: pd.Series,
+    predictions: pd.DataFrame,
+    fold: np.ndarray,
+    weights: np.ndarray | None = None,
 ) -> list[float]:
-    """The metric of each fold's rows alone, in the folds' order; all paired by position."""
+    """The metric of each fold's rows alone, in the folds' order; all paired by position. weights: how much each row
+    counts; None: all alike."""
     import numpy as np
 
     scores = []
     for k in np.unique(fold):
         rows = np.flatnonzero(fold == k)
-        scores.append(score(target.iloc[rows].reset_index(drop=True), predictions.iloc[rows].reset_index(drop=True)))
+        truth, told = target.iloc[rows].reset_index(drop=True), predictions.iloc[rows].reset_index(drop=True)
+        if weights is None:
+            scores.append(score(truth, told))
+        else:
+            scores.append(weighted_score(score, truth, told, weights[rows]))
     return scores

@@ -57,7 +57,7 @@ def points_of(config: Config, model: ModelConfig, over: str, given: Sequence[Any
     for value in given:
         if over == "rows":
             whole = rows.of(model)
-            data = whole if value == 1 else FewerRows(competition, model.features, value, rows)
+            data = whole if value == 1 else FewerRows(competition, model.features, value, rows, model.weights)
             count = round(fmean(len(data.training_rows(k)) for k in data.folds))
             point = Tried(value, f"{count:,} rows", model, data)
         else:

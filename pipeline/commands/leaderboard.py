@@ -9,7 +9,14 @@ from pipeline.core.errors import UserError
 from pipeline.core.files import read_json
 from pipeline.core.paths import CompetitionPaths, project_root
 from pipeline.reporting.findings import finding_lines
-from pipeline.reporting.leaderboard import answered, leaderboard_rows, metric_label, pending, table_lines
+from pipeline.reporting.leaderboard import (
+    answered,
+    leaderboard_rows,
+    metric_label,
+    pending,
+    table_lines,
+    weighted_by,
+)
 from pipeline.stages.costs import seconds_of
 from pipeline.stages.project import load_project
 
@@ -31,7 +38,9 @@ def run(name: str | None) -> None:
             *table_lines(rows, told and told["baseline"], seconds_of(competition.name, rows)),
         ]
         if paths.blend.exists():
-            lines += [f"blend: {line}" for line in answered(read_json(paths.blend))]
+            blend = read_json(paths.blend)
+            lines += [f"blend: {line}" for line in answered(blend)]
+            lines += [shift] if (shift := weighted_by(blend)) is not None else []
         kept = kept_models(config, competition.name)
         if gone := [model.name for model in config.models_of(competition.name) if model not in kept]:
             lines.append(f"left out: {', '.join(gone)}; the report says why")

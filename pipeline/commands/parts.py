@@ -45,6 +45,7 @@ def all_shelves() -> Mapping[str, Shelf]:
     from pipeline.training.optimizers import optimizers
     from pipeline.training.sampling import samplers
     from pipeline.training.schedules import schedules
+    from pipeline.training.weighting import weightings
 
     on = shelves()
 
@@ -79,6 +80,7 @@ def all_shelves() -> Mapping[str, Shelf]:
         "schedule": of(schedules, "models.Y.fit.schedule"),
         "sampling": of(samplers, "models.Y.fit.sampling"),
         "augmentation": of(augmentations, "models.Y.fit.augmentation"),
+        "weights": of(weightings, "models.Y.fit.weights"),
         "blend": of(on.blends, "competitions.X.blend"),
         "search": of(on.searches, "competitions.X.task.search"),
         "finding": of(on.findings, "competitions.X.mute"),

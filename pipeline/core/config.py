@@ -12,6 +12,7 @@ from pipeline.core.cleaning import Clean
 from pipeline.core.errors import Faults, UserError, did_you_mean, quoted
 from pipeline.core.pairing import (
     column_faults,
+    kind_of_weights_faults,
     metric_faults,
     model_faults,
     pseudo_faults,
@@ -19,12 +20,14 @@ from pipeline.core.pairing import (
     source_faults,
     task_faults,
     unit_faults,
+    weights_faults,
 )
 from pipeline.core.params import read_params
 from pipeline.core.paths import check_name, project_root
 from pipeline.core.registry import Registry, build_settings
 from pipeline.core.sections import Budget, Columns, Execution, OwnColumns, Pseudo, Retrain, Submission, Tune
 from pipeline.core.types import Blend, FeatureSet, Learner, Metric, Model, Source, Split, Task
+from pipeline.core.weighting import Weighting
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class ModelConfig:
     raw: Mapping[str, Any]
     """The settings as written, which a study's trial overrides key by key."""
     pseudo: Pseudo | None = None
+    weights: Weighting | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,7 @@ class Shelves:
     blends: Registry
     searches: Registry
     findings: Registry
+    weightings: Registry
     learned: Callable[[Any, OwnColumns], Any]
     """A feature set's settings as written, behind what the class of one's own columns learns, if there is one."""
     clean: Callable[[Any, str], Clean]
@@ -171,7 +176,8 @@ def build_config(raw: Mapping[str, Any], shelves: Shelves) -> Config:
         if len(given) > 1:
             told = " and ".join(f"{minutes:g}" for minutes in given)
             check.faults.append(f"models: those of {name} need the same budget.minutes, got {told}")
-        check.faults.extend(pseudo_faults({key: model for key, model in models.items() if model.competition == name}))
+        own = {key: model for key, model in models.items() if model.competition == name}
+        check.faults.extend([*pseudo_faults(own), *kind_of_weights_faults(own)])
     execution = check(build_settings, Execution, raw.get("execution"), "execution")
     if check.faults:
         raise Faults(check.faults)
@@ -271,10 +277,14 @@ def _model(
     # Faulty settings of a model hide nothing of what its name alone tells.
     kind: Any = type(model) if model is not None else shelves.models.named(raw.get("model"))
     fit = None
-    raw_fit, pseudo = raw.get("fit"), None
-    if isinstance(raw_fit, Mapping) and "pseudo" in raw_fit:  # of every learner's
+    raw_fit, pseudo, weights = raw.get("fit"), None, None
+    if isinstance(raw_fit, Mapping):
         raw_fit = dict(raw_fit)
-        pseudo = check(build_settings, Pseudo, raw_fit.pop("pseudo"), f"{where}.fit.pseudo")
+        if "pseudo" in raw_fit:  # of every learner's, as weights are
+            pseudo = check(build_settings, Pseudo, raw_fit.pop("pseudo"), f"{where}.fit.pseudo")
+        if raw_fit.get("weights") is not None:
+            weights = check(shelves.weightings.build, raw_fit["weights"], f"{where}.fit.weights")
+        raw_fit.pop("weights", None)
     if kind is not None:
         fit = check(build_settings, shelves.learners.get(kind.learner), raw_fit, f"{where}.fit")
     tune = check(build_settings, Tune, raw["tune"], f"{where}.tune") if raw.get("tune") is not None else None
@@ -297,13 +307,15 @@ def _model(
         check.faults.extend(model_faults(where, raw.get("features"), model or kind, fit, retrain, competition))
         if pseudo is not None and competition.task is not None:
             check.faults.extend(pseudo_task_faults(where, pseudo, competition.task))
+        if weights is not None and competition.task is not None:
+            check.faults.extend(weights_faults(where, weights, model or kind, fit, competition.task))
         if searched is not None and competition.task is not None:
             check.faults.extend(metric_faults(f"{where}.tune", competition.task, searched))
     built = None
     sound = len(check.faults) == before and competition is not None and competition.name in competitions
     if sound and competition is not None and model is not None and fit is not None:
-        args = (name, competition.name, raw["features"], model, fit, tune, retrain, budget, seed, dict(raw), pseudo)
-        built = ModelConfig(*args)
+        args = (name, competition.name, raw["features"], model, fit, tune, retrain, budget, seed, dict(raw))
+        built = ModelConfig(*args, pseudo, weights)
     if (search := tune or _space_alone(raw.get("tune"))) is not None:
 
         def rebuild(changed: Mapping[str, Any]) -> ModelConfig:

@@ -13,6 +13,7 @@ from pipeline.core.types import Blend, FeatureSet, Learner, Metric, Model, Sourc
 if TYPE_CHECKING:
     from pipeline.core.config import CompetitionConfig, ModelConfig
     from pipeline.core.sections import Columns, Pseudo, Retrain, Submission
+    from pipeline.core.weighting import Weighting
 
 SPLIT_COLUMNS = ("group", "time", "fold")
 """Keys of ``columns`` that name what some splits split by."""
@@ -260,4 +261,33 @@ def pseudo_faults(models: Mapping[str, ModelConfig]) -> list[str]:
             if one not in teachers:
                 why = "has pseudo-labels itself" if one in models else "is no model of the competition"
                 faults.append(f"{where}.models: '{one}' {why}{did_you_mean(one, teachers)}")
+    return faults
+
+
+def weights_faults(
+    where: str, weights: Weighting, model: Model | type[Model] | None, fit: Learner | None, task: Task
+) -> list[str]:
+    """Weights of rows with the model that is to take them, and with what its competition predicts."""
+    where = f"{where}.fit.weights"
+    if weights.by_class and task.target_kind != "class":
+        return [f"{where}: '{weights.name}' needs a task with classes, and '{task.name}' has none; take it out"]
+    if weights.weighs and model is not None and not model.weighs_rows:
+        return [f"{where}: '{model.name}' counts all rows alike; take it out"]
+    weighed: list[Any] = [model, fit.loss if fit is not None else None]
+    if weights.by_class and any(part is not None and part.class_weights != "none" for part in weighed):
+        return [f"{where}: '{weights.name}' says what each class counts, and class_weights too; take one of them out"]
+    return []
+
+
+def kind_of_weights_faults(models: Mapping[str, ModelConfig]) -> list[str]:
+    """Models that take the test rows to differ in another way than others do. models: of one competition, by name."""
+    weighed = {name: model.weights for name, model in models.items() if model.weights is not None}
+    faults = []
+    first = next(iter(weighed), None)
+    for name, weights in weighed.items():
+        if first is not None and weights.name != weighed[first].name:
+            faults.append(
+                f"models.{name}.fit.weights: '{weights.name}' and the '{weighed[first].name}' of {first} take the test "
+                "rows to differ in two ways, and scores are weighted in one; choose one of them"
+            )
     return faults

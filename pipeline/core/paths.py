@@ -15,6 +15,8 @@ EXPLANATION = "explanation.json"
 better ones."""
 LOOK = "look.json"
 """In a model's folder: a figure of what it does with one row, see ``Task.look``."""
+SHIFT = "shift.parquet"
+"""How much each validated row counts among test rows (``fit.weights``), beside its ``ROW``; of models that ask."""
 TRACE = "trace.json"
 """There too: what was watched of each fold's training, see ``training/watching.py``."""
 

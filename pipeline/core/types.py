@@ -125,6 +125,8 @@ class Model(ABC):
     """Networks inside one of it that each hold activations of their own."""
     class_weights: ClassWeights = "none"
     """How much the training rows of each class weigh."""
+    weighs_rows: ClassVar[bool] = True
+    """Whether its fit takes weights of rows."""
 
     @property
     def attends(self) -> bool:

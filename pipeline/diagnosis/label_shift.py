@@ -6,6 +6,8 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from pipeline.core.shares import STABLE, estimated
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -13,8 +15,6 @@ if TYPE_CHECKING:
 
 DRAWS = 400
 """Bootstrap samples."""
-STABLE = 100.0
-"""Condition of the confusion matrix up to which it is solved."""
 PARTS = 5
 """Equal parts of a number's training rows, which then are its classes."""
 
@@ -62,20 +62,6 @@ def label_shift(evidence: Evidence) -> dict[str, Any] | None:
             for i, level in enumerate(classes)
         },
     }
-
-
-def estimated(joint: np.ndarray, answers: np.ndarray) -> np.ndarray:
-    """Shares [classes] of the test rows' true classes. joint: counts [answer, class] out of fold. answers: counts
-    [classes] of answers for test rows."""
-    import numpy as np
-
-    given = joint / np.maximum(joint.sum(axis=0), 1)  # [answer, class]: how each class is answered
-    try:
-        shares = np.linalg.solve(given, answers / answers.sum())
-    except np.linalg.LinAlgError:
-        return np.full(len(answers), np.nan)
-    shares = np.maximum(shares, 0)
-    return shares / shares.sum() if shares.sum() else np.full(len(answers), np.nan)
 
 
 Answers: TypeAlias = "tuple[list[str], np.ndarray, np.ndarray, np.ndarray]"

@@ -26,6 +26,7 @@ class NGram(Model):
     tasks: ClassVar[tuple[str, ...]] = ("language_model",)
     needs: ClassVar[frozenset[str]] = frozenset({"tokens", "labels"})
     learner: ClassVar[str] = "estimator"
+    weighs_rows: ClassVar[bool] = False  # its discounts are of whole counts
 
     order: int = Field(default=5, ge=1, le=20)
     estimator: Annotated[Any, PartOf(estimators)] = "kneser_ney"

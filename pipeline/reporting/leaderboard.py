@@ -28,7 +28,8 @@ def leaderboard_rows(config: Config, competition: CompetitionConfig) -> list[dic
     """The blend first, then each model from best to worst; what is not there yet is left out.
 
     Scores are of predictions as they are, the most probable class where classes are scored: ``train``, ``valid``
-    and what the figures show. ``decided`` is the validation score with the thresholds that a submission takes.
+    and what the figures show. ``decided`` is the validation score with the thresholds that a submission takes,
+    ``weighted`` that with the rows counting as the test rows ask, where a model's ``fit.weights`` says how.
     """
     paths = CompetitionPaths(competition.name)
     blend = read_json(paths.blend) if paths.blend.exists() else None
@@ -49,6 +50,7 @@ def leaderboard_rows(config: Config, competition: CompetitionConfig) -> list[dic
                 "spread": spread(scores["spread"], len(scores["folds"])),
                 "folds": [fold["valid"] for fold in scores["folds"]],
                 "trials": read_json(trials)["count"] if trials.exists() else 1,
+                "weighted": known.get("weighted"),
                 "decided": known.get("decided"),
                 "weight": blend["weights"].get(model.name) if blend else None,
                 "test": _tested(competition, place.final / "submission.csv"),
@@ -65,6 +67,7 @@ def leaderboard_rows(config: Config, competition: CompetitionConfig) -> list[dic
         "spread": spread(blend["spread"], len(blend["folds"])),
         "folds": blend["folds"],
         "trials": None,
+        "weighted": blend.get("weighted"),
         "decided": blend["decided"],
         "weight": None,
         "test": _tested(competition, paths.submission),
@@ -102,6 +105,23 @@ def answered(blend: dict[str, Any]) -> list[str]:
     return lines
 
 
+def weighted_by(blend: dict[str, Any]) -> str | None:
+    """What the weighted scores are weighted by; None where there are none."""
+    if (shift := blend.get("shift")) is None:
+        return None
+    if "classes" in shift:
+        moved = sorted(shift["classes"].items(), key=lambda one: (-abs(one[1]["test"] - one[1]["train"]), one[0]))
+        told = ", ".join(f"{level} {one['train']:.1%} and {one['test']:.1%}" for level, one in moved[:5])
+        what = f"each class as its share in the test file is to that in train: {told}"
+    else:
+        what = (
+            f"each row as rows like it are more frequent in the test file (told apart with an AUC of "
+            f"{shift['auc']:.3f}): the rows count as {shift['effective']:.0%} of them would alike, the largest weight "
+            f"is {shift['largest']:.1f} times the mean"
+        )
+    return f"weighted scores count {what} (fit.weights of {shift['model']})"
+
+
 def _tested(competition: CompetitionConfig, submission: Path) -> float | None:
     return solution_score(competition, submission) if submission.exists() else None
 
@@ -117,6 +137,7 @@ def table_lines(
         "train": "train",
         "valid": "validation",
         "spread": "± folds",
+        "weighted": "weighted",
         "decided": "decided",
         "weight": "weight",
         "test": "test",
@@ -127,10 +148,10 @@ def table_lines(
         nothing = dict.fromkeys(("features", "trials", *heads))
         told = {"model": f"baseline: {baseline['what']}", "features": "", "valid": baseline["valid"]}
         every.append({**nothing, **told})
-    shown = [key for key in heads if any(row[key] is not None for row in every)]
+    shown = [key for key in heads if any(row.get(key) is not None for row in every)]
     cells = [["model", "features", "trials", *(heads[key] for key in shown)]]
     for row in every:
-        numbers = ["" if row[key] is None else _cell(key, row[key]) for key in shown]
+        numbers = ["" if row.get(key) is None else _cell(key, row[key]) for key in shown]
         cells.append([row["model"], row["features"], "" if row["trials"] is None else str(row["trials"]), *numbers])
     widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
     lines = []

@@ -202,6 +202,7 @@ def _table(
 ) -> dict[str, Any]:
     tested = any(row["test"] is not None for row in rows)
     decided = any(row.get("decided") is not None for row in rows)
+    weighted = any(row.get("weighted") is not None for row in rows)
     best = _best(data, rows)["model"]
     body = [
         {
@@ -213,6 +214,7 @@ def _table(
                 show(row["train"]),
                 show(row["valid"]),
                 show(row["spread"]),
+                *([show(row.get("weighted"))] if weighted else []),
                 *([show(row.get("decided"))] if decided else []),
                 *([show(row["test"])] if tested else []),
                 "" if row["trials"] is None else str(row["trials"]),
@@ -223,10 +225,10 @@ def _table(
         for row in rows
     ]
     if (baseline := data["baseline"]) is not None:
-        cells = ["", show(baseline["valid"]), *[""] * (decided + tested + 4)]
+        cells = ["", show(baseline["valid"]), *[""] * (weighted + decided + tested + 4)]
         name = f"baseline: {baseline['what']}"
         body.append({"lead": False, "model": name, "anchor": None, "features": "", "cells": cells})
-    more = [name for name, there in (("Decided", decided), ("Test", tested)) if there]
+    more = [name for name, there in (("Weighted", weighted), ("Decided", decided), ("Test", tested)) if there]
     columns = ["Model", "Features", "Train", "Validation", "Spread", *more, "Trials", "Weight", "Verdict"]
     return {"tested": tested, "with_thresholds": decided, "columns": columns, "rows": body}
 

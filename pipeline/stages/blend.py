@@ -7,21 +7,24 @@ from __future__ import annotations
 
 from pathlib import Path
 from statistics import fmean, pstdev
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.answering.left_out import kept_models
 from pipeline.core.config import Config
 from pipeline.core.files import digest, read_json, whole_folder, write_json
-from pipeline.core.paths import CompetitionPaths, ModelPaths
-from pipeline.core.types import FOLD, Schema
+from pipeline.core.paths import SHIFT, CompetitionPaths, ModelPaths
+from pipeline.core.types import FOLD, ROW, WEIGHT, Schema
 from pipeline.stages.kept import IDENTITY
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def run(config: Config, name: str) -> None:
     import pandas as pd
 
     from pipeline.answering.ensembles import chosen_together, fit_decision_of, fit_ensemble
-    from pipeline.answering.out_of_fold import guarded
+    from pipeline.answering.out_of_fold import fold_scores, guarded
 
     competition, paths = config.competition(name), CompetitionPaths(name)
     schema = Schema.from_json(read_json(paths.schema))
@@ -32,6 +35,7 @@ def run(config: Config, name: str) -> None:
     fold = rows[FOLD].to_numpy()
     row, frames = guarded(tables, fold)
     target = schema.target_of(rows).iloc[row]
+    shift, weights = _shift(name, scores, row)
     singles, jointly = dict(zip(names, frames, strict=True)), {}
     if competition.blend.together and len(names) > 1:
         from pipeline.answering.together import joint_frames
@@ -47,11 +51,14 @@ def run(config: Config, name: str) -> None:
         task=competition.task,
         target_codec=competition.task.fit_target(schema.target_of(rows), schema),
         metric=competition.metric,
+        weights=weights,
     )
     models = {}
     for model, frame in zip(names, frames, strict=True):
-        decision, decided = fit_decision_of(frame, target, fold[row], competition.metric)
+        decision, decided = fit_decision_of(frame, target, fold[row], competition.metric, weights)
+        of_model = fold_scores(competition.metric.score, target, frame, fold[row], weights)
         models[model] = {
+            **({} if weights is None else {"weighted": fmean(of_model)}),
             **{key: scores[model][key] for key in ("train", "valid", "spread")},
             "folds": {str(one["fold"]): one["valid"] for one in scores[model]["folds"]},
             "decided": None if decision is None else fmean(decided),
@@ -65,6 +72,7 @@ def run(config: Config, name: str) -> None:
         "folds": found.plain,
         "valid": fmean(found.plain),
         "spread": pstdev(found.plain),
+        **({} if found.weighted is None else {"weighted": fmean(found.weighted), "shift": shift}),
         "decided": None if ensemble.decision is None else fmean(found.folds),
         "steps": found.steps,
         "models": models,
@@ -76,6 +84,23 @@ def run(config: Config, name: str) -> None:
         _plots(blend, name, folder)
 
 
+def _shift(
+    name: str, scores: dict[str, dict[str, Any]], row: np.ndarray
+) -> tuple[dict[str, Any] | None, np.ndarray | None]:
+    """Of the first model whose rows count as the test rows ask (``fit.weights``): what is told of that, and how much
+    each row counts, float64 [rows]; None where no model asks for it. By it all models, and the blend, are measured.
+
+    row: positions in the training table.
+    """
+    import pandas as pd
+
+    for model, own in scores.items():
+        if (place := ModelPaths(name, model).tuned / SHIFT).exists():
+            weights: np.ndarray = pd.read_parquet(place).set_index(ROW)[WEIGHT].loc[row].to_numpy()
+            return {"model": model, **own["shift"]}, weights
+    return None, None
+
+
 def _made_of(paths: CompetitionPaths) -> str:
     """Digest of all rows, test rows too, and of every model's folder and what it came of: for DVC the later stages
     hang on these through this file alone."""
@@ -85,9 +110,11 @@ def _made_of(paths: CompetitionPaths) -> str:
 
 def _scores(blend: dict[str, Any]) -> dict[str, Any]:
     """Numbers alone, by model: what `dvc metrics show` and `dvc exp show` list."""
-    keys = ("train", "valid", "spread", "decided", "folds")
-    models = {name: {key: one[key] for key in keys if one[key] is not None} for name, one in blend["models"].items()}
-    own = {key: blend[key] for key in ("valid", "spread", "decided") if blend[key] is not None}
+    keys = ("train", "valid", "spread", "weighted", "decided", "folds")
+    models = {
+        name: {key: one[key] for key in keys if one.get(key) is not None} for name, one in blend["models"].items()
+    }
+    own = {key: blend[key] for key in ("valid", "spread", "weighted", "decided") if blend.get(key) is not None}
     return {"blend": {**own, "folds": {str(i): score for i, score in enumerate(blend["folds"])}}, **models}
 
 

@@ -22,9 +22,10 @@ def shelves() -> Shelves:
     from pipeline.tasks import tasks
     from pipeline.text.cleaning.declared import build_clean
     from pipeline.training import learners
+    from pipeline.training.weighting import weightings
     from pipeline.tuning.space import check_tune
 
-    registries = (sources, splits, features, tasks, metrics, models, learners, blends, searches, findings)
+    registries = (sources, splits, features, tasks, metrics, models, learners, blends, searches, findings, weightings)
     return Shelves(*registries, learned=through, clean=build_clean, check_tune=check_tune)
 
 

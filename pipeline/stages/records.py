@@ -30,10 +30,11 @@ def model_record(data: TrainingData, model: ModelConfig, stage: str, folds: str)
     from pipeline.tracking import outbox
 
     competition = data.competition
+    weights = {} if model.weights is None else {"weights": settings_dict(model.weights)}
     params = {
         "features": {"set": model.features, **settings_dict(competition.features[model.features])},
         "model": settings_dict(model.model),
-        "fit": settings_dict(model.fit),
+        "fit": {**settings_dict(model.fit), **weights},
         "split": settings_dict(competition.split),
         "task": settings_dict(competition.task),
         "metric": competition.metric.name,
@@ -61,7 +62,8 @@ def fold_record(record: Any, result: FoldResult, competition: CompetitionConfig)
         child.curves(by_layer(result.trace))
         if result.samples:
             child.text("samples.txt", result.samples)
-        scores = scored(competition, {"train": result.train, "valid": result.valid})
+        weighted = {} if result.weighted is None else {"weighted": result.weighted}
+        scores = scored(competition, {"train": result.train, "valid": result.valid, **weighted})
         child.metrics({**scores, "rounds": result.rounds, "fit_seconds": result.seconds})
 
 

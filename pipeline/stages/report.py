@@ -12,7 +12,13 @@ from pipeline.core.files import read_json, whole_folder, write_json
 from pipeline.core.paths import CompetitionPaths, ModelPaths, project_root
 from pipeline.reporting.columns import columns_read
 from pipeline.reporting.findings import finding_lines
-from pipeline.reporting.leaderboard import calibrated, leaderboard_rows, metric_label, table_lines
+from pipeline.reporting.leaderboard import (
+    calibrated,
+    leaderboard_rows,
+    metric_label,
+    table_lines,
+    weighted_by,
+)
 from pipeline.reporting.markdown import markdown
 from pipeline.reporting.page import build_page, drawn
 from pipeline.stages.costs import model_cost
@@ -91,8 +97,18 @@ def payload(config: Config, name: str) -> dict[str, Any]:
         **columns_read(schema, encoders),
         "cleaning": facts["cleaning"],
         "calibrated": calibrated(blend),
-        "notes": [*notes(config, competition, facts), *perplexities(evidence), *of_others],
+        "notes": [
+            *notes(config, competition, facts),
+            *_weighted(blend, name),
+            *perplexities(evidence),
+            *of_others,
+        ],
     }
+
+
+def _weighted(blend: dict[str, Any], name: str) -> list[str]:
+    told = weighted_by(blend)
+    return [] if told is None else [f"{told[0].upper()}{told[1:]}.".replace(f"{name}-", "")]
 
 
 def _without_figure(curve: dict[str, Any]) -> dict[str, Any]:

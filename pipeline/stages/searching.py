@@ -12,9 +12,9 @@ from typing import Any
 from pipeline.core.code import code_digest, code_files
 from pipeline.core.config import CompetitionConfig, ModelConfig, Tune
 from pipeline.core.files import digest, read_json
-from pipeline.core.paths import ModelPaths
+from pipeline.core.paths import SHIFT, ModelPaths
 from pipeline.core.registry import settings_dict
-from pipeline.core.types import FOLD, ROW, Metric
+from pipeline.core.types import FOLD, ROW, WEIGHT, Metric
 from pipeline.metrics import metrics
 from pipeline.stages.budget import Budget
 from pipeline.stages.project import rebuild_model
@@ -147,14 +147,19 @@ def search_code(competition: CompetitionConfig, model: ModelConfig, tune: Tune) 
 def _scores(cv: Path, data: TrainingData, metric: Metric) -> list[float]:
     """Of the folds of trial 0, what was cross-validated."""
     if metric == data.competition.metric:
-        return [fold["valid"] for fold in read_json(cv / "scores.json")["folds"]]
+        return [fold.get("weighted", fold["valid"]) for fold in read_json(cv / "scores.json")["folds"]]
     import pandas as pd
 
     from pipeline.tuning.search import fold_score
 
-    table = pd.read_parquet(cv / "predictions.parquet")
-    parts = [part for _, part in table.groupby(FOLD, sort=True)]
-    return [fold_score(metric, data, part[ROW].to_numpy(), part.drop(columns=[ROW, FOLD])) for part in parts]
+    table, kept = pd.read_parquet(cv / "predictions.parquet"), cv / SHIFT
+    weights = pd.read_parquet(kept).set_index(ROW)[WEIGHT] if kept.exists() else None
+    scores = []
+    for _, part in table.groupby(FOLD, sort=True):
+        row = part[ROW].to_numpy()
+        own = None if weights is None else weights.loc[row].to_numpy()
+        scores.append(fold_score(metric, data, row, part.drop(columns=[ROW, FOLD]), own))
+    return scores
 
 
 def batch_size(tune: Tune, model: ModelConfig, competition: CompetitionConfig) -> int:

@@ -33,9 +33,9 @@ def blend_summary(competition: CompetitionConfig) -> Any:
 
 
 def scored(competition: CompetitionConfig, scores: Mapping[str, Any]) -> dict[str, float | None]:
-    """``train``, ``valid`` and ``spread`` under the metric's own name."""
+    """``train``, ``valid``, ``spread`` and ``weighted`` under the metric's own name."""
     name = competition.metric.label
-    named = {"train": f"train_{name}", "valid": name, "spread": f"{name}_std"}
+    named = {"train": f"train_{name}", "valid": name, "spread": f"{name}_std", "weighted": f"weighted_{name}"}
     return {told: scores[key] for key, told in named.items() if key in scores}
 
 

@@ -7,16 +7,19 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from typing import Any
 
 from pipeline.answering.gains import told_gain
 from pipeline.answering.left_out import LEFT_OUT
+from pipeline.answering.out_of_fold import fold_scores
 from pipeline.answering.pseudo_labels import write_pseudo_labels
 from pipeline.core.config import Config, ModelConfig
 from pipeline.core.errors import UserError, counted
 from pipeline.core.files import read_json, write_json
 from pipeline.core.memory import no_memory
-from pipeline.core.paths import CompetitionPaths, ModelPaths
+from pipeline.core.paths import SHIFT, CompetitionPaths, ModelPaths
 from pipeline.core.registry import settings_dict
+from pipeline.core.types import FOLD, ROW, WEIGHT
 from pipeline.stages.budget import Budget
 from pipeline.stages.costs import note_cost
 from pipeline.stages.kept import KeptModels, link_tree
@@ -52,7 +55,7 @@ def run(config: Config, name: str, *, model: str | None = None, again: bool = Fa
     stage.label(later)
     stage.run([one for one in later if one.name not in stage.left_out], again)
     stage.tell_left_out()
-    stage.tell_gains(later)
+    stage.tell_gains(chosen)
     if model is None:
         stage.kept.tidy(one.name for one in config.models_of(name))
     encoded.tidy()
@@ -222,24 +225,47 @@ class _Stage:
             print(f"  {then}, trains what there was no time for", file=sys.stderr)  # noqa: T201
 
     def tell_gains(self, models: list[ModelConfig]) -> None:
-        """Of models with pseudo-labels, whether these helped: against the same model without, on the same folds."""
+        """Of models with pseudo-labels, and with weights, whether these helped: against the same model without, on the
+        same folds, which weights count as they themselves do."""
         for model in models:
-            other = _without_pseudo(model, self.config.models_of(self.name))
-            if other is None or {model.name, other.name} & set(self.left_out):
-                continue
-            with_them, without = (
-                [fold["valid"] for fold in read_json(ModelPaths(self.name, one).cv / "scores.json")["folds"]]
-                for one in (model.name, other.name)
-            )
-            told = told_gain(f"pseudo-labels of {model.name}", self.competition.metric, with_them, without)
-            print(f"  {told}", file=sys.stderr)  # noqa: T201
+            for what, key, score in (("pseudo-labels", "pseudo", "valid"), ("weights", "weights", "weighted")):
+                other = _without(key, model, self.config.models_of(self.name))
+                if other is None or {model.name, other.name} & set(self.left_out):
+                    continue
+                mine, theirs = (ModelPaths(self.name, one.name).cv for one in (model, other))
+                with_them = [fold[score] for fold in read_json(mine / "scores.json")["folds"]]
+                if key == "weights":
+                    without = self._weighted(theirs, mine / SHIFT)
+                else:
+                    without = [fold[score] for fold in read_json(theirs / "scores.json")["folds"]]
+                told = told_gain(f"{what} of {model.name}", self.competition.metric, with_them, without)
+                print(f"  {told}", file=sys.stderr)  # noqa: T201
+
+    def _weighted(self, cv: Path, shift: Path) -> list[float]:
+        """A model's scores with the rows of each fold counting as another's weights say."""
+        import pandas as pd
+
+        table, weights = pd.read_parquet(cv / "predictions.parquet"), pd.read_parquet(shift)[WEIGHT]
+        target = self.rows.schema.target_of(self.rows.table).iloc[table[ROW]]
+        predictions = table.drop(columns=[ROW, FOLD])
+        score = self.competition.metric.score
+        return fold_scores(score, target, predictions, table[FOLD].to_numpy(), weights.to_numpy())
 
 
-def _without_pseudo(model: ModelConfig, models: list[ModelConfig]) -> ModelConfig | None:
-    """The model that is the same but for its pseudo-labels, if there is one."""
-    fit = [settings_dict(model.model), settings_dict(model.fit), model.features, model.seed]
-    same = [one for one in models if one.pseudo is None]
-    return next((o for o in same if [settings_dict(o.model), settings_dict(o.fit), o.features, o.seed] == fit), None)
+def _without(key: str, model: ModelConfig, models: list[ModelConfig]) -> ModelConfig | None:
+    """The model that is the same but for its ``pseudo``, or ``weights``, if there is one."""
+
+    def rest(one: ModelConfig) -> list[Any]:
+        parts = [settings_dict(one.model), settings_dict(one.fit), one.features, one.seed]
+        return [*parts, *(part for name, part in _beside(one).items() if name != key)]
+
+    if _beside(model)[key] is None:
+        return None
+    return next((one for one in models if _beside(one)[key] is None and rest(one) == rest(model)), None)
+
+
+def _beside(model: ModelConfig) -> dict[str, Any]:
+    return {"pseudo": model.pseudo, "weights": model.weights}
 
 
 def teachers(models: list[ModelConfig], of: list[ModelConfig]) -> list[str]:

@@ -15,7 +15,7 @@ from pipeline.answering.left_out import LEFT_OUT, left_out
 from pipeline.core.config import CompetitionConfig, Config, ModelConfig
 from pipeline.core.errors import UserError
 from pipeline.core.files import digest, link_or_copy, read_json, write_json
-from pipeline.core.paths import EXPLANATION, LOOK, TRACE, CompetitionPaths, ModelPaths
+from pipeline.core.paths import EXPLANATION, LOOK, SHIFT, TRACE, CompetitionPaths, ModelPaths
 from pipeline.core.registry import settings_dict
 from pipeline.stages.budget import Budget
 from pipeline.stages.costs import note_cost
@@ -31,7 +31,7 @@ from pipeline.training.folds import keeps_members
 from pipeline.training.pool import Pool, Task, Work
 from pipeline.training.pseudo_rows import PSEUDO
 
-FILES = ("predictions.parquet", "scores.json", "curves.json", "importance.json", TRACE, EXPLANATION, LOOK)
+FILES = ("predictions.parquet", "scores.json", "curves.json", "importance.json", SHIFT, TRACE, EXPLANATION, LOOK)
 PASSED_ON = (*FILES, "members", PSEUDO, LEFT_OUT)
 
 

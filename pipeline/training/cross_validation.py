@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, pstdev
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from pipeline.core.config import ModelConfig
 from pipeline.core.errors import Diverged
 from pipeline.core.files import write_json
-from pipeline.core.paths import EXPLANATION, LOOK, TRACE
-from pipeline.core.types import FOLD, ROW
+from pipeline.core.paths import EXPLANATION, LOOK, SHIFT, TRACE
+from pipeline.core.types import FOLD, ROW, WEIGHT
 from pipeline.training.costs import cost_of_folds
 from pipeline.training.data import TrainingData
 from pipeline.training.explaining import gathered
@@ -72,7 +72,8 @@ def cross_validation(
     for result in results:
         if isinstance(result, Diverged):
             raise result
-    return CrossValidation([result for result in results if isinstance(result, FoldResult)])
+    finished = [result for result in results if isinstance(result, FoldResult)]
+    return CrossValidation(finished, data.told)
 
 
 def together(
@@ -121,9 +122,10 @@ def load_libraries(data: TrainingData, config: ModelConfig) -> None:
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """All folds of one model, put together."""
+    """All folds of one model, put together. shift: what is told of how its rows count (``fit.weights``)."""
 
     folds: list[FoldResult]
+    shift: Mapping[str, Any] | None = None
 
     @property
     def score(self) -> float:
@@ -139,13 +141,29 @@ class CrossValidation:
         return table[[ROW, FOLD, *[name for name in table if name not in (ROW, FOLD)]]]
 
     def scores(self) -> dict[str, Any]:
+        """Those with the rows counting as the test rows ask are ``weighted``, where they do."""
+        folds = [{"fold": f.fold, "train": f.train, "valid": f.valid, "rounds": f.rounds} for f in self.folds]
+        weighted = [fold.weighted for fold in self.folds if fold.weighted is not None]
+        for fold, score in zip(folds, weighted):
+            fold["weighted"] = score
+        more = {"weighted": fmean(weighted), "shift": self.shift} if weighted else {}
         return {
-            "folds": [{"fold": f.fold, "train": f.train, "valid": f.valid, "rounds": f.rounds} for f in self.folds],
+            "folds": folds,
             "train": fmean(fold.train for fold in self.folds),
             "valid": self.score,
             "spread": pstdev(fold.valid for fold in self.folds),
             "rounds": round(fmean(fold.rounds for fold in self.folds)),
+            **more,
         }
+
+    def weights(self) -> pd.DataFrame | None:
+        """``ROW`` and ``WEIGHT``: how much each validated row counts among test rows; None where all count alike."""
+        import pandas as pd
+
+        known = [{ROW: fold.index, WEIGHT: fold.weights} for fold in self.folds if fold.weights is not None]
+        if not known:
+            return None
+        return pd.concat(map(pd.DataFrame, known)).sort_values(ROW, kind="stable", ignore_index=True)
 
     def importance(self) -> dict[str, float] | None:
         """Mean importance over the folds, largest first."""
@@ -177,12 +195,14 @@ class CrossValidation:
 
     def write(self, folder: Path) -> None:
         """Write ``predictions.parquet``, ``scores.json``, ``curves.json``, ``importance.json``, ``explanation.json``,
-        ``trace.json`` and ``look.json`` where there is one, and the folds' predictions of the test rows where there
-        are any."""
+        ``trace.json``, ``look.json`` and ``shift.parquet`` where there is one, and the folds' predictions of the test
+        rows where there are any."""
         self.out_of_fold().to_parquet(folder / "predictions.parquet", index=False)
         write_json(folder / "scores.json", self.scores())
         write_json(folder / "curves.json", [fold.curves for fold in self.folds])
         write_json(folder / "importance.json", self.importance())
+        if (weights := self.weights()) is not None:
+            weights.to_parquet(folder / SHIFT, index=False)
         if any(fold.trace for fold in self.folds):
             write_json(folder / TRACE, [fold.trace for fold in self.folds])
         write_json(folder / EXPLANATION, self.explanation())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import zip_longest
@@ -19,11 +19,14 @@ from pipeline.core.memory import give_memory_back
 from pipeline.core.paged import take_rows
 from pipeline.core.paths import CompetitionPaths
 from pipeline.core.registry import settings_dict
-from pipeline.core.types import FOLD, WEIGHT, Encoded, Encoder, InnerFolds, Schema, Spec, Target
+from pipeline.core.types import FOLD, WEIGHT, Encoded, Encoder, InnerFolds, Schema, Spec, Target, Task
+from pipeline.core.weighting import Weighting
 from pipeline.images.rows import read_rows
 from pipeline.splits.inner_folds import split_within
 from pipeline.training.encoded import EncodedFolds
 from pipeline.training.pseudo_rows import PSEUDO, PseudoRows, with_more
+from pipeline.training.shifted import Shifted
+from pipeline.training.weighting.label_shift import corrected
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,6 +49,14 @@ class FoldData:
     target: Target
     inner_folds: InnerFolds
     """Of the training rows, by the competition's own split."""
+    weights: np.ndarray | None = None
+    """How much each validation row counts among test rows, float64 [validation rows]; None: all alike."""
+    ratios: np.ndarray | None = None
+    """By which the classes' probabilities are multiplied, [classes]; None: by none."""
+
+    def predictions(self, task: Task, raw: Any) -> pd.DataFrame:
+        """A model's raw answers in the target's own units, see ``Task.predictions``."""
+        return corrected(task.predictions(raw, self.target, self.spec), self.ratios)
 
 
 class Rows:
@@ -67,20 +78,20 @@ class Rows:
         self.pseudo: dict[str, Path] = {}
         """By model, the folder of the pseudo-labels that it learns from, where that is another."""
         self._labelled = labelled
-        self._data: dict[tuple[str, Path | None], TrainingData] = {}
+        self._data: dict[tuple[str, Path | None, Weighting | None], TrainingData] = {}
 
     def of(self, model: ModelConfig) -> TrainingData:
         """The rows as the model trains on them."""
         if model.pseudo is None:
-            return self.data(model.features)
+            return self.data(model.features, weighting=model.weights)
         kept = None if self._labelled is None else self._labelled / model.name / PSEUDO
-        return self.data(model.features, self.pseudo.get(model.name, kept))
+        return self.data(model.features, self.pseudo.get(model.name, kept), model.weights)
 
-    def data(self, feature_set: str, pseudo: Path | None = None) -> TrainingData:
-        """The rows through a feature set, the same object each time. pseudo: see ``TrainingData``."""
-        key = (feature_set, pseudo)
+    def data(self, feature_set: str, pseudo: Path | None = None, weighting: Weighting | None = None) -> TrainingData:
+        """The rows through a feature set, the same object each time. pseudo, weighting: see ``TrainingData``."""
+        key = (feature_set, pseudo, weighting)
         if key not in self._data:
-            self._data[key] = TrainingData(self.competition, feature_set, self, pseudo)
+            self._data[key] = TrainingData(self.competition, feature_set, self, pseudo, weighting)
         return self._data[key]
 
 
@@ -91,10 +102,16 @@ class TrainingData:
     stages and processes. Sent to another process it is its competition's and feature set's names, and opened there.
 
     pseudo: folder of pseudo-labels (``pseudo_rows.py``), rows with which every fold trains besides.
+    weighting: what makes the rows count as the test rows ask.
     """
 
     def __init__(
-        self, competition: CompetitionConfig, feature_set: str, rows: Rows | None = None, pseudo: Path | None = None
+        self,
+        competition: CompetitionConfig,
+        feature_set: str,
+        rows: Rows | None = None,
+        pseudo: Path | None = None,
+        weighting: Weighting | None = None,
     ):
         self.competition = competition
         self.feature_set = feature_set
@@ -104,11 +121,13 @@ class TrainingData:
         self._encoders: dict[int | None, Encoder] = {}
         task = competition.task.in_training()  # which encodes the target that lies beside the features
         self.pseudo = None if pseudo is None else PseudoRows(pseudo, self.paths.test_rows, self.schema)
-        made_of = digest(self.digest, settings_dict(task), code_digest(code_files((), [task])))
+        made_of = digest(self.rows_digest, settings_dict(task), code_digest(code_files((), [task])))
         self._encoded = EncodedFolds(competition.name, feature_set, made_of)
+        self.shifted = None if weighting is None else Shifted(weighting, self)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _opened, (self.competition, self.feature_set, self.pseudo and self.pseudo.folder)
+        weighting = None if self.shifted is None else self.shifted.weighting
+        return _opened, (self.competition, self.feature_set, self.pseudo and self.pseudo.folder, weighting)
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -119,9 +138,24 @@ class TrainingData:
 
     @property
     def digest(self) -> str:
-        """Of the rows, their folds and what the feature set learned: all of the data that a fit hangs on."""
+        """Of all of the data that a fit hangs on: what is encoded, and how much its rows count."""
+        return self.rows_digest if self.shifted is None else digest(self.rows_digest, self.shifted.digest)
+
+    @property
+    def rows_digest(self) -> str:
+        """Of the rows, their folds and what the feature set learned."""
         rows = str(self.facts["digests"][self.feature_set])
         return rows if self.pseudo is None else digest(rows, self.pseudo.digest)
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The columns that the feature set reads."""
+        return frozenset(self._encoder(None).reads)
+
+    @property
+    def told(self) -> Mapping[str, Any] | None:
+        """What is told of how its rows count (``fit.weights``); None where all count alike."""
+        return None if self.shifted is None else self.shifted.told()
 
     @property
     def folds(self) -> range:
@@ -159,6 +193,8 @@ class TrainingData:
             self._encoder(k)
         if self.competition.features[self.feature_set].by_row:
             self._whole()
+        if self.shifted is not None:
+            self.shifted.load()
 
     def _whole(self) -> Encoded:
         """All training rows, of a feature set that encodes them ``by_row``."""
@@ -247,20 +283,40 @@ class TrainingData:
             valid_target = targets(valid_index)
             valid = self._encoded.get(k, "valid", lambda: encode(valid_index))
         spec = self._spec(encoder)
-        return FoldData(train, valid, train_target, valid_target, valid_index, spec, encoder, target, inner_folds)
+        fold = FoldData(train, valid, train_target, valid_target, valid_index, spec, encoder, target, inner_folds)
+        return fold if self.shifted is None else self._weighed(fold, k, train_index, 0 if more is None else len(more))
+
+    def _weighed(self, fold: FoldData, k: int | None, index: np.ndarray | None, more: int) -> FoldData:
+        """The fold with its rows counting as the test rows ask. index: of its training rows, before ``more`` others,
+        which are test rows already."""
+        import numpy as np
+
+        if self.shifted is None:
+            raise ValueError("nothing weighs these rows")
+        weights, train, valid = self.shifted.weights(k), fold.train, fold.valid
+        of_valid = None if fold.valid_index is None else weights[fold.valid_index]
+        if self.shifted.weighting.weighs:
+            mine = self.shifted.weighting.flattened(weights if index is None else weights[index])
+            mine = np.append(mine / mine.mean(), np.ones(more)) * train.get("row_weight", 1.0)
+            train = {**train, "row_weight": (mine / mine.mean()).astype(np.float32)}
+            if valid is not None and of_valid is not None:
+                valid = {**valid, "row_weight": (of_valid / of_valid.mean()).astype(np.float32)}
+        return replace(fold, train=train, valid=valid, weights=of_valid, ratios=self.shifted.ratios(k))
 
 
 _rows: dict[str, Rows] = {}
 
 
-def _opened(competition: CompetitionConfig, feature_set: str, pseudo: Path | None) -> TrainingData:
+def _opened(
+    competition: CompetitionConfig, feature_set: str, pseudo: Path | None, weighting: Weighting | None
+) -> TrainingData:
     """What another process has sent. The rows are read once for all that this process is sent of them."""
     facts = read_json(CompetitionPaths(competition.name).rows / "facts.json")
     key = digest(competition.name, competition.raw, facts)
     if key not in _rows:
         _rows.clear()  # a process works on one competition at a time
         _rows[key] = Rows(competition)
-    return _rows[key].data(feature_set, pseudo)
+    return _rows[key].data(feature_set, pseudo, weighting)
 
 
 def widest(specs: Sequence[Spec]) -> Spec:

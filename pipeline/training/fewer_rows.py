@@ -9,6 +9,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.files import digest
 from pipeline.core.seeds import derive_seed
 from pipeline.core.types import Encoder
+from pipeline.core.weighting import Weighting
 from pipeline.training.data import Rows, TrainingData
 
 if TYPE_CHECKING:
@@ -24,17 +25,25 @@ class FewerRows(TrainingData):
     part: of each fold's training rows, above 0 and below 1. Raises UserError where that is no row.
     """
 
-    def __init__(self, competition: CompetitionConfig, feature_set: str, part: float, rows: Rows | None = None):
+    def __init__(
+        self,
+        competition: CompetitionConfig,
+        feature_set: str,
+        part: float,
+        rows: Rows | None = None,
+        weighting: Weighting | None = None,
+    ):
         self.part = part
         self._kept: dict[int, np.ndarray] = {}
-        super().__init__(competition, feature_set, rows)
+        super().__init__(competition, feature_set, rows, weighting=weighting)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return FewerRows, (self.competition, self.feature_set, self.part)
+        weighting = None if self.shifted is None else self.shifted.weighting
+        return FewerRows, (self.competition, self.feature_set, self.part, None, weighting)
 
     @property
-    def digest(self) -> str:
-        return digest(super().digest, "rows", self.part)
+    def rows_digest(self) -> str:
+        return digest(super().rows_digest, "rows", self.part)
 
     def training_rows(self, k: int) -> np.ndarray:
         if k not in self._kept:

@@ -13,8 +13,9 @@ from pipeline.core.columns import take
 from pipeline.core.config import ModelConfig
 from pipeline.core.errors import Diverged
 from pipeline.core.files import read_json, whole_folder, write_json
+from pipeline.core.importance import weighted_score
 from pipeline.core.seeds import derive_seed
-from pipeline.core.types import ROW, Encoded, FitJob, Fitted, Task
+from pipeline.core.types import ROW, WEIGHT, Encoded, FitJob, Fitted, Task
 from pipeline.images.rows import read_rows
 from pipeline.training.costs import cost_of
 from pipeline.training.data import FoldData, TrainingData
@@ -89,6 +90,16 @@ class FoldResult:
     """What its model looks at, see ``explaining``; None where nobody asked."""
     cost: dict[str, float] | None = None
     """What fitting it took, see ``costs``: measured, and so no part of any output."""
+    weighted: float | None = None
+    """The validation score with the rows counting as the test rows ask (``fit.weights``); None where all count alike.
+    By it training stops and searches choose."""
+    weights: np.ndarray | None = None
+    """How much they count, [validation rows]."""
+
+    @property
+    def chosen_by(self) -> float:
+        """The score that settings are chosen by."""
+        return self.valid if self.weighted is None else self.weighted
 
 
 def fit_folds(data: TrainingData, jobs: Sequence[FoldJob]) -> list[FoldResult | Diverged]:
@@ -142,18 +153,32 @@ def _kept(job: FoldJob) -> FoldResult | None:
 
 def fold_fit_job(data: TrainingData, job: FoldJob, fold: FoldData, watch: Watch = unwatched) -> FitJob:
     """What a learner is given for one fold."""
-    task, metric, valid_target = data.competition.task, data.competition.metric, fold.valid_target
+    task, valid_target = data.competition.task, fold.valid_target
     if fold.valid is None or valid_target is None:
         raise ValueError("cross-validation needs validation rows")
+
+    def score(raw: np.ndarray) -> float:
+        plain, weighted = _scores(data, fold, fold.predictions(task, raw))
+        return plain if weighted is None else weighted
+
     return make_fit_job(
         data,
         job.config,
         fold,
         seed=derive_seed(job.config.seed, "fold", job.fold),
-        score=lambda raw: metric.score(valid_target, task.predictions(raw, fold.target, fold.spec)),
+        score=score,
         checkpoint=job.checkpoint / f"fold-{job.fold}" / "fit" if job.checkpoint is not None else None,
         watch=watch,
     )
+
+
+def _scores(data: TrainingData, fold: FoldData, predictions: pd.DataFrame) -> tuple[float, float | None]:
+    """Of the validation rows: the metric with all counting alike, and as they count, where they do not."""
+    score = data.competition.metric.score
+    if fold.weights is None:
+        return score(fold.valid_target, predictions), None
+    weighted = weighted_score(score, fold.valid_target, predictions, fold.weights)
+    return score(fold.valid_target, predictions), weighted
 
 
 def _conclude(
@@ -167,12 +192,15 @@ def _conclude(
     raw = fitted.raw(fold.valid)
     answering = time.perf_counter() - began
     predictions = _predicted(task, fold, fitted, fold.valid, raw)
+    valid, weighted = _scores(data, fold, predictions)
     train, train_target = _scored_training(task, fold)
     on_train = _predicted(task, fold, fitted, train, fitted.raw(train))
     result = FoldResult(
         fold=job.fold,
         train=metric.score(train_target, on_train),
-        valid=metric.score(fold.valid_target, predictions),
+        valid=valid,
+        weighted=weighted,
+        weights=fold.weights,
         rounds=fitted.rounds,
         seconds=fitting + time.perf_counter() - began,
         curves=fitted.curves,
@@ -205,7 +233,7 @@ def _conclude(
 
 def _predicted(task: Task, fold: FoldData, fitted: Fitted, inputs: Encoded, raw: Any) -> pd.DataFrame:
     """Of encoded rows with their target."""
-    return task.predictions(raw, fold.target, fold.spec).assign(**task.target_logs(fitted, inputs))
+    return fold.predictions(task, raw).assign(**task.target_logs(fitted, inputs))
 
 
 def _explained(
@@ -275,12 +303,14 @@ def make_predictor(data: TrainingData, config: ModelConfig, fold: FoldData, fitt
         learner=config.fit,
         spec=fold.spec,
         fitted=fitted,
+        ratios=None if fold.ratios is None else tuple(fold.ratios.tolist()),
     )
 
 
 def _write_result(place: Path, result: FoldResult) -> None:
-    result.predictions.assign(**{ROW: result.index}).to_parquet(place / "predictions.parquet", index=False)
-    measured = ("fold", "train", "valid", "rounds", "seconds", "cost", "curves", "trace")
+    beside = {ROW: result.index, **({} if result.weights is None else {WEIGHT: result.weights})}
+    result.predictions.assign(**beside).to_parquet(place / "predictions.parquet", index=False)
+    measured = ("fold", "train", "valid", "weighted", "rounds", "seconds", "cost", "curves", "trace")
     told = ("importance", "look", "samples", "explanation")
     facts = {name: getattr(result, name) for name in (*measured, *told)}
     if result.test is not None:
@@ -293,5 +323,7 @@ def _read_result(place: Path) -> FoldResult:
 
     predictions = pd.read_parquet(place / "predictions.parquet")
     index = predictions.pop(ROW).to_numpy()
+    weights = predictions.pop(WEIGHT).to_numpy() if WEIGHT in predictions else None
     test = pd.read_parquet(place / TEST) if (place / TEST).exists() else None
-    return FoldResult(**read_json(place / "done.json"), index=index, predictions=predictions, test=test)
+    done = read_json(place / "done.json")
+    return FoldResult(**done, index=index, predictions=predictions, test=test, weights=weights)

@@ -11,6 +11,7 @@ from pipeline.core.files import read_json, write_json
 from pipeline.core.registry import build_settings, settings_dict
 from pipeline.core.types import Encoder, FeatureSet, Fitted, Learner, Model, Schema, Spec, Target, Task
 from pipeline.training import learners
+from pipeline.training.weighting.label_shift import corrected
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,11 +36,16 @@ class Predictor:
     learner: Learner
     spec: Spec
     fitted: Fitted
+    ratios: tuple[float, ...] | None = None
+    """By which the classes' probabilities are multiplied (``fit.weights``); None: by none."""
 
     def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Typed rows to predictions (see ``Task.predictions``), in the rows' order."""
+        import numpy as np
+
         raw = self.fitted.raw(self.encoder.encode(rows))
-        return self.task.predictions(raw, self.target, self.spec)
+        predictions = self.task.predictions(raw, self.target, self.spec)
+        return corrected(predictions, None if self.ratios is None else np.asarray(self.ratios))
 
     def save(self, folder: Path) -> None:
         """Write ``predictor.json``, ``encoder.json``, the learner's ``weights/`` and what the feature set carries
@@ -56,6 +62,7 @@ class Predictor:
             "model": settings_dict(self.model),
             "fit": settings_dict(self.learner),
             "spec": self.spec.to_json(),
+            **({} if self.ratios is None else {"ratios": list(self.ratios)}),
         }
         write_json(folder / PARTS, parts)
         weights = folder / WEIGHTS
@@ -89,6 +96,7 @@ class Predictor:
             learner=learner,
             spec=spec,
             fitted=learner.load(folder / WEIGHTS, model, task, spec),
+            ratios=tuple(parts["ratios"]) if "ratios" in parts else None,
         )
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.core.config import ModelConfig
 from pipeline.core.errors import Diverged
 from pipeline.core.files import read_json, write_json
+from pipeline.core.importance import weighted_score
 from pipeline.core.types import Metric
 from pipeline.training.cross_validation import CrossValidation, cross_validation, job_of, together
 from pipeline.training.data import Rows, TrainingData
@@ -99,10 +100,10 @@ class Search:
 
         members: folder for the folds' predictors, where retraining wants them.
         """
-        if number == self.best[0] and self.best[1] and members is None:
-            return CrossValidation(self.best[1])
         config = self.build(settings)
         data = self.rows.of(config)
+        if number == self.best[0] and self.best[1] and members is None:
+            return CrossValidation(self.best[1], data.told)
         place = self._place(data, config, number)
         # What it looks at nobody has asked the trial, and whether it was fitted anew must not be seen.
         return (
@@ -220,8 +221,8 @@ class Search:
     def _score(self, data: TrainingData, result: FoldResult) -> float:
         """A fold's, by the metric that the study compares trials by."""
         if self.metric == self.rows.competition.metric:
-            return result.valid
-        return fold_score(self.metric, data, result.index, result.predictions)
+            return result.chosen_by
+        return fold_score(self.metric, data, result.index, result.predictions, result.weights)
 
     def _place(self, data: TrainingData, config: ModelConfig, number: int) -> Path:
         """Where a trial's finished folds are kept."""
@@ -259,6 +260,15 @@ def train_to_rung(data: TrainingData, jobs: Sequence[RungJob]) -> list[float]:
     return [inf if isinstance(score, Diverged) else score for score in scores]
 
 
-def fold_score(metric: Metric, data: TrainingData, index: np.ndarray, predictions: pd.DataFrame) -> float:
-    """A metric of the predictions for the training rows at these positions."""
-    return metric.score(data.target.iloc[index].reset_index(drop=True), predictions.reset_index(drop=True))
+def fold_score(
+    metric: Metric,
+    data: TrainingData,
+    index: np.ndarray,
+    predictions: pd.DataFrame,
+    weights: np.ndarray | None = None,
+) -> float:
+    """A metric of the predictions for the training rows at these positions. weights: [rows]; None: all count alike."""
+    target, predictions = data.target.iloc[index].reset_index(drop=True), predictions.reset_index(drop=True)
+    if weights is None:
+        return metric.score(target, predictions)
+    return weighted_score(metric.score, target, predictions, weights)

@@ -39,7 +39,7 @@ def classes(rows=600, count=2, share=0.2, sharpness=1.0, models=3, seed=0):
     return pd.Series(codes), frames
 
 
-def fit(target, frames, fold, blend="greedy", metric="rmse", task=REGRESSION, **settings):
+def fit(target, frames, fold, blend="greedy", metric="rmse", task=REGRESSION, weights=None, **settings):
     built = metrics.build(metric, "metric")
     levels = tuple(range(next(iter(frames.values())).shape[1])) if task is CLASSES else ()
     codec = task.fit_target(target, Schema(id=None, target="y", columns=(), classes=levels))
@@ -51,6 +51,7 @@ def fit(target, frames, fold, blend="greedy", metric="rmse", task=REGRESSION, **
         task=task,
         target_codec=codec,
         metric=built,
+        weights=weights,
     ), codec
 
 
@@ -252,3 +253,24 @@ def test_targets_have_weights_of_their_own_where_that_helps():
     assert metrics.build("mcrmse", "metric").score(truth, answer) < 0.4
     # Where one set of weights is as good, there is one.
     assert results[False][0].ensemble.targets is None
+
+
+@pytest.mark.parametrize(
+    ("blend", "metric", "calibration"),
+    [("non_negative", "log_loss", "none"), ("best", "log_loss", "sigmoid"), ("best", "f1", "none")],
+)
+def test_rows_of_weight_0_are_as_if_they_were_not_there(blend, metric, calibration):
+    """Half of each fold's rows: what is fitted on all of them by weights is fitted on the others alone."""
+    target, frames = classes(sharpness=2.0)
+    fold = np.repeat(np.arange(3), 200)
+    there = np.tile([True, False], 300)
+    some = {name: frame[there].reset_index(drop=True) for name, frame in frames.items()}
+    settings = {"blend": blend, "metric": metric, "task": CLASSES, "calibration": calibration}
+    alone, codec = fit(target[there], some, fold[there], **settings)
+    weighed, _ = fit(target, frames, fold, **settings, weights=2.0 * there)
+    assert weighed.weighted == pytest.approx(alone.plain, rel=2e-3)
+    assert list(weighed.ensemble.weights.values()) == pytest.approx(list(alone.ensemble.weights.values()))
+    assert (weighed.ensemble.decision is None) == (alone.ensemble.decision is None) == (metric != "f1")
+    after, expected = (one.ensemble.predict(frames, CLASSES, codec) for one in (weighed, alone))
+    np.testing.assert_allclose(after, expected, atol=5e-3)
+    assert alone.weighted is None and len(weighed.plain) == 3
