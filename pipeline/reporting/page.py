@@ -230,7 +230,8 @@ def _table(
         body.append({"lead": False, "model": name, "anchor": None, "features": "", "cells": cells})
     more = [name for name, there in (("Weighted", weighted), ("Decided", decided), ("Test", tested)) if there]
     columns = ["Model", "Features", "Train", "Validation", "Spread", *more, "Trials", "Weight", "Verdict"]
-    return {"tested": tested, "with_thresholds": decided, "columns": columns, "rows": body}
+    shown = {"tested": tested, "with_thresholds": decided, "with_weights": weighted}
+    return {**shown, "columns": columns, "rows": body}
 
 
 def _blend_text(data: Mapping[str, Any], single: Sequence[Mapping[str, Any]], show: Numbers) -> str:

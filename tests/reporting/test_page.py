@@ -156,6 +156,13 @@ def test_thresholds_stand_in_one_table_with_what_they_gain(page):
     assert "in place of 1.5, 2.5." in told and "Model Cut 1 Cut 2 Without With trees 1.400 2.750" in told
 
 
+def test_scores_that_count_rows_as_the_test_file_asks_have_a_column(page):
+    assert "Weighted" not in page.text
+    data = {**copy.deepcopy(DATA), "leaderboard": [row("lone", 0.5, weighted=0.734)], "models": [], "blend": None}
+    text = Page(build_page(data)).text
+    assert "Weighted is validation with rows counting" in text and "0.734" in text
+
+
 def test_models_stand_in_the_leaderboards_order(page):
     headings = [attributes["id"] for attributes in page.all("details")]
     assert headings == ["model-trees", "model-ridge", "model-words"]
