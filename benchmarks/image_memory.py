@@ -3,7 +3,7 @@
     python benchmarks/image_memory.py [--rows 60000] [--side 28] [--channels 1] [--folder PLACE]
 
 An npz of random images, a LeNet of today (32 and 64 channels), two folds of one epoch, one job after another. Memory
-is the most that a stage's processes hold together, looked at every 20 ms, each page counted once (PSS; Linux only). Two
+is the most that a stage's processes hold together, looked at every 50 ms, each page counted once (PSS; Linux only). Two
 things are taken off it: what the same stage holds of 256 images, which leaves what the images take; and what a process
 holds that has imported the same libraries and done nothing, which leaves the network's maps and gradients in it too.
 Pages of files are the system's, which takes them back where it has need of them.
@@ -28,7 +28,7 @@ import numpy as np
 from projects import Project
 
 FEW = 256
-SEEN_EVERY = 0.02
+SEEN_EVERY = 0.05
 IMPORTED = {
     "fetch": "import numpy, pandas, pyarrow.parquet",
     "preprocess": "import numpy, pandas, pyarrow.parquet",
