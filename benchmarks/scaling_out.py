@@ -44,8 +44,10 @@ def main() -> None:
     parser.add_argument("--executors", nargs="+", default=["processes", "ray"], choices=["processes", "ray"])
     chosen = parser.parse_args()
     fix_threads(1)
-    import numpy  # noqa: F401 - so that no fork has to
-    import threadpoolctl  # noqa: F401
+    import lightgbm  # noqa: F401 - what a stage has loaded: a fork costs by the size of the process
+    import pandas  # noqa: F401
+    import sklearn.linear_model  # noqa: F401
+    import torch  # noqa: F401
 
     print(f"{available_cores()} cores, Python {platform.python_version()}, jobs of {chosen.seconds:g} s\n")
     print("| executor | workers | jobs | seconds | efficiency | overhead, ms a job | empty jobs a second |")

@@ -40,4 +40,6 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     numpy.random.seed(seed)
     if torch := sys.modules.get("torch"):
-        torch.manual_seed(seed)
+        # With no other device built in: seeding those that may come reads torch's sources, for tracebacks.
+        processor_alone = not (torch.backends.cuda.is_built() or torch.backends.mps.is_built())
+        (torch.default_generator if processor_alone else torch).manual_seed(seed)

@@ -23,7 +23,18 @@ from pipeline.core.config import Execution
 from pipeline.core.errors import UserError, quoted
 from pipeline.core.process import die_with_parent, launched
 from pipeline.core.processor import take_gpu
-from pipeline.training.jobs import ATTEMPTS, Event, Executor, Job, available_cores, listen, portable, prepare, seldom
+from pipeline.training.jobs import (
+    ATTEMPTS,
+    Event,
+    Executor,
+    Job,
+    available_cores,
+    libraries,
+    listen,
+    portable,
+    prepare,
+    seldom,
+)
 
 START_METHOD = "fork" if sys.platform == "linux" else "spawn"
 VARIABLE = "PODIUM_EXECUTOR"
@@ -178,6 +189,7 @@ class Processes:
             # Some modules exist only once others have made them, and some fail where a job did not.
             with suppress(Exception):
                 importlib.import_module(self._had_to_load.pop(0))
+        libraries()
 
 
 _alive: set[BaseProcess] = set()

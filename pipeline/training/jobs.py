@@ -12,11 +12,15 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from multiprocessing.pool import ExceptionWithTraceback  # type: ignore[attr-defined]
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from pipeline.core.seeds import derive_seed, fix_threads, seed_everything
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 ATTEMPTS = 3
 """A job whose process dies without an answer is done again, this often in all."""
@@ -114,13 +118,23 @@ def seldom(listener: Callable[[float], None]) -> Callable[[float], None]:
 
 def prepare(name: str, threads: int) -> None:
     """Cap the threads of what is loaded and what will be, and seed by the job's name."""
-    from threadpoolctl import threadpool_limits
-
     fix_threads(threads)
-    threadpool_limits(limits=threads)
+    libraries().limit(limits=threads)
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(threads)
     seed_everything(derive_seed("job", name))
+
+
+def libraries() -> ThreadpoolController:
+    """Those that are loaded and have threads of their own: a process that has looked for them spares its forks that."""
+    return _libraries(len(sys.modules))
+
+
+@lru_cache(maxsize=1)
+def _libraries(modules: int) -> ThreadpoolController:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def portable(error: BaseException) -> Any:
