@@ -75,7 +75,7 @@ def open_storage(path: Path) -> BaseStorage:
 def open_database(url: str) -> BaseStorage:
     """A database, or the proxy before one."""
     from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
+    from sqlalchemy.exc import ArgumentError, ProgrammingError
 
     try:
         parsed = make_url(url)
@@ -98,6 +98,11 @@ def open_database(url: str) -> BaseStorage:
         return RDBStorage(url, engine_kwargs=options)
     except RuntimeError as error:  # Optuna's word for tables that it does not know
         raise UserError(f"{VARIABLE}: the database is of another version: {_without_secrets(error, url)}") from None
+    except ProgrammingError as error:
+        told = _without_secrets(error, url)
+        if any(word in told.lower() for word in (*RACES, "permission denied")):
+            raise
+        raise UserError(f"{VARIABLE}: the database has tables of something else ({told}); name an empty one") from None
 
 
 def _open_proxy(host: str, port: int) -> BaseStorage:

@@ -258,6 +258,11 @@ def test_a_database_that_cannot_be_used_is_told_in_one_line(server, copy, monkey
     assert 'password authentication failed for user "podium"' in refused(folder, wrong)
     nowhere = f"postgresql+psycopg://me:{postgresql.PASSWORD}@127.0.0.1:{free_port()}/studies"
     assert "Connection refused" in refused(folder, nowhere)
+    assert 'database "none" does not exist' in refused(folder, f"{url.rpartition('/')[0]}/none")
+    others = server.database()
+    with psycopg.connect(others.replace("+psycopg", "")) as connection:
+        connection.execute("CREATE TABLE studies (subject text, year int)")
+    assert "the database has tables of something else" in refused(folder, others)
     monkeypatch.setattr(storage, "CONNECT_SECONDS", 2)
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes calls, and never answers
         port = silent.getsockname()[1]
