@@ -23,9 +23,10 @@ PASSWORD = "it-is-only-here"
 
 @dataclass
 class Server:
-    """address: ``user:password@host:port`` of its superuser."""
+    """address: ``user:password@host:port`` of its superuser. process: number of its first process."""
 
     address: str
+    process: int
     made: int = 0
 
     def database(self) -> str:
@@ -77,7 +78,7 @@ def server() -> Iterator[Server]:
     try:
         address = f"podium:{PASSWORD}@127.0.0.1:{port}"
         _wait(address, process)
-        yield Server(address)
+        yield Server(address, process.pid)
     finally:
         process.send_signal(signal.SIGINT)
         process.wait()

@@ -70,6 +70,7 @@ def connect() -> MlflowClient:
 
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # two lines a run, with the password of the address
     for name, value in BOUNDED.items():
         os.environ.setdefault(name, value)
     with lock(state_folder() / "store.lock", wait=120, held="the tracking store"):

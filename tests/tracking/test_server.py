@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import base64
-import os
-import re
 import signal
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
+import compose
 import pytest
-import yaml
-from projects import ROOT, free_port
+from compose import Server, answers, wait_until
 
 from pipeline import tracking
 from pipeline.core.errors import UserError
@@ -25,80 +21,18 @@ from pipeline.tracking.sender import deliver_waiting
 CANARY = "canary-9f31c5d7"
 
 
-def answers(address: str) -> bool:
-    try:
-        with build_opener(ProxyHandler({})).open(f"{address}/health", timeout=2):
-            return True
-    except (URLError, OSError):
-        return False
-
-
-def wait_until(condition, seconds: float = 90.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
-
-
-class Server:
-    """``mlflow server`` as ``docs/deploy/compose.yaml`` has it, logins and named hosts included; but for its database
-    and files, which are in a folder."""
-
-    def __init__(self, folder: Path):
-        self.folder, self.port = folder, free_port()
-        self.process: subprocess.Popen | None = None
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def uri(self) -> str:
-        """With a user and a password."""
-        return f"http://admin:{CANARY}@127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        text = (ROOT / "docs" / "deploy" / "compose.yaml").read_text()
-        for name, value in {"ALLOWED_HOSTS": f"127.0.0.1:{self.port}", "ALLOWED_ORIGINS": self.address}.items():
-            text, found = re.subn(rf"\$\{{{name}[^}}]*\}}", value, text)
-            assert found == 1
-        declared = yaml.safe_load(text)
-        service, auth = declared["services"]["mlflow"], declared["configs"]["auth"]["content"]
-        here = {
-            "--host": "127.0.0.1",
-            "--port": str(self.port),
-            "--workers": "1",
-            "--artifacts-destination": str(self.folder / "artifacts"),
-        }
-        options = dict(option.split("=", 1) for option in service["command"][2:]) | here
-        (self.folder / "auth.ini").write_text(re.sub("database_uri = .*", "database_uri = sqlite:///users.db", auth))
-        environment = service["environment"] | {
-            "MLFLOW_BACKEND_STORE_URI": f"sqlite:///{self.folder / 'server.db'}",
-            "MLFLOW_AUTH_CONFIG_PATH": str(self.folder / "auth.ini"),
-            "MLFLOW_AUTH_ADMIN_PASSWORD": CANARY,
-        }
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", *service["command"][:2], *(f"{name}={value}" for name, value in options.items())],
-            cwd=self.folder,
-            env={**os.environ, **environment},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        wait_until(lambda: answers(self.address))
-
-    def kill(self) -> None:
-        if self.process is not None:
-            os.killpg(self.process.pid, signal.SIGKILL)  # its workers too
-            self.process.wait()
-            self.process = None
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory, fresh_store):
     folder = tmp_path_factory.mktemp("server")
     (folder / "server.db").write_bytes(fresh_store.read_bytes())
-    server = Server(folder)
+    moved = {  # two databases that are files, and a worker, start soonest
+        "^database_uri = .*": "database_uri = sqlite:///users.db",
+        "^postgresql.*": f"sqlite:///{folder / 'server.db'}",
+        "^--artifacts-destination=.*": f"--artifacts-destination={folder / 'artifacts'}",
+        "^--workers=.*": "--workers=1",
+    }
+    settings = dict.fromkeys(compose.names(), "anything") | {"ADMIN_PASSWORD": CANARY}
+    server = Server(folder, settings, moved)
     yield server
     server.kill()
 
@@ -169,7 +103,8 @@ def test_a_server_down_at_start_is_one_warning_and_the_records_are_sent_later(tr
     assert CANARY not in errors + refused.stderr
     assert contains_canary(tracked.outbox) == []
     server.start()
-    tracked.run("-m", "pipeline.commands.track", **surroundings)
+    sent = tracked.run("-m", "pipeline.commands.track", **surroundings)
+    assert sent.stdout == ""
     check_all_arrived(tracked, server, "down")
     assert contains_canary(tracked.outbox, server.folder) == []
 
