@@ -4,8 +4,8 @@
 
 A holdout of a tenth, LightGBM of 20 trees; --network: an MLP of one epoch besides. Memory is the most that the stage's
 processes hold together which only they can give back (RssAnon, every 50 ms): pages of files are the system's, which
-takes them back where it has need of them. --against: the same rows through another commit's code. On disk it takes some
-eight times the table. Linux only.
+takes them back where it has need of them. --against: the same rows through another commit's code. On disk: the rows'
+own file, DVC's cache and all that the stages keep, less what was taken before. Linux only.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SEEN_EVERY = 0.05
 
 
 def write_rows(path: Path, rows: int) -> None:
-    """20 numbers, a twentieth of them missing, and a target that hangs on some; a block a row group."""
+    """20 numbers, a twentieth of them missing, and a target that hangs on some, to three decimals; a block a group."""
     path.parent.mkdir(parents=True)
     names = [f"x{j}" for j in range(COLUMNS)]
     schema = pa.schema([(name, pa.float64()) for name in (*names, "y")])
@@ -42,7 +42,7 @@ def write_rows(path: Path, rows: int) -> None:
             values = random.normal(size=(COLUMNS, min(BLOCK, rows - begin)))
             target = values[0] - 2 * values[1] * (values[2] > 0) + np.sin(3 * values[3]) + 0.3 * random.normal()
             values[random.random(values.shape) < 0.05] = np.nan
-            writer.write_table(pa.table([*values, target], schema=schema))
+            writer.write_table(pa.table([*values.round(3), target.round(3)], schema=schema))
 
 
 def params(source: Path, network: bool) -> dict[str, Any]:
@@ -87,21 +87,27 @@ def held() -> int:
     return total
 
 
-def measured(project: Project, stage: str) -> tuple[float, int]:
-    """Seconds that a stage took, and the most its processes held."""
-    most, over = 0, threading.Event()
+def free(folder: Path) -> int:
+    """Bytes of the disk that are: files without a name take theirs too."""
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize
+
+
+def measured(project: Project, stage: str) -> tuple[float, int, int]:
+    """Seconds that a stage took, the most its processes held, and the least bytes of disk that were free."""
+    most, least, over = 0, free(project.root), threading.Event()
 
     def watch() -> None:
-        nonlocal most
+        nonlocal most, least
         while not over.wait(SEEN_EVERY):
-            most = max(most, held())
+            most, least = max(most, held()), min(least, free(project.root))
 
     watching = threading.Thread(target=watch)
     watching.start()
     try:
         began = time.perf_counter()
         project.run("dvc", "repro", "-s", f"{stage}@rows")
-        return time.perf_counter() - began, most
+        return time.perf_counter() - began, most, least
     finally:
         over.set()
         watching.join()
@@ -117,22 +123,24 @@ def main() -> None:
     packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "pandas", "pyarrow", "lightgbm", "torch"))
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, {packages}\n")
     print(
-        "| code | rows | table, GiB | stage | seconds | held at most, GiB |\n|---|---:|---:|---|---:|---:|", flush=True
+        "| code | rows | table, GiB | stage | seconds | held at most, GiB | on disk at most, GiB |\n"
+        "|---|---:|---:|---|---:|---:|---:|",
+        flush=True,
     )
     for rows in options.rows:
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+            before = free(Path(folder))
             write_rows(Path(folder, "rows", "train.parquet"), rows)
             for code in (None, options.against) if options.against else (None,):
                 project = Project(Path(folder, f"project-{code}"), code)
                 project.params(params(Path(folder, "rows"), options.network))
                 project.run("dvc", "repro", "fetch@rows")
                 for stage in ("preprocess", "train"):
-                    seconds, most = measured(project, stage)
-                    table = 8 * rows * (COLUMNS + 1) / 2**30
-                    print(
-                        f"| {code or 'this'} | {rows:,} | {table:.2f} | {stage} | {seconds:.0f} | {most / 2**30:.2f} |",
-                        flush=True,
-                    )
+                    seconds, most, least = measured(project, stage)
+                    sizes = [8 * rows * (COLUMNS + 1), most, before - least]
+                    table, memory, disk = (f"{size / 2**30:.2f}" for size in sizes)
+                    told = [code or "this", f"{rows:,}", table, stage, f"{seconds:.0f}", memory, disk]
+                    print(f"| {' | '.join(told)} |", flush=True)
 
 
 if __name__ == "__main__":
