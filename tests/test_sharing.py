@@ -6,7 +6,10 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
+import yaml
 from projects import ROOT, Project, free_port
+
+from pipeline.core.files import read_json
 
 pytestmark = [
     pytest.mark.timeout(900),  # whichever comes first waits for `two_runs`
@@ -49,6 +52,42 @@ def test_a_clone_pulls_the_same_submission_and_trains_nothing(shared, tmp_path):
     ran = [line for line in told.splitlines() if line.startswith("Running stage")]
     assert ran == ["Running stage 'check':"], told
     assert other.outputs() == pulled
+
+
+def changed(project: Project, model: str, section: str, **settings) -> str:
+    """A person's work on a branch: settings of one model, its folds, pushed and committed; what `dvc repro` says."""
+    params = yaml.safe_load((project.root / "params.yaml").read_text())
+    params["models"][model].setdefault(section, {}).update(settings)
+    project.params(params)
+    told = project.repro("train@lines")
+    project.run("dvc", "push", "--quiet")
+    project.run("git", "add", ".")
+    project.run("git", "-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-qm", f"another {model}")
+    return told
+
+
+def test_two_peoples_locks_merge_and_neither_ones_models_are_fitted_again(shared, tmp_path):
+    mine, theirs = clone(shared, tmp_path / "mine"), clone(shared, tmp_path / "theirs")
+    for project in (mine, theirs):
+        project.run("dvc", "pull", "--quiet")
+    assert "lines-ridge: 3 folds" in changed(mine, "lines-ridge", "model", alpha=3.0)
+    assert "lines-trees: 3 folds" in changed(theirs, "lines-trees", "fit", iterations=10)
+    scores = [
+        read_json(project.data("lines", "cv", f"lines-{model}", "scores.json"))
+        for project, model in ((mine, "ridge"), (theirs, "trees"))
+    ]
+    # As docs/sharing.md has it.
+    mine.run("git", "fetch", "--quiet", str(theirs.root))
+    told = mine.run("git", "merge", "FETCH_HEAD", code=1)
+    assert told.count("CONFLICT") == 1 and "dvc.lock" in told
+    mine.run("git", "checkout", "--theirs", "dvc.lock")
+    mine.run("dvc", "pull", "--quiet")
+    told = mine.repro("train@lines")
+    assert "Running stage 'train@lines'" in told and "3 folds" not in told, told
+    assert scores == [
+        read_json(mine.data("lines", "cv", f"lines-{model}", "scores.json")) for model in ("ridge", "trees")
+    ]
+    assert "Data and pipelines are up to date" in mine.run("dvc", "status", "train@lines")
 
 
 @pytest.fixture
