@@ -6,7 +6,8 @@ An npz of random images, a LeNet of today (32 and 64 channels), two folds of one
 is the most that a stage's processes hold together, looked at every 50 ms, each page counted once (PSS; Linux only). Two
 things are taken off it: what the same stage holds of 256 images, which leaves what the images take; and what a process
 holds that has imported the same libraries and done nothing, which leaves the network's maps and gradients in it too.
-Pages of files are the system's, which takes them back where it has need of them.
+Pages of files, the images' among them, are the system's, which takes them back where it has need of them; what is not
+one is the processes' own. Pages that others on the machine use too (libraries') count by their share, and so vary.
 """
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ def main() -> None:
     each = (asked.side, asked.side, asked.channels)
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, {packages}")
     print(f"{asked.rows:,} images of {each}: {asked.rows * np.prod(each) / 1e6:.0f} MB in their file\n")
-    print("| stage | MB beyond 256 images | of them pages of files | MB beyond the libraries |\n|---|---:|---:|---:|")
+    print("| stage | MB beyond 256 images | of them its own | MB beyond the libraries |\n|---|---:|---:|---:|")
     with tempfile.TemporaryDirectory(dir=asked.folder) as folder:
         projects = []
         for rows in (FEW, asked.rows):
@@ -135,7 +136,7 @@ def main() -> None:
             few, all_rows = (peak(partial(project.run, *command)) for project in projects)
             more, pages = (many - little for many, little in zip(all_rows, few, strict=True))
             print(
-                f"| {stage} | {more / 1e6:.0f} | {pages / 1e6:.0f} | {(all_rows[0] - libraries) / 1e6:.0f} |",
+                f"| {stage} | {more / 1e6:.0f} | {(more - pages) / 1e6:.0f} | {(all_rows[0] - libraries) / 1e6:.0f} |",
                 flush=True,
             )
 
