@@ -256,10 +256,10 @@ def test_targets_have_weights_of_their_own_where_that_helps():
 
 
 @pytest.mark.parametrize(
-    ("blend", "metric", "calibration"),
-    [("non_negative", "log_loss", "none"), ("best", "log_loss", "sigmoid"), ("best", "f1", "none")],
+    ("blend", "metric", "calibration", "apart"),
+    [("non_negative", "log_loss", "none", 1e-6), ("best", "log_loss", "sigmoid", 5e-3), ("best", "f1", "none", 0.06)],
 )
-def test_rows_of_weight_0_are_as_if_they_were_not_there(blend, metric, calibration):
+def test_rows_of_weight_0_are_as_if_they_were_not_there(blend, metric, calibration, apart):
     """Half of each fold's rows: what is fitted on all of them by weights is fitted on the others alone."""
     target, frames = classes(sharpness=2.0)
     fold = np.repeat(np.arange(3), 200)
@@ -272,5 +272,5 @@ def test_rows_of_weight_0_are_as_if_they_were_not_there(blend, metric, calibrati
     assert list(weighed.ensemble.weights.values()) == pytest.approx(list(alone.ensemble.weights.values()))
     assert (weighed.ensemble.decision is None) == (alone.ensemble.decision is None) == (metric != "f1")
     after, expected = (one.ensemble.predict(frames, CLASSES, codec) for one in (weighed, alone))
-    np.testing.assert_allclose(after, expected, atol=5e-3)
+    np.testing.assert_allclose(after, expected, atol=apart)  # thresholds are chosen on random draws of rows
     assert alone.weighted is None and len(weighed.plain) == 3
