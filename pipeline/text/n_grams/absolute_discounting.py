@@ -26,7 +26,7 @@ class AbsoluteDiscounting(Interpolated):
 
     discount: float | None = Field(default=None, gt=0, le=1)
 
-    def adjusted(self, counts: Counts, suffixes: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+    def adjusted(self, counts: Counts) -> Sequence[np.ndarray]:
         return counts.counts
 
     def taken_off(self, order: int, adjusted: np.ndarray) -> tuple[np.ndarray, str | None]:

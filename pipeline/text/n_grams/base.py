@@ -64,7 +64,7 @@ class Interpolated(Estimator):
     """
 
     @abstractmethod
-    def adjusted(self, counts: Counts, suffixes: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+    def adjusted(self, counts: Counts) -> Sequence[np.ndarray]:
         """a of each n-gram, for orders 1 to n, int64 [n-grams]."""
 
     @abstractmethod
@@ -72,11 +72,10 @@ class Interpolated(Estimator):
         """D of adjusted counts 0, 1, ..., the last one for all above too; and what is to be told of it."""
 
     def estimate(self, counts: Counts) -> Estimate:
-        suffixes = counts.suffixes()
         probabilities: list[np.ndarray] = []
         weights: list[np.ndarray] = []
         told = []
-        for order, a in enumerate(self.adjusted(counts, suffixes), start=1):
+        for order, a in enumerate(self.adjusted(counts), start=1):
             taken, message = self.taken_off(order, a)
             told += [message] if message else []
             off = taken[np.minimum(a, len(taken) - 1)]  # [n-grams]
@@ -89,7 +88,7 @@ class Interpolated(Estimator):
             followed = total > 0
             weight = np.ones(len(total))
             weight[followed] = np.bincount(context, off, len(total))[followed] / total[followed]
-            lower = probabilities[-1][suffixes[order - 2]]  # [n-grams]
+            lower = probabilities[-1][counts.suffixes[order - 2]]  # [n-grams]
             probabilities.append((a - off) / total[context] + weight[context] * lower)
             weights.append(weight)
         return Estimate(probabilities, weights, tuple(told))

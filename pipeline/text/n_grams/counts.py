@@ -25,12 +25,14 @@ class Counts:
 
     vocabulary_size: also how many n-grams of order 1 there are, seen or not, each at its token's place.
     keys: for orders 2 to n, int64 [n-grams], ascending.
+    suffixes: for orders 2 to n, integers [n-grams]: the place of each n-gram without its first token in the order below.
     counts: for orders 1 to n, int64 [n-grams]. Padding and begin count 0: no model foretells them.
     asked: the order that was asked for; n is less where no row is that long.
     """
 
     vocabulary_size: int
     keys: tuple[np.ndarray, ...]
+    suffixes: tuple[np.ndarray, ...]
     counts: tuple[np.ndarray, ...]
     asked: int
 
@@ -41,17 +43,6 @@ class Counts:
     def contexts(self, order: int) -> np.ndarray:
         """[n-grams]: the place of each context among n-grams of the order below. order: 2 to n."""
         return self.keys[order - 2] // self.vocabulary_size
-
-    def suffixes(self) -> tuple[np.ndarray, ...]:
-        """For orders 2 to n, [n-grams]: the place of each n-gram without its first token in the order below."""
-        found: list[np.ndarray] = []
-        for order, keys in enumerate(self.keys, start=2):
-            tokens = keys % self.vocabulary_size
-            if order > 2:
-                shorter = found[-1][keys // self.vocabulary_size] * self.vocabulary_size + tokens
-                tokens = np.searchsorted(self.keys[order - 3], shorter)
-            found.append(tokens)
-        return tuple(found)
 
     def begin_rows(self) -> tuple[np.ndarray, ...]:
         """For orders 1 to n, bool [n-grams]: whether it begins with the begin of a row."""
@@ -83,8 +74,10 @@ def count(rows: Ragged, vocabulary_size: int, order: int, block: int = BLOCK) ->
     while len(merged) > 1:
         merged[-2:] = [_merge(*merged[-2:])]
     found = merged[0]
-    reached = 1 + sum(len(keys) > 0 for keys in found.keys)
-    return replace(found, keys=found.keys[: reached - 1], counts=found.counts[:reached])
+    longer = sum(len(keys) > 0 for keys in found.keys)
+    return replace(
+        found, keys=found.keys[:longer], suffixes=found.suffixes[:longer], counts=found.counts[: longer + 1]
+    )
 
 
 def _size(counts: Counts) -> int:
@@ -92,70 +85,75 @@ def _size(counts: Counts) -> int:
 
 
 def _count_block(tokens: np.ndarray, vocabulary_size: int, order: int) -> Counts:
-    """tokens: [positions + order - 1]; the n-grams that begin at the positions."""
-    positions = len(tokens) - order + 1
-    sorted_positions = _sorted_windows(tokens, positions, order, vocabulary_size)  # [positions]
+    """tokens: [positions + order - 1]; the n-grams that begin at the positions. What begins behind them, down to the
+    last token, is the suffix of some, and stands in the block with count 0: the next block has it."""
+    windows = len(tokens)
+    positions = windows - order + 1
+    padded = np.concatenate([tokens, np.full(order - 1, PAD)]).astype(np.int32)  # [windows + order - 1]
+    order_of = _sorted_windows(padded, windows, order, vocabulary_size)  # [windows]
     singles = np.bincount(tokens[:positions], minlength=vocabulary_size)
     singles[[PAD, BOS]] = 0
-    all_keys, all_counts = [], [singles]
-    new = np.zeros(positions, bool)  # where an n-gram of the order at hand begins that differs from the one before
+    all_keys, all_suffixes, all_counts = [], [], [singles]
+    new = np.zeros(windows, bool)  # where an n-gram of the order at hand begins that differs from the one before
     new[0] = True
-    whole = np.ones(positions, bool)  # where it holds no padding
-    places = np.empty(0, np.int64)
+    whole = np.ones(windows, bool)  # where it holds no padding
+    places = at = np.empty(0, np.int32)  # of the order below: in sorted order, and by position
     for m in range(1, order + 1):
-        last = tokens[sorted_positions + m - 1]  # [positions]
+        last = padded.take(order_of + (m - 1))  # [windows]
         new[1:] |= last[1:] != last[:-1]
         whole &= last != PAD
         if m == 1:
-            places = last
+            places, at = last, padded
             continue
         begins = np.flatnonzero(new)
-        lengths = np.diff(begins, append=positions)
-        kept = whole[begins]
+        kept = whole.take(begins)
         firsts = begins[kept]  # [n-grams]
-        all_keys.append(places[firsts] * vocabulary_size + last[firsts])
-        all_counts.append(lengths[kept])
-        if m < order:
-            places = np.cumsum(new & whole) - 1  # [positions], right where whole
-    return Counts(vocabulary_size, tuple(all_keys), tuple(all_counts), order)
+        all_keys.append(places.take(firsts).astype(np.int64) * vocabulary_size + last.take(firsts))
+        all_suffixes.append(at.take(order_of.take(firsts) + 1))
+        places = np.cumsum(new & whole, dtype=np.int32) - 1  # [windows], right where whole
+        at = np.empty(windows, np.int32)
+        at[order_of] = np.where(whole, places, -1)
+        lengths = np.diff(begins, append=windows)[kept]
+        behind = at[positions:]
+        np.subtract.at(lengths, behind[behind >= 0], 1)
+        all_counts.append(lengths)
+    return Counts(vocabulary_size, tuple(all_keys), tuple(all_suffixes), tuple(all_counts), order)
 
 
-def _sorted_windows(tokens: np.ndarray, positions: int, order: int, vocabulary_size: int) -> np.ndarray:
-    """[positions], sorted by the ``order`` tokens that begin there. As many tokens as fit are packed into an integer;
-    the ranks of these integers make room for more."""
-    width = bits = max((vocabulary_size - 1).bit_length(), 1)
-    packed = tokens[:positions].copy()
-    for m in range(1, order):
-        if width + bits > 63:
-            order_of = np.argsort(packed)
-            sorted_packed = packed[order_of]
-            ranks = np.cumsum(np.diff(sorted_packed, prepend=sorted_packed[0]) > 0)
-            packed[order_of] = ranks
-            width = max(int(ranks[-1]).bit_length(), 1)
-        packed <<= bits
-        packed |= tokens[m : m + positions]
-        width += bits
-    return np.argsort(packed)
+def _sorted_windows(padded: np.ndarray, windows: int, order: int, vocabulary_size: int) -> np.ndarray:
+    """int32 [windows], sorted by the ``order`` tokens that begin there: a counting sort by each token, the last first
+    (radix sort; Knuth, The Art of Computer Programming 3, 5.2.5). SciPy makes one of it that turns rows of one element
+    each into columns, in a fifteenth of the time of a sort of integers."""
+    from scipy.sparse import csr_array
+
+    found = np.arange(windows, dtype=np.int32)
+    rows = np.arange(windows + 1, dtype=np.int32)
+    for m in reversed(range(order)):
+        column = padded.take(found + m)  # [windows]
+        found = csr_array((found, column, rows), shape=(windows, vocabulary_size)).tocsc().data
+    return found
 
 
 def _merge(first: Counts, second: Counts) -> Counts:
-    size = first.vocabulary_size
-    keys, counts = [], [first.counts[0] + second.counts[0]]
+    size = np.int64(first.vocabulary_size)
+    keys, suffixes, counts = [], [], [first.counts[0] + second.counts[0]]
     moved: tuple[np.ndarray, np.ndarray] | None = None  # places of the order below, in the merged order
     for m in range(len(first.keys)):
-        pair = [first.keys[m], second.keys[m]]
+        pair, shorter = [first.keys[m], second.keys[m]], [first.suffixes[m], second.suffixes[m]]
         if moved is not None:
             # Places move, and stay in their order, so the keys stay ascending.
             pair = [where[one // size] * size + one % size for where, one in zip(moved, pair)]
+            shorter = [where[one] for where, one in zip(moved, shorter)]
         both = np.concatenate(pair)
         order_of = np.argsort(both, kind="stable")  # two ascending runs
         both = both[order_of]
         new = np.diff(both, prepend=-1) > 0
         begins = np.flatnonzero(new)
-        places = np.empty(len(both), np.int64)
+        places = np.empty(len(both), np.min_scalar_type(-len(both)))
         places[order_of] = np.cumsum(new) - 1
         moved = places[: len(pair[0])], places[len(pair[0]) :]
         keys.append(both[begins])
+        suffixes.append(np.concatenate(shorter)[order_of[begins]])
         total = np.concatenate([first.counts[m + 1], second.counts[m + 1]])[order_of]
         counts.append(np.add.reduceat(total, begins) if len(begins) else total)
-    return Counts(size, tuple(keys), tuple(counts), first.asked)
+    return replace(first, keys=tuple(keys), suffixes=tuple(suffixes), counts=tuple(counts))

@@ -36,11 +36,11 @@ class KneserNey(Interpolated):
     discounts: Discounts | None = None
     fallback: Discounts | None = (0.5, 1.0, 1.5)
 
-    def adjusted(self, counts: Counts, suffixes: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+    def adjusted(self, counts: Counts) -> Sequence[np.ndarray]:
         begin = counts.begin_rows()
         found = []
         for order in range(1, counts.order):
-            continued = np.bincount(suffixes[order - 1], minlength=len(counts.counts[order - 1]))
+            continued = np.bincount(counts.suffixes[order - 1], minlength=len(counts.counts[order - 1]))
             found.append(np.where(begin[order - 1], counts.counts[order - 1], continued))
         return [*found, counts.counts[-1]]
 

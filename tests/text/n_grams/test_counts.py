@@ -50,14 +50,14 @@ def test_n_grams_wider_than_an_integer_are_counted(rows=40):
     assert spelled(found) == dict(by_hand(lists, 8))
 
 
-@given(ROWS, st.integers(2, 5))
-def test_suffixes_are_the_n_grams_without_their_first_token(rows, order):
-    counts = count(Ragged.from_lists(rows), 9, order)
+@given(ROWS, st.integers(2, 5), st.integers(1, 40))
+def test_suffixes_are_the_n_grams_without_their_first_token(rows, order, block):
+    counts = count(Ragged.from_lists(rows), 9, order, block)
     places = [{(i,): i for i in range(9)}]
     for keys in counts.keys:
         below = list(places[-1])
         places.append({(*below[key // 9], key % 9): i for i, key in enumerate(keys.tolist())})
-    for shorter, longer, suffixes in zip(places, places[1:], counts.suffixes()):
+    for shorter, longer, suffixes in zip(places, places[1:], counts.suffixes):
         assert [shorter[gram[1:]] for gram in longer] == suffixes.tolist()
 
 
