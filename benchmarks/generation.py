@@ -42,6 +42,9 @@ class Anew(Steps):
     def start(self, lanes: int) -> np.ndarray:
         return np.zeros((lanes, 0), np.int64)
 
+    def take(self, state: np.ndarray, lanes: np.ndarray) -> np.ndarray:
+        return state[lanes]
+
     @torch.inference_mode()
     def step(self, tokens: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         whole = np.concatenate([state, tokens[:, None]], axis=1)  # [lanes, steps]

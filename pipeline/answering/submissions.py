@@ -270,12 +270,13 @@ def _matched(ids: pd.Series, wanted: pd.Series, ids_of: str, wanted_of: str) -> 
     for values, place in ((given, ids_of), (asked, wanted_of)):
         if (doubled := values.duplicated()).any():
             raise UserError(f"{place}: needs each id once, got {values[doubled].iloc[0]} twice")
-    for values, others, place, other in ((asked, given, ids_of, wanted_of), (given, asked, wanted_of, ids_of)):
-        if (absent := ~values.isin(others)).any():
-            raise UserError(
-                f"{place}: id {values[absent].iloc[0]} of the {other} is missing ({int(absent.sum())} such in all)"
-            )
-    return pd.Index(given).get_indexer(pd.Index(asked))
+    found = pd.Index(given).get_indexer(pd.Index(asked))
+    absent, place, other = asked[found < 0], ids_of, wanted_of
+    if absent.empty and len(given) > len(asked):
+        absent, place, other = given[~given.isin(asked)], wanted_of, ids_of
+    if not absent.empty:
+        raise UserError(f"{place}: id {absent.iloc[0]} of the {other} is missing ({len(absent)} such in all)")
+    return found
 
 
 def _numeric(values: pd.Series, where: str) -> pd.Series:

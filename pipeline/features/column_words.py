@@ -17,6 +17,9 @@ from pipeline.features.number_formats import DECIMAL_COMMAS, NumberFormat, numbe
 if TYPE_CHECKING:
     import pandas as pd
 
+LOOKED_AT = 100
+"""Levels of which two differ, unless all are one."""
+
 
 @dataclass(frozen=True)
 class Words:
@@ -32,44 +35,66 @@ class Words:
 
         parts = [values.text(one, missing) for one in seen]
         every = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
-        distinct = every.dropna().drop_duplicates()
+        found = cls(parts[0], every, ())
+        distinct = found.every_level
         marks = marks_among(distinct)
         lone = lone_word(distinct[~distinct.str.strip().isin(list(marks))] if marks else distinct)
         if lone and parts[0].str.strip().eq(lone[0]).any():  # in the test file alone it is rather a slip of the pen
             marks += lone
         if not marks:
-            return cls(parts[0], every, ())
+            return found
         train, every = (part.mask(part.str.strip().isin(list(marks))) for part in (parts[0], every))
         return cls(train, every, marks)
+
+    @cached_property
+    def train_level(self) -> pd.Series:
+        """Each present value of train once."""
+        return self.train.dropna().drop_duplicates()
+
+    @cached_property
+    def every_level(self) -> pd.Series:
+        """The same with test, whose new values come last."""
+        import pandas as pd
+
+        if len(self.every) == len(self.train):
+            return self.train_level
+        parts = [self.train_level, self.test.dropna().drop_duplicates()]
+        return pd.concat(parts, ignore_index=True).drop_duplicates()
+
+    @property
+    def repeats(self) -> bool:
+        """Whether train has two levels at least, and some value twice."""
+        some = {values.level_name(one) for one in self.train_level.iloc[:LOOKED_AT]}
+        return len(some) > 1 and len(self.train_level) < self.train.count()
 
     @property
     def whole(self) -> bool:
         """Whether there is more than one value besides the marks, so that these may stand for none."""
-        return not self.marks or self.every.nunique() > 1
+        return not self.marks or len(self.every_level) > 1
 
     @cached_property
     def _own_format(self) -> NumberFormat | None:
         if not self.whole or self.train.isna().all():
             return None
-        return number_format(self.every) or number_format(self.train)
+        return number_format(self.every_level) or number_format(self.train_level)
 
     def number_format(self, likely: str | None = None) -> NumberFormat | None:
         """likely: what decides where its own values do not."""
         own = self._own_format
         if own is None or not own.doubtful or likely is None:
             return own
-        return number_format(self.every, likely) or number_format(self.train, likely)
+        return number_format(self.every_level, likely) or number_format(self.train_level, likely)
 
     @cached_property
     def date_format(self) -> str | None:
         if not self.whole:
             return None
-        if (form := date_format(self.every)) is not None:
+        if (form := date_format(self.every_level)) is not None:
             return form
-        form = date_format(self.train)
+        form = date_format(self.train_level)
         # Each file in its own way: what the training values leave open, the test file's may not.
         theirs = None if form is None else own_format(self.test, form)
-        if form is not None and theirs is not None and either_way(self.train, form) and day_first(theirs):
+        if form is not None and theirs is not None and either_way(self.train_level, form) and day_first(theirs):
             return the_other_way(form)
         if form is not None and theirs is not None:
             return form

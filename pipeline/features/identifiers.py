@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 IDENTIFIER_ROWS = 20
 """Rows below which no value twice says nothing."""
+FIRST = 10_000
 _ID_NAME = re.compile(r"(?:^|[\W_])(?:id|uid|uuid|guid|hash|key|index|idx|rowid|rownum|rownames)\d*$", re.IGNORECASE)
 _CAMEL_ID = re.compile(r"[a-z](?:ID|Id|UUID|Key)$")
 _RANDOM = re.compile(
@@ -35,18 +36,20 @@ _COUNTED = re.compile(r"([^\d\s]*)(\d+)([^\d\s]*)")
 
 
 def reason_to_drop(name: str, seen: Sequence[pd.Series], words: Words | None, missing: Sequence[str]) -> str | None:
+    if words is not None and words.repeats:
+        return None
     numeric = words is None
     series = seen if numeric else [values.levels(one, missing) for one in seen]
     train = series[0]
     if train.isna().all():
         return "all missing"
-    if train.notna().all() and len(train) > 1 and train.nunique() == 1:
+    if train.notna().all() and len(train) > 1 and (train == train.iloc[0]).all():
         return f"constant: always {train.iloc[0]!s}"
     if train.dtype.kind == "M":
         return None
     if INDEX.fullmatch(name) and train.is_unique and (not numeric or bool((train % 1 == 0).all())):
         return "pandas' index, which numbers the rows"
-    if len(train) < IDENTIFIER_ROWS or train.isna().any() or not train.is_unique:
+    if len(train) < IDENTIFIER_ROWS or train.isna().any() or _repeats(train):
         return None
     if not _is_time(name, series) and _counts(series):
         return "identifier: counts the rows"
@@ -61,6 +64,11 @@ def reason_to_drop(name: str, seen: Sequence[pd.Series], words: Words | None, mi
     if not numeric and train.iloc[:1000].str.fullmatch(_RANDOM).all():
         return "identifier: codes drawn at random, no value occurs twice"
     return None
+
+
+def _repeats(values: pd.Series) -> bool:
+    """Whether a value is there twice, which the first rows mostly show."""
+    return not (values.iloc[:FIRST].is_unique and values.is_unique)
 
 
 def _never_twice(series: Sequence[pd.Series]) -> bool:

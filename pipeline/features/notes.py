@@ -49,8 +49,7 @@ def _nearly_numbers(words: Words) -> str:
     first = words.train.dropna().iloc[:LOOKED_AT]
     if len(first) < 2 or first.str.fullmatch(_PLAIN).mean() < NEARLY:
         return ""
-    odd = words.train.dropna().drop_duplicates()
-    odd = odd[~odd.str.fullmatch(_PLAIN)]
+    odd = words.train_level[~words.train_level.str.fullmatch(_PLAIN)]
     if odd.empty or odd.str.fullmatch(r"\s*\d.*").all():  # 10 and 10A are codes
         return ""
     told = f"{odd.iloc[0]!r}" + (f" and {len(odd) - 1} others" if len(odd) > 1 else "")
@@ -65,8 +64,7 @@ _FOR_EVER = r"(?<!\d)(?:9\d{3}|000[01])(?!\d)"
 
 def _days_for_none(words: Words, form: str) -> list[str]:
     """Dates of the column that stand for none, or for ever."""
-    level = words.every.dropna().drop_duplicates()
-    level = level[level.str.contains(_FOR_EVER)]
+    level = words.every_level[words.every_level.str.contains(_FOR_EVER)]
     read, bad = dates(level, form, ())
     return level[read.isna().to_numpy() & ~bad].tolist()[:5]
 
@@ -76,7 +74,7 @@ def _date_notes(words: Words, form: str, sure: bool) -> list[str]:
     own = {file: other for file, part in files.items() if (other := own_format(part, form)) is not None}
     notes = [f"written like {example(form)}"] if form != ISO or own else []
     notes += [f"in the {file} file like {example(other)}" for file, other in own.items()]
-    if not own and not sure and either_way(words.every, form):
+    if not own and not sure and either_way(words.every_level, form):
         notes.append(f"day and month could be the other way round (columns.formats: '{the_other_way(form)}')")
     return [", ".join(notes)] if notes else []
 

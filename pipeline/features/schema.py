@@ -18,6 +18,9 @@ from pipeline.text.cleaning.cleaning import Changes, built, clean_column
 if TYPE_CHECKING:
     import pandas as pd
 
+COPIED = 64 << 20
+"""Bytes, 8 a value, up to which typed rows are copied together."""
+
 
 def apply(
     schema: Schema, raw: pd.DataFrame, *, training: bool, where: str, changes: Changes | None = None
@@ -58,7 +61,8 @@ def apply(
     for name in schema.keep:
         if name in raw.columns and name not in typed:
             typed[name] = _kept(raw[name], schema.missing, schema.formats.get(name))
-    return pd.DataFrame(typed, index=pd.RangeIndex(len(raw)), copy=not large)
+    # Of a small one in one array, of which rows are taken faster; others need not be there twice.
+    return pd.DataFrame(typed, index=pd.RangeIndex(len(raw)), copy=8 * raw.size < COPIED)
 
 
 def _more(names: list[str]) -> str:

@@ -192,7 +192,7 @@ def _settle_column(
         told = _told(NumberFormat.parse(declared_form))
         return [Column(name, "number", "numeric_text", format=told, missing=words.marks)]
     if declared in (None, "number") and not moment:
-        if declared is None and words.whole and (values.are_truths(words.train) or _truths_in_one_file(words)):
+        if declared is None and words.whole and (values.are_truths(words.train_level) or _truths_in_one_file(words)):
             return [Column(name, "number", "boolean", missing=words.marks)]
         number = words.number_format(likely)
         if number is not None and values.is_numeric(train):
@@ -222,12 +222,14 @@ def _settle_column(
             f"{where}: column '{name}': declared a date, and no known way of writing dates reads all of it, "
             f"got {got!r}; write dates as 2024-01-31 or 2024-01-31 17:00"
         )
-    return [Column(name, "text" if _is_free_text(values.text(train, missing)) else "category")]
+    # What else stands for a missing value is a word like another here.
+    plain = words if not words.marks else Words(values.text(train, missing), words.every, ())
+    return [Column(name, "text" if _is_free_text(plain) else "category")]
 
 
 def _truths_in_one_file(words: Words) -> bool:
     """Whether one file has true and false where the other has 1 and 0."""
-    every = {str(word).strip().lower() for word in words.every.dropna().unique()}
+    every = {str(word).strip().lower() for word in words.every_level}
     return {"0", "1"} < every <= {"0", "1", "true", "false"}
 
 
@@ -243,7 +245,8 @@ def _date_columns(
     moments, _ = dates(train, form, missing, whole=True)
     parts = ("time",) if form is not None and is_clock(form) else DATE_PARTS
     numbers = {part: date_part(moments, part) for part in parts}
-    varying = [part for part, number in numbers.items() if len(np.unique(number[~np.isnan(number)])) > 1]
+    present = {part: number[~np.isnan(number)] for part, number in numbers.items()}
+    varying = [part for part, number in present.items() if number.size and number.min() < number.max()]
     return [Column(f"{name}.{part}", "number", f"date.{part}", name, form, marks, test_form) for part in varying]
 
 
@@ -252,12 +255,11 @@ def _told(form: NumberFormat | None) -> str | None:
     return None if form is None or str(form) == str(NumberFormat()) else str(form)
 
 
-def _is_free_text(words: pd.Series) -> bool:
-    present = words.dropna()
-    level = present.drop_duplicates()
+def _is_free_text(words: Words) -> bool:
+    level = words.train_level
     signs = (
         len(level) > MANY_LEVELS,
-        len(level) > len(present) / 2,
+        len(level) > words.train.count() / 2,
         level.str.count(r"\S+").mean() >= MANY_WORDS,
     )
     return sum(signs) >= 2

@@ -84,7 +84,8 @@ def typed_rows(
     raw: ``train``; where there are such rows, ``valid``, ``test``, and ``extra-0`` and on. Taken out on the way, since
     a large table need not be there twice. names: of their files. warn: is told of rows from other files that are known
     already.
-    memo: see ``settle``. changes: is told what cleaning changed. images: where image files lie, and go as arrays.
+    memo: see ``settle``; emptied, since columns as text are large. changes: is told what cleaning changed. images:
+    where image files lie, and go as arrays.
     Raises UserError naming file, column, row and rule.
     """
     from pipeline.images.reading import with_images
@@ -115,6 +116,8 @@ def typed_rows(
     learned = competition.task.learns_target
     check_raw(raw["train"], raw.get("test"), learned=learned, test_where=names.get("test", "test"), **facts)
     schema = settle(raw["train"], raw.get("test"), types=types, memo=memo, **facts)
+    if memo is not None:
+        memo.clear()
     schema = replace(schema, own_columns=None if own is None else own.path, mark=mark, images=read)
     weights, schema = row_weights.read(schema) if row_weights is not None else ({}, schema)
     schema = replace(schema, clean=_clean(competition.clean, schema, train_file))

@@ -46,7 +46,8 @@ def text(series: pd.Series, missing: Sequence[str]) -> pd.Series:
         except UnicodeEncodeError:
             series = series.map(_encodable, na_action="ignore")
     series = series.astype("str")
-    return series.mask(series.str.strip().isin(list(missing)))
+    absent = series.str.strip().isin(list(missing))
+    return series.mask(absent) if absent.any() else series
 
 
 def _encodable(value: Any) -> str:
@@ -107,11 +108,14 @@ def numbers(series: pd.Series, missing: Sequence[str], form: str | None = None) 
     present = words.notna().to_numpy()
     if form is not None:
         return (values := NumberFormat.parse(form).read(words)), present & ~(np.abs(values) <= LARGEST)
+    codes, distinct = pd.factorize(words, use_na_sentinel=True)
+    level = pd.Series(distinct)
     # A copy: what pandas gives may share the column's memory and refuse to be written.
-    values = np.array(pd.to_numeric(words, errors="coerce"), dtype="float64")
-    odd = present & np.isnan(values)
+    read = np.array(pd.to_numeric(level, errors="coerce"), dtype="float64")
+    odd = np.isnan(read)
     if odd.any():
-        values[odd] = NumberFormat().read(words[odd])
+        read[odd] = NumberFormat().read(level[odd])
+    values = np.append(read, np.nan)[codes]
     return values, present & ~(np.abs(values) <= LARGEST)
 
 

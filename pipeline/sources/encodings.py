@@ -22,13 +22,13 @@ def encoding_of(data: bytes, name: str) -> str:
     for place, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
         if len(begin) > 1 and begin[place::2].count(0) > len(begin) / 4 and begin[1 - place :: 2].count(0) == 0:
             return encoding
-    _refuse_damaged(data, name)
-    for encoding in ("utf-8", "cp1252"):
-        try:
-            data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        return encoding
+    if data.isascii() or _is_utf8(data, name):
+        return "utf-8"
+    try:
+        data.decode("cp1252")
+        return "cp1252"
+    except UnicodeDecodeError:
+        pass
     if 0 in begin:
         raise UserError(
             f"{name}: is no text, it holds zero bytes; is it a picture, workbook or archive by another name?"
@@ -39,10 +39,11 @@ def encoding_of(data: bytes, name: str) -> str:
     )
 
 
-def _refuse_damaged(data: bytes, name: str) -> None:
-    """UTF-8 with a few bytes that are not is damaged, and no cp1252."""
+def _is_utf8(data: bytes, name: str) -> bool:
+    """Raises UserError for UTF-8 with a few bytes that are not: it is damaged, and no cp1252."""
     try:
         data.decode()
+        return True
     except UnicodeDecodeError as error:
         text = data.decode(errors="replace")
         bad = text.count("\ufffd")
@@ -52,6 +53,7 @@ def _refuse_damaged(data: bytes, name: str) -> None:
                 f"{name} line {line}: byte 0x{data[error.start]:02x} is not valid UTF-8, and the rest is; mend it, or "
                 "set source.encoding (`add --encoding`)"
             ) from None
+        return False
 
 
 def to_utf8(data: bytes, name: str, encoding: str) -> bytes:

@@ -150,6 +150,8 @@ def to_frame(
     """written: whether the columns are the text of a file, in which numbers have yet to be found."""
     import pandas as pd
 
+    from pipeline.core.memory import give_memory_back
+
     columns = table.columns
     del table
     typed = {}
@@ -162,6 +164,7 @@ def to_frame(
         typed[column] = found.to_pandas()
         if column in text:
             typed[column] = typed[column].astype("str")  # also where all are missing
+        give_memory_back()
     return pd.DataFrame({column: typed[column] for column in names if column in typed}, copy=False)
 
 
@@ -196,8 +199,8 @@ def _text(values: pa.ChunkedArray, where: str, missing: Sequence[str]) -> pa.Chu
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         rule = f"holds {values.type}; a column holds numbers, texts, booleans or dates"
         raise UserError(f"{where}: {rule}; make columns of its parts, or take it out") from None
-    if missing:
-        text = pc.if_else(pc.is_in(text, pa.array(missing, pa.string())), None, text)
+    if missing and _any(absent := pc.is_in(text, pa.array(missing, pa.string()))):
+        text = pc.if_else(absent, None, text)
     return text
 
 

@@ -25,7 +25,7 @@ class Counts:
 
     vocabulary_size: also how many n-grams of order 1 there are, seen or not, each at its token's place.
     keys: for orders 2 to n, int64 [n-grams], ascending.
-    suffixes: for orders 2 to n, integers [n-grams]: the place of each n-gram without its first token in the order below.
+    suffixes: for orders 2 to n, integers [n-grams]: the place of each without its first token in the order below.
     counts: for orders 1 to n, int64 [n-grams]. Padding and begin count 0: no model foretells them.
     asked: the order that was asked for; n is less where no row is that long.
     """
@@ -75,9 +75,7 @@ def count(rows: Ragged, vocabulary_size: int, order: int, block: int = BLOCK) ->
         merged[-2:] = [_merge(*merged[-2:])]
     found = merged[0]
     longer = sum(len(keys) > 0 for keys in found.keys)
-    return replace(
-        found, keys=found.keys[:longer], suffixes=found.suffixes[:longer], counts=found.counts[: longer + 1]
-    )
+    return replace(found, keys=found.keys[:longer], suffixes=found.suffixes[:longer], counts=found.counts[: longer + 1])
 
 
 def _size(counts: Counts) -> int:
