@@ -36,8 +36,10 @@ from pipeline.training.examples import Examples
 from pipeline.training.loop import begin_network, train_epoch
 from pipeline.training.neural import Neural
 from pipeline.training.optimizers import parameter_groups, trainable
+from pipeline.training.ranks import OneRank
 from pipeline.training.sampling.selection import Selection
 from pipeline.training.sampling.shuffled import Bucketed
+from pipeline.training.watching import Alone, Watched
 
 FOLDER = "../shared/data/multi30k_en_de"
 WIDTH, HEADS, LAYERS, HIDDEN, DROPOUT, SMOOTHING = 128, 4, 4, 256, 0.2, 0.1
@@ -142,10 +144,13 @@ def podium(encoded: Encoded, spec: Spec, most: int) -> Callable[[int], tuple[int
     criterion, examples, progress = learner.criterion(job, cpu), Examples(encoded, cpu), Progress()
     checkpoints = Checkpoints(learner, job, network, optimizer)
     averaging = Averaging(learner, network, progress, 1)
+    watching = Alone(network, Watched.of(learner, progress, most, 1), learner.accumulate, most)
 
     def run(minibatches: int) -> tuple[int, float]:
         began = time.perf_counter()
-        train_epoch(learner, job, network, optimizer, criterion, examples, progress, averaging, checkpoints)
+        train_epoch(
+            learner, job, network, optimizer, criterion, examples, progress, averaging, checkpoints, watching, OneRank()
+        )
         seen = sum(map(int, progress.weights))
         took = time.perf_counter() - began
         progress.epoch, progress.step = progress.epoch + 1, 0
