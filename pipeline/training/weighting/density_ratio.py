@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 FOLDS = 4
 STRENGTHS = (0.003, 0.03, 0.3, 3.0)
 """Inverse penalties of the classifier, the stiffest first; that of the least log loss out of fold is taken."""
+BEYOND_CHANCE = 2.0
+"""Standard errors that the classifier's mean log loss must lie below that of the files' numbers of rows."""
 AT_ONCE = 20_000
 """Rows that are weighed at a time."""
 
@@ -34,7 +36,7 @@ class DensityRatio(Weighting):
     """How much more frequent rows like a training row are in the test file (Bickel et al. 2007): p / (1 - p) times the
     files' numbers of rows, p being the probability that a logistic regression on indicators of the columns gives it to
     be a test row. Each row's comes of a fit that did not see it; where no fit out of fold tells the files apart better
-    than their numbers of rows do, all rows count alike.
+    than their numbers of rows do, by more than chance, all rows count alike.
 
     clip: no weight is above so many times the mean of all: few rows must not outvote all others.
     flattening: fits take the weights to this power: 1 is without bias, 0 is no weights, and between them fits are less
@@ -50,7 +52,7 @@ class DensityRatio(Weighting):
     def learn(self, files: BothFiles, training: np.ndarray) -> Encoded:
         """``weights`` float64 [training rows], ``auc`` [1] out of fold."""
         import numpy as np
-        from sklearn.metrics import log_loss, roc_auc_score
+        from sklearn.metrics import roc_auc_score
 
         from pipeline.features.indicators import Indicators, sampled
 
@@ -64,17 +66,18 @@ class DensityRatio(Weighting):
         features = np.column_stack(list(told_by.blocks.values()))  # [train and test rows, features]
         label = np.repeat([0, 1], [len(train), len(test)])
         of_row = np.concatenate([fold[train.index], generator.permutation(np.arange(len(test)) % FOLDS)])
-        best, least, answers = None, log_loss(label, np.full(len(label), label.mean())), np.full(len(label), 0.5)
+        by_chance = _losses(np.full(len(label), np.log(len(test) / len(train))), label)
+        best, gain, answers = None, np.zeros(len(label)), np.zeros(len(label))
         for strength in STRENGTHS:
             fits = [_classifier(strength).fit(features[of_row != k], label[of_row != k]) for k in range(FOLDS)]
             odds = np.empty(len(label))
             for k, fitted in enumerate(fits):
                 odds[of_row == k] = fitted.decision_function(features[of_row == k])
-            probability = 1 / (1 + np.exp(-odds))
-            if (loss := log_loss(label, probability)) < least:
-                best, least, answers = fits, loss, probability
+            gained = by_chance - _losses(odds, label)
+            if gained.mean() > gain.mean():
+                best, gain, answers = fits, gained, odds
         auc = np.array([roc_auc_score(label, answers)])
-        if best is None:
+        if best is None or gain.mean() < BEYOND_CHANCE * gain.std() / np.sqrt(len(gain)):
             return {"weights": np.ones(len(files.train)), "auc": auc}
         odds = _odds(best, told_by, files.train, fold)
         ratio = np.exp(odds - odds.max())  # its scale says nothing
@@ -122,6 +125,14 @@ def _classifier(strength: float) -> Any:
     from sklearn.linear_model import LogisticRegression
 
     return LogisticRegression(C=strength, max_iter=300)
+
+
+def _losses(odds: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Negative log-likelihoods [rows] of labels 0 and 1."""
+    import numpy as np
+
+    losses: np.ndarray = np.logaddexp(0.0, np.where(label == 1, -odds, odds))
+    return losses
 
 
 def _odds(fits: list[Any], told_by: Indicators, rows: pd.DataFrame, fold: np.ndarray) -> np.ndarray:
