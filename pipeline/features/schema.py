@@ -62,7 +62,7 @@ def apply(
         if name in raw.columns and name not in typed:
             typed[name] = _kept(raw[name], schema.missing, schema.formats.get(name))
     # Of a small one in one array, of which rows are taken faster; others need not be there twice.
-    return pd.DataFrame(typed, index=pd.RangeIndex(len(raw)), copy=8 * raw.size < COPIED)
+    return pd.DataFrame(typed, index=pd.RangeIndex(len(raw)), copy=not large and 8 * raw.size < COPIED)
 
 
 def _more(names: list[str]) -> str:
