@@ -30,7 +30,10 @@ SETTING = re.compile(r"\b(fit|model)\.(\w+)")
 
 def test_settings_that_findings_of_training_name_are_there():
     """Advice that names a setting nobody has is no advice."""
-    known = {"fit": fields_of(learners.get("neural")) | {"weights"}, "model": set().union(*map(fields_of, map(models.get, models)))}
+    known = {
+        "fit": fields_of(learners.get("neural")) | {"weights"},
+        "model": set().union(*map(fields_of, map(models.get, models))),
+    }
     for code in findings:
         named = SETTING.findall(findings.get(code).next)
         assert named or code[3] != "5", code
