@@ -162,7 +162,9 @@ def _of_tokens(key: str, told: dict[str, dict[str, float]]) -> str:
     """A line on tokens that a vocabulary does not know, and on texts that are cut."""
     parts = []
     if shares := [100 * one["unknown"] for part, one in told.items() if part != "test" and "unknown" in one]:
-        unknown = f"{min(shares):.1f} to {max(shares):.1f} % of a fold's validation tokens are unknown"
+        low, high = f"{min(shares):.1f}", f"{max(shares):.1f}"
+        span = low if low == high else f"{low} to {high}"
+        unknown = f"{span} % of a fold's validation tokens are unknown"
         test = told.get("test")
         parts.append(unknown + (f", of the test rows' {100 * test['unknown']:.1f} %" if test else ""))
     if cut := int(sum(one.get("cut", 0) for one in told.values())):

@@ -27,7 +27,7 @@ class CovariateShift(Finding):
     next: ClassVar[str] = (
         "Take these columns out, or make them anew so that they mean the same in both files (a difference, a rank, a "
         "year's part), and see whether validation loses less than this is worth; where test rows come later or from "
-        "other groups, split by time or group. Where the columns are needed as they are, `fit.weights: density_ratio` "
+        "other groups, split by time or group. Where the columns are needed as they are, fit.weights: density_ratio "
         "lets rows like the test rows count more, in fits and in scores."
     )
     by_chance: ClassVar[bool] = True

@@ -25,7 +25,7 @@ class LabelShift(Finding):
         "often, and probabilities are off (label shift, Dive into Deep Learning 4.7)."
     )
     next: ClassVar[str] = (
-        "`fit.weights: label_shift` multiplies each class's probability by its share in the test over that in train, "
+        "fit.weights: label_shift multiplies each class's probability by its share in the test over that in train, "
         "or weighs training rows so, and shows by the folds what it is worth; leave it where the columns shifted too, "
         "since the estimate holds for shares alone."
     )

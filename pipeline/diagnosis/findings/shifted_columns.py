@@ -28,7 +28,7 @@ class ShiftedColumns(Finding):
     next: ClassVar[str] = (
         "Look at these columns in both files: another unit, another way of recording, another time. Mend what is "
         "recorded otherwise; leave out a column that models do well without. What really is more frequent in the test "
-        "file can count more: `fit.weights: density_ratio`."
+        "file can count more: fit.weights: density_ratio."
     )
     by_chance: ClassVar[bool] = True
 
