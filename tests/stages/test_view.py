@@ -66,12 +66,13 @@ def lines() -> list[Line]:
 def test_a_terminal_has_a_line_a_model_that_is_kept_up_to_date(monkeypatch):
     monkeypatch.setattr(view, "REFRESH_SECONDS", 0.0)
     with terminal(monkeypatch) as arrived:
+        before = set(threading.enumerate())  # other tests' threads may end, and none may begin
         with View("lines: cross-validation", known := lines(), time.monotonic() + 125.4) as watched:
             watched.refresh()
+            assert set(threading.enumerate()) <= before  # no thread of its own draws it: jobs are forked
             known[0].done, known[0].score, known[0].state = 3, 0.125, "done"
             known[2].state = "left out"
             watched.tell("lines-ridge", "3 folds")  # the table says it
-        assert threading.active_count() <= 3  # no thread of its own draws it: jobs are forked
     told = shown(arrived)
     assert re.search(r"lines: cross-validation: 2 min [45] s left", told)
     assert re.search(r"^lines-ridge +runs +1.5/3 folds +0.25000 *$", told, re.MULTILINE)
