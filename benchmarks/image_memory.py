@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from projects import Project
+from projects import Project, started_by
 
 FEW = 256
 SEEN_EVERY = 0.05
@@ -68,17 +68,8 @@ def params(source: Path) -> dict[str, Any]:
 
 def held(below: int) -> tuple[int, int]:
     """Bytes that the processes below one hold together, and those of them that are pages of files."""
-    parents: dict[int, int] = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-    some = {below}
-    while more := {pid for pid, parent in parents.items() if parent in some} - some:
-        some |= more
     totals = {"Pss": 0, "Pss_File": 0}
-    for pid in some - {below}:
+    for pid in started_by(below):
         try:
             told = Path(f"/proc/{pid}/smaps_rollup").read_text()
         except OSError:

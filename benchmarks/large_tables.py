@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from projects import Project
+from projects import Project, started_by
 
 COLUMNS = 20
 BLOCK = 250_000
@@ -68,17 +68,8 @@ def params(source: Path, network: bool) -> dict[str, Any]:
 
 def held() -> int:
     """Bytes that the processes below this one hold themselves."""
-    parents: dict[int, int] = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-    below = {os.getpid()}
-    while more := {pid for pid, parent in parents.items() if parent in below} - below:
-        below |= more
     total = 0
-    for pid in below - {os.getpid()}:
+    for pid in started_by(os.getpid()):
         try:
             found = re.search(r"RssAnon:\s*(\d+) kB", Path(f"/proc/{pid}/status").read_text())
         except OSError:

@@ -19,6 +19,20 @@ ROOT = Path(__file__).parents[1]
 NOTING = Path(__file__).parent / "noting"
 
 
+def started_by(process: int) -> set[int]:
+    """The processes below one, whoever of them started them."""
+    parents: dict[int, int] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    found = {process}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {process}
+
+
 class Project:
     """commit: whose code it runs; this folder's where it is None."""
 

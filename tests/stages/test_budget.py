@@ -106,6 +106,15 @@ def test_what_the_models_before_took_is_expected_of_the_next(project):
     assert why() is None
 
 
+def stopped_while_it_trains(project, monkeypatch):
+    monkeypatch.setattr(Budget, "no_time_for", lambda *arguments: None)  # all are begun
+    began = time.monotonic()
+    run("train")
+    assert time.monotonic() - began < 60
+    why = read_json(project.data("lines", "cv", "lines-mlp", "left_out.json"))["why"]
+    assert why == "the budget's time is used up"
+
+
 def test_a_deadline_stops_what_runs(project, monkeypatch):
     settings = params()
     network = {"model": {"name": "mlp", "hidden": [64]}, "fit": {"epochs": 1_000_000, "learning_rate": 1e-4}}
@@ -113,12 +122,7 @@ def test_a_deadline_stops_what_runs(project, monkeypatch):
     project.params(settings)
     run("fetch", "preprocess")
     left(AFTER["train"])  # once one model is there, nothing is left for others
-    monkeypatch.setattr(Budget, "no_time_for", lambda *arguments: None)  # all are begun
-    began = time.monotonic()
-    run("train")
-    assert time.monotonic() - began < 60
-    why = read_json(project.data("lines", "cv", "lines-mlp", "left_out.json"))["why"]
-    assert why == "the budget's time is used up"
+    stopped_while_it_trains(project, monkeypatch)
     assert (project.data("lines", "cv", "lines-ridge") / "scores.json").exists()
 
 
@@ -129,12 +133,7 @@ def test_a_deadline_stops_models_that_learn_from_the_others_answers(project, mon
     project.params(settings)
     run("fetch", "preprocess")
     left(AFTER["train"] + 8)
-    monkeypatch.setattr(Budget, "no_time_for", lambda *arguments: None)  # all are begun
-    began = time.monotonic()
-    run("train")
-    assert time.monotonic() - began < 60
-    why = read_json(project.data("lines", "cv", "lines-mlp", "left_out.json"))["why"]
-    assert why == "the budget's time is used up"
+    stopped_while_it_trains(project, monkeypatch)
     run("tune", "blend", "retrain", "submit")
     assert "lines-mlp" not in read_json(project.data("lines", "blend.json"))["weights"]
     assert project.data("lines", "submission.csv").exists()
