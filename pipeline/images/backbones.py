@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import warnings
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import UserError, did_you_mean
 from pipeline.core.files import shown
+from pipeline.core.hub import from_hub, keep_quiet
 from pipeline.core.operators import declare_torchvision
 from pipeline.core.paths import main_root
 
@@ -130,29 +129,21 @@ def _unfit(name: str, size: tuple[int, int], error: Exception) -> UserError:
 
 
 def _from_hub(name: str) -> Path:
-    timm = _timm()
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    place = timm.get_pretrained_cfg_value(name, "hf_hub_id")
+    place = _timm().get_pretrained_cfg_value(name, "hf_hub_id")
     if not place:
         raise UserError(f"model.backbone: the hub has no weights of '{name}'; name a file of them as model.weights")
-    with suppress(LocalEntryNotFoundError):  # kept from before, else the hub is asked
-        return Path(hf_hub_download(place, WEIGHTS, local_files_only=True))
-    try:
-        return Path(hf_hub_download(place, WEIGHTS))
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise UserError(
-            f"model.weights: the hub did not give {place} ({reason}); name a file of them, relative to the project or "
-            "absolute"
-        ) from None
+    from huggingface_hub import hf_hub_download
+
+    return from_hub(
+        lambda kept: hf_hub_download(place, WEIGHTS, local_files_only=kept),
+        f"model.weights: the hub did not give {place}",
+        "name a file of them, relative to the project or absolute",
+    )
 
 
 @cache
 def _timm() -> Any:
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    keep_quiet()
     declare_torchvision()
     try:
         with warnings.catch_warnings():

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import UserError
 from pipeline.core.files import shown
+from pipeline.core.hub import from_hub, keep_quiet
 from pipeline.core.operators import declare_torchvision
 from pipeline.core.paths import main_root
 
@@ -109,20 +109,14 @@ def _from_hub(name: str) -> Path:
     _quiet()
     try:
         from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
     except ImportError:
         raise _absent() from None
     wanted = [CONFIG, TOKENIZER, "tokenizer_config.json", "model*.safetensors", INDEX, "*.spm", "vocab.json"]
-    with suppress(LocalEntryNotFoundError, HFValidationError):  # kept from before, else the hub is asked
-        return Path(snapshot_download(name, allow_patterns=wanted, local_files_only=True))
-    try:
-        return Path(snapshot_download(name, allow_patterns=wanted))
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise UserError(
-            f"{name}: no such folder, and the hub did not give an encoder of that name ({reason}); "
-            "name a folder, relative to the project or absolute"
-        ) from None
+    return from_hub(
+        lambda kept: snapshot_download(name, allow_patterns=wanted, local_files_only=kept),
+        f"{name}: no such folder, and the hub did not give an encoder of that name",
+        "name a folder, relative to the project or absolute",
+    )
 
 
 def _absent() -> UserError:
@@ -130,10 +124,8 @@ def _absent() -> UserError:
 
 
 def _quiet() -> None:
-    """No word to anybody of what is used here; no threads of the tokenizer's, which forks would wait for."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    """And no threads of the tokenizer's, which forks would wait for."""
+    keep_quiet()
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 
