@@ -90,7 +90,7 @@ def compose(
 
     described: ``competition``, and ``models`` or the name of a ``portfolio``; ``rows`` of training;
     ``text``: whether there are columns of free text; ``names``: whether these are only names or codes;
-    ``augmentation``: what changes training images;
+    ``augmentation``: what changes training images; ``test_time``: the views of an image that are answered, if several;
     ``words``: words of a text on average, where texts are all there is; ``pixels``: of an image;
     ``columns``: settings that name columns, by the feature sets' own name;
     ``split``: what a holdout has besides.
@@ -107,7 +107,8 @@ def compose(
     rows = described.get("rows", 1000)
     kept, left_out = _usable(models, rows)
     if "augmentation" in described:
-        kept = {key: _changing_images(body, described["augmentation"]) for key, body in kept.items()}
+        changing = {key: described[key] for key in ("augmentation", "test_time") if key in described}
+        kept = {key: _changing_images(body, changing) for key, body in kept.items()}
     if described.get("several"):
         kept = {key: _of_several(body) for key, body in kept.items()}
     if "metric" in competition and metrics.build(competition["metric"], "metric").decision is not None:
@@ -201,11 +202,11 @@ def _sized(body: dict[str, Any], rows: int) -> dict[str, Any]:
     return body
 
 
-def _changing_images(body: dict[str, Any], augmentation: list[Any]) -> dict[str, Any]:
-    """The model with what changes its training images, where it takes that."""
+def _changing_images(body: dict[str, Any], changing: Mapping[str, Any]) -> dict[str, Any]:
+    """The model with what changes its images, where it takes that."""
     if "augmentation" not in body.get("fit", {}):
         return body
-    return {**body, "fit": {**body["fit"], "augmentation": copy.deepcopy(augmentation)}}
+    return {**body, "fit": {**body["fit"], **copy.deepcopy(dict(changing))}}
 
 
 def _budgeted(

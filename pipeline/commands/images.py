@@ -126,10 +126,14 @@ class FoundImages:
         if len(train) >= MANY and found.split.get("folds", 0) > 3:
             found.split["folds"] = 3
             found.why["split"] = f"{len(train)} rows: three folds"
-        described = {"portfolio": f"image_{task}", "rows": len(train), "columns": {"image": image}}
+        described: dict[str, Any] = {"portfolio": f"image_{task}", "rows": len(train), "columns": {"image": image}}
         augmentation, because = self.augmentation()
         found.why["fit.augmentation"] = because
-        return {**described, "pixels": self.size[0] * self.size[1] * self.channels, "augmentation": augmentation}
+        described |= {"pixels": self.size[0] * self.size[1] * self.channels, "augmentation": augmentation}
+        if self.channels == 1 and min(self.size) >= COARSE:
+            described["test_time"] = {"shift": 1}
+            found.why["fit.test_time"] = "grey, as letters and digits are: answered as they are and moved by a pixel"
+        return described
 
     def augmentation(self) -> tuple[list[dict[str, Any]], str]:
         """How training images are changed, and why."""

@@ -275,6 +275,17 @@ def test_one_class_is_told(bench, added):
         added(make, target="label")
 
 
+@pytest.mark.parametrize(("side", "colour", "views"), [(16, False, {"shift": 1}), (12, False, None), (16, True, None)])
+def test_grey_images_that_are_not_coarse_are_answered_moved_by_a_pixel_as_well(side, colour, views, bench, added):
+    def make(folder: Path) -> None:
+        images = np.random.default_rng(0).integers(0, 256, (COUNT, side, side, *[3] * colour), np.uint8)
+        np.savez(folder / "train.npz", images=images, labels=LABELS[:COUNT])
+        np.savez(folder / "test.npz", images=images)
+
+    fits = [model["fit"] for model in added(make)["models"].values()]
+    assert fits and all(fit.get("test_time") == views for fit in fits)
+
+
 def test_look_shows_images_and_what_augmentation_makes_of_them(bench, added, capsys):
     added(as_npz)
     capsys.readouterr()
