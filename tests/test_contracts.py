@@ -35,7 +35,7 @@ from pipeline.core.types import (
     Split,
     Task,
 )
-from pipeline.core.weighting import Weighting
+from pipeline.core.weighting.base import Weighting
 from pipeline.images.column import Images
 from pipeline.models.layers.network import Network
 from pipeline.splits.inner_folds import split_within

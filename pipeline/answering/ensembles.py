@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.answering.out_of_fold import fold_scores, parts_of
 from pipeline.core.combination import Combination, Library
-from pipeline.core.importance import repeated, weighted_score
 from pipeline.core.types import Blend, Metric, Target, Task
+from pipeline.core.weighting.importance import repeated, weighted_score
 
 if TYPE_CHECKING:
     import numpy as np

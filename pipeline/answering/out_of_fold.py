@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from pipeline.core.errors import UserError
-from pipeline.core.importance import weighted_score
 from pipeline.core.types import FOLD, ROW
+from pipeline.core.weighting.importance import weighted_score
 
 if TYPE_CHECKING:
     import numpy as np

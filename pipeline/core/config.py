@@ -27,7 +27,7 @@ from pipeline.core.paths import check_name, project_root
 from pipeline.core.registry import Registry, build_settings
 from pipeline.core.sections import Budget, Columns, Execution, OwnColumns, Pseudo, Retrain, Submission, Tune
 from pipeline.core.types import Blend, FeatureSet, Learner, Metric, Model, Source, Split, Task
-from pipeline.core.weighting import Weighting
+from pipeline.core.weighting.base import Weighting
 
 
 @dataclass(frozen=True)

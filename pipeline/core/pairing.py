@@ -13,7 +13,7 @@ from pipeline.core.types import Blend, FeatureSet, Learner, Metric, Model, Sourc
 if TYPE_CHECKING:
     from pipeline.core.config import CompetitionConfig, ModelConfig
     from pipeline.core.sections import Columns, Pseudo, Retrain, Submission
-    from pipeline.core.weighting import Weighting
+    from pipeline.core.weighting.base import Weighting
 
 SPLIT_COLUMNS = ("group", "time", "fold")
 """Keys of ``columns`` that name what some splits split by."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pipeline.core.shares import STABLE, estimated
+from pipeline.core.weighting.shares import STABLE, estimated
 
 if TYPE_CHECKING:
     import numpy as np

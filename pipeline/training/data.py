@@ -20,7 +20,7 @@ from pipeline.core.paged import take_rows
 from pipeline.core.paths import CompetitionPaths
 from pipeline.core.registry import settings_dict
 from pipeline.core.types import FOLD, WEIGHT, Encoded, Encoder, InnerFolds, Schema, Spec, Target, Task
-from pipeline.core.weighting import Weighting
+from pipeline.core.weighting.base import Weighting
 from pipeline.images.rows import read_rows
 from pipeline.splits.inner_folds import split_within
 from pipeline.training.encoded import EncodedFolds

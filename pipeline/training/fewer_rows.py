@@ -9,7 +9,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.files import digest
 from pipeline.core.seeds import derive_seed
 from pipeline.core.types import Encoder
-from pipeline.core.weighting import Weighting
+from pipeline.core.weighting.base import Weighting
 from pipeline.training.data import Rows, TrainingData
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from pipeline.core.columns import take
 from pipeline.core.config import ModelConfig
 from pipeline.core.errors import Diverged
 from pipeline.core.files import read_json, whole_folder, write_json
-from pipeline.core.importance import weighted_score
 from pipeline.core.seeds import derive_seed
 from pipeline.core.types import ROW, WEIGHT, Encoded, FitJob, Fitted, Task
+from pipeline.core.weighting.importance import weighted_score
 from pipeline.images.rows import read_rows
 from pipeline.training.costs import cost_of
 from pipeline.training.data import FoldData, TrainingData

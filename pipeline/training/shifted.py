@@ -13,7 +13,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.files import digest
 from pipeline.core.registry import settings_dict
 from pipeline.core.types import Encoded
-from pipeline.core.weighting import BothFiles, Weighting
+from pipeline.core.weighting.base import BothFiles, Weighting
 from pipeline.images.rows import read_rows
 from pipeline.training.encoded import EncodedFolds
 

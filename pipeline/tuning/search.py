@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from pipeline.core.config import ModelConfig
 from pipeline.core.errors import Diverged
 from pipeline.core.files import read_json, write_json
-from pipeline.core.importance import weighted_score
 from pipeline.core.types import Metric
+from pipeline.core.weighting.importance import weighted_score
 from pipeline.training.cross_validation import CrossValidation, cross_validation, job_of, together
 from pipeline.training.data import Rows, TrainingData
 from pipeline.training.folds import FoldJob, FoldResult, fit_folds, fold_fit_job

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.core.importance import effective, repeated, weighted_score
 from pipeline.core.types import Column, Schema
-from pipeline.core.weighting import BothFiles
+from pipeline.core.weighting.base import BothFiles
+from pipeline.core.weighting.importance import effective, repeated, weighted_score
 from pipeline.metrics import metrics
 from pipeline.training.weighting import weightings
 from pipeline.training.weighting.density_ratio import clipped

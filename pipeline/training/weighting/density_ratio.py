@@ -12,7 +12,7 @@ from pydantic import Field
 from pipeline.core.errors import UserError, did_you_mean
 from pipeline.core.registry import settings
 from pipeline.core.types import Encoded, Schema
-from pipeline.core.weighting import BothFiles, Weighting
+from pipeline.core.weighting.base import BothFiles, Weighting
 from pipeline.training.weighting import weightings
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class DensityRatio(Weighting):
 
     def told(self, learned: Encoded, schema: Schema) -> Mapping[str, Any]:
         """How well the files are told apart out of fold, and as how many rows the weighted ones count."""
-        from pipeline.core.importance import effective
+        from pipeline.core.weighting.importance import effective
 
         weights = learned["weights"]
         return {"auc": float(learned["auc"][0]), "effective": effective(weights), "largest": float(weights.max())}

@@ -10,9 +10,9 @@ from pydantic import Field
 
 from pipeline.core.errors import UserError
 from pipeline.core.registry import settings
-from pipeline.core.shares import STABLE, estimated
 from pipeline.core.types import Encoded, Schema
-from pipeline.core.weighting import BothFiles, Weighting
+from pipeline.core.weighting.base import BothFiles, Weighting
+from pipeline.core.weighting.shares import STABLE, estimated
 from pipeline.training.weighting import weightings
 
 if TYPE_CHECKING:

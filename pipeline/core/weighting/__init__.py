@@ -1,0 +1,1 @@
+"""How much rows count: what weights promise, and what counts rows by them."""
