@@ -7,7 +7,7 @@ from math import ceil
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from pipeline.reporting.style import BLUE, CYCLE, GREY, INK, WIDTH, main_title, plain_numbers, shortened
+from pipeline.reporting.style import BLUE, CYCLE, GREY, INK, WIDTH, main_label, main_title, plain_numbers, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,8 +38,8 @@ def permutation(figure: Figure, data: Mapping[str, Any]) -> None:
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
     of = f"the {len(shown)} largest of {len(every)} columns" if len(every) > len(shown) else "every column"
-    axes.set_title(f"What shuffling a column costs: {of}")
-    axes.set_xlabel(f"{data['metric']} worse by (line: 95 % over folds; grey: may be none)")
+    main_title(figure, f"What shuffling a column costs: {of}")
+    main_label(figure, f"{data['metric']} worse by (line: 95 % over folds; grey: may be none)")
     plain_numbers(axes.xaxis)
 
 
@@ -125,8 +125,8 @@ def contributions(figure: Figure, data: Mapping[str, Any]) -> None:
     axes.set_yticks(range(len(names)), [shortened(name, 28) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
-    axes.set_title("What each input adds to a row's answer (SHAP)")
-    axes.set_xlabel(f"added to {data['unit']}, a point a row (grey: nothing is known)")
+    main_title(figure, "What each input adds to a row's answer (SHAP)")
+    main_label(figure, f"added to {data['unit']}, a point a row (grey: nothing is known)")
     plain_numbers(axes.xaxis)
     if drawn is not None:
         bar = figure.colorbar(drawn, ax=axes, ticks=[0, 1], fraction=0.03, pad=0.02)

@@ -23,7 +23,18 @@ from pipeline.reporting.pictures import (
     size_of_maps,
     size_of_mistakes,
 )
-from pipeline.reporting.style import BLUE, GREEN, INK, STYLE, WIDTH, few_ticks, plain_numbers, shortened
+from pipeline.reporting.style import (
+    BLUE,
+    GREEN,
+    INK,
+    STYLE,
+    WIDTH,
+    few_ticks,
+    main_label,
+    main_title,
+    plain_numbers,
+    shortened,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -144,7 +155,7 @@ def _residuals(figure: Figure, data: Mapping[str, Any]) -> None:
     left.scatter(target, prediction, **dots)
     ends = [min(*target, *prediction), max(*target, *prediction)] if target else [0, 1]
     left.plot(ends, ends, color=INK, linewidth=0.9)
-    left.set_title("Prediction and truth")
+    main_title(figure, "How far answers lie from the truth (on the line: right)")
     left.tick_params(pad=6)  # both axes may begin with a label, in one corner
     left.set_xlabel(f"true {data['unit']}")
     left.set_ylabel(f"predicted {data['unit']}")
@@ -154,9 +165,8 @@ def _residuals(figure: Figure, data: Mapping[str, Any]) -> None:
         errors = [p - t for t, p in zip(target, prediction, strict=True)]
     right.scatter(prediction, errors, **dots)
     right.axhline(0, color=INK, linewidth=0.9)
-    right.set_title("Logarithm of prediction / truth" if ratio else "Prediction minus truth")
     right.set_xlabel(f"predicted {unit}")
-    right.set_ylabel("log error" if ratio else f"error in {unit}")
+    right.set_ylabel("log(predicted / true)" if ratio else "predicted minus true")
     for axes in (left, right):
         if ratio:
             axes.set_xscale("log")
@@ -180,7 +190,7 @@ def _confusion(figure: Figure, data: Mapping[str, Any]) -> None:
     names = [shortened(name, 18) for name in data["classes"]]
     axes = figure.subplots()
     colours = LinearSegmentedColormap.from_list("share", ["#FFFFFF", "#9CC7E3", BLUE, "#00304B"])
-    axes.set_title("Confusion matrix, rows")
+    main_title(figure, "Confusion matrix: which class is taken for which")
     image = axes.imshow(shares, cmap=colours, vmin=0, vmax=1)
     axes.grid(False)
     every = math.ceil(len(names) / 40)
@@ -209,11 +219,11 @@ def _importance(figure: Figure, data: Mapping[str, Any]) -> None:
     axes = figure.subplots()
     _bars(axes, [shortened(key, 40) for key, _ in shown], [float(value) for _, value in shown], BLUE)
     of = f": largest {len(shown)} of {len(largest)}" if len(largest) > len(shown) else ""
-    axes.set_title(f"Importance, as the model counts it{of}")
+    main_title(figure, f"Importance, as the model counts it{of}")
     values = [float(value) for _, value in largest]
     shares = min(values, default=0) >= 0 and abs(sum(values) - 1) < 0.02
     moved = "one standard deviation moves the answer by (left: lowers it)"
-    axes.set_xlabel("share of all, mean over the folds" if shares else moved)
+    main_label(figure, "share of all, mean over the folds" if shares else moved)
     plain_numbers(axes.xaxis)
 
 
@@ -223,7 +233,7 @@ def _blend(figure: Figure, data: Mapping[str, Any]) -> None:
     _bars(axes, [shortened(name, 40) for name, _ in weights], [float(weight) for _, weight in weights], GREEN)
     for i, (_, weight) in enumerate(weights):
         axes.annotate(f"{weight:.1%}", (weight, i), xytext=(4, 0), textcoords="offset points", va="center")
-    axes.set_title("Weight in the blend")
+    main_title(figure, "How much each model weighs in the blend")
     axes.set_xlim(0, 1.12 * max((weight for _, weight in weights), default=1) or 1)
     axes.xaxis.set_visible(False)  # the bars carry their numbers
     axes.spines["bottom"].set_visible(False)
@@ -252,7 +262,7 @@ def _leaderboard(figure: Figure, data: Mapping[str, Any]) -> None:
     axes.set_yticks(range(len(rows)), [shortened(row["name"], 40) for row in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
-    axes.set_title("Score of the folds (open), their mean (filled) and its spread (bar)")
+    main_title(figure, "Scores: folds (open), their mean (filled), its spread (bar)")
     axes.set_xlabel(f"validation {data['metric']}, {'higher' if higher else 'lower'} is better")
     plain_numbers(axes.xaxis)
 

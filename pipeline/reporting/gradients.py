@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from pipeline.reporting.style import BLUE, INK, VERMILION, WIDTH, shortened
+from pipeline.reporting.style import BLUE, INK, VERMILION, WIDTH, main_title, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,6 +33,7 @@ def _panels(trace: Mapping[str, Any]) -> list[str]:
 
 def draw(figure: Figure, data: Mapping[str, Any]) -> None:
     """data: a trace, see ``training/watching.py``."""
+    main_title(figure, "Does the gradient reach every layer?")
     names = _panels(data)
     across = min(max(len(names), 1), ABREAST)
     grid = figure.subplots(max(ceil(len(names) / across), 1), across, squeeze=False)

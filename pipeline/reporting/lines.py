@@ -7,7 +7,18 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from pipeline.reporting.style import BLUE, GREEN, GREY, INK, VERMILION, WIDTH, main_title, plain_numbers, shortened
+from pipeline.reporting.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    VERMILION,
+    WIDTH,
+    few_ticks,
+    main_title,
+    plain_numbers,
+    shortened,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,9 +36,10 @@ def curves(figure: Figure, data: Mapping[str, Any]) -> None:
     losses = [key for key in ("train_loss", "valid_loss") if has(folds, key)]
     score = has(folds, "valid_score")
     panels = figure.subplots(1, max(1, bool(losses) + score), squeeze=False)[0].tolist()
+    main_title(figure, "How training went: folds (thin) and their mean")
     if losses:
         axes = panels.pop(0)
-        axes.set_title("Loss: folds and their mean")
+        axes.set_title("Loss")
         axes.set_ylabel("loss")
         for key, colour, label in (("train_loss", BLUE, "training"), ("valid_loss", VERMILION, "validation")):
             _lines(axes, folds, key, colour, label, best=min if key == "valid_loss" else None)
@@ -88,6 +100,7 @@ def _mean(grid: Sequence[float], lines: Sequence[tuple[Sequence[float], Sequence
 def search(figure: Figure, data: Mapping[str, Any]) -> None:
     """Each trial's score in their order with the best so far, and over each setting."""
     import numpy as np
+    from matplotlib.ticker import MaxNLocator
 
     trials, higher = data["trials"], bool(data["higher_is_better"])
     values = np.array([one["value"] for one in trials], dtype=float)
@@ -103,6 +116,7 @@ def search(figure: Figure, data: Mapping[str, Any]) -> None:
     panels[0].plot(order, best, color=GREEN, linewidth=1.2, drawstyle="steps-post")
     main_title(figure, "Trials in their order, and what each setting did (green: best)")
     panels[0].set_xlabel("trial")
+    panels[0].xaxis.set_major_locator(MaxNLocator(3, integer=True))
     for axes in grid[:, 0]:
         axes.set_ylabel(f"validation {data['metric']}")
     for axes, name in zip(panels[1:], names, strict=True):
@@ -114,6 +128,7 @@ def search(figure: Figure, data: Mapping[str, Any]) -> None:
         )
         if numeric and min(places) > 0 and max(places) / min(places) > 50:
             axes.set_xscale("log")
+            few_ticks(axes.xaxis, narrow=True)
         if name in trials[winner]["settings"]:
             place = trials[winner]["settings"][name]
             axes.scatter([place if numeric else str(place)], [values[winner]], s=34, color=GREEN, zorder=4)
@@ -154,7 +169,7 @@ def over(figure: Figure, data: Mapping[str, Any]) -> None:
         axes.set_xscale("log")
         axes.xaxis.set_minor_formatter("")
     axes.set_xticks(places, [f"{value:g}" if numeric else str(value) for value in values])
-    axes.set_title(data["title"])
+    main_title(figure, data["title"])
     axes.set_xlabel(data["over"])
     axes.set_ylabel(data["metric"])
     plain_numbers(axes.yaxis)

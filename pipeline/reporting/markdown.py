@@ -24,7 +24,8 @@ def markdown(data: Mapping[str, Any]) -> str:
         lines += [f"- **{one['code']}** ({one['severity']}) {one['title']}: {one['measured']}"]
         lines += [f"  - Why it matters: {one['why']}", f"  - Next: {one['next']}"]
     lines += [] if data["findings"] else ["Nothing found to be the matter."]
-    lines += [f"- {note}" for note in data["notes"]]
+    if data["notes"]:
+        lines += ["", "## How far to trust the scores", "", *(f"- {note}" for note in data["notes"])]
     if slices := data["slices"]["found"]:
         lines += ["", "## Where answers err", ""]
     for one in slices:

@@ -175,14 +175,14 @@ def _cards(
     )
     cards = [
         {
-            "label": "Blend, validation" if lead else f"{best_name}, validation",
+            "label": "Blend, validation" if lead and len(single) > 1 else f"{best_name}, validation",
             "number": show(first["valid"]),
             "detail": "one fold" if first["spread"] is None else f"± {show(first['spread'])} over the folds; {sure}",
         }
     ]
     if first["test"] is not None:
         cards.append({"label": "Test", "number": show(first["test"]), "detail": "known solution"})
-    if lead:
+    if lead and len(single) > 1:
         cards.append({"label": "Best single model, validation", "number": show(best["valid"]), "detail": best_name})
     if data["baseline"] is not None:
         baseline = data["baseline"]

@@ -117,6 +117,18 @@ def settings(raw: Mapping[str, Any]) -> list[str]:
         parts = list(body.items()) if isinstance(body, Mapping) else [("name", body)] if body else []
         parts.sort(key=lambda part: part[0] != "name")
         for key, value in parts:
-            shown = f"{value:.4g}" if isinstance(value, float) else value
-            found.append(f"{section if key == 'name' else key}: {shown}")
+            found.append(f"{section if key == 'name' else key}: {_set_to(value)}")
     return found
+
+
+def _set_to(value: Any) -> str:
+    """As ``params.yaml`` would have it; a part by its name, its settings behind it."""
+    if isinstance(value, Mapping):
+        name = value.get("name", "")
+        inner = ", ".join(f"{key}: {_set_to(one)}" for key, one in value.items() if key != "name")
+        return f"{name} ({inner})" if name and inner else name or f"{{{inner}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_set_to, value))}]"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

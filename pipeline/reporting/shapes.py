@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pipeline.reporting.style import BLUE, GREEN, INK, VERMILION, WIDTH, few_ticks, plain_numbers, shortened
+from pipeline.reporting.style import BLUE, GREEN, INK, VERMILION, WIDTH, few_ticks, main_title, plain_numbers, shortened
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,10 +33,10 @@ def distribution(figure: Figure, data: Mapping[str, Any]) -> None:
         axes.set_xticks(places, [shortened(name, 14) for name in names], rotation=90 if wide else 0)
         axes.set_xlabel(data["unit"])
         axes.grid(axis="x", visible=False)
-    axes.set_title("Are the answers spread as the truth is?")
+    main_title(figure, "Are the answers spread as the truth is?")
     axes.set_ylabel("rows")
-    figure.legend(loc="outside upper right", ncols=2)
-    plain_numbers(axes.yaxis)
+    figure.legend(loc="outside lower right", ncols=2)
+    plain_numbers(axes.yaxis, whole=True)
 
 
 def calibration(figure: Figure, data: Mapping[str, Any]) -> None:
@@ -50,7 +50,7 @@ def calibration(figure: Figure, data: Mapping[str, Any]) -> None:
         above.plot([place, place], one["interval"], color=BLUE, alpha=0.45)
     above.plot(places, [one["true"] for one in data["bins"]], color=BLUE, marker="o", markersize=4)
     below.bar(places, [one["rows"] for one in data["bins"]], width=0.05, color=BLUE)
-    above.set_title("Does a probability come true that often?")
+    main_title(figure, "Does a probability come true that often? (line: yes)")
     above.set_ylabel("came true")
     below.set_ylabel("rows")
     below.set_xlabel(data["of"])
@@ -80,7 +80,7 @@ def cost(figure: Figure, data: Mapping[str, Any]) -> None:
     axes.margins(x=0.18, y=0.15)
     if higher is False:
         axes.invert_yaxis()  # better is always up
-    axes.set_title("Score against cost: up is better, left is cheaper")
+    main_title(figure, "Score against cost: up is better, left is cheaper")
     axes.set_xlabel("seconds on one core to fit all folds")
     axes.set_ylabel(f"validation {data['metric']}")
     plain_numbers(axes.yaxis)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from typing import Any
 
 BLUE, VERMILION, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#8A8F98", "#1F2328"
 CYCLE = (BLUE, VERMILION, GREEN, "#CC79A7", "#E69F00", "#56B4E9")
-WIDTH = 6.4
-"""Inches; at 144 dots an inch a picture is finer than the page shows it, and a phone can show its labels."""
+WIDTH = 5.4
+"""Inches; at 144 dots an inch a picture is finer than the page shows it. Two stand abreast on a desktop, and a phone
+shows one whole, with labels that can be read."""
+BOLD = 0.087
+"""Inches that a letter of a title takes on average."""
 STYLE: dict[Any, Any] = {
     "figure.dpi": 144,
     "savefig.dpi": 144,
@@ -56,14 +60,14 @@ def plain_numbers(axis: Any, whole: bool = False) -> None:
     axis.set_major_locator(MaxNLocator(5, integer=whole))
 
 
-def few_ticks(axis: Any) -> None:
-    """A few of each power of ten on a logarithmic axis, in plain numbers."""
+def few_ticks(axis: Any, narrow: bool = False) -> None:
+    """A few of each power of ten on a logarithmic axis, in plain numbers. narrow: room for three."""
     from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
     low, high = axis.get_view_interval()
     span = high / low if low > 0 else math.inf
-    some = (1.0, 2.0, 5.0) if span < 20 else (1.0, 3.0) if span < 500 else (1.0,)  # more would crowd
-    axis.set_major_locator(LogLocator(subs=some))
+    some = (1.0, 2.0, 5.0) if span < 20 else (1.0, 3.0) if span < 500 and not narrow else (1.0,)  # more would crowd
+    axis.set_major_locator(LogLocator(subs=some, numticks=4 if narrow else None))
     large = EngFormatter(sep="")
     axis.set_major_formatter(lambda value, place: large(value, place) if value >= 1 else f"{value:g}")
     axis.set_minor_formatter(NullFormatter())
@@ -75,5 +79,11 @@ def shortened(name: object, width: int) -> str:
 
 
 def main_title(figure: Any, text: str) -> None:
-    """Over several panels, where a title of one panel stands."""
-    figure.suptitle(text, x=0.01, ha="left", fontsize=10, fontweight="bold")
+    """What there is to see, over all panels and their labels, in as many lines as it takes."""
+    lines = textwrap.wrap(text, int(figure.get_figwidth() * 0.98 / BOLD), break_long_words=True)
+    figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=10, fontweight="bold")
+
+
+def main_label(figure: Any, text: str) -> None:
+    """Under a panel that the names beside it leave too little room for what its bars are."""
+    figure.supxlabel(text, fontsize=10)

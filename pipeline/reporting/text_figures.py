@@ -6,10 +6,12 @@ import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from pipeline.reporting.style import BLUE, INK, main_title
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-BLUE, INK, SOFT = "#0072B2", "#1F2328", "#57606A"
+SOFT = "#57606A"
 LINE = 92
 """Characters of a line of text."""
 INCHES = 0.165
@@ -28,7 +30,7 @@ def translations(figure: Figure, data: Mapping[str, Any]) -> None:
     bars.set_xticks(range(len(heights)), [f"{one['words']}\n{one['rows']:,}" for one in data["lengths"]])
     bars.grid(axis="x", visible=False)
     bars.set_ylim(0, 100)
-    bars.set_title("Are long sentences harder? chrF by length")
+    main_title(figure, "Are long sentences harder? chrF by length")
     bars.set_xlabel("words of the reference (below: rows)")
     bars.set_ylabel("mean chrF, 100 is best")
     if texts is not None:
@@ -71,7 +73,7 @@ def attention(figure: Figure, data: Mapping[str, Any]) -> None:
     axes.grid(False)
     axes.set_xticks(range(len(data["source"])), data["source"], rotation=90)
     axes.set_yticks(range(len(data["target"])), data["target"])
-    axes.set_title("What each token said looks at")
+    main_title(figure, "What each token said looks at")
     axes.set_xlabel("token read (dark: looked at)")
     axes.set_ylabel("token said")
     for side in axes.spines.values():

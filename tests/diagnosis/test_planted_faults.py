@@ -281,6 +281,8 @@ def test_a_planted_fault_is_found_and_named(clean, tmp_path, name, code, plant, 
     if about is not None:
         assert found[code]["about"][0] == about
     assert found[code]["measured"] and found[code]["next"] and found[code]["why"]
+    lone = code == "POD201" and about in ("text", "image")
+    assert ("is all that models read" in found[code]["next"]) == lone
 
 
 def test_two_faults_of_each_kind_are_planted():

@@ -228,6 +228,34 @@ def test_wide_ranges_get_a_logarithmic_axis_with_plain_numbers():
     assert {"0.1", "1", "10"} <= {label.get_text() for label in axes.get_yticklabels()}
 
 
+def test_titles_stay_within_the_picture_whatever_stands_beside_the_panel():
+    names = [f"a model with a long name, {i}" for i in range(3)]
+    models = [{"name": name, "folds": [0.2], "mean": 0.2, "std": 0.0} for name in names]
+    columns = {f"a column with a long name {i}": {"mean": 0.1, "interval": None} for i in range(30)}
+    for name, data in (
+        ("leaderboard", {**DATA["leaderboard"], "models": models}),
+        ("permutation", {**DATA["permutation"], "columns": columns}),
+        ("importance", dict.fromkeys([f"a column with a long name {i}" for i in range(99)], 0.01)),
+        ("maps", {**DATA["maps"], "told": "a long name of a class, not another (99%)"}),
+        ("over", {**DATA["over"], "title": "A title of many words that goes on and on, " * 3}),
+    ):
+        assert (pixels(draw(name, data))[:, -1] == 255).all(), name
+
+
+def test_a_searched_setting_over_powers_of_ten_has_plain_numbers():
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    trials = [{"number": i, "value": 1.0, "settings": {"fit.rate": 10.0**-i}} for i in range(5)]
+    figure = Figure(figsize=PAINTERS["search"][1]({**DATA["search"], "trials": trials}))
+    with matplotlib.rc_context(STYLE):
+        PAINTERS["search"][0](figure, {**DATA["search"], "trials": trials})
+        figure.draw_without_rendering()
+    trial, rate = figure.axes[:2]
+    assert {label.get_text() for label in rate.get_xticklabels()} >= {"0.01", "1"}
+    assert all(label.get_text().lstrip("\u2212").isdecimal() for label in trial.get_xticklabels())
+
+
 def test_a_png_holds_no_time_and_no_software():
     png, kinds, at = draw("blend", DATA["blend"]), [], 8
     while at < len(png):

@@ -179,6 +179,11 @@ def test_it_says_where_answers_err_what_a_model_looks_at_and_what_models_cost(pa
     assert marks == [("up", "--strength: 1.00"), ("down", "--strength: 0.50")]
     assert "Model Folds Peak memory Trained rows/s Answered rows/s On disk trees 12 s 200 MB 5,300 41k 870 kB" in text
     assert "model: lightgbm depth: 3 rate: 0.1235" in text
+    data = copy.deepcopy(DATA)
+    parts = [{"name": "shift", "by": 0.07}, {"name": "flip"}, "crop"]
+    data["models"][2]["settings"] = {"fit": {"augmentation": parts, "amsgrad": False, "seed": None}}
+    told = Page(build_page(data)).text
+    assert "augmentation: [shift (by: 0.07), flip, crop] amsgrad: false seed: none" in told
 
 
 def test_without_slices_that_differ_it_says_how_many_were_asked():
@@ -221,6 +226,9 @@ def test_one_model_without_a_blend_higher_is_better_and_large_scores():
     text = Page(build_page(data)).text
     assert "lone, validation 31,234" in text and "higher is better" in text
     assert "Blend" not in text and "Every column is read by a model." in text
+    data.update(leaderboard=[row("blend", 31234.5, 1234.0), row("lone", 31234.5, 1234.0)])
+    text = Page(build_page(data)).text
+    assert "lone, validation 31,234" in text and "Best single model" not in text, "one model is no blend"
 
 
 @pytest.mark.parametrize(

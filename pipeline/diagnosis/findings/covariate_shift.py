@@ -11,6 +11,12 @@ from pipeline.diagnosis.findings import findings
 
 LEAST = 0.53
 """Area below which nothing is lost, however many rows prove it."""
+ALONE = (
+    "No column can be left out, since {column} is all that models read. See how the two files were gathered (another "
+    "time, source or device), and make them alike (clean, columns.images, own_columns); where test rows come later or "
+    "from other groups, split by time or group. fit.weights: density_ratio lets rows like the test rows count more, in "
+    "fits and in scores."
+)
 
 
 @findings.register("POD201")
@@ -38,9 +44,11 @@ class CovariateShift(Finding):
             return None
         low, high = known["chance"]
         behind = ", ".join(f"{name} {part:.0%}" for name, part in known["columns"].items())
+        alone = len(evidence.schema.columns) == 1
         return Found(
             measured=f"A model tells test rows from training rows with an AUC of {known['auc']:.3f}; chance gives "
-            f"{low:.3f} to {high:.3f}. Columns behind it: {behind}.",
+            f"{low:.3f} to {high:.3f}." + ("" if alone else f" Columns behind it: {behind}."),
+            next=ALONE.format(column=evidence.schema.columns[0].name) if alone else "",
             numbers={"auc": known["auc"], "p": known["p"], "chance": known["chance"]},
             interval=(low, high),
             about=tuple(known["columns"]),
