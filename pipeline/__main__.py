@@ -96,7 +96,10 @@ def add(
     target: Annotated[str | None, typer.Option(help="Target column; guessed when not given.")] = None,
     id: Annotated[str | None, typer.Option(help="Id column; guessed when not given.")] = None,
     metric: Annotated[str | None, typer.Option(help="Metric; guessed when not given.")] = None,
-    minutes: Annotated[float | None, typer.Option(min=0.1, help="Time to spend on training and tuning.")] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(min=0.1, help="For all that a submission takes; without it every search runs to its end."),
+    ] = None,
     encoding: Annotated[str | None, typer.Option(help="Of the text files; recognised when not given.")] = None,
 ) -> None:
     """Put a competition and its models into params.yaml.
@@ -140,7 +143,7 @@ def generate(
     prefix: Annotated[str, typer.Option(help="What the text begins with.")] = "",
     model: Annotated[str | None, typer.Option(help="One final model; default: the blend.")] = None,
     length: Annotated[int, typer.Option(help="Tokens to add at most.")] = 200,
-    temperature: Annotated[float, typer.Option(help="Below 1 bolder, 0: always the most probable token.")] = 0.8,
+    temperature: Annotated[float, typer.Option(help="Higher is more varied; 0: always the most probable token.")] = 0.8,
     top_k: Annotated[int, typer.Option(help="Only among so many most probable tokens; 0: all.")] = 40,
     top_p: Annotated[float, typer.Option(help="Only among the most probable that have this part together.")] = 0.95,
     seed: Annotated[int, typer.Option(help="The same seed gives the same text.")] = 0,
@@ -231,7 +234,7 @@ def gain(
     name: CompetitionName,
     model: Annotated[str | None, typer.Option(help="Model to try with; its first when not given.")] = None,
 ) -> None:
-    """Tell on folds whether one's own columns, or rows from elsewhere, help."""
+    """Tell on folds whether one's own columns, rows from elsewhere, or weights of rows help."""
     from pipeline.commands.gain import run
 
     run(name, model)

@@ -47,12 +47,16 @@ Missing = Annotated[tuple[str, ...], Field(min_length=1)]
 class Names(Source):
     """Which files of a folder are what.
 
-    train, valid, test, sample_submission, solution: names within it; found by the usual names where they
-    are not said. The first is needed; without a test file everything but the submission is made. The rows of a
-    valid file are used where the split is ``{name: holdout, rows: valid}``.
+    train: the training file's name within it. Names that are not said are found where they are the usual ones.
+    valid: rows that validate where the split is ``{name: holdout, rows: valid}``.
+    test: rows to answer; without them everything but the submission is made.
+    sample_submission: how Kaggle wants the submission; without it a row has its id and the target.
+    solution: the test rows' answers, where they are known.
     extra: files of further training rows (last year's, the data behind a synthetic competition), in the folder or
-        anywhere in the project: every fold trains on them, none is validated on them. extra_weight, mark: as in
-        ``Source``.
+        anywhere in the project: every fold trains on them, none is validated on them.
+    extra_weight: how much each of these rows counts in a fit, beside 1 of a row of the training file.
+    mark: name of a column that is 1 in these rows and 0 in all others.
+    missing: texts that stand for a missing value, in every column.
     images: folders of image files within it, by set of rows: ``{train: train, test: test}``. Without a train file a
         folder in them is a class.
     encoding: of the text files; auto recognises UTF-8, UTF-16 and cp1252, file by file. They are written to the
