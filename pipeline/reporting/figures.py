@@ -37,6 +37,7 @@ from pipeline.reporting.style import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -80,6 +81,7 @@ def draw(name: str, data: Mapping[str, Any]) -> bytes:
     """
     painter, size = PAINTERS[name]
     import matplotlib
+    import numpy as np
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -92,16 +94,14 @@ def draw(name: str, data: Mapping[str, Any]) -> bytes:
         canvas = FigureCanvasAgg(figure)
         painter(figure, data)
         canvas.draw()  # once: ``savefig`` draws a second time, to learn what the first has laid out
-    return _flat(canvas.buffer_rgba())
+    return _flat(np.asarray(canvas.buffer_rgba()))
 
 
-def _flat(pixels: memoryview) -> bytes:
+def _flat(pixels: np.ndarray) -> bytes:
     """A PNG with a palette, a third as large as one of all colours. pixels: uint8 [height, width, 4], opaque."""
     from PIL import Image
 
-    height, width, _ = pixels.shape
-    image = Image.frombuffer("RGBA", (width, height), pixels)
-    flat = image.convert("RGB").quantize(255, dither=Image.Dither.NONE)
+    flat = Image.fromarray(pixels).convert("RGB").quantize(255, dither=Image.Dither.NONE)
     stream = io.BytesIO()
     flat.save(stream, format="png", optimize=True)
     return stream.getvalue()
