@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from bench import Bench
+from canaries import locked_studies, planted
 from in_process import Commands
 from projects import ROOT, Project, free_port, make_project, three_models
 
@@ -51,6 +53,7 @@ SHARING = (
     "test_stages",
     "test_what_a_stage_uses",
     "test_what_a_person_sees",
+    "test_secrets",
     "test_faults",
     "test_kills",
     "test_experiments",
@@ -61,7 +64,7 @@ SHARING = (
 APART = ("test_notebooks", "test_gallery")
 """Files whose tests, or whose parameters of a module's fixture, go to whichever worker is free."""
 
-DEAREST = (*SHARING, *APART, "test_contracts", "test_server", "test_secrets", "test_budget", "test_checkpoints")
+DEAREST = (*SHARING, *APART, "test_contracts", "test_server", "test_budget", "test_checkpoints")
 """Begun before all others, in this order, so that none is what the other workers wait for at the end."""
 
 
@@ -93,12 +96,14 @@ def two_runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Project
     """``three_models`` through every stage, in two folders side by side.
 
     The first is tracked, to a server that is down, and ``tracer/`` notes in its ``trace/`` what
-    each stage imports, executes and reads. The second is left alone.
+    each stage imports, executes and reads. The second is not, and its study lies in a database.
+    Around both are secrets, for ``test_secrets``.
     """
     folder = tmp_path_factory.mktemp("runs")
-    tracer, server = str(ROOT / "tests" / "tracer"), f"http://127.0.0.1:{free_port()}"
-    first = make_project(folder / "first", PODIUM_TRACKING="on", MLFLOW_TRACKING_URI=server, PYTHONPATH=tracer)
-    second = make_project(folder / "another" / "and longer place", PODIUM_TRACKING="off")
+    tracer, server = str(ROOT / "tests" / "tracer"), f"127.0.0.1:{free_port()}"
+    secrets, longer = planted(folder, server), folder / "another"
+    first = make_project(folder / "first", **secrets, PODIUM_TRACKING="on", PYTHONPATH=tracer)
+    second = make_project(longer / "and longer place", **secrets, **locked_studies(longer), PODIUM_TRACKING="off")
     (first.root / "trace").mkdir()
     runs = []
     for project in (first, second):
@@ -116,3 +121,17 @@ def two_runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Project
 def undisturbed(two_runs: tuple[Project, Project]) -> Project:
     """A project whose stages have all run. Not to be written to: ``copy`` it."""
     return two_runs[0]
+
+
+@pytest.fixture(scope="session")
+def delivered(undisturbed: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The records kept while the server was down, sent to the project's own store."""
+    folder = tmp_path_factory.mktemp("delivered")
+    project = undisturbed.copy(folder / "project")
+    forget = shutil.ignore_patterns("*.lock", "status.json", "address")
+    outbox = Path(".podium", "outbox")
+    shutil.copytree(undisturbed.root / outbox, project.root / outbox, ignore=forget)
+    project.extra |= planted(folder, "")
+    del project.extra["MLFLOW_TRACKING_URI"]
+    project.output = project.podium("track")
+    return project

@@ -17,6 +17,8 @@ pytestmark = [
 ]
 
 SETTING = "models.lines-linear.fit.learning_rate"
+BLEND = "blend@lines"
+"""The last stage that an experiment's scores come from."""
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +63,7 @@ def test_plots_show_a_page_with_every_curve(versioned):
 
 
 def test_an_experiment_is_a_row_beside_what_it_changed(versioned, undisturbed):
-    output = versioned.run("dvc", "exp", "run", "--name", "faster", "--set-param", f"{SETTING}=0.3")
+    output = versioned.run("dvc", "exp", "run", "--name", "faster", "--set-param", f"{SETTING}=0.3", BLEND)
     assert "lines-linear: 3 folds" in output
     assert "lines-trees: " not in output  # nothing else is fitted again
     rows = {row["Experiment"] or row["rev"]: row for row in table(versioned.run("dvc", "exp", "show", "--csv"))}
@@ -78,7 +80,7 @@ def test_in_a_temporary_copy_studies_and_models_are_the_project_s(versioned):
     versioned.run("git", "checkout", "--quiet", ".")
     versioned.run("dvc", "checkout", "--quiet")
     kept = kept_models(versioned)
-    versioned.run("dvc", "exp", "run", "--temp", "--name", "aside", "--set-param", f"{SETTING}=0.2")
+    versioned.run("dvc", "exp", "run", "--temp", "--name", "aside", "--set-param", f"{SETTING}=0.2", BLEND)
     assert kept_models(versioned) > kept
     rows = {row["Experiment"] or row["rev"]: row for row in table(versioned.run("dvc", "exp", "show", "--csv"))}
     assert rows["aside"][SETTING] == "0.2"

@@ -123,23 +123,9 @@ def test_test_rows_changed_in_place_reach_the_submission(project, monkeypatch):
     project.run("dvc", "commit", "--force", "--quiet")
     before = pd.read_csv(project.data("lines", "submission.csv"))
     rows[40:].drop(columns="y").assign(size=lambda one: one["size"] + 1).to_csv(files / "test.csv", index=False)
-    assert [stage.partition("@")[0] for stage in ran(project.repro())][:3] == ["check", "fetch", "preprocess"]
+    assert [stage.partition("@")[0] for stage in ran(project.repro("submit@lines"))][:3] == ["check", "fetch", "preprocess"]
     after = pd.read_csv(project.data("lines", "submission.csv"))
     assert (after["y"] - before["y"]).to_numpy() == pytest.approx(3, abs=0.3)
-
-
-@pytest.fixture(scope="module")
-def delivered(undisturbed, tmp_path_factory) -> Project:
-    """The records kept while the server was down, sent to the project's own store."""
-    project = undisturbed.copy(tmp_path_factory.mktemp("delivered") / "project")
-    kept = undisturbed.root / ".podium/outbox"
-    for item in kept.rglob("*"):
-        if item.is_file() and item.name not in ("sender.lock", "status.json"):
-            place = project.root / ".podium/outbox" / item.relative_to(kept)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(item.read_bytes())
-    project.podium("track")
-    return project
 
 
 class TestMlflow:
