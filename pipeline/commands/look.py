@@ -4,6 +4,7 @@ them."""
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from pipeline.commands.columns_table import cleaned, table
 from pipeline.commands.competition_files import CompetitionFiles
 from pipeline.core.config import CompetitionConfig, Config
-from pipeline.core.errors import UserError
+from pipeline.core.errors import UserError, counted
 from pipeline.core.files import read_json
 from pipeline.core.paths import CompetitionPaths
 from pipeline.core.ragged import Ragged
@@ -25,10 +26,11 @@ from pipeline.stages.project import load_project
 if TYPE_CHECKING:
     import pandas as pd
 
-ACROSS = 8
+ACROSS = 6
 """Images in a row of the picture."""
 EPOCHS = 3
 """Of which changed images are shown."""
+PICTURE = "The first images, and what augmentation makes of them in training"
 WIDTH = 18
 """Characters of a value that are shown."""
 FEW = 12
@@ -45,7 +47,7 @@ def run(name: str, rows: int = 5, picture: Path | None = None) -> None:
     if picture is not None:
         _draw(config, competition, schema, typed, picture)
     first = typed.head(rows)
-    lines = [f"{name}: {len(typed)} training rows, {len(schema.columns)} columns"]
+    lines = [f"{name}: {counted(len(typed), 'training row')}, {counted(len(schema.columns), 'column')}"]
     lines += [*table(schema, competition.raw), *cleaned(schema), ""]
     lines += [f"the first {len(first)} rows, typed:", *_transposed(first), ""]
     for key, part in competition.features.items():
@@ -103,9 +105,10 @@ def _draw(config: Config, competition: CompetitionConfig, schema: Schema, typed:
         for model in ways.values():
             if model.fit.augmentation:
                 shown += _changed(images, model.fit.augmentation, model.seed)
-                told += [model.name.removeprefix(f"{competition.name}-")] * EPOCHS * len(images)
+                name = model.name.removeprefix(f"{competition.name}-")
+                told += [f"{name}, epoch {epoch + 1}" for epoch in range(EPOCHS) for _ in images]
     with whole_file(picture) as aside:
-        aside.write_bytes(draw("mistakes", {"images": shown, "told": told}))
+        aside.write_bytes(draw("mistakes", {"images": shown, "told": told, "title": PICTURE}))
     sys.stdout.write(f"{picture}: {len(shown)} images\n")
 
 
@@ -142,13 +145,19 @@ def _encoded(inputs: Encoded, spec: Spec) -> list[str]:
             lines.append(f"  {key}: {array.dtype}, {' x '.join(map(str, array.shape[1:]))} a row; {told}")
             continue
         if isinstance(array, Ragged):
-            lines.append(
-                f"  {key}: {array.values.dtype}, {len(array.row(0))} in this row: {_elements(array.row(0), [])}"
-            )
+            row, words = array.row(0), spec.vocabularies.get(key, [])
+            shown = _elements(row, []) if not words or row.max(initial=0) >= len(words) else _spelled(row, words)
+            lines.append(f"  {key}: {array.values.dtype}, {len(row)} in this row: {shown}")
             continue
         shape = " x ".join(map(str, array.shape[1:])) or "one"
-        lines.append(f"  {key}: {array.dtype}, {shape} a row: {_elements(array[0], names)}")
+        of = f"{shape} a row: {_elements(array[0], names)}" if array[0].size else "none"
+        lines.append(f"  {key}: {array.dtype}, {of}")
     return lines
+
+
+def _spelled(row: np.ndarray, words: Sequence[str]) -> str:
+    """Indices as the tokens or terms that they stand for."""
+    return " ".join(repr(words[index]) for index in row[:FEW].tolist()) + (" …" if len(row) > FEW else "")
 
 
 def _elements(row: np.ndarray, names: list[str]) -> str:

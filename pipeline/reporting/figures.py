@@ -61,7 +61,8 @@ def draw(name: str, data: Mapping[str, Any]) -> bytes:
     ``leaderboard``  {"models": [{"name", "folds": [...], "mean", "std"}, ...], "blend": the same without
                      a name, or None, "metric": name, "higher_is_better": bool}.
     ``blend``        {model: weight}.
-    ``mistakes``     {"images": [[height][width][channels] of 0 to 255, ...], "told": words for each}.
+    ``mistakes``     {"images": [[height][width][channels] of 0 to 255, ...], "told": words for each}; optional
+                     "title", where they are no mistakes.
     ``filters``      {"filters": [[channels][height][width], ...]}.
     ``maps``         {"image", "told": as of mistakes, "layers": [{"name", "maps": of 0 to 255}, ...]}.
     ``translations`` {"lengths": [{"words": range, "rows", "score"}, ...], "best", "worst":

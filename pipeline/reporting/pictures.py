@@ -22,7 +22,7 @@ ACROSS = 6
 FINEST = 64
 """Pixels of a side that are shown; of larger images every second, third, …."""
 MOST_FILTERS, SALIENT = 64, 6
-TALL = 1.2
+TALL = 1.05
 """Inches: the height of a row of images."""
 
 
@@ -97,7 +97,7 @@ def _place(name: str) -> list[int]:
 
 def draw_mistakes(figure: Figure, data: Mapping[str, Any]) -> None:
     _grid(figure, [shown_image(image) for image in data["images"]], data["told"], brightest(data["images"]))
-    main_title(figure, "The images it is most wrong about: the truth, not what was said (how sure)")
+    main_title(figure, data.get("title", "The images it is most wrong about: the truth, not what was said (how sure)"))
 
 
 def draw_filters(figure: Figure, data: Mapping[str, Any]) -> None:
