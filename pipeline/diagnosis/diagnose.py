@@ -40,7 +40,7 @@ def diagnose(evidence: Evidence) -> dict[str, Any]:
         "failed": failed,
         "asked": len(asked),
         "baseline": evidence.baseline,
-        "interval": _interval(evidence),
+        "interval": blend_interval(evidence),
         "fit": fits(evidence),
         "comparison": compared(evidence),
         "optimism": optimism(evidence),
@@ -49,6 +49,12 @@ def diagnose(evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def _interval(evidence: Evidence) -> list[float] | None:
-    bounds = interval(evidence.blend["folds"])
-    return None if bounds is None else list(bounds)
+def blend_interval(evidence: Evidence) -> list[float] | None:
+    """Never beyond what answers without a fault score, which few folds near it would promise."""
+    bounds, metric = interval(evidence.blend["folds"]), evidence.competition.metric
+    if bounds is None:
+        return None
+    low, high = bounds
+    if metric.perfect is None:
+        return [low, high]
+    return [low, min(high, metric.perfect)] if metric.higher_is_better else [max(low, metric.perfect), high]

@@ -19,7 +19,7 @@ def markdown(data: Mapping[str, Any]) -> str:
         lines.append(f"- How sure: {data['interval'][0]:.5f} to {data['interval'][1]:.5f} (95 %, over folds).")
     if baseline is not None:
         lines.append(f"- Baseline, {baseline['what']}: {baseline['valid']:.5f}.")
-    lines += [f"- Submission: {data['submission']}", "", "## Findings", ""]
+    lines += [f"- Submission: {data['submission'] or 'none, since there is no test file'}", "", "## Findings", ""]
     for one in data["findings"]:
         lines += [f"- **{one['code']}** ({one['severity']}) {one['title']}: {one['measured']}"]
         lines += [f"  - Why it matters: {one['why']}", f"  - Next: {one['next']}"]

@@ -19,11 +19,11 @@ class Numbers:
 
 
 def alike(scores: Sequence[float], spreads: Sequence[float]) -> Numbers:
-    """Decimals that show three digits of each score, and two of the usual difference between scores."""
+    """Decimals that show three digits of each score, and two of the usual spread and step from one to the next."""
     ordered = sorted(scores)
     gaps = [high - low for low, high in pairwise(ordered) if high > low]
-    differences = [size for size in (*spreads, *gaps) if size > 0 and math.isfinite(size)]
+    usual = [median(known) for sizes in (spreads, gaps) if (known := [one for one in sizes if 0 < one < math.inf])]
     sizes = [abs(score) for score in scores if score and math.isfinite(score)]
     needed = [2 - math.floor(math.log10(min(sizes)))] if sizes else [4]
-    needed += [1 - math.floor(math.log10(median(differences)))] if differences else [4]
+    needed += [1 - math.floor(math.log10(min(usual)))] if usual else [4]
     return Numbers(min(max(0, *needed), 6) if min(sizes, default=0) < 1000 else 0)

@@ -23,6 +23,8 @@ PHOTOS = ("mistakes", "filters", "maps", "saliency", "attention")
 """Figures whose colours mean something, which a dark page leaves as they are."""
 FINE = 1.4
 """Pixels of a picture for one of the page."""
+MOST_GRAVE = 2
+"""Findings that a card has room to name."""
 COLUMNS = 100
 """Names of columns in one cell."""
 
@@ -30,7 +32,8 @@ COLUMNS = 100
 def build_page(data: Mapping[str, Any]) -> str:
     """The page as HTML; every text in ``data`` is escaped.
 
-    competition, task, metric: names. higher_is_better: of the metric. submission: where it lies.
+    competition, task, metric: names. higher_is_better: of the metric.
+    submission: where it lies, None without test rows.
     rows: {"train": count, "test": count, "folds": count}.
     findings, muted, failed, asked, baseline, interval, fit, comparison: as ``diagnosis.diagnose`` gives them.
     leaderboard: rows in their order, the blend's (model "blend") first where there is one:
@@ -188,7 +191,8 @@ def _cards(
         baseline = data["baseline"]
         cards.append({"label": "Baseline", "number": show(baseline["valid"]), "detail": baseline["what"]})
     grave = [one for one in data["findings"] if one["severity"] != "note"]
-    told = ", ".join(one["code"] for one in grave) or "nothing serious found"
+    told = "; ".join(f"{one['title']} ({one['code']})" for one in grave[:MOST_GRAVE]) or "nothing serious found"
+    told += f"; {len(grave) - MOST_GRAVE} more" if len(grave) > MOST_GRAVE else ""
     cards.append({"label": "Findings", "number": str(len(grave)), "detail": told})
     return cards
 

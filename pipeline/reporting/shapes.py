@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.reporting.style import BLUE, GREEN, INK, VERMILION, WIDTH, few_ticks, main_title, plain_numbers, shortened
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -70,9 +71,6 @@ def cost(figure: Figure, data: Mapping[str, Any]) -> None:
     for one in models:
         colour = GREEN if one in front else VERMILION
         axes.scatter([one["seconds"]], [one["valid"]], s=40, color=colour, zorder=3)
-        axes.annotate(
-            shortened(one["name"], 22), (one["seconds"], one["valid"]), (5, 5), textcoords="offset points", fontsize=8
-        )
     seconds = [one["seconds"] for one in models]
     if max(seconds) > 20 * min(seconds) > 0:
         axes.set_xscale("log")
@@ -84,6 +82,21 @@ def cost(figure: Figure, data: Mapping[str, Any]) -> None:
     axes.set_xlabel("seconds on one core to fit all folds")
     axes.set_ylabel(f"validation {data['metric']}")
     plain_numbers(axes.yaxis)
+    _named(axes, models)
+
+
+def _named(axes: Axes, models: Any) -> None:
+    """Names beside points that lie closely take turns above and below them."""
+    taken: list[tuple[float, float]] = []
+    for one in sorted(models, key=lambda one: (one["valid"], one["seconds"])):
+        x, y = axes.transAxes.inverted().transform(axes.transData.transform((one["seconds"], one["valid"])))
+        sides = ((5, 5), (5, -11))
+        places = [(x, y + side[1] / 200) for side in sides]  # in parts of the panel, some 200 points high
+        near = [any(abs(u - a) < 0.25 and abs(v - b) < 0.06 for u, v in taken) for a, b in places]
+        at = near.index(False) if False in near else 1
+        taken.append(places[at])
+        name = shortened(one["name"], 22)
+        axes.annotate(name, (one["seconds"], one["valid"]), sides[at], textcoords="offset points", fontsize=8)
 
 
 def frontier(models: Any, higher: bool) -> list[Any]:

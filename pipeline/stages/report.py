@@ -76,7 +76,7 @@ def payload(config: Config, name: str) -> dict[str, Any]:
         "metric": metric_label(competition),
         "higher_is_better": competition.metric.higher_is_better,
         "rows": {"train": facts["train_rows"], "test": facts["test_rows"], "folds": facts["folds"]},
-        "submission": paths.submission.relative_to(project_root()).as_posix(),
+        "submission": paths.submission.relative_to(project_root()).as_posix() if facts["test_rows"] else None,
         **diagnose(evidence),
         "leaderboard": rows,
         "curves": {key: [_without_figure(one) for one in some] for key, some in curves.items()},

@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.answering.left_out import LEFT_OUT, left_out
 from pipeline.core.config import CompetitionConfig, Config, ModelConfig
-from pipeline.core.errors import UserError
+from pipeline.core.errors import UserError, counted
 from pipeline.core.files import digest, link_or_copy, read_json, write_json
 from pipeline.core.paths import EXPLANATION, LOOK, SHIFT, TRACE, CompetitionPaths, ModelPaths
 from pipeline.core.registry import settings_dict
@@ -159,7 +159,8 @@ class _Searching(Searching):
         note_cost(self.stage.paths.tuned / self.model.name, {"seconds": self.task.seconds})
         shutil.rmtree(self.trials, ignore_errors=True)
         self.line.state, self.line.score = "done", valid
-        told = f"{len(result.trials)} trials, best {best}: {self.stage.competition.metric.name} {valid:.5f}"
+        which, metric = best or "0, as declared", self.stage.competition.metric.name
+        told = f"{counted(len(result.trials), 'trial')}, the best is {which}: {metric} {valid:.5f}"
         view.tell(self.model.name, told)
 
 

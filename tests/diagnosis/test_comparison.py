@@ -10,6 +10,7 @@ from scipy.stats import ttest_rel
 from sklearn.metrics import root_mean_squared_error
 
 from pipeline.diagnosis.comparison import compared
+from pipeline.diagnosis.diagnose import blend_interval
 from pipeline.metrics import metrics
 
 
@@ -48,6 +49,17 @@ def test_on_one_fold_a_clear_lead_is_told_from_none():
         ]
         assert np.isclose(told["p"], ttest_rel(*scores).pvalue)
         assert told["interval"][0] < np.mean(np.subtract(*scores)) < told["interval"][1]
+
+
+def test_a_score_is_not_promised_beyond_a_perfect_one():
+    def told(metric, *folds):
+        known = SimpleNamespace(metric=metrics.build(metric, "metric"))
+        return blend_interval(SimpleNamespace(blend={"folds": list(folds)}, competition=known))
+
+    low, high = told("accuracy", 0.9938, 0.9854, 0.9916)
+    assert 0.97 < low < 0.98 and high == 1.0
+    assert told("rmse", 0.1, 2.0, 0.3)[0] == 0.0 and told("rmse", 0.1, 2.0, 0.3)[1] > 2.0
+    assert told("r2", 0.5, 0.51, 0.52)[1] < 1.0
 
 
 def test_few_rows_or_equal_answers_tell_nothing():

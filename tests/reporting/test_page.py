@@ -99,7 +99,7 @@ def test_it_says_what_it_was_given(page):
 def test_the_first_screen_says_how_good_how_sure_what_is_wrong_what_next_and_where(html, page):
     first = page.text[: page.text.index("Train and validation are means")]
     assert "Blend, validation 0.1151 ± 0.0071 over the folds; 95 %: 0.1050 to 0.1250" in first
-    assert "Baseline 0.4000 the median" in first and "Findings 1 POD102" in first
+    assert "Baseline 0.4000 the median" in first and "Findings 1 overfits (POD102)" in first
     assert "Overfits POD102, warning trees: 0.06 on training rows" in first and "Next: More rows in a leaf." in first
     assert "data/house_prices/submission.csv" in first and "Muted in params.yaml: POD401." in first
     assert html.index('id="findings"') < html.index('id="leaderboard"')
@@ -109,6 +109,18 @@ def test_without_findings_it_says_so_and_a_finding_that_failed_is_told():
     told = Page(build_page({**DATA, "findings": [], "failed": {"POD201": "ValueError: odd"}})).text
     assert "Nothing found to be the matter, of 20 things looked for." in told
     assert "POD201 could not be asked: ValueError: odd." in told and "nothing serious found" in told
+
+
+def test_without_test_rows_no_submission_is_promised():
+    told = Page(build_page({**DATA, "submission": None})).text
+    assert "submission lies" not in told and "python -m pipeline predict house_prices answers new rows" in told
+
+
+def test_scores_that_are_close_are_told_apart_however_far_folds_spread():
+    close = [row(name, valid, 0.0216) for name, valid in (("a", 0.11426), ("b", 0.11458), ("c", 0.11673))]
+    data = {**copy.deepcopy(DATA), "leaderboard": close, "models": [], "blend": None}
+    text = Page(build_page(data)).text
+    assert "0.1143 0.0216" in text and "0.1146 0.0216" in text
 
 
 def test_the_best_row_is_marked_and_names_are_without_the_competitions():
