@@ -30,13 +30,15 @@ def run(name: str, rows: Path, out: Path, probabilities: bool = False) -> None:
     competition = config.competition(name)
     if probabilities and competition.task.target_kind not in ("class", "labels"):
         raise UserError(f"--probabilities: is for tasks with classes; the task of '{name}' is {competition.task.name}")
+    if not rows.exists():
+        raise UserError(f"--in: {shown(rows)}: no such file or folder")
+    if out.suffix != ".csv":
+        raise UserError(f"--out: predictions are written as CSV, got {out.name!r}")
     blend = read_json(CompetitionPaths(name).blend)
 
     from pipeline.answering.ensembles import Ensemble
     from pipeline.answering.final_models import Answering, FinalModel
 
-    if out.suffix != ".csv":
-        raise UserError(f"--out: predictions are written as CSV, got {out.name!r}")
     ensemble = Ensemble.from_json(blend)
     models = {model: FinalModel.load(ModelPaths(name, model).final) for model in ensemble.models}
     submission = read_json(ModelPaths(name, next(iter(models))).final / "answer.json")["submission"]

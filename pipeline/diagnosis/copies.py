@@ -22,7 +22,10 @@ SIDE = 8
 def unexplained(evidence: Evidence) -> dict[str, float]:
     """By column, the part of the target's variance, or of the errors that a constant answer makes, that this column
     alone leaves out of fold: by its bins or levels, an image by its best pixel, a text by one word a class. The best of
-    several targets. Of a target that is a text: the part of the rows in which the column is another one."""
+    several targets. Of a target that is a text: the part of the rows in which the column is another one; nothing of one
+    that only counts."""
+    if evidence.kind == "count":
+        return {}
     targets = evidence.target
     frames = [targets[name] for name in targets] if targets.ndim > 1 else [targets]
     if evidence.kind == "text":

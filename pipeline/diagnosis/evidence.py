@@ -166,8 +166,8 @@ class Evidence:
 
     @property
     def kind(self) -> str:
-        """What the target holds."""
-        return self.schema.target_kind
+        """What the target holds; ``count`` where that is no answer, but what a text's score is counted by."""
+        return self.schema.target_kind if self.competition.task.learns_target else "count"
 
     @cached_property
     def blend(self) -> dict[str, Any]:

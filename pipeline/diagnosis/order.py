@@ -18,10 +18,14 @@ def losses(evidence: Evidence) -> tuple[np.ndarray, np.ndarray | None] | None:
     """Of the blend's out-of-fold predictions [rows]: each row's loss, and its signed error where it is a number.
 
     Minus the logarithm of the true class's probability, or the absolute error (of logarithms, where the metric or the
-    task takes them); None of other targets.
+    task takes them); of a language model the nats of each token, word or character. None of other targets.
     """
     import numpy as np
 
+    if evidence.kind == "count":
+        answered = evidence.answered
+        counted = np.maximum(answered.target.to_numpy(dtype=float), 1.0)
+        return answered.predictions["prediction"].to_numpy(dtype=float) / counted, None
     if evidence.kind not in ("number", "class"):
         return None
     answered = evidence.answered

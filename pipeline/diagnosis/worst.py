@@ -53,13 +53,16 @@ def _told(evidence: Evidence, place: int, names: Sequence[str]) -> dict[str, Any
     identity = whole[name] if name is not None and name in evidence.train else f"row {row + 1}"
     return {
         "row": shown(identity),
-        "truth": shown(answered.target.iloc[place]),
-        "said": _said(answered.predictions.iloc[place], evidence.kind),
+        "truth": shown(answered.target.iloc[place])
+        + (f" {evidence.schema.target}" if evidence.kind == "count" else ""),
+        "said": _said(answered.predictions.iloc[place], evidence.kind, answered.target.iloc[place]),
         "values": [shown(whole[name]) for name in names],
     }
 
 
-def _said(prediction: pd.Series, kind: str) -> str:
+def _said(prediction: pd.Series, kind: str, truth: Any) -> str:
+    if kind == "count":
+        return f"{float(prediction['prediction']) / max(float(truth), 1.0):.2f} nats each"
     if kind != "class":
         return shown(prediction["prediction"])
     values = prediction.astype(float)

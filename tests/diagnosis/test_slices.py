@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,9 +11,15 @@ from scipy.stats import binomtest
 from sklearn.metrics import mean_squared_error
 from stored import Stored
 
+from pipeline.core.schema import Column, Schema
+from pipeline.diagnosis.copies import unexplained
+from pipeline.diagnosis.evidence import Answered, Evidence
+from pipeline.diagnosis.findings import findings
+from pipeline.diagnosis.order import losses
 from pipeline.diagnosis.shapes import calibration, distribution, wilson
 from pipeline.diagnosis.slices import number, slices
 from pipeline.diagnosis.worst import worst
+from pipeline.tasks import tasks
 
 ROWS = 400
 
@@ -52,6 +60,24 @@ def test_planted_slices_are_found_with_their_scores(tmp_path, monkeypatch):
     low, high = map(int, large["slice"].split(" to "))  # whole numbers, by the ends that rows have
     assert large["rows"] == evidence.train["area"].between(low, high).sum()
     assert not [one for one in found if one["column"] == "note"]
+
+
+def test_rows_of_a_language_model_err_by_the_nats_of_each_word_and_their_count_is_no_answer():
+    rows = pd.DataFrame({"text": ["a b c", "d", "e f"], "words": [4.0, 2.0, 3.0]})
+    known = SimpleNamespace(
+        schema=Schema(None, "words", (Column("text", "text"),)),
+        competition=SimpleNamespace(task=tasks.build("language_model", "task"), columns=SimpleNamespace(time=None)),
+        train=rows,
+        target=rows["words"],
+        answered=Answered(np.arange(3), rows["words"], pd.DataFrame({"prediction": [4.0, 6.0, 3.3]})),
+        level=1.0,
+    )
+    known.kind = Evidence.kind.fget(known)
+    assert losses(known)[0].tolist() == pytest.approx([1.0, 3.0, 1.1]) and losses(known)[1] is None
+    told = [(one["values"], one["truth"], one["said"]) for one in worst(known)["rows"]]
+    assert told[0] == (["d"], "2 words", "3.00 nats each")
+    assert distribution(known) is None and unexplained(known) == {}
+    assert findings.build("POD302", "findings").look(known) is None
 
 
 def test_numbers_are_told_as_people_write_them():
