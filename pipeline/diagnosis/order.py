@@ -67,7 +67,7 @@ def signed(evidence: Evidence) -> tuple[np.ndarray, np.ndarray] | None:
         return None
     loss, error = known
     answered = evidence.answered
-    if error is None and len(answered.predictions.columns) == 2:
+    if error is None and evidence.kind == "class" and len(answered.predictions.columns) == 2:
         second = str(answered.predictions.columns[1])
         truth = (answered.target.astype(str) == second).to_numpy(dtype=float)
         error = answered.predictions.iloc[:, 1].to_numpy(dtype=float) - truth

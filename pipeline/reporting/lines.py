@@ -83,7 +83,8 @@ def _lines(
     if best is not None and len(grid) > 1 and not np.isnan(mean).all():
         at = int((np.nanargmax if best is max else np.nanargmin)(mean))
         axes.scatter([grid[at]], [mean[at]], s=26, color=colour, edgecolor="white", zorder=5)
-        axes.annotate(f"best {grid[at]:.0f}", (grid[at], mean[at]), (0, 7), textcoords="offset points", ha="center")
+        beside = (0, -14 if best is max else 7)  # on the side where the curve does not come from
+        axes.annotate(f"best {grid[at]:.0f}", (grid[at], mean[at]), beside, textcoords="offset points", ha="center")
     axes.set_xlabel(ITERATION if has(folds, ITERATION) else "epoch")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
 

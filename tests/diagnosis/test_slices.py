@@ -12,10 +12,11 @@ from sklearn.metrics import mean_squared_error
 from stored import Stored
 
 from pipeline.core.schema import Column, Schema
+from pipeline.core.types import LOGS
 from pipeline.diagnosis.copies import unexplained
 from pipeline.diagnosis.evidence import Answered, Evidence
 from pipeline.diagnosis.findings import findings
-from pipeline.diagnosis.order import losses
+from pipeline.diagnosis.order import losses, signed
 from pipeline.diagnosis.shapes import calibration, distribution, wilson
 from pipeline.diagnosis.slices import number, slices
 from pipeline.diagnosis.worst import worst
@@ -69,11 +70,16 @@ def test_rows_of_a_language_model_err_by_the_nats_of_each_word_and_their_count_i
         competition=SimpleNamespace(task=tasks.build("language_model", "task"), columns=SimpleNamespace(time=None)),
         train=rows,
         target=rows["words"],
-        answered=Answered(np.arange(3), rows["words"], pd.DataFrame({"prediction": [4.0, 6.0, 3.3]})),
+        answered=Answered(
+            np.arange(3),
+            rows["words"],
+            pd.DataFrame({"prediction": [4.0, 6.0, 3.3], LOGS: [[-1.0] * 4, [-3.0] * 2, [-1.1] * 3]}),
+        ),
         level=1.0,
     )
     known.kind = Evidence.kind.fget(known)
     assert losses(known)[0].tolist() == pytest.approx([1.0, 3.0, 1.1]) and losses(known)[1] is None
+    assert signed(known)[1].tolist() == pytest.approx([1.0, 3.0, 1.1])
     told = [(one["values"], one["truth"], one["said"]) for one in worst(known)["rows"]]
     assert told[0] == (["d"], "2 words", "3.00 nats each")
     assert distribution(known) is None and unexplained(known) == {}

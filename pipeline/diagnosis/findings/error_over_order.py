@@ -12,6 +12,10 @@ from pipeline.diagnosis.order import by_order, losses, trend
 
 LEAST = 0.1
 """Correlation below which it is nothing, however many rows prove it."""
+OF_TEXTS = (
+    "Texts of one kind stand together in the file: validate on texts like those to come (a file valid.*, or the split "
+    "holdout with rows: last where these follow, part where they do not)."
+)
 
 
 @findings.register("POD206")
@@ -46,5 +50,6 @@ class ErrorOverOrder(Finding):
             return None
         return Found(
             measured=f"{'; '.join(told)[0].upper()}{'; '.join(told)[1:]}.",
+            next=OF_TEXTS if evidence.kind == "count" else "",
             numbers={"loss": of_loss["rho"], "signed": of_sign["rho"], "p": min(of_loss["p"], of_sign["p"])},
         )
