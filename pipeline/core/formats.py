@@ -11,14 +11,17 @@ from pydantic import AfterValidator
 NUMBER_FORMATS = ("1,234.5", "1.234,5", "1 234,5", "1 234.5", "1'234.5")
 """The ways in which 1234.5 is written, the likeliest first."""
 
+INEXACT = "~"
+"""In front of these, where numbers may have a mark of how exact they are: ~3, <3, 3+."""
+
 
 def is_date_format(form: str) -> bool:
     """Whether a format is of dates or clock times, as strptime has it; else it is of numbers."""
-    return not form.startswith(NUMBER_FORMATS) and re.search(r"%[A-Za-z]", form) is not None
+    return not form.removeprefix(INEXACT).startswith(NUMBER_FORMATS) and re.search(r"%[A-Za-z]", form) is not None
 
 
 def _known(form: str) -> str:
-    if form.startswith(NUMBER_FORMATS):
+    if form.removeprefix(INEXACT).startswith(NUMBER_FORMATS):
         return form
     if not is_date_format(form):
         raise ValueError(

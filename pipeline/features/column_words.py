@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -145,8 +145,8 @@ def as_the_others(form: NumberFormat, train: pd.Series, others: Sequence[pd.Seri
     text = pd.concat([one for one in others if not values.is_numeric(one)], ignore_index=True)
     sizes = {}
     for written in dict.fromkeys((form.written, "1.234,5")):  # the first where both read alike
-        read = np.abs(NumberFormat(written, form.unit).read(text))
+        read = np.abs(replace(form, written=written).read(text))
         if np.isnan(read[text.notna().to_numpy()]).any() or not (read > 0).any():
             continue
         sizes[written] = abs(np.log(np.nanmedian(read[read > 0])) - np.log(train.abs()[train.abs() > 0].median()))
-    return NumberFormat(min(sizes, key=lambda written: sizes[written]), form.unit) if sizes else form
+    return replace(form, written=min(sizes, key=lambda written: sizes[written]), doubtful=False) if sizes else form

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.features.plain_text import OTHER_DIGITS, plain_digits
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -44,7 +46,7 @@ _COMMA = re.compile(r"(?<=:\d\d),(?=\d)")
 _ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th|er|º)(?: of)?\b|(?<=\d)[º.](?= ?[^\W\d])", re.IGNORECASE)
 _WEEK = re.compile(r"(\d{4})-?W(\d{2})")
 _QUARTER = re.compile(r"(\d{4})[- ]?Q([1-4])|Q([1-4])[- /](\d{4})")
-_SIGNED = re.compile(r"(\d{4})[年년] ?(\d{1,2})[月월] ?(\d{1,2})[日일]")
+_SIGNED = re.compile(r"(\d{4})[年년] ?(\d{1,2})[月월](?: ?(\d{1,2})[日일])?")
 
 _NAMES = {
     "January": "januar januari jänner janvier janeiro enero gennaio",
@@ -78,8 +80,11 @@ _ENGLISH = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 _MONTH = re.compile(
     rf"(?<![^\W\d_])(?:(?P<other>{_ANY_MONTH})\.?|(?P<english>{_ENGLISH})\.)(?![^\W\d_])", re.IGNORECASE
 )
+_IN_ENGLISH = "january|february|march|april|may|june|july|august|september|october|november|december"
+_A_MONTH = re.compile(rf"(?:{_ANY_MONTH}|{_ENGLISH}|{_IN_ENGLISH})\.?", re.IGNORECASE)
 _OF = re.compile(r"(?<=[\d\w]) (?:de|del|of) (?=[\d\w])", re.IGNORECASE)
 _UNUSUAL = (
+    rf"[{OTHER_DIGITS}]|"
     r"(?i:\d(?:st|nd|rd|th)\b)|[A-Z]{3}\)?(?:\s\d{4})?$|24:00|:\d\d,\d|^\d{4}[- ]?[QW]\d{1,2}$|^Q\d[- /]\d{4}$"
     rf"|(?i:\d[.º] ?[a-zä])|(?i:\d(?:er)?[ /-]?(?:de )?(?:(?:{_ANY_MONTH})\b|(?:{_ENGLISH})\.))"
     rf"|(?i:^(?:(?:{_ANY_MONTH})\b|(?:{_ENGLISH})\.))|\d[年년]"
@@ -98,7 +103,7 @@ def as_usual(words: pd.Series) -> tuple[pd.Series, Any]:
     hours = np.zeros(len(words))
     plain = words.to_numpy(dtype=object, copy=True)
     for place in np.flatnonzero(odd):
-        word = str(plain[place])
+        word = plain_digits(str(plain[place]))
         if (zone := _ZONE.search(word)) is not None:
             word = word[: zone.start()] + word[zone.end() :]
             hours[place] -= ZONES[zone[1]] if ":" in word else 0
@@ -110,15 +115,20 @@ def as_usual(words: pd.Series) -> tuple[pd.Series, Any]:
     return pd.Series(plain, index=words.index, dtype="str"), hours if hours.any() else None
 
 
+def is_month(word: str) -> bool:
+    """Whether a word is the name of a month."""
+    return _A_MONTH.fullmatch(word) is not None
+
+
 def _english(month: re.Match[str]) -> str:
     return MONTHS[month["other"].lower()] if month["other"] else month["english"]
 
 
 def _first_day(word: str) -> str | None:
-    """The first day of 2020-W05 or 2020Q1; 2020年1月31日 too."""
+    """The first day of 2020-W05, 2020Q1 or 2020年1月; 2020年1月31日 too."""
     if (signed := _SIGNED.match(word)) is not None:
         year, month, day = signed.groups()
-        return f"{year}-{int(month):02d}-{int(day):02d}{word[signed.end() :]}"
+        return f"{year}-{int(month):02d}-{int(day or 1):02d}{word[signed.end() :]}"
     if (week := _WEEK.fullmatch(word)) is not None:
         try:
             return datetime.fromisocalendar(int(week[1]), int(week[2]), 1).strftime("%Y-%m-%d")

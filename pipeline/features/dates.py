@@ -21,11 +21,23 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DATE_PARTS = ("year", "month", "day", "weekday", "day_of_year", "hour", "days")
+YEARLESS_PARTS = ("month", "day", "day_of_year")
+"""Of days whose year is not told."""
 _DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%m/%d/%Y", "%d/%m/%Y", "%m-%d-%Y", "%d-%m-%Y", "%d.%m.%Y", "%Y.%m.%d")
 _SHORT_DAYS = ("%m/%d/%y", "%d/%m/%y", "%m-%d-%y", "%d-%m-%y", "%d.%m.%y")
 _NAMED_MONTHS = ("%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%d %b %Y", "%d %B %Y", "%d %b, %Y", "%d %b %y", "%b %d, %y")
 _JOINED_MONTHS = ("%d-%b-%Y", "%d-%b-%y", "%d/%b/%Y", "%d%b%Y", "%Y-%b-%d", "%d-%B-%Y")
 _MONTHS = ("%b-%Y", "%b-%y", "%b %Y", "%B %Y", "%Y-%b", "%m/%Y", "%b %y", "%b'%y", "%B-%Y", "%B-%y", "%B %y")
+_MORE_MONTHS = ("%Y/%m", "%m-%Y", "%Y %b", "%Y %B")
+_NO_YEAR = ("%d-%b", "%d-%B", "%d %b", "%d %B", "%d/%b", "%b %d", "%B %d", "%b-%d", "%B-%d", "%d%b")
+_YEAR_OR_DAY = {
+    "%b-%y": "%b-%d",
+    "%b %y": "%b %d",
+    "%B-%y": "%B-%d",
+    "%B %y": "%B %d",
+    "%d-%b": "%y-%b",
+    "%d-%B": "%y-%B",
+}
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p", " %H:%M:%S.%f", ":%H:%M:%S")
 _CLOCKS = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%H:%M:%S.%f")
 ISO = "ISO8601"
@@ -43,19 +55,27 @@ DATE_FORMATS = (
     "%a %b %d %H:%M:%S %z %Y",
     "%A, %B %d, %Y",
     "%d%b%y",
+    *_MORE_MONTHS,
+    *_NO_YEAR,
+    "%y-%b",
+    "%y-%B",
 )
 """Tried in this order, so that 03/04/2020 is the 4th of March unless another row forbids it."""
 
+_A_MONTH = "(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[A-Za-z]{0,6}"
 _LOOKS_LIKE_DATE = re.compile(
-    r"(?=(?:.*\d){3})(?:\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|.*[A-Za-z]{3}.*\d{2}|\d{1,2}/\d{4}|\d{4}-\d{2}$).*"
-    r"|\d{1,4}:\d\d.*|[A-Za-z]{3,9}[-' ]\d\d"
+    r"(?=(?:.*\d){3})(?:\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|.*[A-Za-z]{3}.*\d{2}|\d{1,2}[-/]\d{4}|\d{4}[-/]\d{1,2}$).*"
+    rf"|\d{{1,4}}:\d\d.*|[A-Za-z]{{3,9}}[-' ]\d\d|{_A_MONTH}[- ]\d|\d\d?[-/ ]?{_A_MONTH}|\d{{4}} {_A_MONTH}"
 )
 _WEEKDAY = re.compile(r"((?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)(?:[a-z]*day)?)(,? )(?=\w)", re.IGNORECASE)
 _FIRST_YEAR, _LAST_YEAR = 2, 8999
+_LEAP_YEAR = " 2000"
+"""In which days without a year are, so that there is a 29th of February."""
 _AT_MOST, _SOME = 3, 200
 """Formats that a column may mix, and values that are looked at to choose the next."""
-_MANY_DAYS = 20
-"""Numbers from 1 to 31 beside a month that are more likely its days than years."""
+_MANY_DAYS, _MANY_MONTHS = 20, 60
+"""Numbers from 1 to 31 beside a month that are more likely its days than years; months and numbers that would have as
+many different days."""
 
 
 def date_format(words: pd.Series) -> str | None:
@@ -63,7 +83,7 @@ def date_format(words: pd.Series) -> str | None:
     present = _likely(words)
     for form in _possible(present):
         if _reads(present, form):
-            return None if _are_days(present, form) else _with_century(present, form)
+            return None if _are_seasons(present) else _with_century(present, _year_or_day(present, form))
     return None
 
 
@@ -86,7 +106,8 @@ def mixed_format(words: pd.Series) -> str | None:
 
 
 def _begins(some: pd.Series, form: str) -> bool:
-    return "%y" not in form and form != DURATION and bool(_read(some.iloc[:1], form).notna().all())
+    whole = "%y" not in form and form != DURATION and (has_year(form) or is_clock(form))
+    return whole and bool(_read(some.iloc[:1], form).notna().all())
 
 
 def _possible(present: pd.Series) -> Sequence[str]:
@@ -102,12 +123,40 @@ def _possible(present: pd.Series) -> Sequence[str]:
     return forms
 
 
-def _are_days(present: pd.Series, form: str) -> bool:
-    """Whether what reads as a month and two digits of a year is rather a day of a year that is not told."""
-    if form not in ("%b-%y", "%b %y", "%B-%y", "%B %y"):
+def _year_or_day(present: pd.Series, form: str) -> str:
+    """Of a month and a number, the likelier of its day and its year.
+
+    Days soon are more than twenty different ones; years of sixty different months are not. With fewer values it is
+    what people mostly mean: 19-Jan is a day, Jan-19 a month.
+    """
+    other = _YEAR_OR_DAY.get(form)
+    if other is None or not _reads(present, other):
+        return form
+    days = present.str.extract(r"(\d+)", expand=False).nunique() > _MANY_DAYS
+    surely = days or len(present) >= _MANY_MONTHS
+    return other if surely and days != has_year(other) else form
+
+
+def year_or_day(words: pd.Series, form: str) -> str | None:
+    """The other reading of a month and a number, where the values leave it open; else None."""
+    other = next((one for pair in _YEAR_OR_DAY.items() for one in pair if form in pair and one != form), None)
+    present = _distinct(words)
+    if other is None or len(present) >= _MANY_MONTHS or not _reads(present, other):
+        return None
+    return None if present.str.extract(r"(\d+)", expand=False).nunique() > _MANY_DAYS else other
+
+
+def has_year(form: str) -> bool:
+    """Whether a format of days tells their year."""
+    return form == ISO or re.search(r"%[YyGcxs]", form) is not None
+
+
+def _are_seasons(present: pd.Series) -> bool:
+    """Whether what reads as a year and a month is rather two years, one after the other: 2009/10, 2010/11."""
+    pairs = present.str.extract(r"^(\d{4})[-/](\d{2})$")
+    if len(present) < 2 or pairs[0].isna().any():
         return False
-    numbers = present.str[-2:].astype(int).unique()
-    return len(numbers) > _MANY_DAYS and bool(((numbers >= 1) & (numbers <= 31)).all())
+    return bool(((pairs[0].astype(int) + 1) % 100 == pairs[1].astype(int)).all())
 
 
 def declared_date(train: pd.Series, every: pd.Series, form: str) -> str | None:
@@ -122,10 +171,12 @@ def own_format(words: pd.Series, other: str) -> str | None:
     """How a file writes its dates, where that is not the rest of the column's way, ``other``, and its values leave no
     doubt of it; else None."""
     present = _distinct(words)
-    if present.empty or _reads(present, other.partition(_FROM)[0]):
+    if present.empty or _reads(present, other.partition(FROM)[0]):
         return None
     form = date_format(words) or compact_date(words)
-    return None if form is None or is_clock(form) != is_clock(other) or either_way(words, form) else form
+    if form is None or (is_clock(form), has_year(form)) != (is_clock(other), has_year(other)):
+        return None
+    return None if either_way(words, form) else form
 
 
 def is_clock(form: str) -> bool:
@@ -154,10 +205,10 @@ def _with_century(present: pd.Series, form: str) -> str:
     """A format with two digits of a year and the hundred years that they mean."""
     if "%y" not in form or present.empty:
         return form
-    return f"{form}{_FROM}{_first_year(_read(present, form).dt.year.to_numpy())}"
+    return f"{form}{FROM}{_first_year(_read(present, form).dt.year.to_numpy())}"
 
 
-_FROM = ", years from "
+FROM = ", years from "
 _LATEST = 2040
 """Year that two digits are not taken to be beyond."""
 
@@ -175,8 +226,8 @@ def example(form: str) -> str:
     """How a format writes a day, for a person."""
     if OR in form:
         return OR.join(map(example, form.split(OR)))
-    written, _, first = {ISO: "%Y-%m-%d", DURATION: "49:05:09"}.get(form, form).partition(_FROM)
-    return datetime(2020, 1, 31, 17, 5, 9).strftime(written) + (f"{_FROM}{first}" if first else "")
+    written, _, first = {ISO: "%Y-%m-%d", DURATION: "49:05:09"}.get(form, form).partition(FROM)
+    return datetime(2020, 1, 31, 17, 5, 9).strftime(written) + (f"{FROM}{first}" if first else "")
 
 
 def compact_date(words: pd.Series) -> str | None:
@@ -201,7 +252,7 @@ def day_first(form: str) -> bool:
 
 def the_other_way(form: str) -> str | None:
     """A format with day and month the other way round; None where it has no such."""
-    form = form.partition(_FROM)[0]
+    form = form.partition(FROM)[0]
     turned = OR.join(map(_turned, form.split(OR)))
     return None if turned == form else turned
 
@@ -221,6 +272,8 @@ def _read(words: pd.Series, form: str) -> pd.Series:
         return read.fillna(_read(words[read.isna()], others))
     if form == DURATION:
         return pd.Timestamp(1900, 1, 1, tz="UTC") + pd.to_timedelta(words, errors="coerce")
+    if not has_year(form) and not is_clock(form):
+        words, form = words + _LEAP_YEAR, f"{form} %Y"
     return pd.to_datetime(words, format=form, errors="coerce", utc=True)
 
 
@@ -244,7 +297,7 @@ def dates(
         words = text(pd.Series(distinct, dtype=series.dtype), missing).str.strip()
         read = _moments(words, form or ISO)
         own = own_format(words, form or ISO) if (words.notna() & read.isna()).any() else None
-        if own is not None and (whole or own.partition(_FROM)[0] != the_other_way(form or ISO)):
+        if own is not None and (whole or own.partition(FROM)[0] != the_other_way(form or ISO)):
             read = _moments(words, own)
         bad = np.append((words.notna() & read.isna()).to_numpy(), False)[codes]
         read = read.reindex(codes).set_axis(series.index)  # -1, of what is missing, is no label
@@ -256,7 +309,7 @@ def _moments(words: pd.Series, form: str) -> pd.Series:
     """Distinct values as moments of UTC, NaT where they are not written so."""
     import pandas as pd
 
-    written, _, first = form.partition(_FROM)
+    written, _, first = form.partition(FROM)
     plain, hours = as_usual(words)
     read = _read(plain, written)
     if first:

@@ -61,7 +61,8 @@ def as_trained(
             own = some.number_format(ours.written if form is not None else likely)
             if own is not None and own.doubtful and form is None and likely is None:
                 own = as_the_others(own, rows[name], [some.train])
-            if own is not None and own.unit in ("", ours.unit) and own.written != ours.written:
+            other = own is not None and (own.written != ours.written or own.inexact > ours.inexact)
+            if own is not None and own.unit in ("", ours.unit) and other:
                 changed[name] = pd.Series(own.read(some.train), index=raw.index, name=name)
                 warn(f"{where}: column '{name}': numbers written {own}")
     return raw.assign(**changed)

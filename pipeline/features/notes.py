@@ -6,9 +6,22 @@ from dataclasses import replace
 
 from pipeline.core.types import Column
 from pipeline.features.column_words import Words
-from pipeline.features.dates import ISO, dates, either_way, example, own_format, the_other_way
+from pipeline.features.dates import (
+    FROM,
+    ISO,
+    dates,
+    either_way,
+    example,
+    has_year,
+    is_clock,
+    own_format,
+    the_other_way,
+    year_or_day,
+)
+from pipeline.features.measures import MEASURES
 from pipeline.features.missing_marks import INFINITE, MARKS
 from pipeline.features.number_formats import NumberFormat
+from pipeline.features.plain_text import other_digits, plain_digits
 
 
 def column_note(words: Words | None, column: Column, *, infinite: int, sure: bool) -> str:
@@ -28,6 +41,7 @@ def column_note(words: Words | None, column: Column, *, infinite: int, sure: boo
         told = NumberFormat.parse(column.format) if column.format is not None else form
         if note := format_note(replace(told, doubtful=form.doubtful and not sure)):
             notes.append(note)
+        notes += _digits_note(words)
     elif column.origin is not None and column.format is not None:
         notes += _date_notes(words, column.format, sure)
     marks = [*column.missing[:5]]
@@ -74,13 +88,30 @@ def _date_notes(words: Words, form: str, sure: bool) -> list[str]:
     own = {file: other for file, part in files.items() if (other := own_format(part, form)) is not None}
     notes = [f"written like {example(form)}"] if form != ISO or own else []
     notes += [f"in the {file} file like {example(other)}" for file, other in own.items()]
+    if not has_year(form) and not is_clock(form):
+        notes.append("without a year")
+    if not sure and (other := year_or_day(words.every_level, form.partition(FROM)[0])) is not None:
+        meant = "a month and its year" if has_year(other) else "days of a month"
+        notes.append(f"could be {meant} (columns.formats: '{other}')")
     if not own and not sure and either_way(words.every_level, form):
         notes.append(f"day and month could be the other way round (columns.formats: '{the_other_way(form)}')")
-    return [", ".join(notes)] if notes else []
+    return [", ".join(notes)] * bool(notes) + _digits_note(words)
+
+
+def _digits_note(words: Words) -> list[str]:
+    odd = other_digits(words.every_level)
+    return [f"digits of another script, {odd!r} read as {plain_digits(odd)}"] if odd else []
 
 
 def format_note(form: NumberFormat) -> str:
     if form.doubtful:
         other = "1,234.5" if form.written == "1.234,5" else "1.234,5"
         return f"numbers read as {form}, and could be {other} (columns.formats)"
-    return "" if str(form) == str(NumberFormat()) else f"numbers written {form}"
+    if form.unit in MEASURES:
+        return MEASURES[form.unit].told
+    exact = str(replace(form, inexact=False))
+    notes = [f"numbers written {exact}"] if exact != str(NumberFormat()) else []
+    return ", ".join([*notes, INEXACTLY] if form.inexact else notes)
+
+
+INEXACTLY = "some not exact: ~3, >=3 and 3+ are read as 3, <3 as 2.5, >3 as 3.5 (columns.types: category keeps marks)"

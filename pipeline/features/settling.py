@@ -6,7 +6,7 @@ of reading them):
 1. numeric dtype -> number; a boolean dtype, or text with both words of true/false, yes/no or t/f -> number 1/0;
    text that is numbers throughout in one format ('1,234', '0,5', '$5', '82 bhp') -> number;
 2. text that is dates throughout -> numbers year, month, day, weekday, day_of_year, hour and days since 1970-01-01,
-   each only where it varies; clock times -> hours since midnight;
+   each only where it varies; days without a year -> month, day and day_of_year; clock times -> hours since midnight;
 3. other text is free ``text`` when two of three hold: more than 50 levels; more than half of the present values
    differ; three words or more on average. Else it is a ``category``.
 
@@ -31,11 +31,13 @@ from pipeline.features import values
 from pipeline.features.column_words import Words, all_numeric, as_the_others, likely_format
 from pipeline.features.dates import (
     DATE_PARTS,
+    YEARLESS_PARTS,
     compact_date,
     date_part,
     dates,
     declared_date,
     example,
+    has_year,
     is_clock,
     own_format,
 )
@@ -243,7 +245,7 @@ def _date_columns(
 ) -> list[Column]:
     """A column for each part of a date that varies."""
     moments, _ = dates(train, form, missing, whole=True)
-    parts = ("time",) if form is not None and is_clock(form) else DATE_PARTS
+    parts = DATE_PARTS if form is None or has_year(form) else ("time",) if is_clock(form) else YEARLESS_PARTS
     numbers = {part: date_part(moments, part) for part in parts}
     present = {part: number[~np.isnan(number)] for part, number in numbers.items()}
     varying = [part for part, number in present.items() if number.size and number.min() < number.max()]

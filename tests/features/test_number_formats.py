@@ -43,13 +43,36 @@ def words(*values):
         (["€ 12,-", "€ 13,50"], "1.234,5", [12, 13.5]),
         (["1.2k", "100", "950"], "1,234.5 k, M, B", [1200, 100, 950]),
         (["$6.7M", "$780456"], "1,234.5 k, M, B", [6.7e6, 780456]),
+        (["4-door", "2-door"], "1,234.5 door", [4, 2]),
+        (["12- EUR", "7 EUR"], "1,234.5 EUR", [-12, 7]),
+        (["٣٤", "۱۲", "९", "１２"], "1,234.5", [34, 12, 9, 12]),
+        (["١٬٢٣٤٫٥", "－７．２５"], "1,234.5", [1234.5, -7.25]),
+        (["２０％", "٣٪"], "1,234.5 %", [20, 3]),
+        (["1.234,5", "٧"], "1.234,5", [1234.5, 7]),
+        (["~3", "4", "≈ 5.5", "ca. 6", "about 7"], "~1,234.5", [3, 4, 5.5, 6, 7]),
+        (["0", "1", "2", "3+"], "~1,234.5", [0, 1, 2, 3]),
+        (["<5", "5", ">12", "≤7", "<0.1", "0.1", "3", "4"], "~1,234.5", [4.5, 5, 12.5, 7, 0.05, 0.1, 3, 4]),
+        (["~1.234,5 km", "<3 km", "5 km"], "~1.234,5 km", [1234.5, 2.5, 5]),
+        (["< 1 year", "1 year", "2 years", "3 years", "10+ years"], "~1,234.5 years", [0.5, 1, 2, 3, 10]),
+        (["<1k", "2.5k", "900", "30"], "~1,234.5 k, M, B", [500, 2500, 900, 30]),
+        ([*(f"{10**i:,}+" for i in range(10)), "0"], "~1,234.5", [*(10**i for i in range(10)), 0]),
+        (["5 or more", "4", ">= 9", "1e3", "over 1e3", "7"], "~1,234.5", [5, 4, 9, 1000, 1500, 7]),
+        (["5'11\"", "6'", "5’ 7”", "0'9.5\""], "1,234.5 ft, in", [71, 72, 67, 9.5]),
+        (["5'11", "6'2", "5'7"], "1,234.5 ft, in", [71, 74, 67]),
+        (["5 ft 11 in", "6ft 2in.", "5 feet, 7 inches"], "1,234.5 ft, in", [71, 74, 67]),
+        (["1h07", "2h", "45m", "17h30"], "1,234.5 d, h, min, s", [1 + 7 / 60, 2, 0.75, 17.5]),
+        (["2h 50m", "19h", "5m", "1d 2h"], "1,234.5 d, h, min, s", [2 + 50 / 60, 19, 5 / 60, 26]),
+        (["1 hr 7 min", "30 mins", "1 hour and 30 seconds"], "1,234.5 d, h, min, s", [67 / 60, 0.5, 1 + 30 / 3600]),
+        (["5'45\"", "4'30\""], "1,234.5 d, h, min, s", [5.75 / 60, 4.5 / 60]),
+        (["1yrs 11mon", "0yrs 0mon"], "1,234.5 y, mo, w, d", [1 + 11 / 12, 0]),
+        (["1 year", "2 weeks", "3 months"], "1,234.5 y, mo, w, d", [1, 14 / 365.25, 0.25]),
     ],
 )
 def test_the_format_is_that_of_all_values(written, told, numbers):
     found = number_format(words(*written, None))
     assert found is not None and str(found) == told
     assert str(NumberFormat.parse(told)) == told
-    np.testing.assert_array_equal(NumberFormat.parse(told).read(words(*written, None)), [*numbers, np.nan])
+    np.testing.assert_allclose(NumberFormat.parse(told).read(words(*written, None)), [*numbers, np.nan], rtol=1e-15)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +89,24 @@ def test_the_format_is_that_of_all_values(written, told, numbers):
         ["(5"],
         ["12 34", "56 78"],
         ["1-2"],
-        ["5'11"],
+        ["5'11", "x'2"],
+        ["5'11", "6'12\"", "70"],
+        ["A+", "A-", "B"],
+        ["O+", "5+"],
+        ["2+", "2-", "3"],
+        ["0", "1", "2", "3", "3+"],
+        ["<=50K", ">50K"],
+        ["16+", "18+", "7+"],
+        ["18-25", "25+", "<18"],
+        ["2h", "3d", "4s"],
+        ["5 km", "1h07"],
+        ["19-Jan", "20-Jan"],
+        ["19 Jan", "20 Jan"],
+        ["1:07", "1h07"],
+        ["~", "3"],
+        ["<", "3"],
+        ["٣A", "٤", "٥"],
+        ["²", "3"],
         ["1,2", "1.2.3"],
         ["10", "10A", "11", "11A"],
         ["12o", "1", "2", "3"],
@@ -95,6 +135,16 @@ def test_what_the_values_leave_open_is_told_and_decided_by_the_file():
     assert likely is not None and likely.doubtful
     assert likely.read(open_to_both).tolist() == [1.234, 2.5]
     assert number_format(words("1,234", "0,5"), "1,234.5") == NumberFormat("1.234,5")
+
+
+def test_marks_are_read_only_where_a_column_has_them():
+    assert np.isnan(NumberFormat().read(words("~3", "3+", "<3", "5'11", "1h07"))).all()
+    assert np.isnan(NumberFormat.parse("~1,234.5").read(words("~", "5'11"))).all()
+    late = words(*(str(i) for i in range(30_000)), "30000+")
+    assert number_format(late) == NumberFormat(inexact=True)
+    many = words(*(f"{i // 60}h {i % 60}m" for i in range(30_000)))
+    np.testing.assert_allclose(NumberFormat(unit="d, h, min, s").read(many), np.arange(30_000) / 60)
+    assert number_format(many) == NumberFormat(unit="d, h, min, s")
 
 
 def test_many_values_are_read_as_few_are():

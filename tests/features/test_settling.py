@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from pipeline.core.errors import UserError
+from pipeline.core.types import Schema
 from pipeline.features.missing_marks import missing_labels
 from pipeline.features.schema import apply
 from pipeline.features.settling import settle
@@ -251,3 +254,36 @@ def test_moments_without_repeats_are_moments():
 def test_a_target_that_could_be_read_in_two_ways_is_told():
     frame = pd.DataFrame({"x": [1, 2], "y": words("1,234", "2,500")})
     assert "could be 1.234,5" in settled(frame, target="y").notes["y"]
+
+
+HABITS = {
+    "dependents": (["0", "1", "2", "3+"], [0, 1, 2, 3], "3+ are read as 3"),
+    "dose": (["<5", "5", "~7.5", "12"], [4.5, 5, 7.5, 12], "<3 as 2.5"),
+    "height": (["5'11\"", "6'", "5'7\"", "6'2\""], [71, 72, 67, 74], "feet and inches, read as inches"),
+    "took": (["1h07", "2h", "45m", "3h30"], [67 / 60, 2, 0.75, 3.5], "read as hours"),
+    "age": (["٣٤", "１２", "7", "۵"], [34, 12, 7, 5], "digits of another script, '٣٤' read as 34"),
+}
+
+
+@pytest.mark.parametrize("name", HABITS)
+def test_numbers_of_every_habit_are_settled_once_told_and_read_alike_in_new_rows(name):
+    written, numbers, told = HABITS[name]
+    train, test = pd.DataFrame({"n": words(*written, None)}), pd.DataFrame({"n": words(*written[::-1])})
+    schema = settled(train, test)
+    assert schema.columns[0].kind == "number" and told in schema.notes["n"], schema.notes
+    again = Schema.from_json(json.loads(json.dumps(schema.to_json())))
+    np.testing.assert_allclose(apply(again, train, training=True, where="x")["n"], [*numbers, np.nan])
+    np.testing.assert_allclose(apply(again, test, training=False, where="x")["n"], numbers[::-1])
+    for word, number in zip(written, numbers, strict=True):  # as a row alone, which predict may be given
+        alone = apply(again, pd.DataFrame({"n": words(word)}), training=False, where="x")["n"]
+        np.testing.assert_allclose(alone, [number])
+    with pytest.raises(UserError, match="row 2: needs a number"):
+        apply(again, pd.DataFrame({"n": words("soon")}), training=False, where="x")
+
+
+def test_marks_may_be_declared_and_kept():
+    frame = pd.DataFrame({"n": words("3", "3+", "4"), "m": words("0", "1", "2+")})
+    schema = settled(frame, formats={"n": "~1,234.5"}, types={"m": "category"})
+    assert apply(schema, frame, training=True, where="x")["n"].tolist() == [3, 3, 4]
+    assert [column.kind for column in settled(frame[["n"]]).columns] == ["category"]
+    assert schema.names("category") == ["m"]
