@@ -18,7 +18,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.kept_digests import kept_digest
 from pipeline.core.paths import main_root
 from pipeline.training.jobs import ATTEMPTS, Event, Job
-from pipeline.training.ray_cluster import LIBRARIES, Connection, connected, packed_call
+from pipeline.training.ray_cluster import LIBRARIES, Connection, connected, no_room, packed_call
 from pipeline.training.ray_worker import Order
 from pipeline.training.travel import pack, unpack
 
@@ -26,6 +26,8 @@ LOOK_SECONDS = 1.0
 """Between two looks at which nodes there are."""
 PATIENCE = 30.0
 """Seconds without a node that could run a job, after which jobs end: a cluster may be about to grow."""
+ARRIVES = 300.0
+"""Seconds within which the answer of a job that is done comes here."""
 
 
 @dataclass
@@ -34,6 +36,8 @@ class _Running:
     call: bytes
     key: int
     attempt: int = 1
+    done: float = inf
+    """When its answer was first seen to be on some node."""
 
 
 @dataclass
@@ -57,6 +61,7 @@ class OnRay:
     _nodes: list[Mapping[str, float]] = field(default_factory=list, init=False)
     """What each node has that can run a job."""
     _looked: float = field(default=-inf, init=False)
+    _checked: float = field(default=-inf, init=False)
     _seen: float = field(default=-inf, init=False)
     """When there last was a node that can run a job."""
 
@@ -164,7 +169,7 @@ class OnRay:
             events = [Event(jobs[key], "progress", part) for key, part in parts.items() if key in jobs]
             for answer in answers:
                 events += self._hear(self._running.pop(answer), answer)
-            events += self._hopeless()
+            events += self._given_up()
             if events or left <= LOOK_SECONDS:
                 return events
         return []
@@ -204,15 +209,26 @@ class OnRay:
         self._submit(running)
         return [Event(job, "progress", 0.0)]  # what it had done is lost
 
-    def _hopeless(self) -> list[Event]:
-        """Errors of all jobs, where for long no node has been there that could run one."""
+    def _given_up(self) -> list[Event]:
+        """Errors of jobs whose answers cannot come, and of all, where for long no node has been there for them."""
         self._look()
-        if self._nodes or time.monotonic() - self._seen < PATIENCE:
+        now = time.monotonic()
+        if now - self._checked < LOOK_SECONDS:
             return []
-        fault = UserError(self._no_room([]))
-        jobs = [running.job for running in self._running.values()]
-        self.close()
-        return [Event(job, "error", fault) for job in jobs]
+        self._checked = now
+        if not self._nodes and now - self._seen >= PATIENCE:
+            fault = UserError(self._no_room([]))
+            jobs = [running.job for running in self._running.values()]
+            self.close()
+            return [Event(job, "error", fault) for job in jobs]
+        events = []
+        for answer in self._ray.done([*self._running]):
+            running = self._running[answer]
+            running.done = min(running.done, now)
+            if now - running.done >= ARRIVES:  # Ray waits for room, without end
+                fault = UserError(no_room(f"{running.job.name}: its result, {ARRIVES:.0f} seconds on its way"))
+                events.append(Event(self._running.pop(answer).job, "error", fault))
+        return events
 
     def stop(self, job: Job) -> None:
         for answer, running in list(self._running.items()):

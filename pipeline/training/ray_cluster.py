@@ -33,7 +33,7 @@ CARRIED = ("PODIUM_SAMPLES", "PODIUM_TRACKING")
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a job that asks for no GPU sees none
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # nodes' errors would be printed among ours, tracebacks and all
 }
 
 
@@ -95,6 +95,12 @@ class Connection:
             self._news = self._board.heard.remote()
         return ready, parts
 
+    def done(self, answers: Sequence[Any]) -> list[Any]:
+        """Those that are there on some node, here or not."""
+        import ray
+
+        return ray.wait([*answers], num_returns=len(answers), timeout=0, fetch_local=False)[0] if answers else []
+
     def answer(self, answer: Any, name: str) -> tuple[str, Any, list[Any]]:
         """What the job of that name said (see ``ray_entrance.enter``), or ("died", why, [])."""
         import ray
@@ -110,10 +116,9 @@ class Connection:
             kind, value, parcels = ray.get(answer)
         except lost as death:
             return "died", _how(death), []
-        except ray.exceptions.RayTaskError as fault:
-            for full in (ray.exceptions.ObjectStoreFullError, ray.exceptions.OutOfDiskError):
-                if isinstance(fault.cause, full):
-                    raise UserError(_full(f"{name}: its result")) from None
+        except (ray.exceptions.RayTaskError, *_full()) as fault:  # there, or here
+            if isinstance(getattr(fault, "cause", fault), _full()):
+                raise UserError(no_room(f"{name}: its result")) from None
             raise
         return kind, value, parcels
 
@@ -247,15 +252,20 @@ def _no_words() -> Any:
 @contextmanager
 def _told(name: str) -> Any:
     """A full object store, told to people."""
-    import ray
-
     try:
         yield
-    except (ray.exceptions.ObjectStoreFullError, ray.exceptions.OutOfDiskError):
-        raise UserError(_full(name)) from None
+    except _full():
+        raise UserError(no_room(name)) from None
 
 
-def _full(name: str) -> str:
+def _full() -> tuple[type[Exception], ...]:
+    import ray
+
+    return ray.exceptions.ObjectStoreFullError, ray.exceptions.OutOfDiskError
+
+
+def no_room(name: str) -> str:
+    """What is told where the object store is full."""
     return (
         f"{name}: does not fit into Ray's object store, nor onto the disk that it spills to; begin the nodes with a "
         "larger --object-store-memory, or make room"

@@ -16,12 +16,13 @@ from typing import Any
 from pipeline.core.code import package_digests
 from pipeline.core.errors import UserError
 from pipeline.core.files import digest, lock, write_text
+from pipeline.core.processor import GPUS
 from pipeline.training import encoded
 from pipeline.training.jobs import listen, portable, prepare, seldom
 from pipeline.training.travel import Parcel, pack, unpack
 
 ARRIVES = 600.0
-"""Seconds to wait for another worker of this machine that puts the same files in their place."""
+"""Seconds to wait for files to come, or for another worker of this machine that puts the same ones in their place."""
 UNUSED = 7 * 86400.0
 """Seconds after which a project's files are cleared from a machine that they travelled to."""
 
@@ -75,19 +76,23 @@ def work(token: str, run: list[Any], fields: Mapping[str, Any], board: Any) -> t
     Gives ("result" or "error", pickled value, parcels of what it wrote); ("lacks", None, []) where files are to be
     sent with it first; ("refused", why, []) where this machine is not fit.
     """
+    import ray
+
     order = Order(**fields)
+    if not ray.get_gpu_ids():
+        os.environ[GPUS] = ""  # Ray leaves a task that asks for none all of its node's
     try:
         root, shared = _settled(token, run)
         _load(order.libraries)
     except Refused as why:
         return "refused", str(why), []
-    if not shared:
-        if order.reads is None:
-            return "lacks", None, []
-        _receive(root, order)
-        encoded.elsewhere = _Elsewhere(root, board)
+    if not shared and order.reads is None:
+        return "lacks", None, []
     listen(seldom(lambda part: board.tell.remote(order.key, part)))
     try:
+        if not shared:
+            _receive(root, order)
+            encoded.elsewhere = _Elsewhere(root, board)
         function, arguments = pickle.loads(order.call)  # noqa: S301 - from who runs us
         prepare(order.name, order.threads)
         value = pickle.dumps(function(*arguments))
@@ -185,7 +190,14 @@ def _receive(root: Path, order: Order) -> None:
         with lock(mark.with_suffix(".lock"), wait=ARRIVES, held=name):
             if not mark.exists() or mark.read_text(encoding="utf-8") != mine:
                 mark.unlink(missing_ok=True)
-                unpack(ray.get(box[0]), root, sync=False)
+                try:
+                    parcel = ray.get(box[0], timeout=ARRIVES)
+                except ray.exceptions.GetTimeoutError:
+                    raise UserError(
+                        f"{order.name}: {name} has not come to node {ray.util.get_node_ip_address()} in {ARRIVES:.0f} "
+                        "seconds; begin it with a larger --object-store-memory, or make room on the disk it spills to"
+                    ) from None
+                unpack(parcel, root, sync=False)
                 write_text(mark, mine)
         _arrived.add((name, mine))
     for parcel in order.brought:
