@@ -1,8 +1,10 @@
-"""Texts as weighted terms: TF-IDF of words and of characters, as scikit-learn's TfidfVectorizer."""
+"""Texts as weighted terms: TF-IDF of words, of characters and of words' shapes, as scikit-learn's TfidfVectorizer."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,11 +16,15 @@ from pipeline.features.packed import pack, unpack
 if TYPE_CHECKING:
     import scipy.sparse
 
+WORDS_AND_MARKS = r"\w+|[^\w\s]"
 Range = tuple[int, int]
-ANALYZERS: dict[str, dict[str, str]] = {
-    "words": {"analyzer": "word"},
-    "words and marks": {"analyzer": "word", "token_pattern": r"(?u)\w+|[^\w\s]"},
+BEGIN, END = "␂", "␃"
+"""What stands for a text's begin and end among its words."""
+ANALYZERS: dict[str, dict[str, Any]] = {
+    "words": {"analyzer": "word", "token_pattern": rf"\b\w\w+\b|[{BEGIN}{END}]"},
+    "words and marks": {"analyzer": "word", "token_pattern": WORDS_AND_MARKS},
     "characters": {"analyzer": "char_wb"},
+    "shapes": {"analyzer": "word", "token_pattern": r"\S+", "lowercase": False},
 }
 """Scikit-learn's settings by the kind of a bag."""
 
@@ -29,10 +35,13 @@ class Terms:
 
     words: runs of this many words, from and to (words of two characters and more, in lower case).
     marks: words of one character and punctuation marks are words too.
+    ends: a text's begin and end are words too, so that a run of words tells how it begins.
     characters: runs of this many characters inside words; they hold up to misspelling, and suit
         languages written without spaces. Words and characters together are two bags side by side.
+    shapes: runs of this many shapes of words, a bag more: ``Xx`` with a capital, ``XX`` in capitals, ``x``, ``9`` a
+        number, ``x9`` letters and digits, each mark its own.
     minimum_count: terms in fewer texts are left out.
-    vocabulary_size: at most so many terms, those in most texts; of words and of characters each.
+    vocabulary_size: at most so many terms, those in most texts; of words, of characters and of shapes each.
     buckets: terms are not told apart but hashed into so many buckets (Weinberger et al. 2009), which then count as
         terms: memory is bounded however many different terms there are, and no term has a name.
     sublinear: 1 + log(count) instead of the count of a term in a text.
@@ -40,7 +49,9 @@ class Terms:
 
     words: Range | None = (1, 2)
     marks: bool = False
+    ends: bool = False
     characters: Range | None = None
+    shapes: Range | None = None
     minimum_count: int = Field(default=2, ge=1)
     vocabulary_size: int = Field(default=20_000, ge=1)
     buckets: int | None = Field(default=None, ge=2, le=1 << 24)
@@ -49,9 +60,9 @@ class Terms:
     def __post_init__(self) -> None:
         if self.words is None and self.characters is None:
             raise ValueError("needs words or characters")
-        for runs in (self.words, self.characters):
+        for runs in (self.words, self.characters, self.shapes):
             if runs is not None and not 1 <= runs[0] <= runs[1]:
-                raise ValueError("words and characters need two lengths from 1 up, such as [1, 2]")
+                raise ValueError("words, characters and shapes need two lengths from 1 up, such as [1, 2]")
 
     def fit_terms(self, texts: Sequence[str]) -> tuple[WeightedTerms, scipy.sparse.csr_matrix]:
         """The terms, and the weights of the texts they were fitted on."""
@@ -59,7 +70,7 @@ class Terms:
 
         states, blocks = [], [csr_matrix((len(texts), 0))]
         words = "words and marks" if self.marks else "words"
-        for kind, runs in ((words, self.words), ("characters", self.characters)):
+        for kind, runs in ((words, self.words), ("characters", self.characters), ("shapes", self.shapes)):
             if runs is not None:
                 state, counts = self._fit_bag(texts, kind, runs)
                 states.append(state)
@@ -68,7 +79,8 @@ class Terms:
 
     def _fit_bag(self, texts: Sequence[str], kind: str, runs: Range) -> tuple[dict[str, Any], scipy.sparse.csr_matrix]:
         """The state of one bag, and how often its terms stand in each text."""
-        terms, counts = _count(texts, kind, runs, self.buckets)
+        ends = self.ends and kind != "characters"
+        terms, counts = _count(texts, kind, runs, self.buckets, ends)
         found = np.bincount(counts.indices, minlength=counts.shape[1])  # texts with each term
         kept = np.flatnonzero(found >= self.minimum_count)
         most = np.sort(kept[np.argsort(-found[kept], kind="stable")[: self.vocabulary_size]])
@@ -76,6 +88,7 @@ class Terms:
             "kind": kind,
             "runs": list(runs),
             "buckets": self.buckets,
+            "ends": ends,
             "sublinear": self.sublinear,
             "terms": [terms[j] for j in most],
             "idf": pack(np.log((1 + len(texts)) / (1 + found[most])) + 1),
@@ -84,7 +97,7 @@ class Terms:
 
 
 class WeightedTerms:
-    """The fitted terms of one text column. ``state``: a bag of words, a bag of characters, or both."""
+    """The fitted terms of one text column. ``state``: bags of words, of characters, of shapes, one at least."""
 
     def __init__(self, state: Sequence[Mapping[str, Any]]) -> None:
         self.state = list(state)
@@ -99,7 +112,7 @@ class WeightedTerms:
 
         blocks = [csr_matrix((len(texts), 0))]
         for one in self.state:
-            _, counts = _count(texts, one["kind"], one["runs"], one["buckets"], one["terms"])
+            _, counts = _count(texts, one["kind"], one["runs"], one["buckets"], one["ends"], one["terms"])
             blocks.append(_weigh(counts, one))
         return hstack(blocks, format="csr")
 
@@ -116,9 +129,18 @@ def _weigh(counts: scipy.sparse.csr_matrix, state: Mapping[str, Any]) -> scipy.s
 
 
 def _count(
-    texts: Sequence[str], kind: str, runs: Sequence[int], buckets: int | None, terms: Sequence[str] | None = None
+    texts: Sequence[str],
+    kind: str,
+    runs: Sequence[int],
+    buckets: int | None,
+    ends: bool,
+    terms: Sequence[str] | None = None,
 ) -> tuple[Sequence[str], scipy.sparse.csr_matrix]:
     """Terms in alphabetical order (or those given), and how often each stands in each text: [texts, terms]."""
+    if kind == "shapes":
+        texts = [" ".join(map(shape, re.findall(WORDS_AND_MARKS, text))) for text in texts]
+    if ends:
+        texts = [f"{BEGIN} {text} {END}" for text in texts]
     if kind != "characters":
         return _vectorize(texts, kind, runs, buckets, terms)
     # Runs of characters stay within words, so each distinct word is taken apart only once.
@@ -159,3 +181,19 @@ def _vectorize(
     except ValueError:  # scikit-learn refuses texts without a single term
         return none
     return counter.get_feature_names_out().tolist(), counts
+
+
+@lru_cache(maxsize=1 << 16)
+def shape(word: str) -> str:
+    """How a word, or a mark, looks, whatever it says.
+
+    >>> [shape(word) for word in ("Iowa", "USA", "I", "iPod", "1986", "3rd", "?")]
+    ['Xx', 'XX', 'Xx', 'x', '9', 'x9', '?']
+    """
+    if not (word[0].isalnum() or word[0] == "_"):
+        return word
+    if any(letter.isdigit() for letter in word):
+        return "9" if word.isdigit() else "x9"
+    if word[0].isupper():
+        return "XX" if len(word) > 1 and word.isupper() else "Xx"
+    return "x"

@@ -11,7 +11,7 @@ from pipeline.core.types import Model, Spec, Task
 from pipeline.models import models
 
 if TYPE_CHECKING:
-    from pipeline.models.estimators.naive_bayes import NaiveBayesEstimator
+    from pipeline.models.estimators.naive_bayes import NaiveBayesEstimator, RatioMachine
 
 
 @models.register("naive_bayes_linear")
@@ -22,6 +22,8 @@ class NaiveBayesLinear(Model):
     loss: logistic regression, or the paper's linear support vectors (``squared_hinge``), whose probabilities are by
         Platt's scaling as of ``support_vectors``.
     C: inverse of the penalty's strength. smoothing: added to the count of every term in every class.
+    interpolation: how much of the linear model there is; the rest is multinomial naive Bayes, which is all of it at 0.
+        The paper takes 0.25. Below 1 probabilities are by Platt's scaling.
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("classification",)
@@ -31,16 +33,21 @@ class NaiveBayesLinear(Model):
     loss: Literal["logistic", "squared_hinge"] = "logistic"
     C: float = Field(default=1.0, gt=0)
     smoothing: float = Field(default=1.0, gt=0)
+    interpolation: float = Field(default=1.0, ge=0, le=1)
     max_iter: int = Field(default=1000, ge=1)
 
     def build(self, spec: Spec, task: Task, seed: int) -> NaiveBayesEstimator:
         from pipeline.models.estimators.naive_bayes import NaiveBayesEstimator
 
-        return NaiveBayesEstimator(
-            self.name, spec, task, seed, self.solver, self.smoothing, calibrated=self.loss == "squared_hinge"
-        )
+        calibrated = self.loss == "squared_hinge" or self.interpolation < 1
+        return NaiveBayesEstimator(self.name, spec, task, seed, self.machine, calibrated)
 
-    def solver(self, seed: int) -> Any:
+    def machine(self, seed: int) -> RatioMachine:
+        from pipeline.models.estimators.naive_bayes import RatioMachine
+
+        return RatioMachine(self._solver(seed), self.smoothing, self.interpolation)
+
+    def _solver(self, seed: int) -> Any:
         if self.loss == "squared_hinge":
             from sklearn.svm import LinearSVC
 

@@ -68,6 +68,27 @@ def test_tfidf_agrees_with_scikit_learn(options, expected):
         np.testing.assert_allclose(sparse(encoder, rows).toarray(), wanted.toarray(), atol=1e-6)
 
 
+def test_a_texts_ends_are_words_and_shapes_a_bag_of_their_own():
+    """Against scikit-learn on texts written out so by hand."""
+    texts = pd.Series(["Who is Nils Bohr?", "What is NATO, in 1990s", "who was it ?", "is 42", ""], dtype="str")
+    ended = ["␂ who is nils bohr ? ␃", "␂ what is nato , in 1990s ␃", "␂ who was it ? ␃", "␂ is 42 ␃", "␂ ␃"]
+    shapes = ["␂ Xx x Xx Xx ? ␃", "␂ Xx x XX , x x9 ␃", "␂ x x x ? ␃", "␂ x 9 ␃", "␂ ␃"]
+    rows = pd.DataFrame({"t": texts, "y": np.arange(5.0)})
+    options = {"columns": ["t"], "categories": False, "marks": True, "ends": True, "minimum_count": 1}
+    encoder = build(**options, shapes=[1, 3], characters=[2, 3]).fit(rows, SCHEMA, seed=0)
+    split = {"token_pattern": r"\S+", "sublinear_tf": True, "lowercase": False}
+    bags = [
+        TfidfVectorizer(ngram_range=(1, 2), **split).fit_transform(ended),
+        TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 3), sublinear_tf=True).fit_transform(texts),
+        TfidfVectorizer(ngram_range=(1, 3), **split).fit_transform(shapes),
+    ]
+    np.testing.assert_allclose(sparse(encoder, rows).toarray(), hstack(bags).toarray(), atol=1e-6)
+    again = build(**options, shapes=[1, 3], characters=[2, 3]).restore(json.loads(json.dumps(encoder.state())), SCHEMA)
+    np.testing.assert_array_equal(sparse(again, rows).toarray(), sparse(encoder, rows).toarray())
+    plain = build(**{**options, "marks": False, "words": [1, 1]}).fit(rows, SCHEMA, seed=0)
+    assert {"t: ␂", "t: ␃", "t: who"} <= set(plain.spec.vocabularies["tokens"])
+
+
 def test_hashed_terms_are_scikit_learns_and_as_many_as_their_buckets():
     """Of the buckets that enough training texts fall into, TF-IDF as of any other terms."""
     encoder = build(columns=["t"], categories=False, buckets=16, minimum_count=2).fit(ROWS, SCHEMA, seed=0)

@@ -181,3 +181,51 @@ def test_naive_bayes_before_support_vectors_ranks_as_scikit_learns_machine():
     assert slope > 0
     np.testing.assert_allclose(np.exp(logs).sum(axis=1), 1)
     assert abs(np.exp(logs[:, 1]).mean() - target.mean()) < 0.05  # calibrated on rows held out
+
+
+@pytest.mark.parametrize("interpolation", [0.0, 0.25])
+def test_naive_bayes_and_a_linear_model_are_mixed_as_in_the_paper(interpolation):
+    """Wang and Manning 2012, eq. 5, by hand on dense arrays; at 0 what scikit-learn's MultinomialNB says of the terms'
+    presence, but for the prior, which Platt's scaling sees to."""
+    from sklearn.naive_bayes import MultinomialNB
+    from sklearn.svm import LinearSVC
+
+    dense = (random_array((ROWS, 30), density=0.3, rng=np.random.default_rng(5)).toarray() > 0).astype(float)
+    target = (dense[:, :3].sum(axis=1) > 0.5).astype(np.int64)
+    described = replace(
+        spec(2, False),
+        sizes={"tokens": 31},
+        vocabularies={"tokens": ["<pad>", *map(str, range(30))]},
+        classes=("no", "yes"),
+    )
+    named = {"name": "naive_bayes_linear", "loss": "squared_hinge", "interpolation": interpolation}
+    made = models.build(named, "m").build(described, tasks.build("classification", "t"), 0)
+    made.fit({**bag(csr_matrix(dense)), "target": target}, None, Plan())
+    shares = MultinomialNB().fit(dense, target).feature_log_prob_  # [classes, p]
+    ratio = shares[1] - shares[0]
+    weights = np.ones(30)
+    if interpolation:
+        own = LinearSVC(random_state=0).fit(dense * ratio, target).coef_[0]
+        weights = (1 - interpolation) * np.abs(own).mean() + interpolation * own
+    logs = made.raw(bag(csr_matrix(dense)))
+    odds, expected = logs[:, 1] - logs[:, 0], dense @ (weights * ratio)
+    slope, shift = np.polyfit(expected, odds, 1)
+    assert slope > 0
+    np.testing.assert_allclose(odds, slope * expected + shift, atol=2e-3)
+
+
+def test_naive_bayes_is_calibrated_by_texts_that_its_ratios_have_not_seen():
+    """Of terms that are chance, each in one text or two, nothing can be known: held-out texts are not told apart."""
+    random = np.random.default_rng(0)
+    rare = csr_matrix((np.ones(400), (np.repeat(np.arange(100), 4), random.permutation(np.arange(400) // 2))))
+    target = random.integers(0, 2, 100)
+    described = replace(
+        spec(2, False),
+        sizes={"tokens": 201},
+        vocabularies={"tokens": ["<pad>", *map(str, range(200))]},
+        classes=("no", "yes"),
+    )
+    made = models.build({"name": "naive_bayes_linear", "interpolation": 0.0}, "m")
+    made = made.build(described, tasks.build("classification", "t"), 0)
+    made.fit({**bag(rare), "target": target}, None, Plan())
+    assert np.exp(made.raw(bag(rare))).max(axis=1).mean() < 0.7  # by ratios of the same texts 0.95
