@@ -123,7 +123,11 @@ def test_test_rows_changed_in_place_reach_the_submission(project, monkeypatch):
     project.run("dvc", "commit", "--force", "--quiet")
     before = pd.read_csv(project.data("lines", "submission.csv"))
     rows[40:].drop(columns="y").assign(size=lambda one: one["size"] + 1).to_csv(files / "test.csv", index=False)
-    assert [stage.partition("@")[0] for stage in ran(project.repro("submit@lines"))][:3] == ["check", "fetch", "preprocess"]
+    assert [stage.partition("@")[0] for stage in ran(project.repro("submit@lines"))][:3] == [
+        "check",
+        "fetch",
+        "preprocess",
+    ]
     after = pd.read_csv(project.data("lines", "submission.csv"))
     assert (after["y"] - before["y"]).to_numpy() == pytest.approx(3, abs=0.3)
 

@@ -112,11 +112,12 @@ class Connection:
             ray.exceptions.ObjectLostError,
             ray.exceptions.LocalRayletDiedError,
         )
+        faults: tuple[type[Exception], ...] = (ray.exceptions.RayTaskError, *_full())  # there, or here
         try:
             kind, value, parcels = ray.get(answer)
         except lost as death:
             return "died", _how(death), []
-        except (ray.exceptions.RayTaskError, *_full()) as fault:  # there, or here
+        except faults as fault:
             if isinstance(getattr(fault, "cause", fault), _full()):
                 raise UserError(no_room(f"{name}: its result")) from None
             raise

@@ -30,6 +30,7 @@ STAGES = {
 }
 """Each stage with a name, and what it writes (the last of it to appear)."""
 
+
 def wait_for(condition, seconds: float = 60, every: float = 0.002):
     """The condition's first true value."""
     deadline = time.monotonic() + seconds
