@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
+
+SEPARATOR = "\0 "
+"""Between texts that are looked at together; none of them holds its first character."""
 
 
 class Cleaner(ABC):
@@ -18,6 +22,14 @@ class Cleaner(ABC):
     @abstractmethod
     def clean(self, text: str) -> str:
         """The text cleaned, in time linear in its length; of any text, and of nothing but the text."""
+
+    def together(self) -> bool:
+        """Whether texts joined by ``SEPARATOR`` come out of ``clean`` as each of them does alone, and joined."""
+        return False
+
+    def signs(self) -> re.Pattern[str] | None:
+        """What a text that it changes has, also where ``SEPARATOR`` stands before and behind it; None: any text."""
+        return None
 
 
 @dataclass(frozen=True)

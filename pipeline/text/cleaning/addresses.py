@@ -32,6 +32,9 @@ class Urls(Cleaner):
     def clean(self, text: str) -> str:
         return _URL.sub(self._marked, text)
 
+    def together(self) -> bool:
+        return True
+
     def _marked(self, found: re.Match[str]) -> str:
         address = found.group()
         return self.mark + address[len(address.rstrip(_ENDS_NO_URL)) :]
@@ -47,6 +50,9 @@ class Emails(Cleaner):
     def clean(self, text: str) -> str:
         return _EMAIL.sub(lambda found: self.mark, text) if "@" in text else text
 
+    def together(self) -> bool:
+        return True
+
 
 @cleaners.register("mentions")
 @settings
@@ -57,3 +63,6 @@ class Mentions(Cleaner):
 
     def clean(self, text: str) -> str:
         return _MENTION.sub(lambda found: self.mark, text) if "@" in text else text
+
+    def together(self) -> bool:
+        return True

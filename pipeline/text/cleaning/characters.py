@@ -17,6 +17,7 @@ _STRAY_JOINER = re.compile("[\u200c\u200d](?<![\u0590-\u1fff\u2070-\U0010ffff].)
 _DIRECTION = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufdd0-\ufdef\ufffe\uffff]")
 _SEPARATOR = re.compile("[\x0b\x0c\x1c-\x1f\x85]")
+_UNWANTED = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MOST_MARKS = 30
 _MANY_MARKS = re.compile(rf"[^\w\x00-\u02ff]{{{_MOST_MARKS}}}(?=[^\w\x00-\u02ff])")
@@ -41,6 +42,9 @@ class Invisible(Cleaner):
         text = _STRAY_JOINER.sub("", _INVISIBLE.sub("", text))
         return _DIRECTION.sub("", text) if self.direction else text
 
+    def together(self) -> bool:
+        return True
+
 
 @cleaners.register("control")
 @settings
@@ -51,6 +55,9 @@ class Control(Cleaner):
     def clean(self, text: str) -> str:
         text = _SEPARATOR.sub(" ", _CONTROL.sub("", text))
         return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
+
+    def signs(self) -> re.Pattern[str]:
+        return _UNWANTED
 
 
 @cleaners.register("normalization")
@@ -73,3 +80,6 @@ class Normalization(Cleaner):
         ends = [match.end() for match in _MANY_MARKS.finditer(text)]
         pieces = [text[begin:end] for begin, end in zip([0, *ends], [*ends, len(text)])]
         return "".join(unicodedata.normalize(self.form, piece) for piece in pieces)
+
+    def together(self) -> bool:
+        return True

@@ -30,6 +30,9 @@ class Case(Cleaner):
     def clean(self, text: str) -> str:
         return text.lower() if self.form == "lower" else text.casefold()
 
+    def together(self) -> bool:
+        return True
+
 
 @cleaners.register("digits")
 @settings
@@ -50,6 +53,9 @@ class Digits(Cleaner):
             return _OTHER_DIGIT.sub(lambda found: str(unicodedata.decimal(found.group())), text)
         return _NUMBER.sub(lambda found: self.mark, text)
 
+    def together(self) -> bool:
+        return True
+
 
 @cleaners.register("repeats")
 @settings
@@ -61,3 +67,6 @@ class Repeats(Cleaner):
 
     def clean(self, text: str) -> str:
         return re.sub(rf"([^\s\d])\1{{{self.most},}}", lambda found: found[1] * self.most, text)
+
+    def together(self) -> bool:
+        return True

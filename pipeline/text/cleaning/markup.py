@@ -19,6 +19,7 @@ style sub summary sup svg textarea time tt u var video wbr"""
 _INSTEAD = {**dict.fromkeys(_INSIDE.split(), ""), **dict.fromkeys(_BREAKS.split(), " ")}
 _TAG = re.compile(r"</?([A-Za-z][A-Za-z0-9]*+)(?=[\s/>])[^<>]*+>")
 _UNSEEN = re.compile(r"<!--|<(script|style)(?=[\s>])[^<>]*+>", re.IGNORECASE)
+_BRACKET = re.compile("<")
 _ENDS = {
     "": re.compile("-->"),
     "script": re.compile("</script", re.IGNORECASE),
@@ -38,6 +39,9 @@ class Entities(Cleaner):
     def clean(self, text: str) -> str:
         return _ENTITY.sub(lambda found: unescape(found.group()), text) if "&" in text else text
 
+    def together(self) -> bool:
+        return True
+
 
 @cleaners.register("tags")
 @settings
@@ -51,6 +55,9 @@ class Tags(Cleaner):
         if "<" not in text:
             return text
         return _TAG.sub(lambda found: _INSTEAD.get(found[1].lower(), found.group()), _without_unseen(text))
+
+    def signs(self) -> re.Pattern[str]:
+        return _BRACKET
 
 
 def _without_unseen(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import ClassVar
 
 from pipeline.core.cleaning import Cleaner
@@ -29,6 +30,18 @@ class Mojibake(Cleaner):
 
         text = _THROUGH_A_MAC.sub(_read_again, text)
         return fix_encoding(text) if is_bad(text) else text  # it asks the same, more slowly
+
+    def signs(self) -> re.Pattern[str]:
+        return _bad()
+
+
+@cache
+def _bad() -> re.Pattern[str]:
+    """What ``ftfy`` and the way through a Mac know a text by, wherever in it; imported where texts are cleaned."""
+    from ftfy.badness import BADNESS_RE
+
+    # One of its signs is one at a text's beginning alone.
+    return re.compile(rf"{BADNESS_RE.pattern}|[ÃÂ][ ]|{_THROUGH_A_MAC.pattern}", BADNESS_RE.flags)
 
 
 def _read_again(found: re.Match[str]) -> str:
