@@ -43,7 +43,7 @@ class Tried:
 
 def points_of(config: Config, model: ModelConfig, over: str, given: Sequence[Any]) -> list[Tried]:
     from pipeline.training.data import Rows
-    from pipeline.training.fewer_rows import FewerRows
+    from pipeline.training.fewer_rows import fewer_rows
     from pipeline.training.identity import identity
 
     competition = config.competition(model.competition)
@@ -57,7 +57,7 @@ def points_of(config: Config, model: ModelConfig, over: str, given: Sequence[Any
     for value in given:
         if over == "rows":
             whole = rows.of(model)
-            data = whole if value == 1 else FewerRows(competition, model.features, value, rows, model.weights)
+            data = whole if value == 1 else fewer_rows(rows, model.features, value, model.weights)
             count = round(fmean(len(data.training_rows(k)) for k in data.folds))
             point = Tried(value, f"{count:,} rows", model, data)
         else:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import zip_longest
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.core.code import code_digest, code_files
 from pipeline.core.columns import take
@@ -31,6 +31,7 @@ from pipeline.training.weighting.label_shift import corrected
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+D = TypeVar("D", bound="TrainingData")
 LIGHT_BYTES = 1 << 30
 
 
@@ -78,7 +79,9 @@ class Rows:
         self.pseudo: dict[str, Path] = {}
         """By model, the folder of the pseudo-labels that it learns from, where that is another."""
         self._labelled = labelled
-        self._data: dict[tuple[str, Path | None, Weighting | None], TrainingData] = {}
+        self._data: dict[Any, TrainingData] = {}
+        _rows.clear()  # a process works on one competition at a time
+        _rows[_key(competition, self.facts)] = self
 
     def of(self, model: ModelConfig) -> TrainingData:
         """The rows as the model trains on them."""
@@ -89,17 +92,22 @@ class Rows:
 
     def data(self, feature_set: str, pseudo: Path | None = None, weighting: Weighting | None = None) -> TrainingData:
         """The rows through a feature set, the same object each time. pseudo, weighting: see ``TrainingData``."""
-        key = (feature_set, pseudo, weighting)
+        made = partial(TrainingData, self.competition, feature_set, self, pseudo, weighting)
+        return self.kept((feature_set, pseudo, weighting), made)
+
+    def kept(self, key: Hashable, make: Callable[[], D]) -> D:
+        """What is made of these rows, once."""
         if key not in self._data:
-            self._data[key] = TrainingData(self.competition, feature_set, self, pseudo, weighting)
-        return self._data[key]
+            self._data[key] = make()
+        return self._data[key]  # type: ignore[no-any-return]
 
 
 class TrainingData:
     """The training rows of a competition through one feature set.
 
     A fold is encoded once, whoever asks for it first, and lies in ``.podium/encoded/`` for all models, trials,
-    stages and processes. Sent to another process it is its competition's and feature set's names, and opened there.
+    stages and processes. Sent to another process it is its competition's and feature set's names, and opened there:
+    in a fork from the very rows.
 
     pseudo: folder of pseudo-labels (``pseudo_rows.py``), rows with which every fold trains besides.
     weighting: what makes the rows count as the test rows ask.
@@ -305,18 +313,23 @@ class TrainingData:
 
 
 _rows: dict[str, Rows] = {}
+"""The last that this process has read, or the one that it is a fork of."""
+
+
+def _key(competition: CompetitionConfig, facts: Mapping[str, Any]) -> str:
+    return digest(competition.name, competition.raw, facts)
+
+
+def opened_rows(competition: CompetitionConfig) -> Rows:
+    """The rows of what another process has sent, read once."""
+    facts = read_json(CompetitionPaths(competition.name).rows / "facts.json")
+    return _rows.get(_key(competition, facts)) or Rows(competition)
 
 
 def _opened(
     competition: CompetitionConfig, feature_set: str, pseudo: Path | None, weighting: Weighting | None
 ) -> TrainingData:
-    """What another process has sent. The rows are read once for all that this process is sent of them."""
-    facts = read_json(CompetitionPaths(competition.name).rows / "facts.json")
-    key = digest(competition.name, competition.raw, facts)
-    if key not in _rows:
-        _rows.clear()  # a process works on one competition at a time
-        _rows[key] = Rows(competition)
-    return _rows[key].data(feature_set, pseudo, weighting)
+    return opened_rows(competition).data(feature_set, pseudo, weighting)
 
 
 def widest(specs: Sequence[Spec]) -> Spec:

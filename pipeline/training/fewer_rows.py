@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.config import CompetitionConfig
@@ -10,7 +11,7 @@ from pipeline.core.files import digest
 from pipeline.core.seeds import derive_seed
 from pipeline.core.types import Encoder
 from pipeline.core.weighting.base import Weighting
-from pipeline.training.data import Rows, TrainingData
+from pipeline.training.data import Rows, TrainingData, opened_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +40,7 @@ class FewerRows(TrainingData):
 
     def __reduce__(self) -> tuple[Any, ...]:
         weighting = None if self.shifted is None else self.shifted.weighting
-        return FewerRows, (self.competition, self.feature_set, self.part, None, weighting)
+        return _opened, (self.competition, self.feature_set, self.part, weighting)
 
     @property
     def rows_digest(self) -> str:
@@ -82,6 +83,16 @@ class FewerRows(TrainingData):
             rows = self.rows.iloc[self.training_rows(k)]
             self._encoders[k] = features.fit(rows, self.schema, derive_seed(self.feature_set, k))
         return self._encoders[k]
+
+
+def fewer_rows(rows: Rows, feature_set: str, part: float, weighting: Weighting | None = None) -> FewerRows:
+    """A part of the rows through a feature set, the same object each time."""
+    made = partial(FewerRows, rows.competition, feature_set, part, rows, weighting)
+    return rows.kept((feature_set, part, weighting), made)
+
+
+def _opened(competition: CompetitionConfig, feature_set: str, part: float, weighting: Weighting | None) -> FewerRows:
+    return fewer_rows(opened_rows(competition), feature_set, part, weighting)
 
 
 def _first_seen(values: Any) -> np.ndarray:
