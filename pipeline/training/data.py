@@ -79,7 +79,7 @@ class Rows:
         self.pseudo: dict[str, Path] = {}
         """By model, the folder of the pseudo-labels that it learns from, where that is another."""
         self._labelled = labelled
-        self._data: dict[Any, TrainingData] = {}
+        self._data: dict[Any, Any] = {}
         _rows.clear()  # a process works on one competition at a time
         _rows[_key(competition, self.facts)] = self
 

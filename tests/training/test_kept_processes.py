@@ -120,4 +120,3 @@ def test_words_of_jobs_are_told(capfd):
 
 def says(number):
     sys.stdout.write(f"said {number}\n")
-
