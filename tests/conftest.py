@@ -38,6 +38,20 @@ def quiet_surroundings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     forget_surroundings()
 
 
+DOT = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b55"
+    "0000000a49444154789c63f80f0001010100b138f6140000000049454e44ae426082"
+)
+"""A PNG of one pixel."""
+
+
+@pytest.fixture
+def undrawn(monkeypatch) -> None:
+    """Reports without pictures, which take most of their time: for tests of what else is in them, or in what comes
+    before. All pictures are drawn by ``reporting/test_figures.py``, those of whole competitions by ``test_gallery``."""
+    monkeypatch.setattr("pipeline.reporting.page.draw", lambda name, data: DOT)
+
+
 @pytest.fixture
 def bench(tmp_path, capsys, monkeypatch) -> Bench:
     monkeypatch.chdir(tmp_path)

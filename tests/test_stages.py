@@ -173,7 +173,7 @@ class TestOtherWaysThrough:
     """In this process, stage after stage: what DVC does is the same for all of them."""
 
     @pytest.fixture
-    def through(self, tmp_path, monkeypatch):
+    def through(self, tmp_path, monkeypatch, undrawn):
         from pipeline.commands import predict
         from pipeline.core.config import Config
         from pipeline.stages import blend, fetch, preprocess, report, retrain, submit, train, tune

@@ -91,7 +91,7 @@ def declared(**submission) -> dict:
 SAMPLE = "row,said\nb7,abc\n007,\na1,x\n"
 
 
-def test_through_all_stages_and_for_new_rows(bench):
+def test_through_all_stages_and_for_new_rows(bench, undrawn):
     bench.write()
     for file in (bench.root / "files").iterdir():
         file.unlink()

@@ -159,7 +159,7 @@ def test_parts_of_the_rows_keep_classes_and_groups(toy):
                 assert len(whole) - len(some) < 5
 
 
-def test_the_report_shows_curves_and_tells_of_stale_ones(toy):
+def test_the_report_shows_curves_and_tells_of_stale_ones(toy, undrawn):
     declare(toy, **{"toy-network": NETWORK})
     toy.through("train", "tune", "blend", "retrain", "submit")
     told(toy, "curve", "toy-ridge", "--over", "model.alpha", "--values", "0.1,1000")

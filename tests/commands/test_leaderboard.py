@@ -14,7 +14,7 @@ def told(bench: Bench, name: str | None = None) -> str:
     return bench.capsys.readouterr().out
 
 
-def test_a_competition_that_has_not_run_yet_does_not_hide_the_others(bench):
+def test_a_competition_that_has_not_run_yet_does_not_hide_the_others(bench, undrawn):
     bench.write()
     params = yaml.safe_load((bench.root / "params.yaml").read_text())
     params["competitions"] = {"early": bench.competition, **params["competitions"]}
@@ -29,7 +29,7 @@ def test_a_competition_that_has_not_run_yet_does_not_hide_the_others(bench):
     assert code == 2 and lines == ["error: early: no model has a score yet; run `dvc repro report@early`"]
 
 
-def test_one_fold_has_no_spread_and_no_test_file_no_submission(bench):
+def test_one_fold_has_no_spread_and_no_test_file_no_submission(bench, undrawn):
     bench.files |= {"test.csv": None, "sample_submission.csv": None}
     bench.competition["split"] = {"name": "holdout", "part": 0.2}
     bench.write()

@@ -15,7 +15,7 @@ EXTRA = "id,colour,size,y\n" + "".join(f"{i},blue,{i % 9},{100 + i}\n" for i in 
 
 
 @pytest.mark.parametrize("mark", [None, "elsewhere"])
-def test_they_train_every_fold_and_validate_none(bench, mark):
+def test_they_train_every_fold_and_validate_none(bench, mark, undrawn):
     bench.files["last_year.csv"] = EXTRA
     bench.competition["source"] |= {"extra": ["last_year.csv"]} | ({"mark": mark} if mark else {})
     bench.write()

@@ -15,7 +15,7 @@ VALID = "id,colour,size,y\n" + "".join(f"{i},red,{20 + i},{i % 5 + 2}\n" for i i
 """Its ids begin again."""
 
 
-def test_its_rows_are_the_one_fold_and_train_at_last(bench):
+def test_its_rows_are_the_one_fold_and_train_at_last(bench, undrawn):
     bench.files["Valid.csv"] = VALID
     bench.competition["split"] = {"name": "holdout", "rows": "valid"}
     bench.write()
@@ -30,7 +30,7 @@ def test_its_rows_are_the_one_fold_and_train_at_last(bench):
     assert "One fold validated everything" in (bench.root / "data/toy/report/index.html").read_text()
 
 
-def test_without_refit_the_models_that_were_validated_answer(bench):
+def test_without_refit_the_models_that_were_validated_answer(bench, undrawn):
     bench.files["Valid.csv"] = VALID
     bench.competition["split"] = {"name": "holdout", "rows": "valid", "refit": False}
     bench.write()

@@ -136,7 +136,7 @@ def test_folders_of_a_download_are_found_too(kind, bench):
     np.testing.assert_array_equal(rows[name].array.stored.read()[..., 0], TEST)
 
 
-def test_two_images_a_row_are_channels_of_one(bench):
+def test_two_images_a_row_are_channels_of_one(bench, undrawn):
     """Which of two is brighter can be told by neither alone."""
     light = np.random.default_rng(1).permutation(np.arange(2 * (COUNT + 12)) * 3 // 2).reshape(-1, 2)  # to 215
     pairs = (np.stack([IMAGES] * 2, axis=1) // 6 + light[:, :, None, None]).astype(np.uint8)  # [rows, 2, side, side]

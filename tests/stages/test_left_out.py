@@ -39,7 +39,7 @@ def params(**bodies) -> dict:
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch) -> Project:
+def project(tmp_path, monkeypatch, undrawn) -> Project:
     monkeypatch.chdir(tmp_path)
     return Project(tmp_path)
 

@@ -41,7 +41,7 @@ def labels(bench, stage: str = "cv") -> dict[str, pd.DataFrame]:
     return {path.stem: pd.read_parquet(path) for path in sorted(folder.iterdir())}
 
 
-def test_a_model_learns_from_the_folds_own_answers(bench):
+def test_a_model_learns_from_the_folds_own_answers(bench, undrawn):
     declare(bench, {"above": 0.9, "weight": 0.5}, classes=True)
     said = bench.through()
     assert any("toy-second learns from" in line and "toy-ridge" in line for line in said)
@@ -119,7 +119,7 @@ def test_settings_that_cannot_be_are_told(bench, pseudo, words):
     assert code == 2 and len(lines) == 1 and all(word in lines[0] for word in words), lines
 
 
-def test_where_no_answer_is_sure_the_model_is_left_out(bench):
+def test_where_no_answer_is_sure_the_model_is_left_out(bench, undrawn):
     declare(bench, {"above": 0.999999}, classes=True)
     said = bench.through()
     assert any("toy-second is left out" in line and "0.999999; lower fit.pseudo.above" in line for line in said)

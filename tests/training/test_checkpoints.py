@@ -35,7 +35,6 @@ from pipeline.models.layers.network import Network
 from pipeline.tasks import tasks
 from pipeline.training import checkpoints, learners
 
-checkpoints.SECONDS = 0.0  # after every minibatch
 killed, fits, ENCODER = json.loads(sys.argv[1])
 kill_at, minibatches = None, 0
 
@@ -116,7 +115,7 @@ def fit(kind, folder, checkpoint):
 for *arguments, at in killed:
     child = os.fork()  # which computes alone: here nothing was computed yet
     if not child:
-        kill_at = at
+        kill_at, checkpoints.SECONDS = at, 0.0  # one after every minibatch
         fit(*arguments)
         os._exit(1)
     assert os.waitpid(child, 0)[1] == signal.SIGKILL

@@ -115,9 +115,12 @@ def test_two_processes_learn_what_one_learns(competitions, name):
     assert done.stderr.count("2 folds") == 1  # one process tells and writes
 
 
-def test_what_cannot_be_shared_is_one_line(competitions):
-    done = torchrun("preprocess", "toy", folder=competitions.root)
-    assert done.returncode and "torchrun: preprocess trains nothing" in done.stderr
+def test_what_cannot_be_shared_is_one_line(bench, monkeypatch):
+    bench.write()
+    for name, value in {"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "2", "RANK": "0"}.items():  # as `torchrun` does
+        monkeypatch.setenv(name, value)
+    code, lines = bench.run("preprocess", "toy")
+    assert code == 2 and lines == ["error: torchrun: preprocess trains nothing; train, tune, retrain do"]
 
 
 def test_each_example_of_a_minibatch_is_one_processes():
