@@ -1,4 +1,7 @@
-"""Gallery entries through the very same stages: text, a language model, translation, images, the book."""
+"""Gallery entries through the very same stages: text, a language model, translation, images, house prices.
+
+The book's linear model is cross-validated by ``notebooks/house_prices.ipynb``, which ``test_notebooks`` runs.
+"""
 
 from __future__ import annotations
 
@@ -60,20 +63,7 @@ def test_a_seam_is_cross_validated_retrained_and_submitted(project, capsys, name
     assert (project.data(name, "report", "index.html")).stat().st_size > 10_000
 
 
-house_prices = pytest.mark.skipif(not (SHARED / "house_prices").exists(), reason="needs Kaggle's House Prices files")
-
-
-@house_prices
-def test_the_book_s_linear_model_scores_as_in_the_book(project):
-    """Dive into Deep Learning 5.7: 5 contiguous folds, 100 epochs, Adam 5, batch 64, no weight decay."""
-    project.params(added(project, "house_prices-book", SHARED / "house_prices"))
-    through("house_prices-book", "train")
-    scores = read_json(project.data("house_prices-book", "cv", "house_prices-book-linear", "scores.json"))
-    assert scores["valid"] == pytest.approx(0.170, abs=0.003)
-    assert scores["train"] == pytest.approx(0.165, abs=0.003)
-
-
-@house_prices
+@pytest.mark.skipif(not (SHARED / "house_prices").exists(), reason="needs Kaggle's House Prices files")
 def test_two_models_of_the_default_set_blend_below_the_bar(project):
     """Without any search: support vectors and LightGBM as the gallery declares them."""
     declared = added(project, "house_prices", SHARED / "house_prices")

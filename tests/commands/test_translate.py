@@ -101,7 +101,7 @@ def test_faults_are_told_in_a_line(words, arguments, stdin, message):
     assert (code, out) == (2, "") and len(told) == 1 and message in told[0]
 
 
-def test_the_report_shows_sentences_attention_the_interval_and_how_it_was_counted(trained, monkeypatch):
+def test_the_report_shows_sentences_attention_the_interval_and_how_it_was_counted(trained, monkeypatch, undrawn):
     monkeypatch.chdir(trained)
     from pipeline.stages import report
     from pipeline.stages.project import load_project

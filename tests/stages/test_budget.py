@@ -37,7 +37,7 @@ def params(minutes: float | None = 10, **changes) -> dict:
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
+def project(tmp_path, monkeypatch, undrawn):
     monkeypatch.chdir(tmp_path)
     return Project(tmp_path)
 
