@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -118,6 +120,17 @@ def test_a_label_that_all_rows_agree_on_is_answered_all_the_same(tmp_path):
     fitted.save(tmp_path)
     again = fit.load(tmp_path, one.model, one.task, one.spec)
     np.testing.assert_allclose(again.raw(one.train), fitted.raw(one.train))
+
+
+def test_a_saved_target_answers_in_the_order_of_the_columns():
+    task, names = tasks.build("multioutput_regression", "task"), ("c", "a", "b")
+    schema = Schema(None, "c, a, b", (), target_kind="numbers", targets=names)
+    fitted = task.fit_target(10 * TARGETS[list(names)] + [1, 2, 3], schema)
+    saved = json.loads(json.dumps(fitted.state(), sort_keys=True))  # as all JSON is written
+    raw = RANDOM.normal(size=(5, 3))
+    expected = task.predictions(raw, fitted, Spec())
+    assert list(expected) == list(names)
+    pd.testing.assert_frame_equal(task.predictions(raw, task.restore_target(saved, schema), Spec()), expected)
 
 
 def test_metrics_are_the_columns_means():

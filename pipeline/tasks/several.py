@@ -72,7 +72,8 @@ class MultioutputRegression(SeveralTargets):
         return SeveralNumbers({name: fit_number_target(self.target, target[name].dropna()) for name in schema.targets})
 
     def restore_target(self, state: Mapping[str, Any], schema: Schema) -> SeveralNumbers:
-        return SeveralNumbers({name: number_target(part) for name, part in state["parts"].items()})
+        # In the targets' order, which is that of raw answers, and which a mapping loses on its way through JSON.
+        return SeveralNumbers({name: number_target(state["parts"][name]) for name in schema.targets})
 
     def predictions(self, raw: np.ndarray, target: SeveralNumbers, spec: Spec) -> pd.DataFrame:
         """[rows, targets] -> a column a target, float64, in its own units."""
