@@ -251,5 +251,5 @@ def test_mixed_kinds_are_refused_with_the_reason(bench):
     bench.files["train.csv"] = table.to_csv(index=False)
     bench.files["sample_submission.csv"] = bench.files["sample_submission.csv"].replace("C", "c")
     bench.write()
-    with pytest.raises(UserError, match=r"all numbers or all yes and no, and here are .*b of words"):
+    with pytest.raises(UserError, match=r"all numbers, all yes and no or all classes, and here are .*b of classes"):
         add.run("mine", source="files", target=None, id=None, metric=None, minutes=None)

@@ -11,6 +11,7 @@ from pipeline.answering.submission_layout import same_name
 from pipeline.core.errors import UserError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 
@@ -98,3 +99,22 @@ def refuse(where: str, column: str, wrong: Any, frame: pd.DataFrame, rule: str) 
     if mask.any():
         row = int(mask.argmax())
         raise UserError(f"{where}: column '{column}' {rule}, got {frame[column].iloc[row]} in row {row + 1}")
+
+
+def numeric(values: pd.Series, where: str) -> pd.Series:
+    import pandas as pd
+
+    numbers = pd.to_numeric(values, errors="coerce")
+    refuse(where, str(values.name), numbers.isna(), values.to_frame(), "needs numbers")
+    return numbers
+
+
+def codes_of(values: pd.Series, written: Mapping[str, Any], where: str) -> np.ndarray:
+    """Place of each value among the classes, int [rows]."""
+    import pandas as pd
+
+    spellings = [str(value) for value in written.values()]
+    codes = pd.Index(spellings).get_indexer(pd.Index(values.map(str)))
+    rule = f"needs one of the classes {', '.join(spellings[:10])}"
+    refuse(where, str(values.name), codes < 0, values.to_frame(), rule)
+    return codes

@@ -12,7 +12,9 @@ from functools import partial
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
+from pipeline.answering.each_target import each_target, restored
 from pipeline.answering.out_of_fold import fold_scores, parts_of
+from pipeline.core.class_columns import columns_of
 from pipeline.core.combination import Combination, Library
 from pipeline.core.types import Blend, Metric, Target, Task
 from pipeline.core.weighting.importance import repeated, weighted_score
@@ -81,11 +83,11 @@ class Ensemble:
         if calibration is not None:
             from pipeline.blends.calibration import restore_calibration
 
-            calibration = restore_calibration(calibration)
+            calibration = restored(calibration, restore_calibration)
         if decision is not None:
             from pipeline.metrics.decisions import restore_decision
 
-            decision = restore_decision(decision)
+            decision = restored(decision, restore_decision)
         together = bool(value.get("together"))
         return cls(value["weights"], value.get("intercept"), calibration, decision, value.get("targets"), together)
 
@@ -188,7 +190,7 @@ def _fit_each_target(blend: Blend, library: Library) -> Combination:
             raise ValueError(f"the metric {library.metric.name} is no sum over targets")
         narrow = replace(
             library,
-            frames=[frame[[name]] for frame in library.frames],
+            frames=[frame[columns_of(frame.columns, name)] for frame in library.frames],
             target=library.target[[name]],
             target_codec=library.task.only(library.target_codec, name),
             metric=metric,
@@ -222,7 +224,8 @@ def weighing_metric(metric: Metric, task: Task) -> Metric:
         return metric
     from pipeline.metrics import metrics
 
-    return metrics.build("log_loss" if task.target_kind == "class" else "rmse", "metric")
+    smooth = "log_loss" if task.target_kind in ("class", "labels", "classes") else "rmse"
+    return metric.over(metrics.build(smooth, "metric"))
 
 
 @dataclass
@@ -310,7 +313,7 @@ def _calibrations(blend: Blend, metric: Metric) -> list[Fit]:
     from pipeline.blends.calibration import CALIBRATIONS, fit_calibration
 
     kinds = CALIBRATIONS if blend.calibration == "auto" else (blend.calibration,)
-    return [partial(fit_calibration, kind) for kind in kinds]
+    return [each_target(partial(fit_calibration, kind)) for kind in kinds]
 
 
 def _decisions(wanted: str, metric: Metric) -> list[Fit]:
@@ -318,4 +321,4 @@ def _decisions(wanted: str, metric: Metric) -> list[Fit]:
         return []
     from pipeline.metrics.decisions import fit_decision
 
-    return [partial(fit_decision, metric)]
+    return [each_target(partial(fit_decision, metric.each), numbers="regression" in metric.each.tasks)]

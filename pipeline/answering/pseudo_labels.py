@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.answering.ensembles import weighing_metric
 from pipeline.answering.out_of_fold import guarded
+from pipeline.core.class_columns import predictions_of
 from pipeline.core.combination import Combination, Library
 from pipeline.core.config import CompetitionConfig
 from pipeline.core.errors import UserError
@@ -88,15 +89,24 @@ def _labels(predictions: pd.DataFrame, schema: Schema, above: float) -> pd.DataF
         row = np.flatnonzero(probabilities.max(axis=1) >= above)
         best = probabilities[row].argmax(axis=1)
         values = pd.DataFrame({names[0]: pd.Series([schema.classes[i] for i in best], dtype=_dtype(schema))})
+    elif schema.target_kind == "classes":
+        sure = pd.DataFrame({name: _sure(predictions_of(predictions, name), above) for name in names})
+        row = np.flatnonzero(sure.notna().any(axis=1))
+        values = sure.iloc[row]
     elif schema.target_kind == "labels":
         probabilities = predictions[names].to_numpy()  # [rows, labels]
-        sure = np.where(probabilities >= above, 1.0, np.where(probabilities <= 1 - above, 0.0, np.nan))
-        row = np.flatnonzero(~np.isnan(sure).all(axis=1))
-        values = pd.DataFrame(sure[row], columns=names)
+        known = np.where(probabilities >= above, 1.0, np.where(probabilities <= 1 - above, 0.0, np.nan))
+        row = np.flatnonzero(~np.isnan(known).all(axis=1))
+        values = pd.DataFrame(known[row], columns=names)
     else:
         row = np.arange(len(predictions))
         values = predictions[names if schema.targets else ["prediction"]].set_axis(names, axis=1)
     return pd.concat([pd.DataFrame({ROW: row}), values.reset_index(drop=True)], axis=1)
+
+
+def _sure(probabilities: pd.DataFrame, above: float) -> pd.Series:
+    """The class of the rows that are answered surely enough, missing of others."""
+    return probabilities.idxmax(axis=1).where(probabilities.max(axis=1) >= above).astype("str")
 
 
 def _dtype(schema: Schema) -> str | type:

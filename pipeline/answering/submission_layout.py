@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pipeline.core.class_columns import class_column
 from pipeline.core.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
@@ -30,13 +31,17 @@ def submission_layout(
 
     sample: the sample submission, or any file of the same form; without one, id and target
     (or a column a class, where more than two want probabilities).
-    submission_format: ``values`` of a classification are its classes.
+    submission_format: ``values`` of a classification are its classes. classes: of several targets that are classes,
+    those of each.
     of: the class that a lone column of probabilities is of, see ``Submission``. targets: where there are several.
 
     Returns ``format``; ``id``, its id column or None; ``columns``, all in order; ``written``,
     each class as the sample spells it; ``probabilities``, target column to the class it is of; ``targets``, column to
-    the target it holds, where there are several.
+    the target it holds, where there are several. Of several that are classes ``written`` and ``probabilities`` name
+    each as predictions do.
     """
+    if targets and classes:
+        return _several_classes(sample, id_column, dict(zip(targets, classes, strict=True)), submission_format, where)
     if targets:
         return _several(sample, id_column, targets, submission_format, where)
     names = [str(level) for level in classes]
@@ -74,8 +79,43 @@ def _several(
     sample: pd.DataFrame | None, id_column: str | None, targets: Sequence[str], submission_format: str, where: str
 ) -> dict[str, Any]:
     """A column a target, named as it is but for case and marks."""
+    columns, id_column, held = _held(sample, id_column, targets, "the targets", where)
+    written = {"0": 0, "1": 1} if submission_format == "classes" else {}
+    probabilities = held if submission_format == "probabilities" else {}
+    found = {"format": submission_format, "id": id_column, "columns": columns, "written": written}
+    return {**found, "probabilities": probabilities, "targets": held}
+
+
+def _several_classes(
+    sample: pd.DataFrame | None,
+    id_column: str | None,
+    classes: Mapping[str, Sequence[Any]],
+    submission_format: str,
+    where: str,
+) -> dict[str, Any]:
+    """A column a target with its class, or a column of probabilities a class of each target."""
+    if submission_format == "probabilities":
+        names = [class_column(target, level) for target, levels in classes.items() for level in levels]
+        columns, id_column, held = _held(sample, id_column, names, "the targets' classes", where)
+        found: dict[str, Any] = {"format": "probabilities", "id": id_column, "columns": columns, "written": {}}
+        return {**found, "probabilities": held, "targets": {}}
+    columns, id_column, held = _held(sample, id_column, list(classes), "the targets", where)
+    written: dict[str, Any] = {}
+    for column, target in held.items():
+        levels = classes[target]
+        spelling = spelled(levels, sample[column]) if sample is not None else dict(zip(map(str, levels), levels))
+        written |= {class_column(target, name): value for name, value in spelling.items()}
+    found = {"format": "classes", "id": id_column, "columns": columns, "written": written}
+    return {**found, "probabilities": {}, "targets": held}
+
+
+def _held(
+    sample: pd.DataFrame | None, id_column: str | None, names: Sequence[str], what: str, where: str
+) -> tuple[list[str], str | None, dict[str, str]]:
+    """All columns in order, the id's among them, and by column which of ``names`` it holds, as it is named but for case
+    and marks."""
     if sample is None:
-        columns = [*([id_column] if id_column else []), *targets]
+        columns = [*([id_column] if id_column else []), *names]
     else:
         columns = [str(column) for column in sample.columns]
         if id_column is not None:
@@ -83,18 +123,15 @@ def _several(
             if same is None:
                 raise UserError(f"{where}: no id column '{id_column}'{did_you_mean(id_column, columns)}")
             id_column = same
-        elif len(columns) == len(targets) + 1:
+        elif len(columns) == len(names) + 1:
             id_column = columns[0]
     answers = [column for column in columns if column != id_column]
-    held = {column: target for target in targets if (column := same_name(target, answers)) is not None}
-    if len(held) != len(targets) or len(answers) != len(targets):
+    held = {column: name for name in names if (column := same_name(name, answers)) is not None}
+    if len(held) != len(names) or len(answers) != len(names):
         raise UserError(
-            f"{where}: needs a column for each of the targets {', '.join(targets)}, got {', '.join(answers) or 'none'}"
+            f"{where}: needs a column for each of {what} {', '.join(names)}, got {', '.join(answers) or 'none'}"
         )
-    written = {"0": 0, "1": 1} if submission_format == "classes" else {}
-    probabilities = held if submission_format == "probabilities" else {}
-    found = {"format": submission_format, "id": id_column, "columns": columns, "written": written}
-    return {**found, "probabilities": probabilities, "targets": held}
+    return columns, id_column, held
 
 
 def same_name(name: str, columns: Sequence[str]) -> str | None:

@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.answering.answer_files import read_answers, refuse
+from pipeline.answering.answer_files import codes_of, numeric, read_answers, refuse
+from pipeline.answering.score_several import score_several, score_several_classes
 from pipeline.answering.submission_layout import CONTINUATION, SAMPLE, same_name, spelled, submission_layout
+from pipeline.core.class_columns import columns_of
 from pipeline.core.errors import UserError, did_you_mean
 from pipeline.core.types import Metric
 
@@ -33,20 +35,33 @@ def format_predictions(
     for column in submission["columns"]:
         if column == submission["id"]:
             values[column] = range(1, len(predictions) + 1) if ids is None else ids.to_numpy()
-        elif submission["targets"]:
-            of_target = predictions[submission["targets"][column]].to_numpy()
-            values[column] = (of_target >= 0.5).astype("int64") if submission["format"] == "classes" else of_target
+        elif (target := submission["targets"].get(column)) is not None:
+            values[column] = _of_target(predictions, target, submission)
         elif submission["format"] == "values":
             values[column] = predictions["prediction"].to_numpy()
         elif submission["format"] == "continuations":
             values[column] = predictions[CONTINUATION].to_numpy()
         elif submission["format"] == "classes":
-            names = [str(level) for level in classes]
-            places = predictions[names].to_numpy().argmax(axis=1)  # of equally probable ones the first
-            values[column] = pd.Series([submission["written"][name] for name in names]).to_numpy()[places]
+            values[column] = _most_probable(predictions, [str(level) for level in classes], submission["written"])
         else:
             values[column] = predictions[submission["probabilities"][column]].to_numpy()
     return pd.DataFrame(values, columns=submission["columns"])
+
+
+def _of_target(predictions: pd.DataFrame, target: str, submission: Mapping[str, Any]) -> np.ndarray:
+    """Of several, one: [rows]."""
+    if target not in predictions.columns:
+        return _most_probable(predictions, columns_of(predictions.columns, target), submission["written"])
+    values: np.ndarray = predictions[target].to_numpy()
+    return (values >= 0.5).astype("int64") if submission["format"] == "classes" else values
+
+
+def _most_probable(predictions: pd.DataFrame, names: Sequence[str], written: Mapping[str, Any]) -> np.ndarray:
+    """What the most probable of these columns is written as, [rows]; of equally probable ones the first."""
+    import pandas as pd
+
+    places = predictions[list(names)].to_numpy().argmax(axis=1)  # [rows, names] -> [rows]
+    return pd.Series([written[name] for name in names]).to_numpy()[places]  # type: ignore[no-any-return]
 
 
 def make_submission(
@@ -133,10 +148,13 @@ def check_submission(
         got_ids, wanted_ids = _comparable(submission[layout["id"]], wanted)
         refuse(where, layout["id"], got_ids.duplicated(), submission, "needs each id once")
         refuse(where, layout["id"], got_ids.to_numpy() != wanted_ids.to_numpy(), submission, "needs the ids in order")
-    allowed = {str(value) for value in layout["written"].values()}
     for column in layout["columns"]:
         if column == layout["id"]:
             continue
+        written = layout["written"]
+        if column in layout["targets"] and classes:
+            written = {name: written[name] for name in columns_of(list(written), layout["targets"][column])}
+        allowed = {str(value) for value in written.values()}
         values = submission[column]
         refuse(where, column, values.isna(), submission, "needs a value in every row")
         if layout["format"] == "classes":
@@ -193,39 +211,26 @@ def score_submission(
         given = given.iloc[order].reset_index(drop=True)
     elif len(given) != len(truth):
         raise UserError(f"{submission.name}: needs as many rows as {solution.name}, {len(truth)}, got {len(given)}")
+    if targets and classes:
+        by_target = dict(zip(targets, classes, strict=True))
+        return score_several_classes(given, truth, layout, by_target, metric, submission.name, solution.name)
     if targets:
-        return _score_several(given, truth, layout["targets"], metric, submission.name, solution.name)
+        return score_several(given, truth, layout["targets"], metric, submission.name, solution.name)
     answers = [column for column in layout["columns"] if column != identifier]
     if layout["format"] == "values":
-        numeric = not metric.reads_text
         predicted, target = given[answers[0]], truth[target_column]
-        if numeric:
-            predicted, target = _numeric(predicted, submission.name), _numeric(target, solution.name)
+        if not metric.reads_text:
+            predicted, target = numeric(predicted, submission.name), numeric(target, solution.name)
         return metric.score(target, pd.DataFrame({"prediction": predicted}))
-    codes = _codes(truth[target_column], spelled(classes, truth[target_column]), solution.name)
+    codes = codes_of(truth[target_column], spelled(classes, truth[target_column]), solution.name)
     target = pd.Series([classes[code] for code in codes])
     if layout["format"] == "probabilities":
         return metric.score(target, _probabilities(given, layout, classes, submission.name))
     if metric.needs_probabilities:
         raise UserError(f"metric {metric.name}: needs probabilities, and {submission.name} holds classes")
-    chosen = _codes(given[answers[0]], layout["written"], submission.name)
+    chosen = codes_of(given[answers[0]], layout["written"], submission.name)
     one_hot = (chosen[:, None] == range(len(classes))).astype("float64")  # [rows, classes]
     return metric.score(target, pd.DataFrame(one_hot, columns=[str(level) for level in classes]))
-
-
-def _score_several(
-    given: pd.DataFrame, truth: pd.DataFrame, held: Mapping[str, str], metric: Metric, where: str, solution: str
-) -> float:
-    """held: column of the submission to its target."""
-    import pandas as pd
-
-    columns = [str(column) for column in truth.columns]
-    theirs = {target: same_name(target, columns) for target in held.values()}
-    if absent := [target for target, column in theirs.items() if column is None]:
-        raise UserError(f"{solution}: no column '{absent[0]}'{did_you_mean(absent[0], columns)}")
-    target = {name: pd.to_numeric(truth[column], errors="coerce") for name, column in theirs.items()}
-    predicted = {name: _numeric(given[column], where) for column, name in held.items()}
-    return metric.score(pd.DataFrame(target), pd.DataFrame(predicted))
 
 
 EXAMPLE = 0.5
@@ -279,31 +284,12 @@ def _matched(ids: pd.Series, wanted: pd.Series, ids_of: str, wanted_of: str) -> 
     return found
 
 
-def _numeric(values: pd.Series, where: str) -> pd.Series:
-    import pandas as pd
-
-    numbers = pd.to_numeric(values, errors="coerce")
-    refuse(where, str(values.name), numbers.isna(), values.to_frame(), "needs numbers")
-    return numbers
-
-
-def _codes(values: pd.Series, written: Mapping[str, Any], where: str) -> np.ndarray:
-    """Place of each value among the classes, int [rows]."""
-    import pandas as pd
-
-    spellings = [str(value) for value in written.values()]
-    codes = pd.Index(spellings).get_indexer(pd.Index(values.map(str)))
-    rule = f"needs one of the classes {', '.join(spellings[:10])}"
-    refuse(where, str(values.name), codes < 0, values.to_frame(), rule)
-    return codes
-
-
 def _probabilities(given: pd.DataFrame, layout: Mapping[str, Any], classes: Sequence[Any], where: str) -> pd.DataFrame:
     """A probability column a class, in the classes' order."""
     import pandas as pd
 
     names = [str(level) for level in classes]
-    frame = pd.DataFrame({name: _numeric(given[column], where) for column, name in layout["probabilities"].items()})
+    frame = pd.DataFrame({name: numeric(given[column], where) for column, name in layout["probabilities"].items()})
     if len(frame.columns) == 1 < len(names):
         other = names[1 - names.index(frame.columns[0])]
         frame[other] = 1 - frame.iloc[:, 0]

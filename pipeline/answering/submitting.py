@@ -57,7 +57,7 @@ def check_sample(
 
     settings = submission_settings(competition, schema)
     check_continuing(competition.submission)
-    names = [str(level) for level in schema.classes] or list(schema.targets) or ["prediction"]
+    names = schema.prediction_names
     predictions = pd.DataFrame(1 / len(names), index=range(len(test)), columns=names).assign(**{CONTINUATION: ""})
     ids = None if schema.id is None else test[schema.id]
     make_submission(predictions, ids, sample, **settings)
@@ -122,7 +122,7 @@ def submission_settings(competition: CompetitionConfig, schema: Schema) -> dict[
         "id_column": schema.id,
         "target_column": schema.target,
         "submission_format": competition.submission.format,
-        "classes": schema.classes,
+        "classes": schema.target_classes or schema.classes,
         "of": competition.submission.of,
         "targets": schema.targets,
     }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from pipeline.blends import blends
 from pipeline.blends.blending import Blending, best_model, only
+from pipeline.core.class_columns import SIGN, columns_of
 from pipeline.core.combination import Combination, Library
 from pipeline.core.registry import settings
 
@@ -47,11 +49,28 @@ class NonNegative(Blending):
 
 def _truth(target: pd.Series, frame: pd.DataFrame) -> np.ndarray:
     """What a perfect frame would hold, flattened: [rows * columns]."""
-    if list(frame.columns) == ["prediction"] or target.ndim == 2:
-        return target.to_numpy(dtype=np.float64).ravel()
+    if list(frame.columns) == ["prediction"]:
+        return target.to_numpy(dtype=np.float64)
+    if target.ndim == 2:
+        parts = [_columns(target[name], columns_of(frame.columns, str(name))) for name in target]
+        return np.concatenate(parts, axis=1).ravel()
+    return _one_hot(target, frame.columns).ravel()
+
+
+def _columns(target: pd.Series, names: Sequence[str]) -> np.ndarray:
+    """What a perfect frame would hold of one of several targets, NaN where a row lacks it: [rows, names]."""
+    if names == [target.name]:
+        return target.to_numpy(dtype=np.float64)[:, None]  # [rows] -> [rows, 1]
+    one_hot = _one_hot(f"{target.name}{SIGN}" + target.astype(str), names)
+    one_hot[target.isna().to_numpy()] = np.nan
+    return one_hot
+
+
+def _one_hot(target: pd.Series, names: Iterable[Any]) -> np.ndarray:
+    """float64 [rows, names]."""
     levels = target.map(str).to_numpy(dtype=object)
-    one_hot = levels[:, None] == np.array([str(name) for name in frame.columns], dtype=object)  # [rows, classes]
-    return one_hot.astype(np.float64).ravel()
+    same = levels[:, None] == np.array([str(name) for name in names], dtype=object)  # [rows, names]
+    return same.astype(np.float64)
 
 
 def _solve(predictions: np.ndarray, truth: np.ndarray) -> list[float] | None:

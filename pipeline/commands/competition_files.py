@@ -101,8 +101,9 @@ class CompetitionFiles:
             test[name] = self.column("test", name)
         target_kind = tasks.get(found.task["name"]).target_kind
         several = not isinstance(found.columns["target"], str)
-        if target_kind == "class":  # labels to the character: NA may be one of them
-            train[found.columns["target"]] = self.column("train", found.columns["target"])
+        if target_kind in ("class", "classes"):  # labels to the character: NA may be one of them
+            for name in found.columns["target"] if several else [found.columns["target"]]:
+                train[name] = self.column("train", name)
         facts: dict[str, Any] = {
             "keep": [found.columns[key] for key in ("group", "weight") if key in found.columns],
             "target_kind": target_kind,

@@ -18,7 +18,7 @@ budget keeps them. In a portfolio a model's body may also hold
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from math import ceil
 from pathlib import Path
@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.core.errors import UserError, did_you_mean
 from pipeline.core.processor import multiplies_bfloat16
 from pipeline.metrics import metrics
+from pipeline.tasks import tasks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,8 +110,8 @@ def compose(
     if "augmentation" in described:
         changing = {key: described[key] for key in ("augmentation", "test_time") if key in described}
         kept = {key: _changing_images(body, changing) for key, body in kept.items()}
-    if described.get("several"):
-        kept = {key: _of_several(body) for key, body in kept.items()}
+    if "losses" in described:
+        kept = {key: _of_several(body, described["losses"]) for key, body in kept.items()}
     if "metric" in competition and metrics.build(competition["metric"], "metric").decision is not None:
         kept = {key: _stopped_by_loss(body) for key, body in kept.items()}
     if not described.get("text"):
@@ -152,10 +153,14 @@ def _usable(models: Mapping[str, Any], rows: int) -> tuple[dict[str, Any], dict[
     return kept, left_out
 
 
-def _of_several(body: dict[str, Any]) -> dict[str, Any]:
-    """The model as it learns several targets: the loss is the task's own."""
-    fit = {key: value for key, value in (body.get("fit") or {}).items() if key != "loss"}
-    return {**body, "fit": fit} if "fit" in body else body
+def _of_several(body: dict[str, Any], losses: Sequence[str]) -> dict[str, Any]:
+    """The model as it learns several targets: by the task's own loss, where its own is none of these."""
+    fit = dict(body.get("fit") or {})
+    loss = fit.get("loss")
+    if loss is None or (loss["name"] if isinstance(loss, Mapping) else loss) in losses:
+        return body
+    del fit["loss"]
+    return {**body, "fit": fit}
 
 
 def _stopped_by_loss(body: dict[str, Any]) -> dict[str, Any]:
@@ -275,12 +280,11 @@ def describe(train: pd.DataFrame, test: pd.DataFrame | None, found: Guess, **fac
     from pipeline.commands.guess import named_kinds
     from pipeline.commands.parallel import keep_alike, sides, words_of
 
-    task, target = found.task["name"], found.columns["target"]
-    targets = [target] if isinstance(target, str) else list(target)
-    task = {"multioutput_regression": "regression", "multilabel": "classification"}.get(task, task)
+    learned = tasks.get(found.task["name"])
+    task = learned.one or learned.name
     described: dict[str, Any] = {"portfolio": task, "rows": len(train)}
-    if len(targets) > 1:
-        described["several"] = True
+    if learned.one is not None:
+        described["losses"] = learned.losses
     from pipeline.features.settling import settle
     from pipeline.sources.contents import names_images
 

@@ -11,6 +11,7 @@ from pipeline.answering.submission_layout import same_name
 from pipeline.commands.groups import find_group
 from pipeline.commands.kinds import class_submission, numbers_of, task_of, transform_of
 from pipeline.commands.parallel import split_of
+from pipeline.commands.several_targets import FOLDS, SEVERAL, guess_several, named_by_classes
 from pipeline.core.errors import UserError, did_you_mean
 from pipeline.core.schema import INDEX
 
@@ -21,7 +22,6 @@ TARGETS = ("target", "label", "labels", "class", "y", "outcome", "response", "sc
 """Names of a target, where no test file says which column is asked for."""
 WEIGHTS = ("weight", "weights", "sample_weight", "row_weight", "instance_weight")
 """Names of how much a training row counts, where the test file has no such column."""
-FOLDS = 5
 LEAST_FOLDS = 3
 """Rows of the rarest class below which folds are not stratified."""
 
@@ -78,7 +78,9 @@ def guess(
         )
         answers = sample.drop(columns=id_there or [], errors="ignore")
     if len(target_names) > 1:
-        return _several(found, train, test, answers, list(target_names), extra, metric)
+        guess_several(found, train, answers, list(target_names), metric, suits)
+        _group(found, train, test, {found.columns["id"], *target_names, *extra})
+        return found
     values = train[found.columns["target"]].dropna()
     if values.dtype == "str":
         values = values.str.strip()
@@ -129,50 +131,6 @@ def _group(found: Guess, train: pd.DataFrame, test: pd.DataFrame | None, known: 
         found.why["split"] = f"'{group.column}': {group.why}, so folds keep them together"
 
 
-def _several(
-    found: Guess,
-    train: pd.DataFrame,
-    test: pd.DataFrame | None,
-    answers: pd.DataFrame | None,
-    names: list[str],
-    extra: list[str],
-    metric: str | None,
-) -> Guess:
-    """What several targets are: labels of yes and no, or numbers; other kinds are refused."""
-    import pandas as pd
-
-    from pipeline.features.values import truths
-
-    labels = {name: not truths(train[name], ())[1].any() and train[name].nunique() <= 2 for name in names}
-    numbers = {name: bool(numbers_of(train[name].dropna()).notna().all()) for name in names}
-    if all(labels.values()):
-        found.task = {"name": "multilabel"}
-        found.split = {"name": "stratified", "folds": FOLDS, "seed": 0}
-        whole = answers is not None and all(pd.api.types.is_integer_dtype(answers[name]) for name in answers)
-        found.submission = "classes" if whole and metric is None else "probabilities"
-        guessed: Any = "mean_columnwise_auc"
-        if found.submission == "classes":
-            guessed = {"name": "mean_over_targets", "of": "accuracy"}
-    elif all(numbers.values()):
-        skewed = [transform_of(numbers_of(train[name].dropna()), None, {}) == "log" for name in names]
-        found.task = {"name": "multioutput_regression", "target": "log" if all(skewed) else "standardise"}
-        found.split = {"name": "shuffled", "folds": FOLDS, "seed": 0}
-        found.submission, guessed = "values", "mcrmse"
-    else:
-        told = ", ".join(f"{name} of {'numbers' if numbers[name] else 'words'}" for name in names)
-        raise UserError(
-            f"target: several targets are all numbers or all yes and no, and here are {told}; give --target for one, "
-            "a competition for each"
-        )
-    found.why["task"] = f"{len(names)} targets, {'labels of yes and no' if all(labels.values()) else 'numbers'}"
-    found.why["split"] = "each fold has its share of each label" if all(labels.values()) else "no groups were found"
-    found.metric = metric or guessed
-    if metric is None:
-        found.why["metric"] = "the mean over the targets; if the competition scores otherwise, change it"
-    _group(found, train, test, {found.columns["id"], *names, *extra})
-    return found
-
-
 def _stratify(found: Guess, values: pd.Series) -> None:
     least = int(values.value_counts().min())
     if least < LEAST_FOLDS:
@@ -192,7 +150,7 @@ def _tasks_of(metric: str | None) -> tuple[str, ...]:
     if metric not in metrics:
         raise UserError(f"--metric: no metric '{metric}'{did_you_mean(metric, metrics)}")
     suits: tuple[str, ...] = () if metric == "file" else metrics.get(metric).tasks
-    guessed = {"regression", "classification", "translation", "multioutput_regression", "multilabel"}
+    guessed = {"regression", "classification", "translation", *SEVERAL}
     if not guessed & set(suits) - metrics.get(metric).asks_model:
         raise UserError(f"--metric: '{metric}' needs settings of its own; add without it and write it into params.yaml")
     return suits
@@ -266,6 +224,9 @@ def _target(
     if len(named) > 1 and len(named) == len(answers) and not set(named) - set(only):
         why["columns.target"] = "in train and sample submission, not in test"
         return tuple(named)
+    if id is not None and len(several := named_by_classes(train, only, answers)) > 1:
+        why["columns.target"] = "their classes are the sample submission's columns"
+        return several
     if len(named) == 1:
         where = "not in test" if named[0] in only else "and in test"
         why["columns.target"] = f"in train and sample submission, {where}"

@@ -28,7 +28,7 @@ def run(name: str, rows: Path, out: Path, probabilities: bool = False) -> None:
     config = load_project()
     fix_threads(config.execution.threads)
     competition = config.competition(name)
-    if probabilities and competition.task.target_kind not in ("class", "labels"):
+    if probabilities and competition.task.target_kind not in ("class", "labels", "classes"):
         raise UserError(f"--probabilities: is for tasks with classes; the task of '{name}' is {competition.task.name}")
     if not rows.exists():
         raise UserError(f"--in: {shown(rows)}: no such file or folder")

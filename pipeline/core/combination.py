@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pipeline.core.class_columns import columns_of
 from pipeline.core.types import Metric, Spec, Target, Task
 
 if TYPE_CHECKING:
@@ -58,9 +59,10 @@ class Combination:
     def predict(self, frames: Sequence[pd.DataFrame], task: Task, target: Target) -> pd.DataFrame:
         """frames: a model each; of those without a weight, anything. A lone one of weight 1 passes unchanged."""
         if self.targets is not None:
-            columns = {}
+            columns: dict[str, pd.Series] = {}
             for name, weights in self.targets.items():
-                columns[name] = Combination(weights).predict(frames, task, target)[name]
+                whole = Combination(weights).predict(frames, task, target)
+                columns |= {own: whole[own] for own in columns_of(whole.columns, name)}
             return frames[0].assign(**columns)
         kept = [i for i, weight in enumerate(self.weights) if weight != 0]
         parts, weights = [frames[i] for i in kept], [self.weights[i] for i in kept]

@@ -18,6 +18,7 @@ from pipeline.core.pairing import (
     pseudo_faults,
     pseudo_task_faults,
     source_faults,
+    target_faults,
     task_faults,
     unit_faults,
     weights_faults,
@@ -226,6 +227,8 @@ def _competition(name: str, raw: Any, shelves: Shelves, check: _Collector) -> Co
             features[set_name] = built
     if task:
         check.faults.extend(task_faults(where, task, metric, blend, submission))
+    if task and columns:
+        check.faults.extend(target_faults(where, task, columns))
     if columns:
         check.faults.extend(column_faults(where, columns, split, shelves.splits))
     if source:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SPLIT_COLUMNS = ("group", "time", "fold")
 """Keys of ``columns`` that name what some splits split by."""
+CLASSES = ("class", "labels", "classes")
+"""Kinds of targets that are answered with probabilities."""
 LOOP_INPUTS = frozenset({"length"})
 """Inputs for the training loop itself, see ``Encoded``."""
 
@@ -37,7 +39,7 @@ def task_faults(
             f"{where}.blend: '{blend.name}' chooses among texts, and the metric '{metric.name}' asks how probable the "
             "reference is; use best or ensemble, or another metric"
         )
-    if blend and blend.calibration not in ("auto", "none") and task.target_kind != "class":
+    if blend and blend.calibration not in ("auto", "none") and task.target_kind not in CLASSES:
         faults.append(
             f"{where}.blend.calibration: '{blend.calibration}' needs a task with classes, "
             f"and '{task.name}' has none; use auto"
@@ -47,20 +49,28 @@ def task_faults(
             f"{where}.submission: 'continuations' go on with texts, which '{task.name}' does not; use the task "
             "language_model, or values"
         )
-    elif (
-        submission
-        and submission.format not in ("values", "continuations")
-        and task.target_kind
-        not in (
-            "class",
-            "labels",
-        )
-    ):
+    elif submission and submission.format not in ("values", "continuations") and task.target_kind not in CLASSES:
         faults.append(
             f"{where}.submission: '{submission.format}' needs a task with classes, "
             f"and '{task.name}' has none; use values"
         )
     return faults
+
+
+def target_faults(where: str, task: Task, columns: Columns) -> list[str]:
+    """A task of one target with several, or the other way round."""
+    names = columns.targets
+    if task.one is None and len(names) > 1:
+        return [
+            f"{where}.task: '{task.name}' learns one target, and columns.target names {', '.join(names)}; use "
+            "multioutput_regression, multilabel or multioutput_classification"
+        ]
+    if task.one is not None and isinstance(columns.target, str):
+        return [
+            f"{where}.task: '{task.name}' learns several targets, and columns.target names {quoted(columns.target)}; "
+            f"use {task.one}, or a list"
+        ]
+    return []
 
 
 def metric_faults(where: str, task: Task, metric: Metric) -> list[str]:
@@ -203,11 +213,18 @@ def _task_of_model_faults(where: str, model: Model | type[Model] | None, fit: Le
     if task.target_kind != "class":
         weighed: dict[str, Any] = {"model": model, "fit.loss": loss}
         faults += [
-            f"{where}.{key}.class_weights: needs a task with classes, and '{task.name}' has none; take it out"
+            f"{where}.{key}.class_weights: {_no_classes(task)}; take it out"
             for key, part in weighed.items()
             if part is not None and part.class_weights != "none"
         ]
     return faults
+
+
+def _no_classes(task: Task) -> str:
+    """Why the classes of one target cannot be told apart."""
+    if task.one is not None:
+        return f"needs the classes of one target, and '{task.name}' has several targets"
+    return f"needs a task with classes, and '{task.name}' has none"
 
 
 def _retrain_faults(where: str, retrain: Retrain, task: Task, split: Split) -> list[str]:
@@ -240,7 +257,7 @@ def pseudo_task_faults(where: str, pseudo: Pseudo, task: Task) -> list[str]:
     """Pseudo-labels with what their competition predicts."""
     if not task.teaches:
         return [f"{where}.fit.pseudo: the answers of '{task.name}' cannot stand for its target; take it out"]
-    if pseudo.above is not None and task.target_kind not in ("class", "labels"):
+    if pseudo.above is not None and task.target_kind not in CLASSES:
         return [f"{where}.fit.pseudo.above: needs classes, and '{task.name}' has none; take it out"]
     return []
 
@@ -270,7 +287,7 @@ def weights_faults(
     """Weights of rows with the model that is to take them, and with what its competition predicts."""
     where = f"{where}.fit.weights"
     if weights.by_class and task.target_kind != "class":
-        return [f"{where}: '{weights.name}' needs a task with classes, and '{task.name}' has none; take it out"]
+        return [f"{where}: '{weights.name}' {_no_classes(task)}; take it out"]
     if weights.weighs and model is not None and not model.weighs_rows:
         return [f"{where}: '{model.name}' counts all rows alike; take it out"]
     weighed: list[Any] = [model, fit.loss if fit is not None else None]

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from pipeline.core.class_columns import class_column
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -51,7 +53,7 @@ INDEX = re.compile(r"Unnamed: 0(\.\d+)?|__index_level_\d+__|level_0")
 """Names that pandas gives the column its index is written to."""
 
 ColumnKind = Literal["number", "category", "text", "image"]
-TargetKind = Literal["number", "class", "text", "numbers", "labels"]
+TargetKind = Literal["number", "class", "text", "numbers", "labels", "classes"]
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,9 @@ class Schema:
     keep: columns that stay in the rows and are no features (group, time, fold).
     target_kind: a ``number`` (float64 in the rows), a ``class`` of ``classes``, or ``text``.
     targets: the target columns where there are several; ``target`` is then their names, joined. Their kind is
-        ``numbers`` or ``labels`` (0 and 1), and rows may lack some of them.
+        ``numbers``, ``labels`` (0 and 1) or ``classes`` (text), and rows may lack some of them.
+    target_classes: of targets of the kind ``classes`` the levels of each in order (their own JSON type); in rows, and
+        wherever they are named, as text.
     formats: of targets and kept columns by name, as a column's. target_missing: what means a missing target.
     own_columns: the file of one's own columns, which are made of raw rows first.
     mark: the column that is 1 in training rows from elsewhere and 0 in all others, if there is one.
@@ -104,6 +108,7 @@ class Schema:
     keep: tuple[str, ...] = ()
     target_kind: TargetKind = "number"
     targets: tuple[str, ...] = ()
+    target_classes: tuple[tuple[Any, ...], ...] = ()
     formats: Mapping[str, str] = field(default_factory=dict)
     target_missing: tuple[str, ...] = ("", "NA")
     own_columns: str | None = None
@@ -121,6 +126,14 @@ class Schema:
         """The target of typed rows: a Series, or a DataFrame of several."""
         return rows[list(self.targets)] if self.targets else rows[self.target]
 
+    @property
+    def prediction_names(self) -> list[str]:
+        """The columns of predictions: a class each, or a target each, or ``prediction``."""
+        if self.target_classes:
+            pairs = zip(self.targets, self.target_classes, strict=True)
+            return [class_column(name, level) for name, levels in pairs for level in levels]
+        return [str(level) for level in self.classes] or list(self.targets) or ["prediction"]
+
     def names(self, *kinds: ColumnKind) -> list[str]:
         return [column.name for column in self.columns if column.kind in kinds]
 
@@ -131,8 +144,9 @@ class Schema:
     def from_json(cls, value: Mapping[str, Any]) -> Schema:
         columns = tuple(Column(**{**column, "missing": tuple(column["missing"])}) for column in value["columns"])
         lists = {key: tuple(value[key]) for key in ("classes", "missing", "keep", "target_missing", "targets")}
+        several = tuple(tuple(levels) for levels in value.get("target_classes", ()))
         clean = {name: tuple(steps) for name, steps in value["clean"].items()}
-        return cls(**{**value, **lists, "columns": columns, "clean": clean})
+        return cls(**{**value, **lists, "columns": columns, "clean": clean, "target_classes": several})
 
 
 @dataclass(frozen=True)
@@ -146,6 +160,7 @@ class Spec:
     tokenizers: by name, a fitted tokenizer's ``settings`` and ``state``, for tasks that answer with text.
     outputs: width of the raw output (1 for regression, number of classes, vocabulary size).
     classes: the target's classes as text, in the schema's order; empty when it is not a class.
+    target_classes: the same of each of several targets that are classes, of which ``outputs`` has one after the other.
     pretrained: per input that is for a pretrained network, that ``encoder`` as its user names it, and its ``config``.
     scales: per image, for each channel the ``mean`` taken off and the ``spread`` divided by, of uint8 values.
     """
@@ -157,6 +172,7 @@ class Spec:
     tokenizers: Mapping[str, Any] = field(default_factory=dict)
     outputs: int = 1
     classes: tuple[str, ...] = ()
+    target_classes: tuple[tuple[str, ...], ...] = ()
     pretrained: Mapping[str, Any] = field(default_factory=dict)
     scales: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
 
@@ -166,4 +182,6 @@ class Spec:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Spec:
         shapes = {name: tuple(shape) for name, shape in value["shapes"].items()}
-        return cls(**{**value, "shapes": shapes, "classes": tuple(value.get("classes", ()))})
+        several = tuple(tuple(levels) for levels in value.get("target_classes", ()))
+        classes = tuple(value.get("classes", ()))
+        return cls(**{**value, "shapes": shapes, "classes": classes, "target_classes": several})

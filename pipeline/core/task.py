@@ -85,6 +85,10 @@ class Task(ABC):
     def loss(self, output: torch.Tensor, batch: Batch, criterion: Callable[..., torch.Tensor]) -> Weighed:
         """Of a minibatch, masked where the batch says so; the loop goes down the gradient of its mean."""
 
+    def criterion(self, each: Callable[..., torch.Tensor], spec: Spec) -> Callable[..., torch.Tensor]:
+        """What ``loss`` takes, of the criterion that a ``Loss`` makes."""
+        return each
+
     def answer(self, output: torch.Tensor, batch: Batch) -> torch.Tensor:
         """The network's output to a row of raw answer an example: [batch, ...], as it is where no task says more."""
         return output
@@ -111,8 +115,13 @@ class Task(ABC):
         """Some text of a fitted model's own, of a task ``of_tokens``. encoder: of its rows. joined: see ``Learner``."""
         raise NotImplementedError
 
-    def single(self) -> tuple[Task, dict[str, Any]]:
-        """Of a task with several targets: the task of one alone, and what its ``Spec`` has in place of theirs."""
+    def singles(self, spec: Spec) -> list[tuple[Task, dict[str, Any]]]:
+        """Of a task with several targets: for each the task of it alone, and what its ``Spec`` has in place of
+        theirs."""
+        raise NotImplementedError
+
+    def joined(self, raws: Sequence[np.ndarray]) -> np.ndarray:
+        """Raw answers [rows, ...] of each of them to its own [rows, outputs]."""
         raise NotImplementedError
 
     def only(self, target: Any, name: str) -> Any:
@@ -133,6 +142,6 @@ class Task(ABC):
         known, if there is one."""
         return None
 
-    def diagnostic(self, target: pd.Series, predictions: pd.DataFrame) -> tuple[str, dict[str, Any]] | None:
+    def diagnostic(self, target: Any, predictions: pd.DataFrame) -> tuple[str, dict[str, Any]] | None:
         """Name and data of the figure that shows where predictions go wrong, if there is one."""
         return None

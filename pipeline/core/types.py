@@ -275,6 +275,15 @@ class Metric(ABC):
         """What 95 % of scores would lie in if the rows were drawn anew; None where that is not known."""
         return None
 
+    @property
+    def each(self) -> Metric:
+        """Of several targets: what scores one of them."""
+        return self
+
+    def over(self, one: Metric) -> Metric:
+        """Another metric, without settings, over the same targets."""
+        return one
+
     def of_target(self, name: str) -> Metric | None:
         """Of several targets: what this one adds to the score, where it is a sum over them."""
         return None

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from pipeline.core.class_columns import class_column
 from pipeline.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def _constants(evidence: Evidence) -> dict[str, Constant]:
         return {"the mean": _mean, "the median": _median, "the mean of logarithms": _mean_of_logarithms}
     if kind == "class":
         return {"the share of each class": _shares}
+    if kind == "classes":
+        return {"the share of each class": _shares_of_several}
     return {"the share of each label": _mean} if kind == "labels" else {}
 
 
@@ -86,6 +89,14 @@ def _mean_of_logarithms(frame: pd.DataFrame, evidence: Evidence) -> dict[str, fl
 def _shares(frame: pd.DataFrame, evidence: Evidence) -> dict[str, float]:
     counts = frame.iloc[:, 0].astype(str).value_counts(normalize=True)
     return {str(level): float(counts.get(str(level), 0.0)) for level in evidence.schema.classes}
+
+
+def _shares_of_several(frame: pd.DataFrame, evidence: Evidence) -> dict[str, float]:
+    shares: dict[str, float] = {}
+    for name, levels in zip(evidence.schema.targets, evidence.schema.target_classes, strict=True):
+        counts = frame[name].value_counts(normalize=True)
+        shares |= {class_column(name, level): float(counts.get(str(level), 0.0)) for level in levels}
+    return shares
 
 
 def _unigram(frame: pd.DataFrame, evidence: Evidence) -> dict[str, Any]:

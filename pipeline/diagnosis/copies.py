@@ -62,7 +62,7 @@ def _left_over(values: pd.Series, target: pd.Series, kind: ColumnKind, evidence:
     values = values[known]
     target, fold = target.loc[values.index], evidence.fold[values.index] % 5
     if kind == "text":
-        return _by_words(values, target, fold) if evidence.kind in ("class", "labels") else 1.0
+        return _by_words(values, target, fold) if evidence.kind in ("class", "labels", "classes") else 1.0
     kind = "number" if kind == "image" else kind
     place = _pieces(values) if kind == "number" else values.astype(str).where(values.notna(), "\0").factorize()[0]
     if evidence.kind in ("number", "numbers"):

@@ -11,7 +11,7 @@ from pydantic import Field
 from pipeline.core.registry import settings
 from pipeline.features.categories import Categories, Levels, number_tables, write_indicators
 from pipeline.features.numbers import Scale, center_and_scale, rescaled
-from pipeline.features.target_encoding import cross_fitted, read_target, target_tables
+from pipeline.features.target_encoding import classes_of, cross_fitted, output_names, read_target, target_tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,7 +93,7 @@ class CategoryColumns:
             codes = [one.codes(rows[one.name]) for one in some]
             if way == "target":
                 target = read_target(rows, schema)
-                found = target_tables(np.column_stack(codes), some, target, len(schema.classes))
+                found = target_tables(np.column_stack(codes), some, target, classes_of(schema))
                 tables, state["outputs"] = [table.tolist() for table in found], len(found[0])
             else:
                 tables = [[table] for table in number_tables(some, way)]
@@ -128,7 +128,7 @@ class CategoryColumns:
             for j in self._of(way):
                 name = self.levels[j].name
                 if way == "target" and self.state["outputs"] > 1:
-                    names += [f"{name} mean of {level}" for level in self._schema.classes]
+                    names += [f"{name} mean of {one}" for one in output_names(self._schema)]
                 else:
                     names.append(name + ENDINGS[way])
         return names
@@ -146,7 +146,7 @@ class CategoryColumns:
         target = read_target(rows, self._schema)
         some = np.column_stack([codes[j] for j in which])  # [rows, target columns]
         levels = [self.levels[j] for j in which]
-        matrix = cross_fitted(some, levels, target, len(self._schema.classes), folds)
+        matrix = cross_fitted(some, levels, target, classes_of(self._schema), folds)
         pairs = self._scaling["target"]  # [target columns * outputs, 2]
         return rescaled(matrix, pairs[:, 0], pairs[:, 1], self._scale)
 

@@ -17,7 +17,7 @@ FEWEST_VALUES = 5
 
 
 def choose(
-    count: int, columns: Mapping[str, np.ndarray], target: np.ndarray, classes: int, seed: int
+    count: int, columns: Mapping[str, np.ndarray], target: np.ndarray, classes: int | tuple[int, ...], seed: int
 ) -> dict[str, Any]:
     """At most ``count`` combinations by name, as settings of ``Combination``.
 
@@ -25,10 +25,10 @@ def choose(
     of it, less what 16 bins of either column tell, or a grid of 4 by 4 quantile bins of both. Only
     gains are taken, the largest first; ties go by name.
     columns: float64 [rows] each, NaN where missing; those of fewer than 5 values are left aside.
-    target: float64 [rows], or class numbers int64 [rows].
+    target: float64 [rows], or class numbers int64 [rows], or [rows, targets], see ``read_target``.
     """
     some = np.sort(np.random.default_rng(seed).permutation(len(target))[:ROWS])
-    told = np.eye(classes)[target[some]] if classes else target[some, None].astype("float64")  # [rows, outputs]
+    told = _told(target[some], classes)  # [rows, outputs]
     told = told - told.mean(axis=0)
     values = {name: _filled(column[some]) for name, column in columns.items()}
     values = {name: column for name, column in values.items() if len(np.unique(column)) >= FEWEST_VALUES}
@@ -43,6 +43,13 @@ def choose(
                 found.append((-gain, name, made))
     found.sort(key=lambda entry: entry[:2])
     return {name: made for _, name, made in found[:count]}
+
+
+def _told(target: np.ndarray, classes: int | tuple[int, ...]) -> np.ndarray:
+    """A number as it is, a class one-hot, of a row that lacks it all 0: [rows, outputs]."""
+    if isinstance(classes, tuple):
+        return np.concatenate([_told(own, count) for own, count in zip(target.T, classes, strict=True)], axis=1)
+    return np.eye(classes + 1)[target][:, :-1] if classes else target[:, None].astype("float64")
 
 
 def _made(one: str, two: str, values: Mapping[str, np.ndarray]) -> Iterator[tuple[str, dict[str, Any], np.ndarray]]:

@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.features.chosen import choose
 from pipeline.features.combine import Combination
 from pipeline.features.groups import Group, GroupStatistic, fit_groups
-from pipeline.features.target_encoding import read_target
+from pipeline.features.target_encoding import classes_of, read_target
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +47,7 @@ class NumberColumns:
         if chosen:
             columns = {name: rows[name].to_numpy(dtype="float64") for name in schema.names("number")}
             target = read_target(rows, schema, "chosen")
-            found = choose(chosen, columns, target, len(schema.classes), seed)
+            found = choose(chosen, columns, target, classes_of(schema), seed)
             # In their order, which a mapping loses on its way through JSON with sorted keys.
             state["chosen"] = [[name, one] for name, one in found.items() if name not in combine]
         return cls(state, schema, combine)

@@ -122,22 +122,20 @@ def _check_target(
     learned: bool,
 ) -> None:
     """form: as declared. several: whether there are other targets, so that a row may lack this one."""
-    is_class = target_kind == "class"
-    if is_class:
+    is_class = target_kind in ("class", "classes")
+    if is_class and not several:
         missing = missing_labels(values.text(series, ()), missing)
     plain = not is_class and values.is_numeric(series) and not any(map(_is_number, missing))
     words = series if plain else values.levels(series, missing)  # of many million numbers these take much memory
-    if is_class and not several:
+    if is_class:
         folded = words.str.lower()
         looks = folded.isin(MARKS).to_numpy(copy=True)
         if not words[~looks].str.fullmatch(r"[-\d.]*").any():  # among words these may be names
             looks &= ~folded.isin(["na", "none", "unknown", "unk", "missing", "x", "xx", "void", "empty"]).to_numpy()
         marks = looks
         if marks.any() and not marks.all():
-            row = int(np.argmax(marks))
-            values.raise_at(
-                where, series, row, f"needs a class, got {words.iloc[row]!r}, which looks missing; take the row out"
-            )
+            row, so = int(np.argmax(marks)), "leave the cell empty" if several else "take the row out"
+            values.raise_at(where, series, row, f"needs a class, got {words.iloc[row]!r}, which looks missing; {so}")
     absent = words.isna().to_numpy()
     if absent.all():
         raise UserError(f"{where}: column '{series.name}': needs a target, and every row's is missing")
@@ -149,7 +147,8 @@ def _check_target(
             rule = "needs another name for this class, which Podium keeps for itself"
             values.raise_at(where, series, int(np.argmax(own)), f"{rule}, got {str(words.iloc[np.argmax(own)])!r}")
         if words.nunique() < 2:
-            raise UserError(f"{where}: column '{series.name}': needs two classes at least, got only {words.iloc[0]!r}")
+            only = words.dropna().iloc[0]
+            raise UserError(f"{where}: column '{series.name}': needs two classes at least, got only {only!r}")
     elif target_kind in ("number", "numbers"):
         found = None if form or values.is_numeric(series) else number_format(values.text(series, missing))
         numbers, bad = values.numbers(series, missing, form or (None if found is None else str(found)))

@@ -57,7 +57,7 @@ def apply(
         typed[name] = paged(data) if large else data
     for name in schema.target_names if training else ():
         if name in raw.columns:
-            typed[name] = _typed_target(schema, raw[name], where, changes)
+            typed[name] = _typed_target(schema, name, raw[name], where, changes)
     for name in schema.keep:
         if name in raw.columns and name not in typed:
             typed[name] = _kept(raw[name], schema.missing, schema.formats.get(name))
@@ -117,7 +117,7 @@ def _refuse(bad: np.ndarray, series: pd.Series, where: str, rule: str, or_else: 
         values.raise_at(where, series, row, f"needs {rule}, got {values.got(series, row)}; mend the file{or_else}")
 
 
-def _typed_target(schema: Schema, series: pd.Series, where: str, changes: Changes | None) -> Any:
+def _typed_target(schema: Schema, target: str, series: pd.Series, where: str, changes: Changes | None) -> Any:
     import pandas as pd
 
     if schema.target_kind == "labels":
@@ -133,8 +133,12 @@ def _typed_target(schema: Schema, series: pd.Series, where: str, changes: Change
     if schema.target_kind == "text":
         return _cleaned(schema, words, changes)
     names = values.levels(series, schema.target_missing).reset_index(drop=True)
-    by_name = {values.level_name(level): level for level in schema.classes}
+    several = schema.target_kind == "classes"
+    classes = schema.target_classes[schema.targets.index(target)] if several else schema.classes
+    by_name = {values.level_name(level): level for level in classes}
     _refuse((names.notna() & ~names.isin(list(by_name))).to_numpy(), series, where, "a class seen in training")
+    if several:  # as text, since rows may lack some
+        return names.map({name: str(level) for name, level in by_name.items()}).astype("str")
     if names.isna().any():
         return names
     dtype = "str" if isinstance(schema.classes[0], str) else type(schema.classes[0])

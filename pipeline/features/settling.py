@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.core.class_columns import check_names
 from pipeline.core.errors import UserError, did_you_mean
 from pipeline.core.formats import is_date_format
 from pipeline.core.schema import Column, Schema, TargetKind
@@ -70,7 +71,7 @@ def settle(
 ) -> Schema:
     """Decide once what each raw column is. Reads statistics of levels only, never of the target.
 
-    id: may be in the test file alone. target: one, or several of the kind ``numbers`` or ``labels``.
+    id: may be in the test file alone. target: one, or several of the kind ``numbers``, ``labels`` or ``classes``.
     target_kind: as a ``Schema`` has it.
     keep: columns that stay in the rows but are no features (group, time, fold).
     types: declared types (number, category, text, date, boolean) by column; they win. formats: declared formats of
@@ -138,6 +139,8 @@ def settle(
         classes = _classes(labelled, target_missing)
         if words_as_labels := [mark for mark in missing if mark not in target_missing and mark in map(str, classes)]:
             notes[targets[0]] = f"{', '.join(map(repr, words_as_labels))} is read as a class, not as missing"
+    elif target_kind == "classes":
+        check_names(targets, where)
     elif target_kind in ("number", "numbers"):
         for name in targets:
             if name not in told and not values.is_numeric(train[name]):
@@ -155,6 +158,7 @@ def settle(
         keep=tuple(keep),
         target_kind=target_kind,
         targets=several,
+        target_classes=tuple(_classes(train[name], missing) for name in targets) if target_kind == "classes" else (),
         formats=told,
         target_missing=target_missing,
         notes=notes,

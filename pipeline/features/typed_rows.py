@@ -51,7 +51,8 @@ def read_as_text(competition: CompetitionConfig) -> list[str | None]:
     """Raw columns to be read to the character: ids, labels of classes, and those of a declared format (a reader would
     make 1.234 of 1.234,0)."""
     columns = competition.columns
-    return [columns.id, *(columns.targets if competition.task.target_kind == "class" else ()), *columns.formats]
+    classes = competition.task.target_kind in ("class", "classes")
+    return [columns.id, *(columns.targets if classes else ()), *columns.formats]
 
 
 def raw_facts(competition: CompetitionConfig, where: str) -> dict[str, Any]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
+from pipeline.core.class_columns import predictions_of
 from pipeline.core.errors import UserError
 from pipeline.core.registry import PartOf, settings
 from pipeline.core.types import Metric
@@ -25,7 +26,7 @@ OF_BOTH_CLASSES = ("roc_auc", "average_precision")
 class OverTargets(Metric):
     """Column by column, over the rows that have it; weights: by column, 1 for those not named."""
 
-    tasks: ClassVar[tuple[str, ...]] = ("multioutput_regression", "multilabel")
+    tasks: ClassVar[tuple[str, ...]] = ("multioutput_regression", "multilabel", "multioutput_classification")
     weights: Mapping[str, float]
 
     @property
@@ -37,40 +38,50 @@ class OverTargets(Metric):
     def perfect(self) -> float | None:
         return self.each.perfect
 
+    @property
+    def decision(self) -> Literal["thresholds", "cut_points"] | None:  # type: ignore[override]
+        return self.each.decision
+
+    @property
+    def rewards_calibration(self) -> bool:  # type: ignore[override]
+        return self.each.rewards_calibration
+
+    @property
+    def of_numbers(self) -> bool:
+        """Whether a column of predictions that is named as its target is a number to the metric of one column."""
+        return "regression" in self.each.tasks
+
     def score(self, target: Any, predictions: pd.DataFrame) -> float:
-        """target, predictions: a column a target, the second numbers or probabilities. Raises UserError."""
+        """target: a column a target. predictions: of numbers or probabilities the same, of classes a column a class of
+        each target. Raises UserError."""
         if unknown := [name for name in self.weights if name not in target]:
             raise UserError(f"metric {self.name}: weighs '{unknown[0]}', and the targets are {', '.join(target)}")
         scores, weights = [], []
         for name in target:
-            if (score := self.of_column(target[name], predictions[name])) is not None:
+            if (score := self.of_column(str(name), target[name], predictions)) is not None:
                 scores.append(score)
                 weights.append(self.weights.get(str(name), 1.0))
         if not sum(weights):
             raise UserError(f"metric {self.name}: no target has rows of both classes to score")
         return float(np.average(scores, weights=weights))
 
+    def over(self, one: Metric) -> Metric:
+        mean = {"name": MeanOverTargets.name, "of": one.name, "weights": dict(self.weights)}
+        return metrics.build(mean, "metric")  # type: ignore[no-any-return]
+
     def of_target(self, name: str) -> Metric:
         return OneTarget(self, name)
 
-    def of_column(self, truth: pd.Series, predictions: pd.Series) -> float | None:
-        """The metric of one target, over the rows that have it; None where a metric of both classes meets one alone."""
-        predicted, known = predictions.to_numpy(), truth.notna().to_numpy()
-        if not known.all():
-            truth, predicted = truth[known].reset_index(drop=True), predicted[known]
-        if self.each.name in OF_BOTH_CLASSES and truth.nunique() < 2:
+    def of_column(self, name: str, truth: pd.Series, predictions: pd.DataFrame) -> float | None:
+        """The metric of one target, over the rows that have it; None where there is none, or a metric of both classes
+        meets one alone."""
+        known = truth.notna().to_numpy()
+        truth = truth if known.all() else truth[known].reset_index(drop=True)
+        if not len(truth) or (self.each.name in OF_BOTH_CLASSES and truth.nunique() < 2):
             return None
-        return self._of(truth, predicted)
-
-    def _of(self, truth: pd.Series, predicted: np.ndarray) -> float:
-        import pandas as pd
-
-        if "regression" in self.each.tasks:
-            return self.each.score(
-                truth, pd.DataFrame(predicted[:, None], columns=_prediction())
-            )  # [rows] -> [rows, 1]
-        both = pd.DataFrame({"0": 1 - predicted, "1": predicted})
-        return self.each.score(truth.astype("int64"), both)
+        predicted = predictions_of(predictions, name, self.of_numbers, None if known.all() else known)
+        labels = not self.of_numbers and name in predictions.columns
+        return self.each.score(truth.astype("int64") if labels else truth, predicted)
 
 
 @dataclass(frozen=True)
@@ -90,7 +101,7 @@ class OneTarget(Metric):
 
     def score(self, target: Any, predictions: pd.DataFrame) -> float:
         try:
-            score: float | None = self.metric.of_column(target[self.target], predictions[self.target])
+            score: float | None = self.metric.of_column(self.target, target[self.target], predictions)
         except UserError:
             return 0.0
         return 0.0 if score is None else score
@@ -126,14 +137,6 @@ class MeanOverTargets(OverTargets):
 
 
 @cache
-def _prediction() -> pd.Index:
-    """Made once: a blend scores ten thousand times, and pandas makes an index of names as slowly as all the rest."""
-    import pandas as pd
-
-    return pd.Index(["prediction"])
-
-
-@cache
 def _built(name: str) -> Metric:
     return metrics.build(name, "metric")  # type: ignore[no-any-return]
 
@@ -163,9 +166,9 @@ class MeanColumnwiseRootMeanSquaredError(_Named):
 @metrics.register("mean_columnwise_auc")
 @settings
 class MeanColumnwiseAuc(_Named):
-    """The mean of the labels' areas under the ROC curve."""
+    """The mean of the labels' areas under the ROC curve; a target of classes has the mean of each against the rest."""
 
-    tasks: ClassVar[tuple[str, ...]] = ("multilabel",)
+    tasks: ClassVar[tuple[str, ...]] = ("multilabel", "multioutput_classification")
     higher_is_better: ClassVar[bool] = True
     needs_probabilities: ClassVar[bool] = True
     metric: ClassVar[str] = "roc_auc"
@@ -176,9 +179,9 @@ class MeanColumnwiseAuc(_Named):
 @metrics.register("mean_columnwise_log_loss")
 @settings
 class MeanColumnwiseLogLoss(_Named):
-    """The mean of the labels' log losses."""
+    """The mean of the log losses of labels or classes."""
 
-    tasks: ClassVar[tuple[str, ...]] = ("multilabel",)
+    tasks: ClassVar[tuple[str, ...]] = ("multilabel", "multioutput_classification")
     higher_is_better: ClassVar[bool] = False
     needs_probabilities: ClassVar[bool] = True
     metric: ClassVar[str] = "log_loss"

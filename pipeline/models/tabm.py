@@ -54,6 +54,6 @@ class TabM(Model):
             embedding=self.embedding,
             width=self.width,
             bins=self.bins,
-            classes=task.target_kind == "class",
+            classes=[len(one) for one in spec.target_classes] or [spec.outputs] * (task.target_kind == "class"),
             standardised=task.target_kind in ("number", "numbers"),
         )

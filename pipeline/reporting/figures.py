@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import counted
-from pipeline.reporting import explained, gradients, lines, shapes, text_figures
+from pipeline.reporting import confusion, explained, gradients, lines, shapes, text_figures
 from pipeline.reporting.lines import CURVES, has
 from pipeline.reporting.pictures import (
     draw_filters,
@@ -43,8 +43,6 @@ if TYPE_CHECKING:
 
 BARS = 20
 """Bars of an importance chart at most."""
-CELLS_WITH_COUNTS = 14
-"""Classes up to which a confusion matrix has room for its counts."""
 
 
 def draw(name: str, data: Mapping[str, Any]) -> bytes:
@@ -57,6 +55,7 @@ def draw(name: str, data: Mapping[str, Any]) -> bytes:
     ``residuals``    {"target": [...], "prediction": [...], "unit": name of the target}; optional "scale", which
                      "log" sets where errors count by their ratio.
     ``confusion``    {"classes": [...], "counts": [[...]]}, a row each true class.
+    ``confusions``   {"targets": [{"target": name, as of confusion}, ...]}.
     ``importance``   {feature: value}.
     ``leaderboard``  {"models": [{"name", "folds": [...], "mean", "std"}, ...], "blend": the same without
                      a name, or None, "metric": name, "higher_is_better": bool}.
@@ -119,11 +118,8 @@ def describe(name: str, data: Mapping[str, Any]) -> str:
         error = sum(abs(p - t) for t, p in zip(data["target"], data["prediction"], strict=True))
         mean = error / max(1, len(data["target"]))
         return f"Out-of-fold predictions of {data['unit']} against the truth; mean absolute error {mean:,.4g}."
-    if name == "confusion":
-        counts = data["counts"]
-        total = sum(map(sum, counts))
-        right = sum(counts[i][i] for i in range(len(counts)))
-        return f"Confusion matrix of {len(counts)} classes; {right:,} of {total:,} rows are right."
+    if name in ("confusion", "confusions"):
+        return confusion.describe(name, data)
     if name == "mistakes":
         return f"The {len(data['images'])} images that predictions are most wrong about: {'; '.join(data['told'][:3])}."
     if name == "filters":
@@ -180,38 +176,6 @@ def _residuals(figure: Figure, data: Mapping[str, Any]) -> None:
     else:
         plain_numbers(left.yaxis)
     plain_numbers(right.yaxis)
-
-
-def _confusion(figure: Figure, data: Mapping[str, Any]) -> None:
-    from matplotlib.colors import LinearSegmentedColormap
-    from matplotlib.ticker import PercentFormatter
-
-    counts = [[int(count) for count in row] for row in data["counts"]]
-    shares = [[count / max(1, sum(row)) for count in row] for row in counts]
-    names = [shortened(name, 18) for name in data["classes"]]
-    axes = figure.subplots()
-    colours = LinearSegmentedColormap.from_list("share", ["#FFFFFF", "#9CC7E3", BLUE, "#00304B"])
-    main_title(figure, "Confusion matrix: which class is taken for which")
-    image = axes.imshow(shares, cmap=colours, vmin=0, vmax=1)
-    axes.grid(False)
-    every = math.ceil(len(names) / 40)
-    shown = range(0, len(names), every)
-    wide = max(map(len, names), default=0) * len(shown) > 60
-    axes.set_xticks(shown, [names[i] for i in shown], rotation=90 if wide else 0)
-    axes.set_yticks(shown, [names[i] for i in shown])
-    axes.set_xlabel("predicted class")
-    axes.set_ylabel("true class")
-    for side in axes.spines.values():
-        side.set_visible(True)
-    if len(names) <= CELLS_WITH_COUNTS:
-        size = 9 if len(names) <= 8 else 7
-        for i, row in enumerate(counts):
-            for j, count in enumerate(row):
-                colour = "white" if shares[i][j] > 0.45 else INK
-                axes.text(j, i, f"{count:,}", ha="center", va="center", color=colour, fontsize=size)
-    bar = figure.colorbar(image, ax=axes, format=PercentFormatter(1, decimals=0), fraction=0.046, pad=0.03)
-    bar.set_label("share of the true class")
-    bar.outline.set_visible(False)  # type: ignore[operator]
 
 
 def _importance(figure: Figure, data: Mapping[str, Any]) -> None:
@@ -280,17 +244,12 @@ def _height(rows: int) -> tuple[float, float]:
     return WIDTH, 0.9 + 0.27 * max(rows, 2)
 
 
-def _square(data: Mapping[str, Any]) -> tuple[float, float]:
-    side = min(6.6, 2.5 + 0.27 * len(data["classes"]))
-    return side + 1.2, side
-
-
 Painter = Callable[["Figure", Mapping[str, Any]], None]
 PAINTERS: dict[str, tuple[Painter, Callable[[Mapping[str, Any]], tuple[float, float]]]] = {
     "curves": (lines.curves, lambda data: (WIDTH, 2.9)),
     "gradients": (gradients.draw, gradients.size),
     "residuals": (_residuals, lambda data: (WIDTH, 3.4)),
-    "confusion": (_confusion, _square),
+    **confusion.PAINTERS,
     "importance": (_importance, lambda data: _height(min(len(data), BARS))),
     "search": (lines.search, lines.search_size),
     "over": (lines.over, lambda data: (WIDTH, 3.6)),

@@ -86,7 +86,8 @@ def calibrated(blend: dict[str, Any]) -> list[str]:
     if calibration is None:
         return []
     without = blend["steps"]["blended"]
-    return [f"probabilities calibrated ({calibration['kind']}); validation {without:.5f} without"]
+    kinds = sorted({one["kind"] for one in calibration.get("parts", {"": calibration}).values()})
+    return [f"probabilities calibrated ({', '.join(kinds)}); validation {without:.5f} without"]
 
 
 def answered(blend: dict[str, Any]) -> list[str]:
@@ -94,15 +95,20 @@ def answered(blend: dict[str, Any]) -> list[str]:
     lines = calibrated(blend)
     decision, steps = blend["decision"], blend["steps"]
     if decision is not None:
-        named = decision.get("thresholds") or {str(i + 1): cut for i, cut in enumerate(decision["cuts"])}
-        limits = list(named.items())[1:] if decision["kind"] == "thresholds" and len(named) == 2 else named.items()
-        told = ", ".join(f"{name}: {limit:.3f}" for name, limit in limits)
+        parts = decision.get("parts", {"": decision})
+        kinds = sorted({one["kind"].replace("_", " ") for one in parts.values()})
+        told = "; ".join(f"{target} {_limits(one)}".strip() for target, one in parts.items())
         before, after = steps.get("calibrated", steps["blended"]), steps["decided"]
         lines.append(
-            f"{decision['kind'].replace('_', ' ')} {told}; validation {before:.5f} without, {after:.5f} with, "
-            "and the submission takes it"
+            f"{', '.join(kinds)} {told}; validation {before:.5f} without, {after:.5f} with, and the submission takes it"
         )
     return lines
+
+
+def _limits(decision: dict[str, Any]) -> str:
+    named = decision.get("thresholds") or {str(i + 1): cut for i, cut in enumerate(decision["cuts"])}
+    limits = list(named.items())[1:] if decision["kind"] == "thresholds" and len(named) == 2 else named.items()
+    return ", ".join(f"{name}: {limit:.3f}" for name, limit in limits)
 
 
 def weighted_by(blend: dict[str, Any]) -> str | None:

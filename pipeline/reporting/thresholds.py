@@ -27,19 +27,43 @@ def thresholds(
     found = {name: one["decision"] for name, one in rows.items() if one["decision"] is not None}
     if not found:
         return None
-    told, limits = _cuts(found) if "cuts" in next(iter(found.values())) else _limits(found)
-    names = list(next(iter(limits.values())))
+    told, limits = _told(found)
+    names = list(dict.fromkeys(name for one in limits.values() for name in one))
     named = {"blend": next(iter(blend["models"]))} if alone else {}
     body = [
         [
             short(named.get(name, name), competition),
-            *[f"{limits[name][one]:.3f}" if name in limits else "" for one in names],
+            *[f"{limits[name][one]:.3f}" if one in limits.get(name, ()) else "" for one in names],
             show(one["valid"]),
             show(one["decided"]),
         ]
         for name, one in rows.items()
     ]
     return {"told": told, "columns": ["Model", *names, "Without", "With"], "rows": body}
+
+
+def _told(found: Mapping[str, Mapping[str, Any]]) -> tuple[str, dict[str, dict[str, float]]]:
+    first = next(iter(found.values()))
+    if "parts" in first:
+        return _each_target(found)
+    return _cuts(found) if "cuts" in first else _limits(found)
+
+
+def _each_target(found: Mapping[str, Mapping[str, Any]]) -> tuple[str, dict[str, dict[str, float]]]:
+    limits: dict[str, dict[str, float]] = {name: {} for name in found}
+    told = []
+    for target in dict.fromkeys(target for one in found.values() for target in one["parts"]):
+        of_target = {name: one["parts"][target] for name, one in found.items() if target in one["parts"]}
+        words, own = _told(of_target)
+        told.append(f"{target}: {words}")
+        for name, values in own.items():
+            limits[name] |= {f"{target}: {key}": value for key, value in values.items()}
+    every = list(dict.fromkeys(key for one in limits.values() for key in one))
+    kept = every[:CLASSES]
+    cut = f" Of {len(every)} the first {CLASSES}." if len(every) > CLASSES else ""
+    alike = {words.partition(": ")[2] for words in told}
+    words = f"By target. {alike.pop()}" if len(alike) == 1 else " ".join(told)
+    return f"{words}{cut}", {name: {key: one[key] for key in kept if key in one} for name, one in limits.items()}
 
 
 def _limits(found: Mapping[str, Mapping[str, Any]]) -> tuple[str, dict[str, dict[str, float]]]:

@@ -17,7 +17,7 @@ def stratify_several(targets: pd.DataFrame, folds: int, seed: int) -> np.ndarray
     """Fold of each row, int64 [rows], so that each label is spread evenly over the folds.
 
     The rarest label's rows are dealt first, each to the fold that lacks most of it (Sechidis et al. 2011, On the
-    Stratification of Multi-Label Data). Numbers are labels by their bin.
+    Stratification of Multi-Label Data). Each class of a target is a label; numbers are labels by their bin.
     """
     labels = _labels(targets)  # [rows, labels]
     random = np.random.default_rng(seed)
@@ -48,7 +48,10 @@ def _labels(targets: pd.DataFrame) -> np.ndarray:
     columns = []
     for name in targets:
         values = targets[name]
-        if set(values.dropna().unique()) <= {0.0, 1.0}:
+        if values.dtype == "str":
+            codes, levels = values.factorize(sort=True)
+            columns += [codes == code for code in range(len(levels))]
+        elif set(values.dropna().unique()) <= {0.0, 1.0}:
             columns.append((values == 1).to_numpy())
         else:
             ranks = values.rank(method="first", pct=True).to_numpy()

@@ -41,7 +41,11 @@ class Stratified(CountedFolds):
         if len(columns.targets) > 1:
             from pipeline.splits.several import stratify_several
 
-            return stratify_several(rows[list(columns.targets)], self.folds, self.seed)
+            targets = rows[list(columns.targets)]
+            for name in columns.targets:
+                if targets[name].dtype == "str":  # classes
+                    self._warn_of_rare_classes(targets[name].dropna().to_numpy(dtype=object), f"{name}: ")
+            return stratify_several(targets, self.folds, self.seed)
         target = rows[columns.target]
         strata = target.astype(str).to_numpy(dtype=object) if task_is_class else self._bins(target)
         if task_is_class:
@@ -57,12 +61,13 @@ class Stratified(CountedFolds):
         ranks = target.rank(method="first").to_numpy() - 1  # from 0
         return (ranks * bins // len(target)).astype(np.int64)
 
-    def _warn_of_rare_classes(self, strata: np.ndarray) -> None:
+    def _warn_of_rare_classes(self, strata: np.ndarray, of: str = "") -> None:
+        """of: what messages call the target, where there are several."""
         classes, counts = np.unique(strata, return_counts=True)
-        rare = [f"'{c}' ({n} rows)" for c, n in zip(classes, counts, strict=True) if n < self.folds]
+        rare = [f"{of}'{c}' ({n} rows)" for c, n in zip(classes, counts, strict=True) if n < self.folds]
         if len(rare) == len(classes):
             raise UserError(
-                f"split {self.name}: needs a class with at least as many rows as folds, "
+                f"split {self.name}: {of}needs a class with at least as many rows as folds, "
                 f"the largest has {counts.max()} rows for {self.folds} folds; use fewer folds, or the split shuffled"
             )
         if rare:

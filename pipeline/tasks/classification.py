@@ -9,7 +9,7 @@ from pipeline.core.registry import settings
 from pipeline.core.types import Batch, Schema, Spec, TargetKind, Task, Weighed
 from pipeline.tasks import tasks
 from pipeline.tasks.losses import weighed
-from pipeline.tasks.targets import ClassTarget, weighted_mean
+from pipeline.tasks.targets import ClassTarget, softmax, weighted_mean
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,13 +47,9 @@ class Classification(Task):
 
     def predictions(self, raw: np.ndarray, target: ClassTarget, spec: Spec) -> pd.DataFrame:
         """Logits [rows, classes] -> a probability column a class, in the schema's order, float64."""
-        import numpy as np
         import pandas as pd
 
-        logits = np.asarray(raw, dtype=np.float64)
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))  # [rows, classes]
-        probabilities = powers / powers.sum(axis=1, keepdims=True)  # [rows, classes]
-        return pd.DataFrame(probabilities, columns=[str(level) for level in target.classes])
+        return pd.DataFrame(softmax(raw), columns=[str(level) for level in target.classes])
 
     def average(self, frames: Sequence[pd.DataFrame], weights: Sequence[float], target: ClassTarget) -> pd.DataFrame:
         """The mean of probabilities."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pipeline.core.class_columns import predictions_of
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -71,6 +73,16 @@ def confusion(target: pd.Series, predictions: pd.DataFrame) -> dict[str, Any]:
     counts = np.zeros((len(classes), len(classes)), dtype=int)
     np.add.at(counts, (truth, chosen), 1)
     return {"classes": classes, "counts": counts.tolist()}
+
+
+def confusions(target: pd.DataFrame, predictions: pd.DataFrame) -> dict[str, Any]:
+    """The same of each of several targets, over the rows that have it."""
+    found = []
+    for name in map(str, target):
+        known = target[name].notna().to_numpy()
+        own = predictions_of(predictions, name, known=known)
+        found.append({"target": name, **confusion(target[name][known], own)})
+    return {"targets": found}
 
 
 def mistakes(target: pd.Series, predictions: pd.DataFrame, most: int = 24) -> list[tuple[int, str]]:

@@ -1,4 +1,4 @@
-"""Tasks with several targets: numbers, or yes/no labels, of which rows may lack some."""
+"""Tasks with several targets: numbers, yes/no labels or classes, of which rows may lack some."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ from pipeline.core.registry import settings
 from pipeline.core.types import Batch, Schema, Spec, TargetKind, Task, Weighed
 from pipeline.tasks import tasks
 from pipeline.tasks.losses import weighed
-from pipeline.tasks.targets import NumberTarget, Transform, fit_number_target, number_target, weighted_mean
+from pipeline.tasks.targets import (
+    ClassTarget,
+    NumberTarget,
+    SeveralClasses,
+    Transform,
+    fit_number_target,
+    number_target,
+    softmax,
+    weighted_mean,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,10 +36,10 @@ class SeveralTargets(Task):
         return len(schema.targets)
 
     def loss(self, output: torch.Tensor, batch: Batch, criterion: Callable[..., torch.Tensor]) -> Weighed:
-        """Summed over rows and targets. Output [batch, targets], or [batch, submodels, targets]."""
+        """Summed over rows and targets. Output [batch, outputs], or [batch, submodels, outputs]."""
         target = batch["target"]  # [batch, targets], NaN where a row lacks one
         if output.ndim > target.ndim:
-            target = target.unsqueeze(-2).expand(output.shape)  # [batch, submodels, targets]
+            target = target.unsqueeze(-2).expand(*output.shape[:-1], -1)  # [batch, submodels, targets]
         known = ~target.isnan()
         each = criterion(output, target.nan_to_num(0.0))
         return weighed(each * known, batch).sum(), known.sum()
@@ -96,8 +105,13 @@ class MultioutputRegression(SeveralTargets):
     def only(self, target: SeveralNumbers, name: str) -> SeveralNumbers:
         return SeveralNumbers({name: target.parts[name]})
 
-    def single(self) -> tuple[Task, dict[str, Any]]:
-        return tasks.build("regression", "task"), {"outputs": 1}
+    def singles(self, spec: Spec) -> list[tuple[Task, dict[str, Any]]]:
+        return [(tasks.build("regression", "task"), {"outputs": 1})] * spec.outputs
+
+    def joined(self, raws: Sequence[np.ndarray]) -> np.ndarray:
+        import numpy as np
+
+        return np.stack([raw.reshape(-1) for raw in raws], axis=1)  # [rows, 1] each -> [rows, targets]
 
 
 @dataclass(frozen=True)
@@ -148,5 +162,79 @@ class Multilabel(SeveralTargets):
     def only(self, target: Labels, name: str) -> Labels:
         return Labels((name,))
 
-    def single(self) -> tuple[Task, dict[str, Any]]:
-        return tasks.build("classification", "task"), {"outputs": 2, "classes": ("0", "1")}
+    def singles(self, spec: Spec) -> list[tuple[Task, dict[str, Any]]]:
+        return [(tasks.build("classification", "task"), {"outputs": 2, "classes": ("0", "1")})] * spec.outputs
+
+    def joined(self, raws: Sequence[np.ndarray]) -> np.ndarray:
+        """Of log-probabilities the logit of the second class."""
+        import numpy as np
+
+        return np.stack([raw[:, 1] - raw[:, 0] for raw in raws], axis=1)  # [rows, 2] each -> [rows, labels]
+
+
+@tasks.register("multioutput_classification")
+@settings
+class MultioutputClassification(SeveralTargets):
+    """Several classes a row, each one of its target's own. Raw answers are one logit a class, the targets one after
+    another; predictions their softmax by target, in columns named ``target=class``."""
+
+    losses: ClassVar[tuple[str, ...]] = ("cross_entropy",)
+    target_kind: ClassVar[TargetKind] = "classes"
+    one: ClassVar[str | None] = "classification"
+
+    def fit_target(self, target: Any, schema: Schema) -> SeveralClasses:
+        pairs = zip(schema.targets, schema.target_classes, strict=True)
+        return SeveralClasses({name: ClassTarget(tuple(map(str, levels))) for name, levels in pairs})
+
+    def restore_target(self, state: Mapping[str, Any], schema: Schema) -> SeveralClasses:
+        return SeveralClasses({name: ClassTarget(tuple(state["classes"][name])) for name in schema.targets})
+
+    def outputs(self, schema: Schema, spec: Spec) -> int:
+        return sum(map(len, schema.target_classes))
+
+    def criterion(self, each: Callable[..., torch.Tensor], spec: Spec) -> Callable[..., torch.Tensor]:
+        """Of each target's own outputs: [..., outputs] and class numbers [..., targets] -> losses [..., targets]."""
+        import torch
+
+        sizes = [len(levels) for levels in spec.target_classes]
+
+        def losses_of(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+            pairs = zip(output.split(sizes, dim=-1), target.long().unbind(dim=-1), strict=True)
+            return torch.stack([each(own.contiguous(), truth) for own, truth in pairs], dim=-1)
+
+        return losses_of
+
+    def predictions(self, raw: np.ndarray, target: SeveralClasses, spec: Spec) -> pd.DataFrame:
+        """[rows, outputs] -> a probability column a class of each target, float64."""
+        import numpy as np
+        import pandas as pd
+
+        ends = np.cumsum([len(part.classes) for part in target.parts.values()])
+        parts = [softmax(own) for own in np.split(raw, ends[:-1], axis=1)]
+        return pd.DataFrame(np.concatenate(parts, axis=1), columns=target.columns)
+
+    def average(self, frames: Sequence[pd.DataFrame], weights: Sequence[float], target: SeveralClasses) -> pd.DataFrame:
+        """The mean of probabilities."""
+        import pandas as pd
+
+        names = target.columns
+        ordered = [frame if frame.columns.tolist() == names else frame[names] for frame in frames]
+        mean = weighted_mean([frame.to_numpy() for frame in ordered], weights)
+        return pd.DataFrame(mean, columns=ordered[0].columns, index=ordered[0].index)
+
+    def only(self, target: SeveralClasses, name: str) -> SeveralClasses:
+        return SeveralClasses({name: target.parts[name]})
+
+    def singles(self, spec: Spec) -> list[tuple[Task, dict[str, Any]]]:
+        one = tasks.build("classification", "task")
+        return [(one, {"outputs": len(own), "classes": own, "target_classes": ()}) for own in spec.target_classes]
+
+    def joined(self, raws: Sequence[np.ndarray]) -> np.ndarray:
+        import numpy as np
+
+        return np.concatenate(raws, axis=1)  # [rows, classes] each -> [rows, outputs]
+
+    def diagnostic(self, target: Any, predictions: pd.DataFrame) -> tuple[str, dict[str, Any]] | None:
+        from pipeline.tasks.diagnostics import confusions
+
+        return "confusions", confusions(target, predictions)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from pipeline.core.class_columns import class_column
 from pipeline.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -121,6 +122,40 @@ class ClassTarget:
 
     def state(self) -> dict[str, Any]:
         return {"classes": list(self.classes)}
+
+
+@dataclass(frozen=True)
+class SeveralClasses:
+    """A ``ClassTarget`` for each, of classes as text."""
+
+    parts: Mapping[str, ClassTarget]
+
+    @property
+    def columns(self) -> list[str]:
+        """Of predictions."""
+        return [class_column(name, level) for name, part in self.parts.items() for level in part.classes]
+
+    def encode(self, target: pd.DataFrame) -> np.ndarray:
+        """[rows, targets] -> float32 [rows, targets], the class numbers, NaN where a row lacks one."""
+        import numpy as np
+
+        encoded = np.full(target.shape, np.nan, dtype=np.float32)
+        for column, (name, part) in enumerate(self.parts.items()):
+            known = target[name].notna().to_numpy()
+            encoded[known, column] = part.encode(target[name][known])
+        return encoded
+
+    def state(self) -> dict[str, Any]:
+        return {"classes": {name: list(part.classes) for name, part in self.parts.items()}}
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Logits [rows, classes] -> probabilities, float64."""
+    import numpy as np
+
+    logits = np.asarray(logits, dtype=np.float64)
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))  # [rows, classes]
+    return powers / powers.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]
 
 
 def weighted_mean(arrays: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:

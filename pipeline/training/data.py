@@ -210,7 +210,9 @@ class TrainingData:
 
     def _spec(self, encoder: Encoder) -> Spec:
         outputs = self.competition.task.outputs(self.schema, encoder.spec)
-        return replace(encoder.spec, outputs=outputs, classes=tuple(map(str, self.schema.classes)))
+        several = tuple(tuple(map(str, levels)) for levels in self.schema.target_classes)
+        classes = tuple(map(str, self.schema.classes))
+        return replace(encoder.spec, outputs=outputs, classes=classes, target_classes=several)
 
     @property
     def light(self) -> bool:

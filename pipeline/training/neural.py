@@ -180,7 +180,8 @@ class Neural(Learner):
         """The loss of one element, see ``tasks/losses.py``, with the weights of the fold's classes."""
         loss = self.loss or losses.get(job.task.losses[0])()
         weights = weights_of_classes(loss, job.train, job.spec)
-        return loss.criterion() if weights is None else loss.criterion(weights.to(device))
+        each = loss.criterion() if weights is None else loss.criterion(weights.to(device))
+        return job.task.criterion(each, job.spec)
 
     def horizon(self, job: FitJob) -> int:
         """Epochs that the schedule is laid out over. A fit of given ``rounds`` goes the declared way and stops

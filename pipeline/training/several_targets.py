@@ -16,14 +16,14 @@ from pipeline.core.seeds import derive_seed
 from pipeline.core.types import Encoded, FitJob, Fitted, Learner, Model, Spec, Task
 
 RATE = "rate.json"
-"""What stands in place of a fit where the training rows have one class of a label alone."""
+"""What stands in place of a fit where the training rows have one class of a target alone."""
 
 
 @dataclass
 class Rate:
-    """A label that all training rows agree on: the same logit for every row."""
+    """A target that all training rows agree on: the same log-probabilities [classes] for every row."""
 
-    logit: float
+    logs: Sequence[float]
     rounds: int = 1
 
     @property
@@ -35,7 +35,7 @@ class Rate:
         return {}
 
     def raw(self, inputs: Encoded) -> np.ndarray:
-        return np.tile([0.0, self.logit], (len(next(iter(inputs.values()))), 1))  # [rows, 2]
+        return np.tile(np.array(self.logs), (len(next(iter(inputs.values()))), 1))  # [rows, classes]
 
     def importance(self) -> dict[str, float] | None:
         return None
@@ -50,7 +50,7 @@ class Rate:
         return None
 
     def save(self, folder: Path) -> None:
-        write_json(folder / RATE, {"logit": self.logit})
+        write_json(folder / RATE, {"logs": list(self.logs)})
 
 
 @dataclass
@@ -58,6 +58,7 @@ class SeveralFitted:
     """A fitted model a target."""
 
     parts: Sequence[Any]
+    task: Task
 
     @property
     def rounds(self) -> int:
@@ -75,8 +76,8 @@ class SeveralFitted:
         return {}
 
     def raw(self, inputs: Encoded) -> np.ndarray:
-        """[rows, targets]: numbers in units of the loss, or logits of labels."""
-        return np.stack([_one_column(part.raw(inputs)) for part in self.parts], axis=1)
+        """[rows, outputs] of the task with several targets."""
+        return self.task.joined([part.raw(inputs) for part in self.parts])
 
     def steps(self) -> Any:
         raise NotImplementedError
@@ -102,30 +103,29 @@ class SeveralFitted:
 
     @classmethod
     def load(cls, folder: Path, learner: Learner, model: Model, task: Task, spec: Spec) -> SeveralFitted:
-        one, changes = task.single()
         parts: list[Any] = []
-        for number in range(spec.outputs):
+        for number, (one, changes) in enumerate(task.singles(spec)):
             place = folder / str(number)
             if (place / RATE).exists():
                 parts.append(Rate(**read_json(place / RATE)))
             else:
                 parts.append(learner.load(place, model, one, replace(spec, **changes)))
-        return cls(parts)
+        return cls(parts, task)
 
 
 def fit_each_target(learner: Learner, job: FitJob) -> SeveralFitted:
     """Fit the job's model on each target alone, on the rows that have it."""
-    one, changes = job.task.single()
-    spec, targets = replace(job.spec, **changes), job.spec.outputs
+    singles = job.task.singles(job.spec)
     parts: list[Fitted | Rate] = []
-    for number in range(targets):
-        train = _of(job.train, number, one)
+    for number, (one, changes) in enumerate(singles):
+        train, spec = _of(job.train, number, one), replace(job.spec, **changes)
         if one.target_kind == "class" and len(np.unique(train["target"])) < 2:
-            parts.append(_rate(train["target"]))
+            parts.append(_rate(train["target"], spec.outputs))
             continue
+        valid = None if job.valid is None else _of(job.valid, number, one)
 
         def progress(done: int, total: int, before: int = number) -> None:
-            job.progress(before * total + done, targets * total)
+            job.progress(before * total + done, len(singles) * total)
 
         parts.append(
             learner.fit(
@@ -134,7 +134,7 @@ def fit_each_target(learner: Learner, job: FitJob) -> SeveralFitted:
                     task=one,
                     spec=spec,
                     train=train,
-                    valid=None if job.valid is None else _of(job.valid, number, one),
+                    valid=valid if valid is not None and len(valid["target"]) else None,
                     seed=derive_seed(job.seed, "target", number),
                     score=None,
                     progress=progress,
@@ -142,7 +142,7 @@ def fit_each_target(learner: Learner, job: FitJob) -> SeveralFitted:
                 )
             )
         )
-    return SeveralFitted(parts)
+    return SeveralFitted(parts, job.task)
 
 
 def _of(encoded: Encoded, number: int, task: Task) -> Encoded:
@@ -155,11 +155,7 @@ def _of(encoded: Encoded, number: int, task: Task) -> Encoded:
     return {**rows, "target": mine.astype(np.int64) if task.target_kind == "class" else mine[:, None]}
 
 
-def _rate(target: np.ndarray) -> Rate:
-    share = (float(target.sum()) + 0.5) / (len(target) + 1)
-    return Rate(float(np.log(share / (1 - share))))
-
-
-def _one_column(raw: np.ndarray) -> np.ndarray:
-    """[rows] of [rows, 1], or of log-probabilities [rows, 2] the logit of the second class."""
-    return raw[:, 1] - raw[:, 0] if raw.ndim == 2 and raw.shape[1] == 2 else raw.reshape(-1)
+def _rate(target: np.ndarray, classes: int) -> Rate:
+    """target: int64 [rows], of one class at most."""
+    counts = np.bincount(target, minlength=classes) + 0.5
+    return Rate(np.log(counts / counts.sum()).tolist())

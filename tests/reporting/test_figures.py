@@ -33,6 +33,12 @@ DATA = {
     },
     "residuals": {"target": [1.0, 2.0, 4.0], "prediction": [1.5, 2.0, 3.0], "unit": "price"},
     "confusion": {"classes": ["no", "yes"], "counts": [[8, 2], [1, 9]]},
+    "confusions": {
+        "targets": [
+            {"target": "sold", "classes": ["no", "yes"], "counts": [[8, 2], [1, 9]]},
+            {"target": "zone", "classes": ["a", "b", "c"], "counts": [[4, 0, 0], [0, 3, 1], [0, 0, 0]]},
+        ]
+    },
     "importance": {"area": 3.0, "age": -4.0},
     "leaderboard": {
         "models": [
@@ -276,6 +282,7 @@ def test_descriptions_say_what_the_picture_shows():
     assert describe("curves", CURVES) == "Training loss and validation loss by epoch for 2 folds."
     assert "mean absolute error 0.5" in describe("residuals", DATA["residuals"])
     assert "17 of 20 rows are right" in describe("confusion", DATA["confusion"])
+    assert "sold 85.0%, zone 87.5%" in describe("confusions", DATA["confusions"])
     assert "the largest: age, area" in describe("importance", DATA["importance"])
     assert describe("blend", DATA["blend"]) == "Weights of the blend: trees 75%, ridge 25%."
     with pytest.raises(KeyError):

@@ -28,7 +28,8 @@ class TabMNetwork(Network):
     [..., batch, outputs], for classes the logarithm of the mean of their probabilities.
 
     numbers: columns of ``numbers``, of which the first ``continuous`` are embedded; the others are
-        indicators. levels: of each column of ``categories``, which are taken one-hot.
+        indicators. levels: of each column of ``categories``, which are taken one-hot. classes: how many each target
+        has, in the outputs' order; none of numbers and labels.
     """
 
     prepares = True
@@ -48,11 +49,11 @@ class TabMNetwork(Network):
         embedding: Embedding,
         width: int,
         bins: int,
-        classes: bool,
+        classes: Sequence[int],
         standardised: bool,
     ) -> None:
         super().__init__()
-        self.continuous, self.classes, self.standardised = continuous, classes, standardised
+        self.continuous, self.classes, self.standardised = continuous, list(classes), standardised
         self.numeric: nn.Module | None = None
         if embedding == "periodic":
             self.numeric = PeriodicEmbedding(continuous, width=width)
@@ -101,8 +102,8 @@ class TabMNetwork(Network):
         if self.classes:
             if self.training:
                 return answers, None
-            logarithms = answers.log_softmax(dim=-1).logsumexp(dim=-2)  # [..., batch, outputs]
-            return logarithms - math.log(answers.shape[-2]), None
+            parts = [part.log_softmax(dim=-1).logsumexp(dim=-2) for part in answers.split(self.classes, dim=-1)]
+            return torch.cat(parts, dim=-1) - math.log(answers.shape[-2]), None  # [..., batch, outputs]
         answers = torch.addcmul(self.mean, answers, self.deviation)
         return (answers if self.training else answers.mean(dim=-2)), None
 
