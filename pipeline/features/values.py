@@ -107,7 +107,11 @@ def numbers(series: pd.Series, missing: Sequence[str], form: str | None = None) 
     words = text(series, missing)
     present = words.notna().to_numpy()
     if form is not None:
-        return (values := NumberFormat.parse(form).read(words)), present & ~(np.abs(values) <= LARGEST)
+        values = NumberFormat.parse(form).read(words)
+        if types.is_object_dtype(series.dtype):  # numbers among them are no text that is written in some way
+            known = series.map(lambda value: isinstance(value, float | int)).to_numpy(dtype=bool)
+            values = np.where(known, pd.to_numeric(series.where(known), errors="coerce"), values)
+        return values, present & ~(np.abs(values) <= LARGEST)
     codes, distinct = pd.factorize(words, use_na_sentinel=True)
     level = pd.Series(distinct)
     # A copy: what pandas gives may share the column's memory and refuse to be written.

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.features.number_formats import SEPARATORS, NumberFormat, number_format
+from pipeline.features.values import feature_numbers
 
 
 def words(*values):
@@ -167,3 +168,12 @@ def test_what_is_written_in_a_format_reads_as_it_was(numbers, written):
     read = NumberFormat(written).read(words(*texts))
     np.testing.assert_allclose(read, [float(one) for one in numbers], rtol=1e-15)
     assert number_format(words(*texts)) is not None
+
+
+@pytest.mark.parametrize(
+    "rows", [[1234.5, -2.25, None, 3], ["1.234,5", -2.25, None, "3"], ["1.234,5", "-2,25", None, 3.0]]
+)
+def test_numbers_among_texts_of_another_place_are_what_they_are(rows):
+    read, bad = feature_numbers(pd.Series(rows, dtype=object), (), "1.234,5")
+    np.testing.assert_array_equal(read, [1234.5, -2.25, np.nan, 3])
+    assert not bad.any()
