@@ -2,6 +2,7 @@
 
 import ast
 import copy
+import platform
 import json
 import os
 import re
@@ -103,6 +104,10 @@ NOTEBOOKS = {
 }
 
 
+OF_PYTHON = ("language_models",)
+"""Read what Python says of itself, which other versions of it say otherwise."""
+
+
 @pytest.fixture(scope="module", params=NOTEBOOKS)
 def name(request):
     return request.param
@@ -186,4 +191,6 @@ def test_it_runs_and_finds_what_it_tells(name, executed):
 
 @pytest.mark.timeout(900)
 def test_the_stored_numbers_are_those_the_code_gives(name, stored, executed):
+    if name in OF_PYTHON and (told := stored.metadata.language_info.version) != platform.python_version():
+        pytest.skip(f"its texts are the pages of Python {told}")
     assert numbers(stored) == pytest.approx(numbers(executed), abs=NOTEBOOKS[name].tolerance)

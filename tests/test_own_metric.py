@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 from in_process import through
@@ -14,12 +16,14 @@ from pipeline.stages import check
 from pipeline.stages.project import load_project
 
 RUN_ANEW = {f"{stage}.json" for stage in ("train", "tune", "blend", "retrain", "submit", "report")}
+ROOT = Path(__file__).parents[1]
 METRIC = "pipeline/metrics/own/mine.py"
 
 
 def test_it_scores_the_folds_and_an_edit_runs_again(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     project = Project(tmp_path)
+    project.environment["PYTHONPATH"] = str(ROOT)  # the folder of the metric is no package, and hides none
     (tmp_path / METRIC).parent.mkdir(parents=True)
     (tmp_path / METRIC).write_text("def score(t, p):\n    return (t - p['prediction']).abs().mean()\n")
     metric = {"name": "file", "path": METRIC, "higher_is_better": False}

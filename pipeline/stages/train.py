@@ -213,7 +213,9 @@ class _Stage:
     def tell_left_out(self) -> None:
         """A note in place of the folds of each model that is left out, and a line. Raises UserError, with nothing
         noted, where no model is left."""
-        if self.left_out and len(self.left_out) == len(self.config.models_of(self.name)):
+        names = [model.name for model in self.config.models_of(self.name)]
+        self.left_out = {name: self.left_out[name] for name in names if name in self.left_out}  # not as they ended
+        if self.left_out and len(self.left_out) == len(names):
             told = "; ".join(f"{model}: {why}" for model, why in self.left_out.items())
             raise UserError(f"{self.name}: no model is left: {told}")
         for model, why in self.left_out.items():

@@ -15,7 +15,7 @@ from pipeline.text.cleaning import cleaners
 # What RFC 3986 allows and no more, so that Chinese or Arabic written right after an address is not part of it.
 _URL = re.compile(r"(?:(?:https?|ftp)://|(?<![A-Za-z0-9])www\.)[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]++", re.IGNORECASE)
 _ENDS_NO_URL = ".,:;!?'()[]*"
-_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]++(?:\.[\w-]++)++")
+_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]++(?:\.[\w-]++)+")
 _MENTION = re.compile(r"(?<![\w@.+/-])@\w++")
 
 
