@@ -2,9 +2,9 @@
 
 import ast
 import copy
-import platform
 import json
 import os
+import platform
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
