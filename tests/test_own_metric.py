@@ -22,8 +22,7 @@ METRIC = "pipeline/metrics/own/mine.py"
 
 def test_it_scores_the_folds_and_an_edit_runs_again(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    project = Project(tmp_path)
-    project.environment["PYTHONPATH"] = str(ROOT)  # the folder of the metric is no package, and hides none
+    project = Project(tmp_path, PYTHONPATH=str(ROOT))  # the folder of the metric is no package, and must hide none
     (tmp_path / METRIC).parent.mkdir(parents=True)
     (tmp_path / METRIC).write_text("def score(t, p):\n    return (t - p['prediction']).abs().mean()\n")
     metric = {"name": "file", "path": METRIC, "higher_is_better": False}
