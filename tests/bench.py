@@ -47,7 +47,8 @@ class Bench:
         }
         self.model = {"competition": "toy", "features": "numbers", "model": {"name": "ridge"}}
 
-    def write(self) -> None:
+    def write(self, **more: dict) -> None:
+        """more: models beside the ridge, by name."""
         (self.root / "files").mkdir()
         for name, content in self.files.items():
             if content is not None:
@@ -56,7 +57,7 @@ class Bench:
         params = {
             "execution": {"executor": "serial"},  # forks of a process that holds every library take longer than fits
             "competitions": {"toy": self.competition},
-            "models": {"toy-ridge": self.model},
+            "models": {"toy-ridge": self.model, **{f"toy-{name}": body for name, body in more.items()}},
         }
         (self.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
 

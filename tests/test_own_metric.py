@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 import pytest
 from in_process import through
-from projects import Project, small_competition
+from projects import ROOT, Project, small_competition
 
 from pipeline.core import code
 from pipeline.core.files import read_json
@@ -16,7 +14,6 @@ from pipeline.stages import check
 from pipeline.stages.project import load_project
 
 RUN_ANEW = {f"{stage}.json" for stage in ("train", "tune", "blend", "retrain", "submit", "report")}
-ROOT = Path(__file__).parents[1]
 METRIC = "pipeline/metrics/own/mine.py"
 
 

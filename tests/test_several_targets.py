@@ -29,7 +29,6 @@ NUMBERS = RANDOM.normal(size=(ROWS, INPUTS)).astype(np.float32)
 TRUTH = NUMBERS @ RANDOM.normal(size=(INPUTS, 3)) + 0.1 * RANDOM.normal(size=(ROWS, 3))
 TARGETS = pd.DataFrame(TRUTH, columns=["a", "b", "c"])
 LABELS = (TARGETS > 0).astype(float)
-STAGES = ("fetch", "preprocess", "train", "tune", "blend", "retrain", "submit", "report")
 
 
 def lacking(frame: pd.DataFrame) -> pd.DataFrame:
@@ -202,13 +201,9 @@ def test_from_the_files_to_the_submission(bench, kind):
         "submission": {"numbers": "values", "labels": "probabilities"}[kind],
     }
     bench.model["model"] = {"numbers": {"name": "ridge"}, "labels": {"name": "logistic_regression"}}[kind]
-    bench.write()
-    params = bench.root / "params.yaml"
-    second = "  toy-mlp: {competition: toy, features: numbers, model: mlp, fit: {epochs: 20, learning_rate: 0.01}}\n"
-    params.write_text(params.read_text() + second)
-    for stage in STAGES:
-        code, lines = bench.run(stage, "toy")
-        assert code == 0, lines
+    fit = {"epochs": 20, "learning_rate": 0.01}
+    bench.write(mlp={"competition": "toy", "features": "numbers", "model": "mlp", "fit": fit})
+    bench.through()
     made = pd.read_csv(bench.root / "data/toy/submission.csv")
     assert list(made) == ["id", "C", "a", "b"] and made["id"].tolist() == list(range(90, ROWS))
     made = made.rename(columns={"C": "c"})

@@ -16,6 +16,7 @@ from pipeline.answering.each_target import each_target, restored
 from pipeline.answering.out_of_fold import fold_scores, parts_of
 from pipeline.core.class_columns import columns_of
 from pipeline.core.combination import Combination, Library
+from pipeline.core.schema import PROBABLE
 from pipeline.core.types import Blend, Metric, Target, Task
 from pipeline.core.weighting.importance import repeated, weighted_score
 
@@ -224,7 +225,7 @@ def weighing_metric(metric: Metric, task: Task) -> Metric:
         return metric
     from pipeline.metrics import metrics
 
-    smooth = "log_loss" if task.target_kind in ("class", "labels", "classes") else "rmse"
+    smooth = "log_loss" if task.target_kind in PROBABLE else "rmse"
     return metric.over(metrics.build(smooth, "metric"))
 
 

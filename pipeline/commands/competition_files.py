@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.commands import gallery
 from pipeline.core.errors import UserError
+from pipeline.core.schema import LEVELS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,7 +102,7 @@ class CompetitionFiles:
             test[name] = self.column("test", name)
         target_kind = tasks.get(found.task["name"]).target_kind
         several = not isinstance(found.columns["target"], str)
-        if target_kind in ("class", "classes"):  # labels to the character: NA may be one of them
+        if target_kind in LEVELS:  # labels to the character: NA may be one of them
             for name in found.columns["target"] if several else [found.columns["target"]]:
                 train[name] = self.column("train", name)
         facts: dict[str, Any] = {

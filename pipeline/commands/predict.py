@@ -11,6 +11,7 @@ from pipeline.core.config import CompetitionConfig
 from pipeline.core.errors import UserError
 from pipeline.core.files import read_json, shown, whole_file
 from pipeline.core.paths import CompetitionPaths, ModelPaths
+from pipeline.core.schema import PROBABLE
 from pipeline.stages.project import load_project
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def run(name: str, rows: Path, out: Path, probabilities: bool = False) -> None:
     config = load_project()
     fix_threads(config.execution.threads)
     competition = config.competition(name)
-    if probabilities and competition.task.target_kind not in ("class", "labels", "classes"):
+    if probabilities and competition.task.target_kind not in PROBABLE:
         raise UserError(f"--probabilities: is for tasks with classes; the task of '{name}' is {competition.task.name}")
     if not rows.exists():
         raise UserError(f"--in: {shown(rows)}: no such file or folder")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.core.errors import did_you_mean, quoted
 from pipeline.core.formats import is_date_format
 from pipeline.core.registry import Registry
+from pipeline.core.schema import PROBABLE
 from pipeline.core.types import Blend, FeatureSet, Learner, Metric, Model, Source, Split, Task
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 SPLIT_COLUMNS = ("group", "time", "fold")
 """Keys of ``columns`` that name what some splits split by."""
-CLASSES = ("class", "labels", "classes")
-"""Kinds of targets that are answered with probabilities."""
 LOOP_INPUTS = frozenset({"length"})
 """Inputs for the training loop itself, see ``Encoded``."""
 
@@ -39,7 +38,7 @@ def task_faults(
             f"{where}.blend: '{blend.name}' chooses among texts, and the metric '{metric.name}' asks how probable the "
             "reference is; use best or ensemble, or another metric"
         )
-    if blend and blend.calibration not in ("auto", "none") and task.target_kind not in CLASSES:
+    if blend and blend.calibration not in ("auto", "none") and task.target_kind not in PROBABLE:
         faults.append(
             f"{where}.blend.calibration: '{blend.calibration}' needs a task with classes, "
             f"and '{task.name}' has none; use auto"
@@ -49,7 +48,7 @@ def task_faults(
             f"{where}.submission: 'continuations' go on with texts, which '{task.name}' does not; use the task "
             "language_model, or values"
         )
-    elif submission and submission.format not in ("values", "continuations") and task.target_kind not in CLASSES:
+    elif submission and submission.format not in ("values", "continuations") and task.target_kind not in PROBABLE:
         faults.append(
             f"{where}.submission: '{submission.format}' needs a task with classes, "
             f"and '{task.name}' has none; use values"
@@ -257,7 +256,7 @@ def pseudo_task_faults(where: str, pseudo: Pseudo, task: Task) -> list[str]:
     """Pseudo-labels with what their competition predicts."""
     if not task.teaches:
         return [f"{where}.fit.pseudo: the answers of '{task.name}' cannot stand for its target; take it out"]
-    if pseudo.above is not None and task.target_kind not in CLASSES:
+    if pseudo.above is not None and task.target_kind not in PROBABLE:
         return [f"{where}.fit.pseudo.above: needs classes, and '{task.name}' has none; take it out"]
     return []
 

@@ -54,6 +54,10 @@ INDEX = re.compile(r"Unnamed: 0(\.\d+)?|__index_level_\d+__|level_0")
 
 ColumnKind = Literal["number", "category", "text", "image"]
 TargetKind = Literal["number", "class", "text", "numbers", "labels", "classes"]
+LEVELS: tuple[TargetKind, ...] = ("class", "classes")
+"""Kinds of targets whose values are names of classes, kept to the character."""
+PROBABLE: tuple[TargetKind, ...] = (*LEVELS, "labels")
+"""Kinds that are answered with probabilities."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeline.core.schema import PROBABLE
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -62,7 +64,7 @@ def _left_over(values: pd.Series, target: pd.Series, kind: ColumnKind, evidence:
     values = values[known]
     target, fold = target.loc[values.index], evidence.fold[values.index] % 5
     if kind == "text":
-        return _by_words(values, target, fold) if evidence.kind in ("class", "labels", "classes") else 1.0
+        return _by_words(values, target, fold) if evidence.kind in PROBABLE else 1.0
     kind = "number" if kind == "image" else kind
     place = _pieces(values) if kind == "number" else values.astype(str).where(values.notna(), "\0").factorize()[0]
     if evidence.kind in ("number", "numbers"):

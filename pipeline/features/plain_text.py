@@ -37,8 +37,7 @@ def plain_text(words: pd.Series | pd.Index) -> pa.Array:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    text = pa.array(words, pa.string())
-    text = text.combine_chunks() if isinstance(text, pa.ChunkedArray) else text
+    text = _array(words)
     if not pc.all(pc.string_is_ascii(text)).as_py():
         odd = pc.fill_null(pc.match_substring_regex(text, _ODD), False)
         if pc.any(odd).as_py():
@@ -52,12 +51,17 @@ def plain_text(words: pd.Series | pd.Index) -> pa.Array:
 
 def other_digits(words: pd.Series) -> str:
     """The first value that holds digits of another script, '' where there is none."""
-    import pyarrow as pa
     import pyarrow.compute as pc
 
-    text = pa.array(words, pa.string())
-    text = text.combine_chunks() if isinstance(text, pa.ChunkedArray) else text
+    text = _array(words)
     if pc.all(pc.string_is_ascii(text)).as_py() in (True, None):
         return ""
     found = text.filter(pc.fill_null(pc.match_substring_regex(text, f"[{OTHER_DIGITS}]"), False))
     return str(found[0]) if len(found) else ""
+
+
+def _array(words: pd.Series | pd.Index) -> pa.Array:
+    import pyarrow as pa
+
+    text = pa.array(words, pa.string())
+    return text.combine_chunks() if isinstance(text, pa.ChunkedArray) else text

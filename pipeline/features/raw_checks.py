@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.core.errors import UserError, did_you_mean
-from pipeline.core.schema import FOLD, ROW, WEIGHT, TargetKind
+from pipeline.core.schema import FOLD, LEVELS, ROW, WEIGHT, TargetKind
 from pipeline.features import values
 from pipeline.features.missing_marks import MARKS, missing_labels
 from pipeline.features.number_formats import number_format
@@ -122,7 +122,7 @@ def _check_target(
     learned: bool,
 ) -> None:
     """form: as declared. several: whether there are other targets, so that a row may lack this one."""
-    is_class = target_kind in ("class", "classes")
+    is_class = target_kind in LEVELS
     if is_class and not several:
         missing = missing_labels(values.text(series, ()), missing)
     plain = not is_class and values.is_numeric(series) and not any(map(_is_number, missing))

@@ -14,6 +14,7 @@ from pipeline.core.config import CompetitionConfig
 from pipeline.core.errors import UserError, did_you_mean
 from pipeline.core.memory import give_memory_back
 from pipeline.core.registry import settings_dict
+from pipeline.core.schema import LEVELS
 from pipeline.core.sections import Columns
 from pipeline.core.types import FOLD, WEIGHT, Schema
 from pipeline.features.extra_rows import EXTRA, VALID, as_trained, with_extra, with_validation
@@ -51,7 +52,7 @@ def read_as_text(competition: CompetitionConfig) -> list[str | None]:
     """Raw columns to be read to the character: ids, labels of classes, and those of a declared format (a reader would
     make 1.234 of 1.234,0)."""
     columns = competition.columns
-    classes = competition.task.target_kind in ("class", "classes")
+    classes = competition.task.target_kind in LEVELS
     return [columns.id, *(columns.targets if classes else ()), *columns.formats]
 
 
