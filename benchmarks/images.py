@@ -42,15 +42,15 @@ MODELS = {
         {"name": "lenet", "channels": [32, 64], "activation": "relu", "pooling": "max", "normalization": "batch"},
         SMALL,
     ),
-    "resnet": ({"name": "resnet", "blocks": [[2, 64], [2, 128], [2, 256]]}, SMALL),
-    "vgg": ({"name": "vgg", "blocks": [[2, 128], [2, 256]], "hidden": [512], "normalization": "batch"}, SMALL),
+    "resnet": ({"name": "resnet", "blocks": [[2, 16], [2, 32], [2, 64]]}, SMALL),
+    "vgg": ({"name": "vgg", "blocks": [[2, 32], [2, 64]], "hidden": [128], "normalization": "batch"}, SMALL),
     "nin": ({"name": "nin", "normalization": "batch"}, SMALL),
     "googlenet": (
         {
             "name": "googlenet",
             "stages": [
-                [[64, 96, 128, 16, 32, 32], [128, 128, 192, 32, 96, 64]],
-                [[192, 96, 208, 16, 48, 64], [256, 160, 320, 32, 128, 128]],
+                [[16, 24, 32, 4, 8, 8], [32, 32, 48, 8, 24, 16]],
+                [[48, 24, 52, 4, 12, 16], [64, 40, 80, 8, 32, 32]],
             ],
         },
         SMALL,

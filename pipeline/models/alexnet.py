@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from pipeline.core.registry import settings
 from pipeline.models import models
-from pipeline.models.image_model import DeepImageModel, Units, lay_dense
+from pipeline.models.image_model import DeepImageModel, Scaled, Units, lay_dense
 
 if TYPE_CHECKING:
     from pipeline.models.layers.convolution import Layers
@@ -28,8 +27,8 @@ class AlexNet(DeepImageModel):
     hidden: Units = (4096, 4096)
     dropout: float = Field(default=0.5, ge=0, lt=1)
 
-    def lay_scaled(self, layers: Layers, outputs: int, large: bool, scaled: Callable[[int], int]) -> None:
-        first, second, *others = map(scaled, self.channels)
+    def lay_scaled(self, layers: Layers, outputs: int, large: bool, scaled: Scaled) -> None:
+        first, second, *others = map(scaled("channels"), self.channels)
         around = 0 if large else 1  # of small maps none may go
         if large:
             layers.convolution(first, 11, stride=4, padding=2)
@@ -41,4 +40,4 @@ class AlexNet(DeepImageModel):
         for maps in others:
             layers.convolution(maps, 3, padding=1)
         layers.pool("max", 3, 2, around)
-        lay_dense(layers, tuple(map(scaled, self.hidden)), outputs, "relu", self.dropout)
+        lay_dense(layers, tuple(map(scaled("hidden"), self.hidden)), outputs, "relu", self.dropout)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
 from pipeline.core.registry import settings
 from pipeline.models import models
-from pipeline.models.image_model import DeepImageModel, Normalization, Units
+from pipeline.models.image_model import DeepImageModel, Normalization, Scaled, Units
 
 if TYPE_CHECKING:
     from pipeline.models.layers.convolution import Layers
@@ -50,8 +49,8 @@ class GoogLeNet(DeepImageModel):
     normalization: Normalization = "batch"
     dropout: float = Field(default=0.4, ge=0, lt=1)
 
-    def lay_scaled(self, layers: Layers, outputs: int, large: bool, scaled: Callable[[int], int]) -> None:
-        first, second, third = map(scaled, self.channels)
+    def lay_scaled(self, layers: Layers, outputs: int, large: bool, scaled: Scaled) -> None:
+        first, second, third = map(scaled("channels"), self.channels)
         if large:
             layers.convolution(first, 7, stride=2, padding=3)
             layers.pool("max", 3, 2, 1)
@@ -59,10 +58,11 @@ class GoogLeNet(DeepImageModel):
             layers.convolution(first, 3, padding=1)
         layers.convolution(second, 1)
         layers.convolution(third, 3, padding=1)
+        size = scaled("stages")
         for stage, blocks in enumerate(self.stages, 1):
             layers.pool("max", 3, 2, 1)
             for block, widths in enumerate(blocks, 1):
-                lay_inception(layers, f"block {block} of stage {stage}", tuple(map(scaled, widths)), self.kernel)
+                lay_inception(layers, f"block {block} of stage {stage}", tuple(map(size, widths)), self.kernel)
         layers.mean()
         layers.dropout(self.dropout)
         layers.dense(outputs)

@@ -22,6 +22,7 @@ SMALL_WIDTH = 0.25
 """Of what is published for large images, where ``width`` is not given."""
 
 Units = tuple[PositiveInt, ...]
+Scaled = Callable[[str], Callable[[int], int]]
 Normalization = Literal["none", "batch", "layer"]
 
 
@@ -65,22 +66,29 @@ class DeepImageModel(ImageModel):
 
     stem: large is as published, and divides height and width by 32 in all; small divides them by 8. Not given: large
         where both sides have 96 pixels, else small.
-    width: channels and hidden units are multiplied by it. Not given: 1 with the large stem, 0.25 with the small one.
+    width: channels and hidden units are multiplied by it. Not given: 0.25 with the small stem for those that are as
+        published, else 1.
     """
 
     stem: Literal["large", "small"] | None = None
     width: float | None = Field(default=None, gt=0)
 
     @abstractmethod
-    def lay_scaled(self, layers: Layers, outputs: int, large: bool, scaled: Callable[[int], int]) -> None:
-        """The same as ``lay``. large: the stem. scaled: published channels or units to those of this ``width``."""
+    def lay_scaled(self, layers: Layers, outputs: int, large: bool, scaled: Scaled) -> None:
+        """The same as ``lay``. large: the stem. scaled: for a setting of sizes, its channels or units to those of this
+        ``width``."""
 
     def lay(self, layers: Layers, outputs: int) -> None:
         large = self.stem == "large" if self.stem else min(layers.shape[1:]) >= LARGE
-        width = self.width or (1.0 if large else SMALL_WIDTH)
         if large:
             layers.advice += ", or stem: small"
-        self.lay_scaled(layers, outputs, large, lambda published: max(1, round(width * published)))
+
+        def scaled(setting: str) -> Callable[[int], int]:
+            published = getattr(self, setting) == type(self).__dataclass_fields__[setting].default
+            width = self.width or (SMALL_WIDTH if published and not large else 1.0)
+            return lambda size: max(1, round(width * size))
+
+        self.lay_scaled(layers, outputs, large, scaled)
 
 
 def lay_dense(layers: Layers, hidden: Units, outputs: int, activation: str, dropout: float) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from pipeline.core.registry import settings
 from pipeline.models import models
-from pipeline.models.image_model import DeepImageModel, Units
+from pipeline.models.image_model import DeepImageModel, Scaled, Units
 
 if TYPE_CHECKING:
     from pipeline.models.layers.convolution import Layers
@@ -29,18 +28,19 @@ class NiN(DeepImageModel):
     channels: Annotated[Units, Field(min_length=3, max_length=4)] = (96, 256, 384, 1024)
     dropout: float = Field(default=0.5, ge=0, lt=1)
 
-    def lay_scaled(self, layers: Layers, outputs: int, large: bool, scaled: Callable[[int], int]) -> None:
+    def lay_scaled(self, layers: Layers, outputs: int, large: bool, scaled: Scaled) -> None:
         around = 0 if large else 1  # of small maps none may go
         first = (11, 4, 0) if large else (5, 1, 2)
-        blocks, last = self.channels[:3], [scaled(maps) for maps in self.channels[3:]] or [outputs]
-        for maps, (kernel, stride, padding) in zip(map(scaled, blocks), (first, (5, 1, 2), (3, 1, 1))):
+        sizes = list(map(scaled("channels"), self.channels))
+        last = sizes[3] if len(sizes) > 3 else outputs
+        for maps, (kernel, stride, padding) in zip(sizes[:3], (first, (5, 1, 2), (3, 1, 1))):
             layers.convolution(maps, kernel, stride, padding)
             layers.convolution(maps, 1)
             layers.convolution(maps, 1)
             layers.pool("max", 3, 2, around)
         layers.dropout(self.dropout)
-        layers.convolution(last[0], 3, padding=1)
-        layers.convolution(last[0], 1)
+        layers.convolution(last, 3, padding=1)
+        layers.convolution(last, 1)
         # As published it ends with ReLU; but a number may be below 0, and a score that is 0 everywhere learns nothing.
         layers.convolution(outputs, 1, activation=None, normalized=False)
         layers.mean()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -14,7 +13,7 @@ from pipeline.core.paths import main_root
 from pipeline.core.registry import settings
 from pipeline.core.types import Spec, Task
 from pipeline.models import models
-from pipeline.models.image_model import DeepImageModel, Normalization
+from pipeline.models.image_model import DeepImageModel, Normalization, Scaled
 
 if TYPE_CHECKING:
     from pipeline.models.layers.convolution import Layers
@@ -78,9 +77,10 @@ class ResNet(DeepImageModel):
             network.begin_with(lambda layers: read_published(layers, names, *self.code_files), self.weights_rate)
         return network
 
-    def lay_scaled(self, layers: Layers, outputs: int, large: bool, scaled: Callable[[int], int]) -> None:
+    def lay_scaled(self, layers: Layers, outputs: int, large: bool, scaled: Scaled) -> None:
         stages = self.blocks or PUBLISHED[self.depth]
-        first = scaled(stages[0][1])
+        size = scaled("blocks")
+        first = size(stages[0][1])
         if large:
             layers.convolution(first, 7, stride=2, padding=3)
             layers.pool("max", 3, 2, 1)
@@ -89,7 +89,7 @@ class ResNet(DeepImageModel):
         for stage, (blocks, maps) in enumerate(stages, 1):
             for block in range(1, blocks + 1):
                 stride = 2 if stage > 1 and block == 1 else 1
-                lay_residual(layers, f"block {block} of stage {stage}", scaled(maps), stride)
+                lay_residual(layers, f"block {block} of stage {stage}", size(maps), stride)
         layers.mean()
         layers.dropout(self.dropout)
         layers.dense(outputs)

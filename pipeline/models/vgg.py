@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
 from pipeline.core.registry import settings
 from pipeline.models import models
-from pipeline.models.image_model import DeepImageModel, Units, lay_dense
+from pipeline.models.image_model import DeepImageModel, Scaled, Units, lay_dense
 
 if TYPE_CHECKING:
     from pipeline.models.layers.convolution import Layers
@@ -35,11 +34,12 @@ class VGG(DeepImageModel):
     hidden: Units = (4096, 4096)
     dropout: float = Field(default=0.5, ge=0, lt=1)
 
-    def lay_scaled(self, layers: Layers, outputs: int, large: bool, scaled: Callable[[int], int]) -> None:
+    def lay_scaled(self, layers: Layers, outputs: int, large: bool, scaled: Scaled) -> None:
         blocks = self.blocks or tuple(zip(CONVOLUTIONS[self.depth], CHANNELS, strict=True))
+        size = scaled("blocks")
         for place, (convolutions, maps) in enumerate(blocks):
             for _ in range(convolutions):
-                layers.convolution(scaled(maps), 3, padding=1)
+                layers.convolution(size(maps), 3, padding=1)
             if large or place < SMALL_POOLINGS:
                 layers.pool("max", 2, 2)
-        lay_dense(layers, tuple(map(scaled, self.hidden)), outputs, "relu", self.dropout)
+        lay_dense(layers, tuple(map(scaled("hidden"), self.hidden)), outputs, "relu", self.dropout)

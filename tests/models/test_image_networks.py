@@ -23,10 +23,10 @@ from pipeline.tasks import tasks  # noqa: E402
 
 NAMES = [name for name in models if issubclass(models.get(name), ImageModel)]
 SMALL = {
-    "alexnet": {"channels": [16, 24, 24, 16, 16], "hidden": [64], "width": 1.0},
-    "vgg": {"blocks": [[1, 64], [1, 128], [2, 256]], "hidden": [1024]},
-    "googlenet": {"stages": [[[64, 96, 128, 16, 32, 32]], [[192, 96, 208, 16, 48, 64]]]},
-    "resnet": {"blocks": [[1, 64], [1, 128], [1, 256]]},
+    "alexnet": {"channels": [16, 24, 24, 16, 16], "hidden": [64]},
+    "vgg": {"blocks": [[1, 16], [1, 32], [2, 64]], "hidden": [256]},
+    "googlenet": {"stages": [[[16, 24, 32, 4, 8, 8]], [[48, 24, 52, 4, 12, 16]]]},
+    "resnet": {"blocks": [[1, 16], [1, 32], [1, 64]]},
 }
 IMAGENET = (3, 224, 224)
 
@@ -52,6 +52,15 @@ def parameters(module) -> int:
 
 def test_the_shelf_holds_all_of_them():
     assert NAMES == ["alexnet", "googlenet", "lenet", "nin", "resnet", "vgg"]
+
+
+def test_sizes_are_as_given_and_published_ones_fit_small_images():
+    given = network({"name": "vgg", "blocks": [[2, 32], [1, 64]]}, (1, 28, 28))
+    maps = [layer.out_channels for layer in given.modules() if isinstance(layer, nn.Conv2d)]
+    units = [layer.out_features for layer in given.modules() if isinstance(layer, nn.Linear)]
+    assert (maps, units) == ([32, 32, 64], [1024, 1024, 10])
+    half = network({"name": "vgg", "blocks": [[2, 32], [1, 64]], "width": 0.5}, (1, 28, 28))
+    assert [layer.out_channels for layer in half.modules() if isinstance(layer, nn.Conv2d)] == [16, 16, 32]
 
 
 @pytest.mark.parametrize(
@@ -172,11 +181,11 @@ def test_an_inception_block_is_four_paths_side_by_side():
         fourth(functional.max_pool2d(maps, 3, 1, 1)).relu(),
     ]
     torch.testing.assert_close(block(maps), torch.cat(paths, 1))
-    assert block(maps).shape == (2, 2 + 3 + 2 + 1, 5, 5)
+    assert block(maps).shape == (2, 8 + 12 + 8 + 4, 5, 5)
 
 
 def test_a_residual_block_adds_to_what_it_is_given():
-    model = network({"name": "resnet", "blocks": [[1, 16], [1, 32]]}, (1, 8, 8)).train()
+    model = network({"name": "resnet", "blocks": [[1, 4], [1, 8]]}, (1, 8, 8)).train()
     same, halved = (layer for layer in model.layers if hasattr(layer, "shortcut"))
 
     def normal(maps):
