@@ -98,7 +98,7 @@ def told_setting(over: str, points: Sequence[Point], found: Sequence[Verdict], m
 
 
 def told_rows(points: Sequence[Point], metric: str, higher_is_better: bool, constant: float | None) -> list[str]:
-    """What a learning curve says. constant: the score of the best constant answer, where there is one."""
+    """What a learning curve says. constant: the baseline's score, where there is one."""
     known = [point for point in points if point.valid]
     if len(known) < 2:
         return ["rows: too few parts were fitted to tell anything."]
@@ -119,12 +119,12 @@ def told_rows(points: Sequence[Point], metric: str, higher_is_better: bool, cons
     learned = None if constant is None else sign * (fmean(last.train) - constant)
     gap = f"{fmean(gaps):.5f} between training rows ({fmean(last.train):.5f}) and new ones"
     lost = None if learned is None or learned <= 0 else fmean(gaps) / learned
-    part = "" if lost is None else f", {max(lost, 0):.0%} of what it learned beyond a constant answer"
+    part = "" if lost is None else f", {max(lost, 0):.0%} of what it learned beyond the baseline"
     lines.append(f"A gap of {gap}{part}.")
     if lost is not None and lost > LOST and (bounds is None or bounds[0] > 0):
         lines.append("It overfits: more rows if there are any, weight decay, dropout, a simpler model.")
     elif learned is not None and learned <= 0:
-        lines.append("It underfits: training rows score no better than a constant answer. More capacity, more epochs.")
+        lines.append("It underfits: training rows score no better than the baseline. More capacity, more epochs.")
     elif fmean(gains) <= 0:
         lines.append("It fits what it can: more capacity or other features, rather than more rows.")
     return lines

@@ -211,7 +211,7 @@ class Evidence:
 
     @cached_property
     def baseline(self) -> Mapping[str, Any] | None:
-        """What answers without looking at any column would score, see ``baselines``; None where there is none."""
+        """What an answer that learns nothing would score, see ``baselines``; None where there is none."""
         from pipeline.diagnosis.baselines import baseline
 
         return baseline(self)

@@ -137,7 +137,7 @@ def table_lines(
 ) -> list[str]:
     """Aligned text, as wide as it needs; it goes to terminals, logs and pipes alike.
 
-    baseline: the best answer that looks at no column. seconds: what each model's folds took, where that is known.
+    baseline: the best answer that learns nothing. seconds: what each model's folds took, where that is known.
     """
     heads = {
         "train": "train",

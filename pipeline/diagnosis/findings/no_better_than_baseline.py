@@ -1,4 +1,4 @@
-"""POD103: a model that answers no better than a constant."""
+"""POD103: a model that answers no better than what learns nothing."""
 
 from __future__ import annotations
 
@@ -11,17 +11,23 @@ from pipeline.diagnosis.chance import interval
 from pipeline.diagnosis.evidence import Evidence
 from pipeline.diagnosis.findings import findings
 
+UNLIKE = (
+    "The source itself scores better: more pairs or epochs, pieces of words in place of words (tokenizer "
+    "sentencepiece), by which names and numbers are copied, or a pretrained_translator."
+)
+
 
 @findings.register("POD103")
 @settings
 class NoBetterThanBaseline(Finding):
-    """Folds' gains over the best constant answer, by the competition's metric: told where they are not above 0 on
-    average, or where they may be by chance and some fold has none."""
+    """Folds' gains over the best constant answer, of texts also over the source as it is, by the competition's metric:
+    told where they are not above 0 on average, or where they may be by chance and some fold has none. A warning where
+    constant answers score worse than the source and the models."""
 
-    title: ClassVar[str] = "no better than a constant answer"
+    title: ClassVar[str] = "no better than a baseline"
     why: ClassVar[str] = (
-        "A model that looks at every column and scores like one that looks at none has learned nothing: its input does "
-        "not reach it, its training did not move, or there is nothing to learn."
+        "A model that scores like an answer for which nothing was learned is worth nothing beside it: its input does "
+        "not reach it, its training did not move, or there is too little to learn, or to learn it from."
     )
     next: ClassVar[str] = (
         "Look at its training curve first: a loss that stays where it began asks for another learning rate, more "
@@ -47,9 +53,15 @@ class NoBetterThanBaseline(Finding):
             return None
         told = "; ".join(f"{name} scores {evidence.models[name].scores['valid']:.5f}" for name in gains)
         first = next(iter(gains))
+        bare = constant.get("constant")
+        learned = bare is not None and all(
+            evidence.sign * (evidence.models[name].scores["valid"] - bare["valid"]) > 0 for name in gains
+        )
         return Found(
-            measured=f"{told}; {constant['what']} of the training rows scores {constant['valid']:.5f}.",
+            measured=f"{told}; the baseline, {constant['what']}, scores {constant['valid']:.5f}.",
             numbers={name: fmean(of_folds) for name, of_folds in gains.items()},
             interval=interval(gains[first]),
             about=tuple(gains),
+            severity="warning" if learned else None,
+            next=UNLIKE if learned else "",
         )
