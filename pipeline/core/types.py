@@ -267,6 +267,11 @@ class Metric(ABC):
         """What answers without a fault score, None where that is not known."""
         return 1.0 if self.higher_is_better else 0.0
 
+    @property
+    def worst(self) -> float | None:
+        """What no answers score worse than, None where there is no such bound."""
+        return 0.0 if self.higher_is_better else None
+
     def signature(self) -> str | None:
         """How exactly it counts, as the library says whose numbers it gives."""
         return None

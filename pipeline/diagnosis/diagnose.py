@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 from pipeline.diagnosis.base import RATE, SEVERITIES, Finding, told
@@ -50,11 +51,10 @@ def diagnose(evidence: Evidence) -> dict[str, Any]:
 
 
 def blend_interval(evidence: Evidence) -> list[float] | None:
-    """Never beyond what answers without a fault score, which few folds near it would promise."""
+    """Never beyond the scores that there are, which few folds near an end of them would promise."""
     bounds, metric = interval(evidence.blend["folds"]), evidence.competition.metric
     if bounds is None:
         return None
-    low, high = bounds
-    if metric.perfect is None:
-        return [low, high]
-    return [low, min(high, metric.perfect)] if metric.higher_is_better else [max(low, metric.perfect), high]
+    ends = (metric.worst, metric.perfect) if metric.higher_is_better else (metric.perfect, metric.worst)
+    least, most = (fallback if end is None else end for end, fallback in zip(ends, (-inf, inf), strict=True))
+    return [max(bounds[0], least), min(bounds[1], most)]

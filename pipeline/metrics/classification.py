@@ -103,6 +103,10 @@ class F1(ConfusionMetric):
 class Matthews(ConfusionMetric):
     """Matthews correlation coefficient of any number of classes (Gorodkin 2004); 0 where undefined."""
 
+    @property
+    def worst(self) -> float | None:
+        return -1.0
+
     def of(self, matrix: np.ndarray, names: list[str]) -> float:
         matrix = matrix.astype(np.float64)
         true, predicted, rows = matrix.sum(axis=1), matrix.sum(axis=0), matrix.sum()
@@ -115,6 +119,10 @@ class Matthews(ConfusionMetric):
 @settings
 class Kappa(ConfusionMetric):
     """Cohen's kappa: accuracy beyond that of chance (Cohen 1960); 0 where undefined."""
+
+    @property
+    def worst(self) -> float | None:
+        return -1.0
 
     def of(self, matrix: np.ndarray, names: list[str]) -> float:
         shares = matrix / matrix.sum()
@@ -137,6 +145,10 @@ class QuadraticWeightedKappa(Metric):
     tasks: ClassVar[tuple[str, ...]] = ("classification", "regression")
     higher_is_better: ClassVar[bool] = True
     decision: ClassVar[Literal["thresholds", "cut_points"] | None] = "cut_points"
+
+    @property
+    def worst(self) -> float | None:
+        return -1.0
 
     def of(self, matrix: np.ndarray, names: list[str]) -> float:
         """matrix: int [grades, grades], true grade by predicted grade, in order."""

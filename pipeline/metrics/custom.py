@@ -53,6 +53,10 @@ class FileMetric(Metric):
         return None
 
     @property
+    def worst(self) -> float | None:
+        return None
+
+    @property
     def code_files(self) -> tuple[Path, ...]:
         """The file itself: an edit of it scores anew."""
         return (needed_place(self.path, FOLDER, f"metric {self.path}"),)

@@ -39,6 +39,10 @@ class OverTargets(Metric):
         return self.each.perfect
 
     @property
+    def worst(self) -> float | None:
+        return self.each.worst
+
+    @property
     def decision(self) -> Literal["thresholds", "cut_points"] | None:  # type: ignore[override]
         return self.each.decision
 
@@ -98,6 +102,10 @@ class OneTarget(Metric):
     @property
     def perfect(self) -> float | None:
         return None  # a part of the whole score
+
+    @property
+    def worst(self) -> float | None:
+        return None
 
     def score(self, target: Any, predictions: pd.DataFrame) -> float:
         try:

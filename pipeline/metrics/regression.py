@@ -119,6 +119,10 @@ class R2(RegressionMetric):
 
     higher_is_better: ClassVar[bool] = True
 
+    @property
+    def worst(self) -> float | None:
+        return None
+
     def of(self, truth: np.ndarray, predicted: np.ndarray) -> float:
         if len(truth) < 2:
             raise UserError(f"metric {self.name}: needs at least 2 rows, got {len(truth)}")

@@ -51,7 +51,7 @@ def test_on_one_fold_a_clear_lead_is_told_from_none():
         assert told["interval"][0] < np.mean(np.subtract(*scores)) < told["interval"][1]
 
 
-def test_a_score_is_not_promised_beyond_a_perfect_one():
+def test_a_score_is_not_promised_beyond_a_perfect_one_nor_below_the_worst():
     def told(metric, *folds):
         known = SimpleNamespace(metric=metrics.build(metric, "metric"))
         return blend_interval(SimpleNamespace(blend={"folds": list(folds)}, competition=known))
@@ -60,6 +60,11 @@ def test_a_score_is_not_promised_beyond_a_perfect_one():
     assert 0.97 < low < 0.98 and high == 1.0
     assert told("rmse", 0.1, 2.0, 0.3)[0] == 0.0 and told("rmse", 0.1, 2.0, 0.3)[1] > 2.0
     assert told("r2", 0.5, 0.51, 0.52)[1] < 1.0
+    for metric in ("bleu", "accuracy", "bleu_chrf", "f1"):
+        assert told(metric, 0.1, 0.6, 0.2)[0] == 0.0
+    assert told("r2", 0.1, 0.6, 0.2)[0] < told("ter", 0.1, 0.6, 0.2)[0] == 0.0
+    assert -1.0 < told("matthews", 0.1, 0.6, 0.2)[0] < 0.0
+    assert told("kappa", -0.9, -0.4, -0.8)[0] == -1.0
 
 
 def test_few_rows_or_equal_answers_tell_nothing():
