@@ -15,6 +15,10 @@ from pipeline.text.n_grams.model import NGramModel
 from pipeline.text.reserved import BOS, PAD
 from pipeline.text.vocabulary import Vocabulary
 
+NOTICED = 0.2
+"""Part of an order's counts that a discount which could not be estimated must take, to be told: the 1-grams of
+characters are always too few to estimate one, and all seen so often that it hardly matters."""
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -69,7 +73,8 @@ class Interpolated(Estimator):
 
     @abstractmethod
     def taken_off(self, order: int, adjusted: np.ndarray) -> tuple[np.ndarray, str | None]:
-        """D of adjusted counts 0, 1, ..., the last one for all above too; and what is to be told of it."""
+        """D of adjusted counts 0, 1, ..., the last one for all above too; and what is to be told of it, where it takes
+        off as much as matters."""
 
     def estimate(self, counts: Counts) -> Estimate:
         probabilities: list[np.ndarray] = []
@@ -77,8 +82,8 @@ class Interpolated(Estimator):
         told = []
         for order, a in enumerate(self.adjusted(counts), start=1):
             taken, message = self.taken_off(order, a)
-            told += [message] if message else []
             off = taken[np.minimum(a, len(taken) - 1)]  # [n-grams]
+            told += [message] if message and off.sum() > NOTICED * a.sum() else []
             if order == 1:
                 total = a.sum()
                 probabilities.append((a - off) / total + off.sum() / total * uniform(counts.vocabulary_size))

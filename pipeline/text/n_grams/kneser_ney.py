@@ -30,7 +30,7 @@ class KneserNey(Interpolated):
 
     discounts: taken off counts of 1, 2, and 3 or more, in all orders; None: estimated for each order by equation 26 of
     Chen and Goodman.
-    fallback: the discounts of an order that has too few n-grams to estimate them (the model says so); None refuses.
+    fallback: the discounts of an order that has too few n-grams to estimate them (told where it matters); None refuses.
     """
 
     discounts: Discounts | None = None

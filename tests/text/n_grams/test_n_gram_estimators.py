@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import pydoc_data.topics
 from collections import Counter, defaultdict
 
 import numpy as np
@@ -192,6 +193,19 @@ def test_too_few_n_grams_for_discounts_are_told_or_refused():
     assert "discount is 0.5" in fitted([[4, 5]], 2, "absolute_discounting").told[0]
     with pytest.raises(UserError, match="set discounts or fallback"):
         fitted([[4, 5]], 2, {"name": "kneser_ney", "fallback": None})
+
+
+@pytest.mark.parametrize("estimator", ["kneser_ney", "absolute_discounting"])
+def test_characters_that_are_too_few_kinds_for_a_discount_are_not_told_of(estimator):
+    """Nobody can have more letters, and what is taken off so large counts hardly matters."""
+    text = "".join(one for one in pydoc_data.topics.topics["operator-summary"] if one.islower() or one in " \n")
+    letters = {letter: 4 + i for i, letter in enumerate(sorted(set(text)))}
+    rows = Ragged.from_lists([[letters[letter] for letter in line] for line in text.splitlines()], np.int64)
+    vocabulary = Vocabulary([*RESERVED, *letters])
+    counts, part = count(rows, len(vocabulary), 3), estimators.build(estimator, "")
+    adjusted = part.adjusted(counts)
+    few = [order for order, some in enumerate(adjusted, start=1) if part.taken_off(order, some)[1]]
+    assert 1 in few and not part.fit(counts, vocabulary).told
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=str)
