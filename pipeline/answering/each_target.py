@@ -37,16 +37,17 @@ class EachTarget:
         return {"kind": KIND, "parts": parts, "numbers": self.numbers}
 
 
-def each_target(fit: Callable[[Any, pd.DataFrame], Any], numbers: bool = False) -> Callable[[Any, pd.DataFrame], Any]:
+def each_target(fit: Callable[..., Any], numbers: bool = False) -> Callable[..., Any]:
     """The same fit of one target, and of several for each.
 
-    fit: target [rows] and predictions of one, paired by position, to a calibration or decision. numbers: see
+    fit: target [rows] and predictions of one, paired by position, and how many of these rows are one, to a calibration
+    or decision. numbers: see
     ``predictions_of``.
     """
 
-    def fitted(target: Any, predictions: pd.DataFrame) -> Any:
+    def fitted(target: Any, predictions: pd.DataFrame, copies: float) -> Any:
         if target.ndim == 1:
-            return fit(target, predictions)
+            return fit(target, predictions, copies)
         parts = {}
         for name in map(str, target):
             known = target[name].notna().to_numpy()
@@ -54,7 +55,7 @@ def each_target(fit: Callable[[Any, pd.DataFrame], Any], numbers: bool = False) 
                 truth = target[name][known].reset_index(drop=True)
                 if not numbers and name in predictions.columns:
                     truth = truth.astype("int64")  # labels, as the classes 0 and 1
-                parts[name] = fit(truth, predictions_of(predictions, name, numbers, known))
+                parts[name] = fit(truth, predictions_of(predictions, name, numbers, known), copies)
         return EachTarget(parts, numbers)
 
     return fitted

@@ -18,7 +18,7 @@ from pipeline.core.class_columns import columns_of
 from pipeline.core.combination import Combination, Library
 from pipeline.core.schema import PROBABLE
 from pipeline.core.types import Blend, Metric, Target, Task
-from pipeline.core.weighting.importance import repeated, weighted_score
+from pipeline.core.weighting.importance import copies, repeated, weighted_score
 
 if TYPE_CHECKING:
     import numpy as np
@@ -109,8 +109,9 @@ class FittedEnsemble:
     weighted: list[float] | None = None
 
 
-Fit = Callable[["pd.Series", "pd.DataFrame"], Any]
-"""Out-of-fold target and predictions, paired by position, to a calibration or decision."""
+Fit = Callable[["pd.Series", "pd.DataFrame", float], Any]
+"""Out-of-fold target and predictions, paired by position, and how many of these rows are one, to a calibration or
+decision."""
 
 
 def fit_ensemble(
@@ -173,12 +174,13 @@ def _blended(
 ) -> tuple[Combination, _Levels]:
     """Fitted on all rows, and what it gives for each part when the others fit it."""
     levels = _Levels(library.target, fold, metric, weights)
-    for others, rows in levels.parts:
-        combination = fit(library.take(others))
+    for (others, rows), often in zip(levels.parts, levels.copies, strict=True):
+        combination = fit(replace(library.take(others), copies=often))
         for positions, into in ((others, levels.inside), (rows, levels.outside)):
             parts = [frame.iloc[positions] for frame in library.frames]
             into.append(combination.predict(parts, library.task, library.target_codec))
-    combination = fit(library if levels.counted is None else library.take(levels.counted))
+    every = library if levels.counted is None else library.take(levels.counted)
+    combination = fit(replace(every, copies=levels.copies_of_all))
     levels.all = combination.predict(library.frames, library.task, library.target_codec)
     return combination, levels
 
@@ -247,12 +249,19 @@ class _Levels:
     parts: list[tuple[np.ndarray, np.ndarray]] = field(init=False)
     counted: np.ndarray | None = field(init=False, default=None)
     """Positions of all rows, as often as they count; None: each once."""
+    copies: list[float] = field(init=False)
+    copies_of_all: float = field(init=False, default=1.0)
+    """Of each part's other rows, and of all, how many are one."""
 
     def __post_init__(self) -> None:
         self.parts = parts_of(self.fold)
+        self.copies = [1.0] * len(self.parts)
         if self.weights is not None:
             self.counted = repeated(self.weights)
-            self.parts = [(others[repeated(self.weights[others])], rows) for others, rows in self.parts]
+            self.copies_of_all = copies(self.weights, self.counted)
+            often = [(others, others[repeated(self.weights[others])], rows) for others, rows in self.parts]
+            self.copies = [copies(self.weights[others], counted) for others, counted, _ in often]
+            self.parts = [(counted, rows) for _, counted, rows in often]
 
     @property
     def score(self) -> float:
@@ -272,8 +281,8 @@ class _Levels:
         as fitted on all rows. named: the only candidate, asked for by name, is taken without asking."""
         best: tuple[float, Fit, list[Any]] | None = None
         for fit in candidates:
-            parts = zip(self.parts, self.inside, strict=True)
-            fitted = [fit(self.target.iloc[others], inside) for (others, _), inside in parts]
+            parts = zip(self.parts, self.inside, self.copies, strict=True)
+            fitted = [fit(self.target.iloc[others], inside, often) for (others, _), inside, often in parts]
             after = [] if named else [step.apply(part) for step, part in zip(fitted, self.outside, strict=True)]
             gain = 0.0 if named else self.gain(after)
             if named or (gain > 0 and (best is None or gain > best[0])):
@@ -284,7 +293,7 @@ class _Levels:
         self.inside = [step.apply(part) for step, part in zip(fitted, self.inside, strict=True)]
         self.outside = [step.apply(part) for step, part in zip(fitted, self.outside, strict=True)]
         every = slice(None) if self.counted is None else self.counted
-        step = fit(self.target.iloc[every], self.all.iloc[every])
+        step = fit(self.target.iloc[every], self.all.iloc[every], self.copies_of_all)
         self.all = step.apply(self.all)
         return step
 

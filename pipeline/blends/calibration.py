@@ -81,19 +81,20 @@ def restore_calibration(state: Mapping[str, Any]) -> Calibration:
     return kinds[state["kind"]](**{key: value for key, value in state.items() if key != "kind"})
 
 
-def fit_calibration(kind: str, target: pd.Series, predictions: pd.DataFrame) -> Calibration:
-    """kind: one of ``CALIBRATIONS``. target [rows] and out-of-fold probabilities [rows], paired by position."""
+def fit_calibration(kind: str, target: pd.Series, predictions: pd.DataFrame, copies: float = 1.0) -> Calibration:
+    """kind: one of ``CALIBRATIONS``. target [rows] and out-of-fold probabilities [rows], paired by position. copies:
+    how many of these rows are one (``Library``)."""
     codes = class_codes(target, predictions)
     if kind == "isotonic":
-        return _fit_isotonic(codes, predictions)
+        return _fit_isotonic(codes, predictions, copies)
     # A penalty as that of one row's worth of loss: it binds only where rows are so few that they are told apart.
     powers, biases = fit_log_pool(
-        _logs(predictions)[None], codes, prior=1.0, strength=1.0, non_negative=True, biased=kind == "sigmoid"
+        _logs(predictions)[None], codes, prior=1.0, strength=copies, non_negative=True, biased=kind == "sigmoid"
     )
     return Scaling(float(powers[0]), biases.tolist())
 
 
-def _fit_isotonic(codes: np.ndarray, predictions: pd.DataFrame) -> Isotonic:
+def _fit_isotonic(codes: np.ndarray, predictions: pd.DataFrame, copies: float) -> Isotonic:
     from sklearn.isotonic import IsotonicRegression
 
     given = predictions.to_numpy(dtype=np.float64)
@@ -102,7 +103,7 @@ def _fit_isotonic(codes: np.ndarray, predictions: pd.DataFrame) -> Isotonic:
     for k in [1] if given.shape[1] == 2 else range(given.shape[1]):
         fitted = IsotonicRegression().fit(given[:, k], codes == k)
         curves.append({"x": fitted.X_thresholds_.tolist(), "y": fitted.y_thresholds_.tolist()})
-    return Isotonic(curves, 1 / (len(codes) + 2))
+    return Isotonic(curves, 1 / (len(codes) / copies + 2))
 
 
 def class_codes(target: pd.Series, predictions: pd.DataFrame) -> np.ndarray:

@@ -90,7 +90,7 @@ def _bag(library: Library, random: np.random.Generator) -> np.ndarray:
     codes = np.zeros(len(library.target), dtype=np.int64)  # [rows]
     if library.task.target_kind == "class":
         codes = library.target.factorize()[0]
-    part = min(1.0, MOST_ROWS / len(codes))
+    part = min(1 / library.copies, MOST_ROWS / len(codes))
     groups = [np.flatnonzero(codes == code) for code in range(codes.max() + 1)]
     return np.concatenate([random.choice(group, max(1, round(part * len(group)))) for group in groups])
 

@@ -33,27 +33,28 @@ class Stacked(Blending):
     non_negative: bool = False
 
     def fit(self, library: Library) -> Combination:
+        strength = self.strength * library.copies
         raw = np.stack([library.task.raw(frame, library.target_codec) for frame in library.frames])
         models = len(raw)  # raw: [models, rows, outputs]
         if library.task.target_kind == "class":
             codes = class_codes(library.target, library.frames[0])
             weights, intercept = fit_log_pool(
-                raw, codes, prior=1 / models, strength=self.strength, non_negative=self.non_negative
+                raw, codes, prior=1 / models, strength=strength, non_negative=self.non_negative
             )
         else:
             truth = library.task.raw(library.target.to_frame("prediction"), library.target_codec)  # [rows, 1]
-            weights, intercept = self._ridge(raw[:, :, 0].T, truth[:, 0])
+            weights, intercept = self._ridge(raw[:, :, 0].T, truth[:, 0], strength)
         if not weights.any():
             return Combination(only(best_model(library), models))
         return Combination(weights.tolist(), intercept.tolist())
 
-    def _ridge(self, answers: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _ridge(self, answers: np.ndarray, truth: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray]:
         """answers [rows, models], truth [rows] -> weights [models], intercept [1]."""
         from scipy.optimize import lsq_linear
 
         models = answers.shape[1]
         means, centre = answers.mean(axis=0), truth.mean()
-        scale = np.sqrt(self.strength * answers.var(axis=0).mean())
+        scale = np.sqrt(strength * answers.var(axis=0).mean())
         system = np.vstack([answers - means, scale * np.eye(models)])  # [rows + models, models]
         wanted = np.concatenate([truth - centre, np.full(models, scale / models)])
         # |Ax - b| and |Rx - Q'b| are least at the same x, and R is small.

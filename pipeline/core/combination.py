@@ -19,7 +19,8 @@ class Library:
     """What a blend is fitted to: several models' out-of-fold predictions of the same rows.
 
     frames: a model each, [rows, columns], paired with ``target`` [rows] by position.
-    metric: what weights are chosen by. target_codec: the task's fitted ``Target``.
+    metric: what weights are chosen by. target_codec: the task's fitted ``Target``. copies: how many of these rows are
+    one, where rows that weigh stand there more than once.
     """
 
     frames: Sequence[pd.DataFrame]
@@ -27,6 +28,7 @@ class Library:
     task: Task
     target_codec: Target
     metric: Metric
+    copies: float = 1.0
 
     def take(self, rows: np.ndarray) -> Library:
         """The rows at these positions alone, numbered from 0."""

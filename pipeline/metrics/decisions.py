@@ -98,29 +98,30 @@ def restore_decision(state: Mapping[str, Any]) -> Decision:
     return kinds[state["kind"]](**{key: value for key, value in state.items() if key != "kind"})
 
 
-def fit_decision(metric: Any, target: pd.Series, predictions: pd.DataFrame) -> Decision | None:
+def fit_decision(metric: Any, target: pd.Series, predictions: pd.DataFrame, copies: float = 1.0) -> Decision | None:
     """Choose the rule that suits the metric; None where it has no use for one (see ``Metric.decision``).
 
-    target [rows] and predictions [rows]: out of fold, paired by position.
+    target [rows] and predictions [rows]: out of fold, paired by position. copies: how many of these rows
+    are one, where rows that weigh stand there more than once.
     """
     kind = metric.decision
     if kind == "thresholds":
-        return fit_thresholds(metric, target, predictions)
+        return fit_thresholds(metric, target, predictions, copies)
     return fit_cut_points(metric, target, predictions) if kind == "cut_points" else None
 
 
-def fit_thresholds(metric: Any, target: pd.Series, predictions: pd.DataFrame) -> Thresholds:
+def fit_thresholds(metric: Any, target: pd.Series, predictions: pd.DataFrame, copies: float = 1.0) -> Thresholds:
     """A threshold a class, each in turn moved to where the smoothed metric is best, the others held;
     the mean, in log odds, of those of several draws of the rows with replacement.
 
-    metric: scores a confusion matrix, ``of(matrix, names)``, higher is better.
+    metric: scores a confusion matrix, ``of(matrix, names)``, higher is better. copies: see ``fit_decision``.
     """
     codes, probabilities = class_probabilities(metric.name, target, predictions)
     names = [str(name) for name in predictions.columns]
     logs = np.log(np.maximum(probabilities, 1e-12))  # [rows, classes]
-    found = []
+    found, drawn = [], min(max(1, round(len(codes) / copies)), MOST_ROWS)
     for bag in range(BAGS):
-        rows = np.random.default_rng(bag).integers(len(codes), size=min(len(codes), MOST_ROWS))
+        rows = np.random.default_rng(bag).integers(len(codes), size=drawn)
         found.append(_log_thresholds(metric, names, codes[rows], logs[rows]))
     limits = np.mean(found, axis=0)  # [classes]
     limits = np.exp(limits - limits.max())

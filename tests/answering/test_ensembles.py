@@ -255,6 +255,33 @@ def test_targets_have_weights_of_their_own_where_that_helps():
     assert results[False][0].ensemble.targets is None
 
 
+@pytest.mark.parametrize("there", [1, 2], ids=["all rows", "every second one"])
+@pytest.mark.parametrize(
+    ("blend", "calibration"),
+    [("stacked", "none"), ("best", "temperature"), ("best", "sigmoid"), ("best", "isotonic")],
+)
+def test_a_penalty_is_of_as_many_rows_whatever_rows_weigh(blend, calibration, there):
+    """Rows that all weigh 3, and others 0, are as rows without weights are, however few."""
+    target, frames = classes(rows=48, sharpness=2.0)
+    fold = np.arange(48) // there % 3
+    some = np.arange(48) % there == 0
+    few = {name: frame[some].reset_index(drop=True) for name, frame in frames.items()}
+    settings = {"blend": blend, "metric": "log_loss", "task": CLASSES, "calibration": calibration}
+    alone, codec = fit(target[some], few, fold[some], **settings)
+    weighed, _ = fit(target, frames, fold, **settings, weights=3.0 * some)
+    assert weighed.weighted == pytest.approx(alone.plain, rel=1e-4)
+    after, expected = (one.ensemble.predict(frames, CLASSES, codec) for one in (weighed, alone))
+    np.testing.assert_allclose(after, expected, atol=1e-4)
+
+
+def test_a_ridge_of_rows_that_weigh_alike_is_that_of_rows_without_weights():
+    random = np.random.default_rng(0)
+    target = pd.Series(random.normal(size=40))
+    frames = {f"m{i}": pd.DataFrame({"prediction": target + random.normal(size=40)}) for i in range(3)}
+    plain, weighed = (fit(target, frames, folds(40), "stacked", weights=some)[0] for some in (None, np.full(40, 0.2)))
+    assert list(weighed.ensemble.weights.values()) == pytest.approx(list(plain.ensemble.weights.values()))
+
+
 @pytest.mark.parametrize(
     ("blend", "metric", "calibration", "apart"),
     [("non_negative", "log_loss", "none", 1e-6), ("best", "log_loss", "sigmoid", 5e-3), ("best", "f1", "none", 0.06)],
