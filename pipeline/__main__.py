@@ -101,6 +101,9 @@ def add(
         typer.Option(min=0.1, help="For all that a submission takes; without it every search runs to its end."),
     ] = None,
     encoding: Annotated[str | None, typer.Option(help="Of the text files; recognised when not given.")] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="Of texts, trained on: a folder, a name on the hub, or package:NAME.")
+    ] = None,
 ) -> None:
     """Put a competition and its models into params.yaml.
 
@@ -109,7 +112,7 @@ def add(
     """
     from pipeline.commands.add import run
 
-    run(name, source=source, target=target, id=id, metric=metric, minutes=minutes, encoding=encoding)
+    run(name, source=source, target=target, id=id, metric=metric, minutes=minutes, encoding=encoding, encoder=encoder)
 
 
 @app.command()

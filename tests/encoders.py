@@ -60,3 +60,14 @@ def tiny_encoder() -> Path:
         BertModel(config).save_pretrained(TINY)
     tokenizer.save(str(TINY / "tokenizer.json"))
     return TINY
+
+
+def packaged(root: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> Path:
+    """The tiny encoder's folder in an installed package of this name, whose code may not run; below ``root/site``."""
+    folder = root / "site" / name / "model"
+    shutil.copytree(tiny_encoder(), folder)
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text('{"word_embedding_dimension": 16}')
+    (root / "site" / name / "__init__.py").write_text("raise SystemExit('run')")
+    monkeypatch.syspath_prepend(root / "site")
+    return folder

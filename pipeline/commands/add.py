@@ -33,6 +33,7 @@ def run(
     metric: str | None,
     minutes: float | None,
     encoding: str | None = None,
+    encoder: str | None = None,
 ) -> None:
     """Add the competition ``name``; raises UserError, with params.yaml untouched."""
     check_name(name, "add")
@@ -42,12 +43,12 @@ def run(
     entry = _entry(name, origin, target, id, metric)
     told: list[str] = []
     if entry is not None or origin is None:
-        competition, models, left_out = gallery.compose(name, entry or {}, minutes)
+        competition, models, left_out = gallery.compose(name, entry or {}, minutes, encoder)
     else:
         origin = with_folders(origin)
         with CompetitionFiles.of(origin, name) as own:
             described = own.describe(origin, target=target, id=id, metric=metric)
-            competition, models, left_out = gallery.compose(name, described, minutes)
+            competition, models, left_out = gallery.compose(name, described, minutes, encoder)
             built = build_config({"competitions": {name: competition}, "models": models}, shelves())
             schema, notes = own.check(built.competition(name), metric)
             told = [*table(schema, competition), *cleaned(schema), *notes]

@@ -7,7 +7,7 @@ budget keeps them. In a portfolio a model's body may also hold
     seconds: what all five folds of 1000 rows (of texts alone: of 20 words each; of images: of 28 x 28 pixels) take one
         after another, without tuning: on one core, or on as many as ``fit.threads`` says
     epochs: the fewest and the most that it is trained for within a budget, as many as this has room for
-    needs: an optional library it is left out without
+    needs: an optional library it is left out without, as it is without the package that its encoder is of
     rows_at_most: training rows above which it is left out
     batch_sizes: largest number of rows to ``fit.batch_size``, ascending; the last one for more rows
     rows_up_to: largest number of rows to settings that stand in place of its own, ascending; ``seconds`` follow
@@ -19,11 +19,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.commands.encoders import lacking, pieces_of, with_encoder
 from pipeline.core.errors import UserError, did_you_mean
 from pipeline.core.processor import multiplies_bfloat16
 from pipeline.metrics import metrics
@@ -84,7 +84,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def compose(
-    name: str, described: Mapping[str, Any], minutes: float | None
+    name: str, described: Mapping[str, Any], minutes: float | None, encoder: str | None = None
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
     """The competition and its models as params.yaml wants them, the portfolio laid in; and the
     models left out, each with the reason.
@@ -95,7 +95,8 @@ def compose(
     ``words``: words of a text on average, where texts are all there is; ``pixels``: of an image;
     ``columns``: settings that name columns, by the feature sets' own name;
     ``split``: what a holdout has besides.
-    minutes: budget for everything from fetch to submission.
+    minutes: budget for everything from fetch to submission. encoder: in place of the portfolio's own.
+    Raises UserError.
     """
     competition = copy.deepcopy(dict(described["competition"]))
     models: dict[str, Any] = dict(described.get("models") or {})
@@ -106,7 +107,9 @@ def compose(
     for key, body in competition["features"].items():
         competition["features"][key] = {**body, **described.get("columns", {}).get(body["name"], {})}
     rows = described.get("rows", 1000)
-    kept, left_out = _usable(models, rows)
+    if encoder is not None:
+        models = with_encoder(name, competition["features"], models, encoder)
+    kept, left_out = _usable(models, competition["features"], rows)
     if "augmentation" in described:
         changing = {key: described[key] for key in ("augmentation", "test_time") if key in described}
         kept = {key: _changing_images(body, changing) for key, body in kept.items()}
@@ -141,11 +144,11 @@ def compose(
     return competition, named, left_out
 
 
-def _usable(models: Mapping[str, Any], rows: int) -> tuple[dict[str, Any], dict[str, str]]:
+def _usable(models: Mapping[str, Any], features: Mapping[str, Any], rows: int) -> tuple[dict[str, Any], dict[str, str]]:
     kept, left_out = {}, {}
     for key, body in models.items():
-        if "needs" in body and find_spec(body["needs"]) is None:
-            left_out[key] = f"needs the library {body['needs']}; pip install it"
+        if (library := lacking(body, features)) is not None:
+            left_out[key] = f"needs the library {library.replace('_', '-')}; pip install it"
         elif rows > body.get("rows_at_most", rows):
             left_out[key] = f"slow on more than {body['rows_at_most']} rows"
         else:
@@ -311,6 +314,7 @@ def describe(train: pd.DataFrame, test: pd.DataFrame | None, found: Guess, **fac
         found.why["features"] = f"the text '{richest}', {words[richest]:.0f} words on average{beside}{unused}"
         settings = {
             "tokens": {"column": richest},
+            "pretrained_tokens": {"column": richest, "maximum_length": pieces_of(words[richest])},
             "tfidf": {"columns": read, "characters": [3, 5]},
             "categorical": {"texts": {"columns": read, "components": 32, "characters": [3, 5]}},
         }

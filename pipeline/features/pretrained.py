@@ -33,7 +33,8 @@ class Pretrained(FeatureSet):
     Gives ``numbers`` float32 [rows, columns * width], the vectors of each text column side by side, and after them
     what ``numbers`` gives. Nothing is learned of the rows: all folds share one pass over the distinct texts.
 
-    encoder: a folder that transformers saved, relative to the project or absolute, or a name on the hub.
+    encoder: a folder that transformers saved, relative to the project or absolute; a name on the hub; or
+        ``package:NAME``, an installed package that carries one.
     columns: text columns; all of them where it is left out.
     pooling: mean of a text's steps, or the first step (``cls``).
     maximum_length: pieces that a text is cut to, the encoder's specials counted. batch_size: texts at once.

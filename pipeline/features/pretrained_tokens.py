@@ -32,8 +32,9 @@ class PretrainedTokens(FeatureSet):
     (extra ``pretrained``). An index is the encoder's own and 1 more: 0 is padding, and none of a text's tokens is taken
     for it. With ``numbers`` also those, and categories.
 
-    encoder: a folder that transformers saved, relative to the project or absolute, or a name on the hub. The model
-        ``pretrained_encoder`` begins with its weights.
+    encoder: a folder that transformers saved, relative to the project or absolute; a name on the hub; or
+        ``package:NAME``, an installed package that carries one. The model ``pretrained_encoder`` begins with its
+        weights.
     maximum_length: tokens that a text is cut to, specials counted.
     numbers: settings of ``tabular`` for the columns beside the text.
     """

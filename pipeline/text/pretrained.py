@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +24,12 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from torch import nn
 
+PACKAGE = "package:"
+"""Before the name of an installed package that carries an encoder."""
 CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "model.safetensors"
 INDEX = f"{WEIGHTS}.index.json"
 """Where weights are in several files: which tensor is in which."""
+SAFE = "model*.safetensors"
 PICKLED = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")
 UNUSED = ("pooler.", "cls.", "lm_head.", "classifier.")
 """Weights that an encoder may lack: no text's vectors come through them."""
@@ -36,12 +40,14 @@ AFTER_PADDING = ("roberta", "xlm-roberta", "camembert")
 def find_encoder(encoder: str, *, weights: bool = True, decoder: bool = False) -> Path:
     """The folder of an encoder, held against the rules above.
 
-    encoder: a folder, relative to the project or absolute, or else a name on the hub, which is asked only for what is
-        not kept from before. weights: whether they are needed too. decoder: whether it has one, which writes texts.
+    encoder: ``package:NAME``, an installed package that carries one; a folder, relative to the project or absolute; or
+        else a name on the hub, which is asked only for what is not kept from before. weights: whether they are needed
+        too. decoder: whether it has one, which writes texts.
     Raises UserError.
     """
-    place = main_root() / encoder
-    if not place.is_dir():
+    if encoder.startswith(PACKAGE):
+        place = _of_package(encoder, () if decoder else (TOKENIZER,))
+    elif not (place := main_root() / encoder).is_dir():
         place = _from_hub(encoder)
     files_of(place, weights=weights, decoder=decoder)
     return place
@@ -105,13 +111,39 @@ def _read_json(path: Path, missing: str) -> dict[str, Any]:
     return value
 
 
+def _of_package(encoder: str, beside: Sequence[str]) -> Path:
+    """The one folder of a package that holds a configuration, weights, and what is to lie beside them. The package's
+    code is not run."""
+    name = encoder.removeprefix(PACKAGE)
+    spec = find_spec(name) if name.isidentifier() and name != "__main__" else None
+    if spec is None:
+        raise UserError(
+            f"{encoder}: no such package is installed; pip install {name.replace('_', '-')}, or name a folder or an "
+            "encoder on the hub"
+        )
+    needed = (CONFIG, *beside)
+    found = {
+        config.parent
+        for root in spec.submodule_search_locations or ()
+        for config in Path(root).rglob(CONFIG)
+        if all((config.parent / one).is_file() for one in needed) and list(config.parent.glob(SAFE))
+    }
+    if len(found) != 1:
+        told = f"carries {len(found)} encoders" if found else "carries no encoder"
+        raise UserError(
+            f"{encoder}: the package {told}, where one folder with {', '.join(needed)} and safetensors is needed; name "
+            "the encoder's folder"
+        )
+    return found.pop()
+
+
 def _from_hub(name: str) -> Path:
     _quiet()
     try:
         from huggingface_hub import snapshot_download
     except ImportError:
-        raise _absent() from None
-    wanted = [CONFIG, TOKENIZER, "tokenizer_config.json", "model*.safetensors", INDEX, "*.spm", "vocab.json"]
+        raise absent() from None
+    wanted = [CONFIG, TOKENIZER, "tokenizer_config.json", SAFE, INDEX, "*.spm", "vocab.json"]
     return from_hub(
         lambda kept: snapshot_download(name, allow_patterns=wanted, local_files_only=kept),
         f"{name}: no such folder, and the hub did not give an encoder of that name",
@@ -119,7 +151,8 @@ def _from_hub(name: str) -> Path:
     )
 
 
-def _absent() -> UserError:
+def absent() -> UserError:
+    """What is told where ``transformers`` is not installed."""
     return UserError("a pretrained encoder needs transformers; run `pip install -e '.[pretrained]'`")
 
 
@@ -170,7 +203,7 @@ def tokenizer_of(text: str, where: str) -> Tokenizer:
     try:
         from tokenizers import Tokenizer
     except ImportError:
-        raise _absent() from None
+        raise absent() from None
     try:
         return Tokenizer.from_str(text)
     except Exception as error:
@@ -191,7 +224,7 @@ def _transformers() -> Any:
     try:
         import transformers
     except ImportError:
-        raise _absent() from None
+        raise absent() from None
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     return transformers

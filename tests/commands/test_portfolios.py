@@ -92,7 +92,7 @@ def test_models_whose_library_is_not_there_are_left_out(tmp_path, monkeypatch):
     competition, models, left_out = gallery.compose("ames", {**entry, "rows": 11}, None)
     assert models == {"ames-a": {"competition": "ames", "features": "numbers", "model": {"name": "ridge"}}}
     assert competition["features"] == {"numbers": {"name": "tabular"}}
-    assert left_out == {"b": "needs the library no_such_library; pip install it", "c": "slow on more than 10 rows"}
+    assert left_out == {"b": "needs the library no-such-library; pip install it", "c": "slow on more than 10 rows"}
 
 
 def language_model(minutes: float | None, rows: int = 36_000, split: dict | None = None):

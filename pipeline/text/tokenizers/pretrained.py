@@ -33,7 +33,8 @@ class Pretrained(Tokenizer):
     """What a pretrained translator such as T5, mT5, ByT5, BART or Marian reads and writes, for the model
     ``pretrained_translator`` (extra ``pretrained``). It learns nothing.
 
-    model: a folder that transformers saved, relative to the project or absolute, or a name on the hub.
+    model: a folder that transformers saved, relative to the project or absolute; a name on the hub; or
+        ``package:NAME``, an installed package that carries one.
     side: of Marian's, whose sides are cut apart: of which this is.
     """
 
