@@ -254,8 +254,7 @@ class Metric(ABC):
     counts: ClassVar[str | None] = None
     """What the target must count, of a metric that divides by that alone."""
     asks_model: ClassVar[frozenset[str]] = frozenset()
-    """Tasks in which it asks a model how probable the target is: answers alone, such as a submission's, have no
-    score."""
+    """Tasks in which it asks a model how probable the target is: answers alone have no score."""
 
     @property
     def label(self) -> str:
@@ -322,12 +321,10 @@ class Split(ABC):
 
     @abstractmethod
     def assign_within(self, rows: pd.DataFrame, columns: Any, task_is_class: bool) -> np.ndarray:
-        """The same for the training rows of a fold, for what is cross-fitted there: with fewer folds
-        where there are too few rows or groups for its own number, never refused."""
+        """The same within a fold's training rows, to cross-fit: with fewer folds where rows or groups are too few."""
 
     def training_rows(self, fold: np.ndarray, k: int) -> np.ndarray:
-        """Boolean mask [rows] of the rows fold ``k`` trains on: all that it does not validate, so rows
-        that are never validated (-1) train for every fold."""
+        """Boolean mask [rows] of what fold ``k`` trains on: all that it does not validate, -1 for every fold."""
         return fold != k
 
 
@@ -343,10 +340,8 @@ class Blend(ABC):
     """How the blend's probabilities are calibrated."""
     decision: Literal["auto", "none"]
     """Whether classes are decided by thresholds chosen out of fold, where the metric has a use for them."""
-
     tells_target: ClassVar[bool] = True
     """Whether its answers tell how probable the target is, where those of its models do."""
-
     together: int = 0
     """How many models that share their tokens may answer together at most, token by token; their answers then stand in
     the library besides each model's own. 0: none."""
