@@ -19,13 +19,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.commands.budgets import answer_as_validated, hold_out_once, sharing_cores, within
 from pipeline.commands.encoders import lacking, pieces_of, with_encoder
 from pipeline.core.errors import UserError, did_you_mean
-from pipeline.core.processor import multiplies_bfloat16
 from pipeline.metrics import metrics
 from pipeline.tasks import tasks
 
@@ -36,23 +35,8 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parents[1] / "gallery"
 PORTFOLIO_KEYS = ("seconds", "epochs", "needs", "rows_at_most", "needs_text", "batch_sizes", "rows_up_to")
-PORTFOLIO_FOLDS = 5
-"""Folds that a portfolio's ``seconds`` are for."""
 PORTFOLIO_WORDS = 20.0
 """Words of a text that the ``seconds`` of portfolios of texts are for; times grow as texts do."""
-HOPELESS = 1.0
-"""Part of a budget that a model may be expected to take by itself and still be tried."""
-ROOM = 0.7
-"""Part of a budget that a model whose epochs follow it is laid out for."""
-LONG = 0.2
-"""Part of a budget that a fit on all rows may take after a holdout; where one takes longer, the models that were
-validated answer."""
-SHORT_PRODUCTS = 1.6
-"""How much faster language models train by ``precision: auto`` where the processor has products of 16 bits."""
-LONG_FIT = 60.0
-"""Seconds from which a network's fit takes the cores that would idle beside it, where one fold validates."""
-MOST_THREADS = 8
-"""Threads beyond which steps of the portfolios' size gain too little."""
 PORTFOLIO_PIXELS = 28 * 28
 """Pixels of an image that the ``seconds`` of portfolios of images are for; times grow as images do."""
 PLAIN = "plain"
@@ -125,12 +109,14 @@ def compose(
     length = max(described.get("words", PORTFOLIO_WORDS) / PORTFOLIO_WORDS, 0.5)
     length *= described.get("pixels", PORTFOLIO_PIXELS) / PORTFOLIO_PIXELS
     if minutes is not None:
-        kept = _budgeted(kept, minutes, rows / 1000 * length, competition["split"])
+        if "augmentation" in described:
+            hold_out_once(competition, kept, minutes, rows, rows / 1000 * length)
+        kept = within(kept, minutes, rows / 1000 * length, competition["split"])
         left_out |= {key: f"not within {minutes:g} min" for key in fit if key not in kept}
-        _answer_as_validated(competition, kept, minutes)
+        answer_as_validated(competition, kept, minutes)
     if competition["split"]["name"] == "holdout":  # the fold's fit has not seen all rows; the last one is to
         kept = {key: _refitted(body) for key, body in kept.items()}
-        kept = _sharing_cores(kept, rows / 1000 * length)
+        kept = sharing_cores(kept, rows / 1000 * length)
     if not kept:
         raise UserError(f"add: {name}: no model is left: {'; '.join(f'{k}: {why}' for k, why in left_out.items())}")
     used = {body["features"] for body in kept.values()}
@@ -215,63 +201,6 @@ def _changing_images(body: dict[str, Any], changing: Mapping[str, Any]) -> dict[
     if "augmentation" not in body.get("fit", {}):
         return body
     return {**body, "fit": {**body["fit"], **copy.deepcopy(dict(changing))}}
-
-
-def _budgeted(
-    models: Mapping[str, Any], minutes: float, thousand_rows: float, split: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The models that may fit into so many minutes, each with the budget and the seconds it is
-    expected to take; which of them do fit is seen when they run. Long texts count as more rows."""
-    from pipeline.training.executors import available_cores
-
-    folds = 1 if split["name"] == "holdout" else split.get("folds", 5)
-    kept: dict[str, Any] = {}
-    for key, body in models.items():
-        fit = body.get("fit") or {}
-        rounds = ceil(folds / max(available_cores() // fit.get("threads", 1), 1))
-        seconds = body.get("seconds", 1.0) / PORTFOLIO_FOLDS * thousand_rows * rounds
-        if fit.get("precision") == "auto" and multiplies_bfloat16():
-            seconds /= SHORT_PRODUCTS
-        if span := body.get("epochs"):
-            most = max(span[1], fit["epochs"])  # few rows are gone through more often
-            epochs = min(max(int(ROOM * 60 * minutes / seconds * fit["epochs"]), span[0]), most)
-            seconds *= epochs / fit["epochs"]
-            body = {**body, "fit": {**fit, "epochs": epochs}}
-        seconds = max(seconds, 1.0)
-        if not kept or seconds < HOPELESS * 60 * minutes:
-            kept[key] = {**body, "budget": {"minutes": minutes, "seconds": round(seconds, 1)}}
-    return kept
-
-
-def _sharing_cores(models: Mapping[str, Any], thousand_rows: float) -> dict[str, Any]:
-    """The models where one fold is all there is: long fits of networks share the cores, since nothing else would work
-    on these. ``seconds`` stay those of one core."""
-    from pipeline.training.executors import available_cores
-
-    long = [
-        key
-        for key, body in models.items()
-        if "epochs" in (body.get("fit") or {})
-        and body.get("seconds", 0.0) / PORTFOLIO_FOLDS * thousand_rows >= LONG_FIT
-    ]
-    threads = min(available_cores() // max(len(long), 1), MOST_THREADS)
-    if threads < 2:
-        return dict(models)
-    return {
-        key: {**body, "fit": {**body["fit"], "threads": threads}} if key in long else body
-        for key, body in models.items()
-    }
-
-
-def _answer_as_validated(competition: dict[str, Any], models: Mapping[str, Any], minutes: float) -> None:
-    """Where one fold validates and a fit is long, all minutes go into that one: no rows more are worth half of the
-    epochs."""
-    split = competition["split"]
-    longest = max((body["budget"]["seconds"] for body in models.values()), default=0.0)
-    if split["name"] == "holdout" and "refit" not in split and longest > LONG * 60 * minutes:
-        competition["split"] = {**split, "refit": False}
-        if "split" in (why := competition.get("guessed") or {}):
-            why["split"] += "; nothing is fitted again on all rows (refit), for which the budget is too short"
 
 
 def describe(train: pd.DataFrame, test: pd.DataFrame | None, found: Guess, **facts: Any) -> dict[str, Any]:

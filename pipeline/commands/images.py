@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from pipeline.commands.budgets import MANY
 from pipeline.core.errors import UserError
 from pipeline.core.paths import main_root
 from pipeline.images.places import Place, is_image
@@ -33,8 +34,6 @@ AS_IT_IS = 64
 """Sides up to which images of one size stay as they are."""
 SEEN = 200
 """Images that are looked at for sizes and colours."""
-MANY = 20_000
-"""Rows from which on three folds are enough."""
 COARSE = 16
 """Pixels of a side below which images are not scaled in training."""
 ALIKE = 1.1

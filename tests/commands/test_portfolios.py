@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from pipeline.commands import gallery
+from pipeline.commands import budgets, gallery
 
 
 @pytest.mark.parametrize("portfolio", sorted(path.stem for path in (gallery.FOLDER / "portfolios").glob("*.yaml")))
@@ -110,7 +110,24 @@ def test_epochs_follow_the_budget_between_their_bounds():
     assert some == sorted(some) and 4 <= some[0] < some[-1] <= 10
     for minutes in (12.0, 20.0):
         body = language_model(minutes)[1]["play-lstm"]
-        assert body["fit"]["epochs"] == 4 or body["budget"]["seconds"] <= gallery.ROOM * 60 * minutes
+        assert body["fit"]["epochs"] == 4 or body["budget"]["seconds"] <= budgets.ROOM * 60 * minutes
+
+
+@pytest.mark.parametrize(
+    ("rows", "minutes", "split", "epochs"),
+    [
+        (60_000, 10.0, "holdout", 14),
+        (60_000, 60.0, "stratified", 14),  # time for the folds
+        (60_000, None, "stratified", 5),
+        (19_000, 2.0, "stratified", 5),  # few rows tell little, held out once
+    ],
+)
+def test_many_images_are_held_out_once_where_folds_would_cost_epochs(monkeypatch, rows, minutes, split, epochs):
+    monkeypatch.setattr("pipeline.training.executors.available_cores", lambda: 2)
+    monkeypatch.setattr("pipeline.commands.budgets.multiplies_bfloat16", lambda: True)
+    competition, models, _ = gallery.compose("mnist", {**gallery.entry("mnist"), "rows": rows}, minutes)
+    assert competition["split"]["name"] == split
+    assert models["mnist-lenet"]["fit"]["epochs"] >= epochs
 
 
 def test_a_long_fit_is_not_made_twice_within_a_budget():
