@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.core.errors import UserError
 from pipeline.core.files import read_json
-from pipeline.text.pretrained import CONFIG, PACKAGE, absent, find_encoder, width_of
+from pipeline.text.pretrained import CONFIG, PACKAGE, absent, find_encoder, longest_of, width_of
 
 PORTFOLIO_WORK = 6 * 384**2
 """Of the encoder that the portfolios' ``seconds`` were measured with: its blocks times their width squared."""
@@ -45,7 +45,8 @@ def with_encoder(
     config = read_json(find_encoder(encoder) / CONFIG)
     work = int(config.get("num_hidden_layers") or config.get("n_layers") or 6) * width_of(config) ** 2
     for key in reading:
-        features[key] = {**features[key], "encoder": encoder}
+        length = min(features[key].get("maximum_length", LONGEST), longest_of(config) or LONGEST)
+        features[key] = {**features[key], "encoder": encoder, "maximum_length": length}
     return {
         key: {**body, "seconds": body["seconds"] * work / PORTFOLIO_WORK} if body["features"] in reading else body
         for key, body in models.items()

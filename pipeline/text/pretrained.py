@@ -173,9 +173,7 @@ class Pieces:
         config = _read_json(folder / CONFIG, f"{shown(folder)}: no {CONFIG}")
         self.padding = int(config.get("pad_token_id") or 0)
         self.count = int(config.get("vocab_size") or 0)
-        longest = config.get("max_position_embeddings")
-        if config.get("model_type") in AFTER_PADDING and longest:
-            longest -= self.padding + 1
+        longest = longest_of(config)
         if longest and maximum_length > longest:
             raise UserError(
                 f"maximum_length: the encoder in {shown(folder)} knows {longest} positions, got {maximum_length}"
@@ -274,6 +272,14 @@ def empty_network(config: Mapping[str, Any], kind: str = "AutoModel") -> nn.Modu
     if "pooler" in dict(network.named_children()):
         network.pooler = None
     return network  # type: ignore[no-any-return]
+
+
+def longest_of(config: Mapping[str, Any]) -> int | None:
+    """Pieces that an encoder has positions for; None where there is no bound."""
+    longest = config.get("max_position_embeddings")
+    if longest and config.get("model_type") in AFTER_PADDING:
+        longest -= int(config.get("pad_token_id") or 0) + 1
+    return longest
 
 
 def width_of(config: Mapping[str, Any]) -> int:

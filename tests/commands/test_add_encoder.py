@@ -76,6 +76,13 @@ def test_epochs_follow_the_budget(texts):
     assert small["budget"]["seconds"] < 60
 
 
+def test_texts_are_cut_to_what_the_encoder_has_positions_for(texts):
+    table = pd.read_csv("texts/train.csv")
+    table.assign(text=table["text"] * 20).to_csv("texts/train.csv", index=False)
+    competition, _, _ = add(texts, "--encoder", str(tiny_encoder()))
+    assert competition["features"]["encoder"]["maximum_length"] == 128
+
+
 @pytest.mark.parametrize("named", ["encoders/own", "package:carries_one"])
 def test_another_encoder_is_trained_and_answers_with_its_folder_gone(texts, named):
     texts.monkeypatch.setitem(sys.modules, PACKAGE, None)
