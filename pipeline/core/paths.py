@@ -122,6 +122,11 @@ class CompetitionPaths:
         return self.root / "blend.json"
 
     @property
+    def together(self) -> Path:
+        """Out-of-fold predictions of models that the blend lets answer in one search; no rows where it lets none."""
+        return self.root / "together.parquet"
+
+    @property
     def submission(self) -> Path:
         return self.root / "submission.csv"
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from pipeline.answering.ensembles import Ensemble
+
 
 class ModelEvidence:
     """Of one model what ``tuned/`` and ``final/`` hold."""
@@ -203,11 +205,17 @@ class Evidence:
         from pipeline.answering.out_of_fold import guarded
 
         ensemble = Ensemble.from_json({**self.blend, "decision": None})
-        tables = {name: self.models[name]._table for name in ensemble.models}
+        tables = {name: self._table_of(name, ensemble) for name in ensemble.models}
         rows, frames = guarded(tables, self.fold)
         codec = self.competition.task.fit_target(self.target, self.schema)
         predictions = ensemble.predict(dict(zip(tables, frames, strict=True)), self.competition.task, codec)
         return Answered(rows, self.target.iloc[rows].reset_index(drop=True), predictions.reset_index(drop=True))
+
+    def _table_of(self, model: str, ensemble: Ensemble) -> pd.DataFrame:
+        """What ``Ensemble.predict`` takes as the model's: of those that answer together what they all say."""
+        import pandas as pd
+
+        return pd.read_parquet(self.paths.together) if ensemble.together else self.models[model]._table
 
     @cached_property
     def baseline(self) -> Mapping[str, Any] | None:

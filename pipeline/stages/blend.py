@@ -1,6 +1,7 @@
 """All models' out-of-fold predictions -> ``blend.json``: weights, calibration, thresholds, the honest score.
 
-Also ``scores.json`` and ``plots/``, for `dvc metrics` and `dvc plots`.
+Also ``together.parquet``, what models that answer together said of the same rows, which no model's folder has; and
+``scores.json`` and ``plots/``, for `dvc metrics` and `dvc plots`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.answering.left_out import kept_models
 from pipeline.core.config import Config
-from pipeline.core.files import digest, read_json, whole_folder, write_json
+from pipeline.core.files import digest, read_json, whole_file, whole_folder, write_json
 from pipeline.core.paths import SHIFT, CompetitionPaths, ModelPaths
 from pipeline.core.types import FOLD, ROW, WEIGHT, Schema
 from pipeline.stages.kept import IDENTITY
@@ -78,6 +79,12 @@ def run(config: Config, name: str) -> None:
         "models": models,
         "made_of": _made_of(paths),
     }
+    together = pd.DataFrame({ROW: row[:0], FOLD: row[:0]})
+    for some, frame in jointly.items():
+        if ensemble.together and set(some) == set(ensemble.models):
+            together = frame.assign(**{ROW: row, FOLD: fold[row]})
+    with whole_file(paths.together) as aside:
+        together.to_parquet(aside, index=False)
     write_json(paths.blend, blend)
     write_json(paths.scores, _scores(blend))
     with whole_folder(paths.plots) as folder:

@@ -19,7 +19,11 @@ from pipeline.blends import blends
 from pipeline.core.files import read_json
 from pipeline.core.types import FOLD, LOGS, Schema
 from pipeline.decoding.steps import Mixture
+from pipeline.diagnosis.evidence import Evidence
 from pipeline.metrics import metrics
+from pipeline.stages.project import load_project
+from pipeline.stages.report import payload
+from pipeline.tasks.diagnostics import translated
 from pipeline.text.reserved import BOS
 from pipeline.training.predictor import Predictor
 
@@ -100,13 +104,28 @@ def test_the_choice_is_in_the_blend_and_the_submission_is_what_they_say_together
     assert told not in [final.predict(test)["prediction"].tolist() for final in finals]
 
 
+def test_the_report_looks_at_what_they_say_together_and_not_at_what_one_of_them_says(words):
+    config = load_project()
+    evidence = Evidence(config, "words")
+    rows, told = evidence.train, evidence.answered.predictions
+    for k in (0, 1):
+        members = [Predictor.load(words / "tuned" / name / "members" / str(k)) for name in BOTH]
+        mine = rows[FOLD] == k
+        asked = rows[mine].drop(columns="fr").reset_index(drop=True)
+        said = told["prediction"][mine].tolist()
+        assert said == predict_together(members, asked)["prediction"].tolist()
+        assert said not in [member.predict(asked)["prediction"].tolist() for member in members]
+    shown = payload(config, "words")["answers"]
+    assert shown["name"] == "translations" and shown["data"]["lengths"] == translated(rows["fr"], told)["lengths"]
+
+
 def predicted(commands, root: Path) -> list[str]:
     """The test file's rows as ``predict`` answers them."""
     assert commands("predict", "words", "--in", "files/test.csv", "--out", "out.csv")[0] == 0
     return pd.read_csv(root / "out.csv", keep_default_na=False)["fr"].tolist()
 
 
-def translated(commands, *more: str) -> tuple[int, str, list[str]]:
+def asked(commands, *more: str) -> tuple[int, str, list[str]]:
     texts = pd.read_csv("files/test.csv")["en"].tolist()
     return commands("translate", "words", *more, stdin="".join(f"{text}\n" for text in texts))
 
@@ -114,8 +133,8 @@ def translated(commands, *more: str) -> tuple[int, str, list[str]]:
 def test_new_rows_are_answered_together_too_and_texts_on_the_command_line(words, trained, commands):
     told = pd.read_csv(words / "submission.csv", keep_default_na=False)["fr"].tolist()
     assert predicted(commands, trained) == told
-    assert translated(commands, "--plain") == (0, "".join(f"{text}\n" for text in told), [])
-    alone = translated(commands, "--plain", "--model", "words-two")
+    assert asked(commands, "--plain") == (0, "".join(f"{text}\n" for text in told), [])
+    alone = asked(commands, "--plain", "--model", "words-two")
     assert alone[0] == 0 and alone[1].splitlines() != told
 
 
@@ -127,7 +146,7 @@ def test_models_apart_are_translated_by_consensus_as_the_submission_is(words, tr
     path.unlink()  # which may be linked
     path.write_text(json.dumps(blend))
     told = predicted(commands, tmp_path / "copy")
-    assert translated(commands, "--plain")[1].splitlines() == told
+    assert asked(commands, "--plain")[1].splitlines() == told
     source = pd.read_csv("files/test.csv")["en"][0]
     code, out, warned = commands("translate", "words", source, "--n-best", "3")
     lines = out.splitlines()
