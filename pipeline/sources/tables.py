@@ -197,11 +197,34 @@ def _text(values: pa.ChunkedArray, where: str, missing: Sequence[str]) -> pa.Chu
     try:
         text = values.cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        _no_utf8(values, where)
         rule = f"holds {values.type}; a column holds numbers, texts, booleans or dates"
         raise UserError(f"{where}: {rule}; make columns of its parts, or take it out") from None
+    try:
+        text.validate(full=True)  # parquet's texts are taken as they lie, and pandas fails at what is no UTF-8
+    except pa.ArrowInvalid:
+        _no_utf8(values, where)
+        raise
     if missing and _any(absent := pc.is_in(text, pa.array(missing, pa.string()))):
         text = pc.if_else(absent, None, text)
     return text
+
+
+def _no_utf8(values: pa.ChunkedArray, where: str) -> None:
+    """Raise the UserError for the first text that is no UTF-8; nothing where all are, or where these are no texts."""
+    import pyarrow as pa
+
+    try:
+        kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
+        given = values.cast(kind).cast(pa.large_binary())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return
+    for row, value in enumerate(given, 1):
+        try:
+            (value.as_py() or b"").decode()
+        except UnicodeDecodeError as error:
+            rule = f"byte 0x{error.object[error.start]:02x} is not valid UTF-8, in {error.object[:40]!r}"
+            raise UserError(f"{where}, row {row} of {len(given)}: {rule}; mend it and write the file again") from None
 
 
 def _number(text: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -9,8 +9,10 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
+from pipeline.core import paged
 from pipeline.core.errors import UserError
 from pipeline.sources import text_tables
 from pipeline.sources.tables import find_table, read_table, write_table
@@ -221,6 +223,22 @@ def test_parquet_follows_the_same_rule(tmp_path):
     assert read["flag"].tolist() == ["True", "False"]
     assert read["level"].isna().tolist() == [False, True]
     assert read["day"][0].startswith("2020-01-02")
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("kind", ["string", "large_string", "binary", "dictionary"])
+def test_a_text_of_parquet_that_is_no_utf8_is_told_with_its_column_and_row(tmp_path, monkeypatch, kind, large):
+    monkeypatch.setattr(paged, "LARGE", 1 if large else 1 << 40)
+    raw = pa.array([b"fine", None, b"caf\xe9"], pa.large_binary() if kind == "large_string" else pa.binary())
+    if kind != "binary":
+        raw = pa.Array.from_buffers(pa.large_string() if kind == "large_string" else pa.string(), 3, raw.buffers())
+    words = raw.dictionary_encode() if kind == "dictionary" else raw
+    pa.parquet.write_table(pa.table({"id": [1, 2, 3], "words": words}), tmp_path / "t.parquet")
+    told = r"^t\.parquet column 'words', row 3 of 3: byte 0xe9 is not valid UTF-8"
+    for text in ((), ("words",)):
+        with pytest.raises(UserError, match=told) as caught:
+            read_table(tmp_path / "t.parquet", name="t.parquet", text=text)
+        assert "\n" not in str(caught.value)
 
 
 FAULTS = {
