@@ -75,6 +75,7 @@ class CompetitionFiles:
         from pipeline.answering.answer_files import read_answers
         from pipeline.commands.guess import guess
         from pipeline.commands.images import find_images
+        from pipeline.commands.kinds import known_classes
         from pipeline.tasks import tasks
 
         train, test = self.table("train"), self.table("test")
@@ -96,7 +97,14 @@ class CompetitionFiles:
         images = find_images(origin, train, test, sample, self.raw)
         train, test = images.beside(train), None if test is None else images.beside(test)
         found = guess(
-            train, test, sample, target=target, id=id, metric=metric, exactly=lambda name: self.column(asked, name)
+            train,
+            test,
+            sample,
+            target=target,
+            id=id,
+            metric=metric,
+            exactly=lambda name: self.column(asked, name),
+            classes=known_classes(train, self.raw, lambda name: self.column("train", name)),
         )
         if test is not None and (name := found.columns["id"]) is not None:
             test[name] = self.column("test", name)

@@ -48,11 +48,13 @@ def guess(
     id: str | None = None,
     metric: str | None = None,
     exactly: Callable[[str], pd.Series] | None = None,
+    classes: Mapping[str, str] | None = None,
 ) -> Guess:
     """Guess what is not said. Raises UserError where nothing can be guessed, saying what to give.
 
     exactly: a column of the test file (of the training file without one) to the character.
     test: None where there is nothing to predict.
+    classes: columns of labels that are known to be classes, whatever they look like, and why.
     """
     found = Guess()
     suits = _tasks_of(metric)
@@ -86,7 +88,7 @@ def guess(
         values = values.str.strip()
     if values.empty:
         raise UserError(f"target: column '{found.columns['target']}' is missing in every training row; give --target")
-    task = task_of(values, answers, suits, found.why)
+    task = task_of(values, answers, suits, found.why, (classes or {}).get(target_names[0]))
     found.split = {"name": "shuffled", "folds": FOLDS, "seed": 0}
     found.why["split"] = "no groups and no time were named or found"
     found.submission = "values"

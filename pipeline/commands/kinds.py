@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import UserError
@@ -30,11 +32,19 @@ def numbers_of(values: pd.Series) -> pd.Series:
     return pd.Series(read, index=values.index).mask(bad)
 
 
-def task_of(values: pd.Series, answers: pd.DataFrame | None, suits: tuple[str, ...], why: dict[str, str]) -> str:
+def task_of(
+    values: pd.Series,
+    answers: pd.DataFrame | None,
+    suits: tuple[str, ...],
+    why: dict[str, str],
+    classes: str | None = None,
+) -> str:
+    """suits: tasks that a given metric is for. classes: why the values are classes, whatever they look like; None
+    where that is not known."""
     numbers = numbers_of(values)
     is_number, levels = bool(numbers.notna().all()), values.nunique()
-    fewer = levels <= min(FEW_CLASSES, len(values) / 20)
-    whole = is_number and bool((numbers % 1 == 0).all())
+    fewer = classes is not None or levels <= min(FEW_CLASSES, len(values) / 20)
+    whole = classes is not None or (is_number and bool((numbers % 1 == 0).all()))
     for task in ("classification", "regression", "translation"):
         if suits and task in suits and (len(suits) == 1 or (whole and fewer) == (task == "classification")):
             why["task"] = f"the metric is for {task}"
@@ -42,6 +52,9 @@ def task_of(values: pd.Series, answers: pd.DataFrame | None, suits: tuple[str, .
                 first = values[numbers.isna()].iloc[0]
                 raise UserError(f"--metric: it is for numbers, and the target '{values.name}' holds {first!r}")
             return task
+    if classes is not None:
+        why["task"] = f"{classes}, {levels} of them"
+        return "classification"
     if not is_number:
         _refuse_marks(values, numbers)
         if levels <= max(FEW_CLASSES, len(values) / 2):
@@ -59,6 +72,29 @@ def task_of(values: pd.Series, answers: pd.DataFrame | None, suits: tuple[str, .
         return "classification"
     why["task"] = f"the target is a number with {levels} levels"
     return "regression"
+
+
+def known_classes(train: pd.DataFrame, raw: Path, exactly: Callable[[str], pd.Series]) -> dict[str, str]:
+    """Columns of labels that are classes whatever they are called, and why: folders that files lie in, and an array
+    ``labels`` of whole numbers that repeat.
+
+    raw: the folder of the training file. exactly: a column of it to the character.
+    """
+    from pipeline.sources.arrays import arrays_in, find_arrays, label_name
+    from pipeline.sources.image_folders import FILE, LABEL
+    from pipeline.sources.tables import find_table
+
+    if find_table(raw, "train") is not None:
+        if not {FILE, LABEL} <= set(train):
+            return {}
+        folders = exactly(FILE).astype("str").str.partition("/")[0]
+        return {LABEL: "the folders that the files lie in"} if bool((folders == exactly(LABEL)).all()) else {}
+    arrays = arrays_in(find_arrays(raw, "train"), raw.name)
+    if "labels" not in arrays or arrays["labels"].dtype.kind not in "iu":
+        return {}
+    name = label_name(raw, arrays)
+    repeat = name in train and train[name].nunique() <= max(FEW_CLASSES, len(train) / 2)
+    return {name: "whole numbers called 'labels' (with --metric rmse they are numbers)"} if repeat else {}
 
 
 def _refuse_marks(values: pd.Series, numbers: pd.Series) -> None:

@@ -161,6 +161,15 @@ def read_arrays(files: Mapping[str, Path], stem: str, into: Path) -> pd.DataFram
     return pd.DataFrame(columns)
 
 
+def label_name(folder: Path, arrays: Mapping[str, Array]) -> str:
+    """What the column of an array ``labels`` is called: as the sample submission in the folder calls it."""
+    from pipeline.sources.tables import find_table, read_table
+
+    sample = find_table(folder, "sample_submission")
+    names = [] if sample is None else [str(name) for name in read_table(sample)]
+    return names[1] if len(names) == 2 and names[1] not in arrays else "labels"
+
+
 def image_shape(name: str, array: Array) -> tuple[int, int, int] | None:
     """Height, width and channels where an array is one of images; None where it is not."""
     rest = array.shape[1:]

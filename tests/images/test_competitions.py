@@ -81,20 +81,6 @@ def as_classes(folder: Path) -> None:
 FORMATS = {"npz": as_npz, "idx": as_idx, "columns": as_columns, "files": as_files, "classes": as_classes}
 
 
-@pytest.fixture
-def added(bench):
-    """Adds the competition ``toy`` from files in a folder."""
-
-    def run(make, **said) -> dict:
-        folder = bench.root / "in"
-        folder.mkdir()
-        make(folder)
-        add.run("toy", source="in", **{"target": None, "id": None, "metric": None, "minutes": None, **said})
-        return yaml.safe_load((bench.root / "params.yaml").read_text())
-
-    return run
-
-
 @pytest.mark.parametrize("kind", FORMATS)
 def test_every_format_gives_the_same_rows(kind, bench, added):
     declared = added(FORMATS[kind])["competitions"]["toy"]
