@@ -47,8 +47,8 @@ def find_group(train: pd.DataFrame, test: pd.DataFrame, known: set[str | None]) 
         here, there = train[name], test[name].dropna()
         if (here.dtype == "str") != (there.dtype == "str"):  # where one has a word among its numbers
             here, there = levels(here, ()), levels(there, ())
-        # Nearly all have values in both, which is soon seen; each once, since isin makes Python's of all it is given.
-        if there.iloc[:1000].isin(here.iloc[:100_000].unique()).any():
+        # Nearly all have values in both, which is soon seen; few are given, since isin makes Python's of them all.
+        if here.iloc[:100_000].isin(there.iloc[:1000].unique()).any():
             continue
         if here.empty or there.nunique() < 2 or (not _words(here) and not _codes(name, here, there)):
             continue

@@ -49,7 +49,7 @@ class Words:
     @cached_property
     def train_level(self) -> pd.Series:
         """Each present value of train once."""
-        return self.train.dropna().drop_duplicates()
+        return _each_once(self.train)
 
     @cached_property
     def every_level(self) -> pd.Series:
@@ -58,8 +58,7 @@ class Words:
 
         if len(self.every) == len(self.train):
             return self.train_level
-        parts = [self.train_level, self.test.dropna().drop_duplicates()]
-        return pd.concat(parts, ignore_index=True).drop_duplicates()
+        return _each_once(pd.concat([self.train_level, _each_once(self.test)], ignore_index=True))
 
     @property
     def repeats(self) -> bool:
@@ -98,13 +97,20 @@ class Words:
             return the_other_way(form)
         if form is not None and theirs is not None:
             return form
-        mixed = mixed_format(self.every)
+        mixed = mixed_format(self.every_level)
         # What one file leaves open, where the other is no such mixture, is not settled by what is usual.
-        return form if mixed is None or (form is not None and either_way(self.every, mixed)) else mixed
+        return form if mixed is None or (form is not None and either_way(self.every_level, mixed)) else mixed
 
     @property
     def test(self) -> pd.Series:
         return self.every.iloc[len(self.train) :]
+
+
+def _each_once(words: pd.Series) -> pd.Series:
+    """The present values, each where it stands first."""
+    import pandas as pd
+
+    return pd.Series(words.unique(), dtype="str").dropna()
 
 
 FEW_NUMBERS = 10

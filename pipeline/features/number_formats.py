@@ -53,13 +53,15 @@ _BELOW, _ABOVE = r"<|(?i:less than|under|below)", r">|(?i:more than|over|above)"
 _ABOUT = r"~|(?i:ca\.?|circa|approx\.?|approximately|about|around)"
 _BOUND = r"[<>]=|=[<>]|[≤≥]|(?i:at least|at most|up to)"
 _MORE = r"\+| (?i:(?:or|and) (?:more|above|over|older))"
+_BODY = r"\d(?:[\d.,' ]*\d)?|[.,]\d+"
 _VALUE = (  # as RE2 has it, which pyarrow runs
     rf"^(?P<mark>(?:{_ABOUT}|{_BOUND}|{_BELOW}|{_ABOVE})?) ?"
     rf"(?P<open>\(?)(?P<sign>[-+]?) ?(?P<currency>(?:{_CURRENCY})?) ?(?P<second>[-+]?)"
-    r"(?P<body>\d(?:[\d.,' ]*\d)?|[.,]\d+)(?P<exponent>(?:[eE][-+]?\d+)?)"
+    rf"(?P<body>{_BODY})(?P<exponent>(?:[eE][-+]?\d+)?)"
     rf"(?P<more>(?:{_MORE})?)(?P<last>-?|[.,/]?[-–—]{{1,2}}|\.)(?P<gap> ?)(?P<unit>(?:{_UNIT})??)"
     rf"(?P<beyond>(?:{_MORE})?)(?P<close>\)?)$"
 )
+_GROUPS = tuple(re.findall(r"\?P<(\w+)>", _VALUE))
 EXACT, ABOUT, BOUND, BELOW, ABOVE = range(5)
 _KINDS = {ABOUT: _ABOUT, BOUND: rf"{_BOUND}|{_MORE}", BELOW: _BELOW, ABOVE: _ABOVE}
 FEW_LEVELS = 10
@@ -281,8 +283,14 @@ def _beside(marks: np.ndarray, plain: pa.Array, exponent: pa.Array) -> np.ndarra
 
 def _parts(text: pa.Array) -> dict[str, pa.Array]:
     """What each value is made of, as text by the names of the groups in ``_VALUE``; null where it is no number."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
+    if pc.all(pc.match_substring_regex(text, f"^-?(?:{_BODY})$"), skip_nulls=False).as_py():
+        # Nothing around any: a tenth of the time.
+        sign = pc.if_else(pc.starts_with(text, "-"), "-", "")
+        nothing = dict.fromkeys(_GROUPS, pa.repeat("", len(text)))
+        return {**nothing, "sign": sign, "body": pc.utf8_ltrim(text, "-")}
     parts = pc.extract_regex(text, _VALUE)
     closed = pc.equal(pc.binary_length(parts.field("open")), pc.binary_length(parts.field("close")))
     sound = pc.and_(pc.is_valid(parts), pc.fill_null(closed, False))

@@ -37,7 +37,7 @@ def plain_text(words: pd.Series | pd.Index) -> pa.Array:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    text = _array(words)
+    text = as_text(words)
     if not pc.all(pc.string_is_ascii(text)).as_py():
         odd = pc.fill_null(pc.match_substring_regex(text, _ODD), False)
         if pc.any(odd).as_py():
@@ -53,14 +53,15 @@ def other_digits(words: pd.Series) -> str:
     """The first value that holds digits of another script, '' where there is none."""
     import pyarrow.compute as pc
 
-    text = _array(words)
+    text = as_text(words)
     if pc.all(pc.string_is_ascii(text)).as_py() in (True, None):
         return ""
     found = text.filter(pc.fill_null(pc.match_substring_regex(text, f"[{OTHER_DIGITS}]"), False))
     return str(found[0]) if len(found) else ""
 
 
-def _array(words: pd.Series | pd.Index) -> pa.Array:
+def as_text(words: pd.Series | pd.Index) -> pa.Array:
+    """A column of text as Arrow has it, in one piece."""
     import pyarrow as pa
 
     text = pa.array(words, pa.string())

@@ -72,7 +72,9 @@ def _more(names: list[str]) -> str:
 def _typed_columns(
     schema: Schema, raw: pd.DataFrame, where: str, changes: Changes | None, training: bool
 ) -> Iterator[tuple[str, Any]]:
-    moments: tuple[str, Any] = ("", None)
+    import pandas as pd
+
+    moments: tuple[str, Any, Any] = ("", None, None)
     for column in schema.columns:
         series = raw[column.origin or column.name]
         if column.kind == "image":
@@ -89,8 +91,9 @@ def _typed_columns(
                 if bad.any():
                     words = values.text(series, (*schema.missing, *column.missing))
                     _refuse(bad, series, where, *_date_rule(column, words))
-                moments = (column.origin, read)
-            yield column.name, date_part(moments[1], column.source.removeprefix("date."))
+                moments = (column.origin, *pd.factorize(read))  # days repeat
+            part = date_part(pd.Series(moments[2]), column.source.removeprefix("date."))
+            yield column.name, np.append(part, np.nan)[moments[1]]
         else:
             missing = (*schema.missing, *column.missing)
             if column.source == "boolean":

@@ -235,8 +235,7 @@ def _settle_column(
 
 def _truths_in_one_file(words: Words) -> bool:
     """Whether one file has true and false where the other has 1 and 0."""
-    every = {str(word).strip().lower() for word in words.every_level}
-    return {"0", "1"} < every <= {"0", "1", "true", "false"}
+    return {"0", "1"} < values.lower_of(words.every_level, {"0", "1", "true", "false"})
 
 
 def _date_columns(
@@ -248,7 +247,7 @@ def _date_columns(
     marks: tuple[str, ...],
 ) -> list[Column]:
     """A column for each part of a date that varies."""
-    moments, _ = dates(train, form, missing, whole=True)
+    moments = dates(train, form, missing, whole=True)[0].drop_duplicates()
     parts = DATE_PARTS if form is None or has_year(form) else ("time",) if is_clock(form) else YEARLESS_PARTS
     numbers = {part: date_part(moments, part) for part in parts}
     present = {part: number[~np.isnan(number)] for part, number in numbers.items()}

@@ -7,7 +7,7 @@ functions here give the same typed values either way.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Set
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -68,6 +68,8 @@ def levels(series: pd.Series, missing: Sequence[str]) -> pd.Series:
         return words.mask(words.isin(list(known)))
     codes, values = pd.factorize(series, use_na_sentinel=True)
     names = [level_name(value) for value in values]
+    if series.dtype == "str" and known.isdisjoint(names) and names == list(values):
+        return series
     table = pd.array([None if name in known else name for name in names], dtype="str")
     return pd.Series(table.take(codes, allow_fill=True), index=series.index, name=series.name)
 
@@ -151,13 +153,23 @@ def truths(series: pd.Series, missing: Sequence[str]) -> tuple[np.ndarray, np.nd
 
 def are_truths(words: pd.Series) -> bool:
     """Whether text holds both words of one pair (true/false, yes/no, t/f) and nothing else but their letters."""
-    seen = {str(word).strip().lower() for word in words.dropna().unique()}
+    seen = lower_of(words.dropna().unique(), TRUTHS.keys() | {"y", "n"})
     if seen == {"t", "f"}:
         return True
     for true, false in (("true", "false"), ("yes", "no")):
         if seen <= {true, false, true[0], false[0]} and seen & {true, false}:
             return bool(seen & {true, true[0]}) and bool(seen & {false, false[0]})
     return False
+
+
+def lower_of(words: Iterable[Any], known: Set[str]) -> set[str]:
+    """Words in lower case, without outer spaces, where all are known ones; else none, which is mostly soon seen."""
+    seen = set()
+    for word in words:
+        if (lower := str(word).strip().lower()) not in known:
+            return set()
+        seen.add(lower)
+    return seen
 
 
 def raise_at(where: str, series: pd.Series, row: int, rule: str) -> NoReturn:

@@ -233,7 +233,7 @@ def _number(text: pa.ChunkedArray) -> pa.ChunkedArray:
     import pyarrow.compute as pc
 
     trimmed, decimal = text, _cast(text, pa.float64())
-    if decimal is None and _any(pc.match_substring_regex(text, r"^ | $")):
+    if decimal is None and _any(pc.or_(pc.starts_with(text, " "), pc.ends_with(text, " "))):
         trimmed = pc.ascii_trim(text, " ")
         decimal = _cast(trimmed, pa.float64())
     if decimal is None or _any(pc.is_nan(decimal)):
@@ -243,16 +243,40 @@ def _number(text: pa.ChunkedArray) -> pa.ChunkedArray:
         as_written = not _any(pc.not_equal(whole.cast(pa.string()), trimmed))
         exact = not whole.null_count or not _any(pc.greater(pc.abs(decimal), EXACT))
         return whole if as_written and exact else text
-    code = _any(pc.match_substring_regex(trimmed, r"^([+]|-?0[0-9])"))
     # Whole, and yet over int64: an identifier that a float64 would round.
-    identifier = _any(pc.greater(pc.abs(decimal), 2.0**62)) and not _any(pc.match_substring_regex(trimmed, "[.eEi]"))
-    return text if code or identifier else decimal
+    ends = pc.min_max(decimal).as_py()
+    identifier = max(-ends["min"], ends["max"]) > 2.0**62 and not _any(pc.match_substring_regex(trimmed, "[.eEi]"))
+    return text if identifier or _has_codes(trimmed) else decimal
+
+
+def _has_codes(numbers: pa.ChunkedArray) -> bool:
+    """Whether any begins with a plus sign, or with a zero that another digit follows: on their bytes, a sixth of what
+    the expression ``^([+]|-?0[0-9])`` takes."""
+    import numpy as np
+
+    for chunk in numbers.drop_null().chunks:
+        _, places, data = chunk.buffers()
+        bounds = np.frombuffer(places, np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
+        letters = np.frombuffer(data, np.uint8)
+        first = bounds[:-1]
+        digit = first + (letters[first] == ord("-"))
+        digit = digit[digit + 1 < bounds[1:]]  # another may follow
+        after = letters[digit + 1]
+        padded = (letters[digit] == ord("0")) & (after >= ord("0")) & (after <= ord("9"))
+        if padded.any() or (letters[first] == ord("+")).any():
+            return True
+    return False
+
+
+FIRST = 100
+"""Values that mostly tell that a column is none of numbers."""
 
 
 def _cast(text: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray | None:
     import pyarrow as pa
 
     try:
+        text.slice(0, FIRST).cast(kind)
         return text.cast(kind)
     except pa.ArrowInvalid:
         return None

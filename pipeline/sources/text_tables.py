@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
-BLOCK = 16 << 20
+BLOCKS = 4 << 20, 16 << 20
+"""Bytes parsed at once: few stay in a processor's cache, and a row may have as many as the second says."""
 
 
 def parse_text(path: Path, name: str, encoding: str) -> tuple[pa.Table, list[str]]:
@@ -60,21 +61,24 @@ def _parsed(
     import pyarrow as pa
     import pyarrow.csv
 
-    try:
-        # Threads change the order in which faults turn up, never the values.
-        table = pa.csv.read_csv(
-            pa.BufferReader(buffer),
-            read_options=pa.csv.ReadOptions(block_size=BLOCK),
-            parse_options=pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, escape_char=escape),
-            convert_options=pa.csv.ConvertOptions(
-                column_types={column: pa.string() for column in columns.written},
-                null_values=[],
-                strings_can_be_null=True,
-            ),
-        )
-    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-        return None, str(error)
-    return table, ""
+    reason = ""
+    for block in BLOCKS:
+        try:
+            # Threads change the order in which faults turn up, never the values.
+            table = pa.csv.read_csv(
+                pa.BufferReader(buffer),
+                read_options=pa.csv.ReadOptions(block_size=block),
+                parse_options=pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, escape_char=escape),
+                convert_options=pa.csv.ConvertOptions(
+                    column_types={column: pa.string() for column in columns.written},
+                    null_values=[],
+                    strings_can_be_null=True,
+                ),
+            )
+            return table, ""
+        except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+            reason = str(error)
+    return None, reason
 
 
 def _without_nothing(table: pa.Table, columns: Header, name: str) -> tuple[pa.Table, list[str]]:
