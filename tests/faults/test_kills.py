@@ -15,6 +15,9 @@ import yaml
 from projects import Project, three_models
 
 from pipeline.core.files import MACHINE, read_json
+from pipeline.stages.check import write as write_checked
+from pipeline.stages.project import load_project
+from pipeline.stages.runner import run_stage
 
 pytestmark = pytest.mark.timeout(900)  # whichever comes first waits for `two_runs`
 
@@ -158,21 +161,25 @@ def test_whatever_has_its_own_name_while_stages_lie_killed_is_whole(killed_and_m
     assert [name for name in whole if whole[name] != expected.get(name)] == []
 
 
-class TestTheParentKilledAlone:
-    def long_training(self) -> dict:
-        """A model that trains for minutes unless it is killed, two folds at a time."""
-        params = three_models()
-        fit = {"optimizer": "sgd", "learning_rate": 1e-6, "epochs": 100_000}
-        params["models"] = {"lines-linear": {**params["models"]["lines-linear"], "fit": fit}}
-        params["execution"] = {"executor": "processes", "workers": 2}
-        return params
+@pytest.fixture(scope="module")
+def checked(undisturbed, tmp_path_factory) -> Project:
+    """A project, checked by DVC, of a model that trains for minutes unless it is killed, two folds at a time."""
+    params = three_models()
+    fit = {"optimizer": "sgd", "learning_rate": 1e-6, "epochs": 100_000}
+    params["models"] = {"lines-linear": {**params["models"]["lines-linear"], "fit": fit}}
+    params["execution"] = {"executor": "processes", "workers": 2}
+    project = undisturbed.copy(tmp_path_factory.mktemp("checked") / "project")
+    project.params(params)
+    check(project)
+    return project
 
+
+class TestTheParentKilledAlone:
     @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to see who is whose child")
-    def test_its_stage_and_the_folds_die_within_two_seconds(self, undisturbed, tmp_path):
-        project = undisturbed.copy(tmp_path / "project")
+    def test_its_stage_and_the_folds_die_within_two_seconds(self, checked, undisturbed, tmp_path):
+        project = checked.copy(tmp_path / "project")
         forget(project, "train@lines")
-        project.params(self.long_training())
-        first = project.start("dvc", "repro", "train@lines")
+        first = project.start("dvc", "repro", "--single-item", "train@lines")
         stage = stage_process(project, "train", "lines")
         folds = wait_for(lambda: len(found := children(stage)) == 2 and found)
         first.kill()
@@ -183,13 +190,10 @@ class TestTheParentKilledAlone:
         assert "> python -m pipeline train\n" in project.repro("--no-run-cache")
         assert project.outputs() == undisturbed.outputs()
 
-    def test_a_stage_that_was_not_yet_listening_finds_itself_orphaned(self, undisturbed, tmp_path):
+    def test_a_stage_that_was_not_yet_listening_finds_itself_orphaned(self, checked):
         """The parent dies while Python starts."""
-        project = undisturbed.copy(tmp_path / "project")
-        project.params(self.long_training())
-        check(project)
         command = f'DVC_STAGE=train@lines "{sys.executable}" -m pipeline train & echo $!; kill -9 $$'
-        parent = project.start("sh", "-c", command)
+        parent = checked.start("sh", "-c", command)
         stage = int(parent.stdout.readline())
         parent.wait()
         time.sleep(0.1)
@@ -198,16 +202,13 @@ class TestTheParentKilledAlone:
             pytest.skip("orphans are not taken in by the first process here")
         wait_for(lambda: gone(stage), seconds=20)
 
-    def test_a_second_train_beside_the_first_is_refused(self, undisturbed, tmp_path):
-        project = undisturbed.copy(tmp_path / "project")
-        project.params(self.long_training())
-        check(project)
-        first = project.start(sys.executable, "-m", "pipeline", "train", "lines")
+    def test_a_second_train_beside_the_first_is_refused(self, checked):
+        first = checked.start(sys.executable, "-m", "pipeline", "train", "lines")
         try:
-            holder = stage_process(project, "train", "lines")
+            holder = stage_process(checked, "train", "lines")
             code = "from pipeline import __main__ as line; from pipeline.stages import runner; "
             code += "runner.LOCK_WAIT = 0.5; line.main()"  # seconds, for 10
-            output = project.run(sys.executable, "-c", code, "train", "lines", code=2)
+            output = checked.run(sys.executable, "-c", code, "train", "lines", code=2)
         finally:
             first.kill()
             first.wait()
@@ -223,29 +224,31 @@ def children(process: int) -> list[int]:
 
 
 class TestAStudyBrokenOff:
-    def test_goes_on_as_if_it_had_not_been(self, undisturbed, tmp_path):
+    def test_goes_on_as_if_it_had_not_been(self, undisturbed, tmp_path, monkeypatch):
         """Killed within a trial; killed again, and the journal's last line torn; then let alone."""
-        params = three_models()
-        params["models"]["lines-trees"] |= {
+        trees = {
+            **three_models()["models"]["lines-trees"],
             "fit": {"iterations": 400, "early_stopping": None},  # slow enough to be killed within a trial
             "tune": {"trials": 6, "space": {"model.learning_rate": {"log_float": [1e-2, 1e-1]}}},
         }
         whole = undisturbed.copy(tmp_path / "whole")
-        whole.params(params)
-        whole.repro("train@lines")
+        whole.params({**three_models(), "models": {"lines-trees": trees}})
+        monkeypatch.chdir(whole.root)
+        write_checked(load_project())
+        run_stage("train", "lines")
         broken = whole.copy(tmp_path / "broken")
-        tune = (sys.executable, "-m", "pipeline", "tune", "lines")
         journal = broken.root / ".podium/studies/lines-trees.journal"
         for trials in (2, 4):
-            running = broken.start(*tune)
+            running = broken.start(sys.executable, "-m", "pipeline", "tune", "lines")
             # Optuna's line 4 creates a trial.
             wait_for(lambda: journal.exists() and journal.read_text().count('"op_code":4') > trials)  # noqa: B023
             running.kill()
             running.wait()
         with journal.open("a") as stream:
             stream.write('{"op_code":6,"worker_id": "torn')
-        whole.run(*tune)
-        broken.run(*tune)
+        for project in (whole, broken):
+            monkeypatch.chdir(project.root)
+            run_stage("tune", "lines")
         assert broken.outputs() == whole.outputs()
         trials = read_json(broken.data("lines", "tuned", "lines-trees", "trials.json"))["trials"]
         assert [trial["number"] for trial in trials] == list(range(6))
