@@ -55,11 +55,13 @@ def answers(address: str) -> bool:
         return False
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 90.0) -> None:
+def wait_until(condition: Callable[[], Any], seconds: float = 90.0) -> Any:
+    """The condition's first true value."""
     deadline = time.monotonic() + seconds
-    while not condition():
+    while not (value := condition()):
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.05)
+    return value
 
 
 class Server:

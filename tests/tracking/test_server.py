@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import signal
 import socket
+import subprocess
 import time
 from pathlib import Path
 from urllib.error import HTTPError
@@ -13,6 +14,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 import compose
 import pytest
 from compose import Server, answers, wait_until
+from projects import free_port
 
 from pipeline import tracking
 from pipeline.core.errors import UserError
@@ -172,19 +174,23 @@ def test_records_stay_while_the_server_refuses_and_are_sent_once_it_does_not(tra
     assert not tracked.journals()
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_the_pages_open_on_loopback_alone_and_end_with_their_command(stored, how):
-    taken = socket.socket()
-    taken.bind(("127.0.0.1", 0))
-    taken.listen()
-    port = taken.getsockname()[1]
+def serving(stored, port: int) -> subprocess.Popen[str]:
+    """The command that shows the pages, on this port where it is free."""
     code = f"""
 import signal
 from pipeline.tracking.ui import serve
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started us with it ignored
 serve({port})
 """
-    pages = stored.start("-c", code)
+    return stored.start("-c", code)
+
+
+def test_the_pages_open_on_loopback_alone_and_end_with_their_command(stored):
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", 0))
+    taken.listen()
+    port = taken.getsockname()[1]
+    pages = serving(stored, port)
     address = pages.stdout.readline().split()[1]
     try:
         assert address.startswith("http://127.0.0.1:")
@@ -196,8 +202,25 @@ serve({port})
         assert f"0100007F:{own} 00000000:0000 0A" in listening
         assert f"00000000:{own} 00000000:0000 0A" not in listening
     finally:
-        pages.send_signal(how)
+        pages.send_signal(signal.SIGTERM)
         pages.communicate(timeout=30)
         taken.close()
     assert pages.returncode == 0
     wait_until(lambda: not answers(address))
+
+
+def test_ctrl_c_ends_the_pages_while_they_begin(stored):
+    """It raises in the same place as SIGTERM once they are there."""
+    pages = serving(stored, free_port())
+    children = Path(f"/proc/{pages.pid}/task/{pages.pid}/children")
+
+    def of_mlflow() -> list[Path]:
+        found = [Path(f"/proc/{child}/cmdline") for child in children.read_text().split()]
+        return [one for one in found if b"mlflow" in one.read_bytes()]
+
+    [server] = wait_until(of_mlflow)
+    time.sleep(0.2)  # from its start to the wait for its answer
+    pages.send_signal(signal.SIGINT)
+    told, errors = pages.communicate(timeout=30)
+    assert (pages.returncode, told, errors) == (0, "", "")
+    assert not server.exists()
