@@ -41,7 +41,7 @@ def test_empty_huge_and_unknown_lines_are_answered(bench):
     scores = read_json(bench.root / "data/toy/scores.json")
     assert all(1 < scores[name]["valid"] < 200 for name in ("blend", "toy-ridge"))
     page = (bench.root / "data/toy/report/index.html").read_text()
-    assert "of the test rows&#39; 99.8 %" in page  # of the tokens are unknown
+    assert "of the test rows&#39; 99.8%" in page  # of the tokens are unknown
 
 
 def test_an_order_above_any_rows_length_is_told_and_answers(bench):

@@ -51,7 +51,7 @@ def cleaned(schema: Schema) -> list[str]:
     by: dict[str, list[str]] = {}
     for name, steps in schema.clean.items():
         by.setdefault(", ".join(step["name"] for step in steps), []).append(name)
-    return [f"cleaned: {', '.join(names)} by {steps}; `clean` names other steps" for steps, names in by.items()]
+    return [f"cleaned: {', '.join(names)} by {steps}; clean names other steps" for steps, names in by.items()]
 
 
 def _kind(columns: list[Column], declared: bool, note: str) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.files import digest, read_json
 from pipeline.core.paths import ModelPaths
 from pipeline.core.registry import settings_dict
+from pipeline.core.shares import p_value, percent
 from pipeline.diagnosis.chance import holm, interval
 from pipeline.diagnosis.fitting import LOST
 
@@ -110,7 +111,7 @@ def told_rows(points: Sequence[Point], metric: str, higher_is_better: bool, cons
     first = f"rows: {metric} {fmean(before.valid):.5f} with {before.label}, {fmean(last.valid):.5f} with {last.label}"
     # Of one fold nobody knows the noise.
     more = fmean(gains) > 0 and (p <= SURE or len(gains) == 1)
-    lines = [f"{first}{f' (p {p:.2f})' if len(gains) > 1 else ', of one fold'}."]
+    lines = [f"{first}{f' ({p_value(p)})' if len(gains) > 1 else ', of one fold'}."]
     if more or fmean(gains) <= 0:
         lines.append("More rows would still help." if more else "As many rows again would hardly help.")
     else:
@@ -119,7 +120,7 @@ def told_rows(points: Sequence[Point], metric: str, higher_is_better: bool, cons
     learned = None if constant is None else sign * (fmean(last.train) - constant)
     gap = f"{fmean(gaps):.5f} between training rows ({fmean(last.train):.5f}) and new ones"
     lost = None if learned is None or learned <= 0 else fmean(gaps) / learned
-    part = "" if lost is None else f", {max(lost, 0):.0%} of what it learned beyond the baseline"
+    part = "" if lost is None else f", {percent(max(lost, 0), 0)} of what it learned beyond the baseline"
     lines.append(f"A gap of {gap}{part}.")
     if lost is not None and lost > LOST and (bounds is None or bounds[0] > 0):
         lines.append("It overfits: more rows if there are any, weight decay, dropout, a simpler model.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from pipeline.core.shares import percent
 from pipeline.diagnosis.base import Finding, Found
 from pipeline.diagnosis.evidence import Evidence
 
@@ -26,8 +27,8 @@ class Doubles(Finding):
         if known["exact"] < EXACT and known["near"] < NEAR:
             return None
         return Found(
-            measured=f"{known['exact']:.1%} of {self.which} in every column, {known['near']:.1%} in all columns but "
-            "one or but for little in them.",
+            measured=f"{percent(known['exact'])} of {self.which} in every column, {percent(known['near'])} in all "
+            "columns but one or but for little in them.",
             numbers={"exact": known["exact"], "near": known["near"]},
             severity=None if known["near"] >= NEAR else "warning",
         )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from pipeline.core.shares import percent
 from pipeline.diagnosis.base import Finding, Found, Severity
 from pipeline.diagnosis.evidence import Evidence
 
@@ -20,12 +22,15 @@ class EasierFolds(Finding):
     def columns(self, evidence: Evidence) -> dict[str, dict[str, Any]]:
         """Columns in which folds are easier, with their numbers; ``folds`` and ``test`` among them."""
 
+    def _told(self, one: Mapping[str, Any]) -> str:
+        return self.told.format(**{key: percent(one[key], 0) for key in ("folds", "test")})
+
     def look(self, evidence: Evidence) -> Found | None:
         known = self.columns(evidence)
         if not known:
             return None
         return Found(
-            measured="; ".join(f"{name}: {self.told.format(**one)}" for name, one in known.items()) + ".",
+            measured="; ".join(f"{name}: {self._told(one)}" for name, one in known.items()) + ".",
             next=self.next.replace("NAME", next(iter(known))),
             numbers=known,
             about=tuple(known),

@@ -6,6 +6,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipeline.core.shares import percent
+
 UNSEEN = ("Cc", "Cf", "Zs", "Zl", "Zp", "Cn", "Cs")
 """Unicode's categories of controls, formats, odd spaces, separators and characters that are none."""
 MARKS = ("Mn", "Me")
@@ -36,7 +38,7 @@ def cleaning_table(lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def share(part: int, whole: int) -> str:
-    return "< 0.1%" if 0 < part / whole < 0.001 else f"{part / whole:.1%}"
+    return percent(part / whole)
 
 
 def shown(before: str, after: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from pipeline.answering.submitting import solution_score
 from pipeline.core.config import CompetitionConfig, Config
 from pipeline.core.files import read_json
 from pipeline.core.paths import CompetitionPaths, ModelPaths
+from pipeline.core.shares import percent
 
 
 def metric_label(competition: CompetitionConfig) -> str:
@@ -117,13 +118,13 @@ def weighted_by(blend: dict[str, Any]) -> str | None:
         return None
     if "classes" in shift:
         moved = sorted(shift["classes"].items(), key=lambda one: (-abs(one[1]["test"] - one[1]["train"]), one[0]))
-        told = ", ".join(f"{level} {one['train']:.1%} and {one['test']:.1%}" for level, one in moved[:5])
+        told = ", ".join(f"{level} {percent(one['train'])} and {percent(one['test'])}" for level, one in moved[:5])
         what = f"each class as its share in the test file is to that in train: {told}"
     else:
         what = (
             f"each row as rows like it are more frequent in the test file (told apart with an AUC of "
-            f"{shift['auc']:.3f}): the rows count as {shift['effective']:.0%} of them would alike, the largest weight "
-            f"is {shift['largest']:.1f} times the mean"
+            f"{shift['auc']:.3f}): the rows count as {percent(shift['effective'], 0)} of them would alike, the largest "
+            f"weight is {shift['largest']:.1f} times the mean"
         )
     return f"weighted scores count {what} (fit.weights of {shift['model']})"
 

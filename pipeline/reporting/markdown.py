@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.core.shares import span
 from pipeline.reporting.findings import short
 from pipeline.reporting.thresholds import thresholds
 
@@ -16,7 +17,7 @@ def markdown(data: Mapping[str, Any]) -> str:
     blend, baseline = data["blend"], data["baseline"]
     lines.append(f"- How good: {blend['valid']:.5f} on validation rows, blended.")
     if data["interval"] is not None:
-        lines.append(f"- How sure: {data['interval'][0]:.5f} to {data['interval'][1]:.5f} (95 %, over folds).")
+        lines.append(f"- How sure: {span(data['interval'], '{:.5f}'.format)} (95%, over folds).")
     if baseline is not None:
         lines.append(f"- Baseline, {baseline['what']}: {baseline['valid']:.5f}.")
     lines += [f"- Submission: {data['submission'] or 'none, since there is no test file'}", "", "## Findings", ""]

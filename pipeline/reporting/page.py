@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.core.shares import percent, span
 from pipeline.reporting.cleaning import cleaning_table
 from pipeline.reporting.figures import describe, draw
 from pipeline.reporting.findings import short
@@ -142,7 +143,18 @@ def _template() -> Any:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["coded"] = _coded
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+
+
+def _coded(text: str) -> Markup:
+    """What stands between backticks, such as a command, as code."""
+    from markupsafe import Markup, escape
+
+    parts, code = text.split("`"), Markup("<code>{}</code>")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    return Markup("").join(code.format(part) if i % 2 else escape(part) for i, part in enumerate(parts))
 
 
 def _picture(figure: tuple[str, Mapping[str, Any]]) -> Markup:
@@ -171,11 +183,7 @@ def _cards(
     best = _best(data, single)
     best_name = short(best["model"], data["competition"])
     first = lead[0] if lead else best
-    sure = (
-        f"95\u00a0%: {show(data['interval'][0])} to {show(data['interval'][1])}"
-        if data["interval"]
-        else "one fold alone"
-    )
+    sure = f"95%: {span(data['interval'], show)}" if data["interval"] else "one fold alone"
     cards = [
         {
             "label": "Blend, validation" if lead and len(single) > 1 else f"{best_name}, validation",
@@ -286,8 +294,7 @@ def _models(
         facts = f"Validation {show(row['valid'])}"
         facts += f" ± {show(row['spread'])}; folds {folds}." if row["spread"] is not None else ", of one fold."
         if interval := entry.get("interval"):
-            low, high = map(show, interval)
-            facts += f" Of all rows together {low} to {high}, in 95 % of draws of as many rows."
+            facts += f" Of all rows together {span(interval, show)}, in 95% of draws of as many rows."
         shown.append(
             {
                 "model": row["model"],
@@ -312,7 +319,7 @@ def _of_fit(fit: Mapping[str, Any] | None, show: Numbers) -> str:
     if fit is None:
         return ""
     bounds = fit["interval"]
-    sure = f" (95 %: {show(bounds[0])} to {show(bounds[1])})" if bounds else ""
-    lost = "" if fit["lost"] is None else f", {max(fit['lost'], 0):.0%} of what it learned beyond the baseline"
+    sure = f" (95%: {span(bounds, show)})" if bounds else ""
+    lost = "" if fit["lost"] is None else f", {percent(max(fit['lost'], 0), 0)} of what it learned beyond the baseline"
     size = "" if fit["parameters"] is None else f" {fit['parameters']:,} parameters for {fit['rows']:,} training rows."
     return f" Training rows score {show(fit['train'])}: a gap of {show(fit['gap'])}{sure}{lost}.{size}"

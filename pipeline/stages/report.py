@@ -10,6 +10,7 @@ from pipeline.answering.left_out import kept_models, left_out
 from pipeline.core.config import CompetitionConfig, Config
 from pipeline.core.files import read_json, whole_folder, write_json
 from pipeline.core.paths import CompetitionPaths, ModelPaths, project_root
+from pipeline.core.shares import percent, span
 from pipeline.reporting.columns import columns_read
 from pipeline.reporting.findings import finding_lines
 from pipeline.reporting.leaderboard import calibrated, leaderboard_rows, metric_label, table_lines, weighted_by
@@ -161,12 +162,10 @@ def notes(config: Config, competition: CompetitionConfig, facts: dict[str, Any])
 def _of_tokens(key: str, told: dict[str, dict[str, float]]) -> str:
     """A line on tokens that a vocabulary does not know, and on texts that are cut."""
     parts = []
-    if shares := [100 * one["unknown"] for part, one in told.items() if part != "test" and "unknown" in one]:
-        low, high = f"{min(shares):.1f}", f"{max(shares):.1f}"
-        span = low if low == high else f"{low} to {high}"
-        unknown = f"{span} % of a fold's validation tokens are unknown"
+    if shares := [one["unknown"] for part, one in told.items() if part != "test" and "unknown" in one]:
+        unknown = f"{span(sorted(shares), percent)} of a fold's validation tokens are unknown"
         test = told.get("test")
-        parts.append(unknown + (f", of the test rows' {100 * test['unknown']:.1f} %" if test else ""))
+        parts.append(unknown + (f", of the test rows' {percent(test['unknown'])}" if test else ""))
     if cut := int(sum(one.get("cut", 0) for one in told.values())):
         parts.append(f"{cut} texts are longer than it reads, and cut")
     for name, why in LEFT_OUT.items():

@@ -62,7 +62,7 @@ def test_texts_are_shown_cleaned_and_it_is_told_by_what(bench, printed, capsys):
     bench.competition |= {"features": {"numbers": {"name": "tfidf"}}, "clean": ["spaces", "case"]}
     bench.write()
     told = printed("3")
-    assert "cleaned: text by spaces, case; `clean` names other steps" in told
+    assert "cleaned: text by spaces, case; clean names other steps" in told
     assert "\xa0" not in told and "fire at the stati…" in told
     assert "in this row: 'text: at' " in told, "terms are words, not their numbers"
     (bench.root / "params.yaml").unlink()

@@ -112,6 +112,6 @@ def test_the_report_shows_sentences_attention_the_interval_and_how_it_was_counte
     assert not (trained / "data/words/tuned/words-none/look.json").exists()
     report.run(load_project(), "words")
     page = (trained / "data/words/report/index.html").read_text(encoding="utf-8")
-    assert "chrf by nrefs:1|case:mixed" in page and "in 95 % of draws" in page
+    assert "chrf by nrefs:1|case:mixed" in page and "in 95% of draws" in page
     assert "Perplexity of the references, of each token that a model writes: gru " in page
     assert "furthest from" in page and "nearest to" in page and "tokens said looked at" in page

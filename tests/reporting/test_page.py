@@ -98,7 +98,7 @@ def test_it_says_what_it_was_given(page):
 
 def test_the_first_screen_says_how_good_how_sure_what_is_wrong_what_next_and_where(html, page):
     first = page.text[: page.text.index("Train and validation are means")]
-    assert "Blend, validation 0.1151 ± 0.0071 over the folds; 95 %: 0.1050 to 0.1250" in first
+    assert "Blend, validation 0.1151 ± 0.0071 over the folds; 95%: 0.1050 to 0.1250" in first
     assert "Baseline 0.4000 the median" in first and "Findings 1 overfits (POD102)" in first
     assert "Overfits POD102, warning trees: 0.06 on training rows" in first and "Next: More rows in a leaf." in first
     assert "data/house_prices/submission.csv" in first and "Muted in params.yaml: POD401." in first
@@ -202,6 +202,13 @@ def test_without_slices_that_differ_it_says_how_many_were_asked():
     text = Page(build_page({**DATA, "slices": {"asked": 40, "found": []}, "worst": None})).text
     assert "No slice of rows (bins, levels, lengths: 40 were asked about) is answered better or worse" in text
     assert "furthest" not in text
+
+
+def test_a_command_in_a_note_is_code_and_what_is_no_pair_of_backticks_stays():
+    notes = ["Of other data; `python -m pipeline curve a`.", "A column `x", f"`{EVIL}`"]
+    html = build_page({**DATA, "notes": notes})
+    assert "Of other data; <code>python -m pipeline curve a</code>." in html and "A column `x<" in html
+    assert EVIL not in html and "<code>&lt;script&gt;" in html
 
 
 def test_nothing_it_was_given_becomes_markup():

@@ -6,6 +6,7 @@ from statistics import fmean
 from typing import ClassVar
 
 from pipeline.core.registry import settings
+from pipeline.core.shares import percent
 from pipeline.diagnosis.base import Finding, Found, Severity
 from pipeline.diagnosis.evidence import Evidence
 from pipeline.diagnosis.findings import findings
@@ -41,7 +42,7 @@ class AlwaysClipped(Finding):
         norms = {name: fmean(fmean(fold["gradient_norm"]) for fold in evidence.models[name].curves) for name in found}
         return Found(
             measured=" ".join(
-                f"{share:.1%} of the steps of {name} were clipped; its gradient's mean norm is {norms[name]:.3g}."
+                f"{percent(share)} of the steps of {name} were clipped; its gradient's mean norm is {norms[name]:.3g}."
                 for name, share in found.items()
             ),
             numbers=found,

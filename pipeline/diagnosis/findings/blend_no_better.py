@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from pipeline.answering.gains import SURE
 from pipeline.core.registry import settings
+from pipeline.core.shares import p_value
 from pipeline.diagnosis.base import Finding, Found
 from pipeline.diagnosis.comparison import compared
 from pipeline.diagnosis.evidence import Evidence
@@ -33,7 +34,7 @@ class BlendNoBetter(Finding):
         best, blended = evidence.ranked[0], evidence.blend["valid"]
         return Found(
             measured=f"The blend scores {blended:.5f}, {best.name} alone {best.scores['valid']:.5f} "
-            f"(p {known['p']:.2f}).",
+            f"({p_value(known['p'])}).",
             next=self.next.replace("NAME", best.name),
             numbers=known,
             about=(best.name,),

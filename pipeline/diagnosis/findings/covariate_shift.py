@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from pipeline.core.registry import settings
+from pipeline.core.shares import percent, span
 from pipeline.diagnosis.base import Finding, Found
 from pipeline.diagnosis.evidence import Evidence
 from pipeline.diagnosis.findings import findings
@@ -43,11 +44,11 @@ class CovariateShift(Finding):
         if known is None or known["p"] > evidence.level or known["auc"] < LEAST:
             return None
         low, high = known["chance"]
-        behind = ", ".join(f"{name} {part:.0%}" for name, part in known["columns"].items())
+        behind = ", ".join(f"{name} {percent(part, 0)}" for name, part in known["columns"].items())
         alone = len(evidence.schema.columns) == 1
         return Found(
             measured=f"A model tells test rows from training rows with an AUC of {known['auc']:.3f}; chance gives "
-            f"{low:.3f} to {high:.3f}." + ("" if alone else f" Columns behind it: {behind}."),
+            f"{span((low, high), '{:.3f}'.format)}." + ("" if alone else f" Columns behind it: {behind}."),
             next=ALONE.format(column=evidence.schema.columns[0].name) if alone else "",
             numbers={"auc": known["auc"], "p": known["p"], "chance": known["chance"]},
             interval=(low, high),

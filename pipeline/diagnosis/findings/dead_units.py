@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from pipeline.core.registry import settings
+from pipeline.core.shares import percent
 from pipeline.diagnosis.findings import findings
 from pipeline.diagnosis.gradients import Case
 from pipeline.diagnosis.watched import WARM_UP, Watched
@@ -28,6 +29,6 @@ class DeadUnits(Watched):
 
     def told(self, name: str, case: Case) -> str:
         return (
-            f"In {name} {case.number:.0%} of the units of {case.layer} give 0 for whole minibatches, from step "
+            f"In {name} {percent(case.number, 0)} of the units of {case.layer} give 0 for whole minibatches, from step "
             f"{case.step} on"
         )

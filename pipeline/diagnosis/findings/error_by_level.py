@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from pipeline.core.registry import settings
+from pipeline.core.shares import percent
 from pipeline.diagnosis.base import Finding, Found
 from pipeline.diagnosis.chance import holm
 from pipeline.diagnosis.evidence import Evidence
@@ -43,7 +44,7 @@ class ErrorByLevel(Finding):
             return None
         worst = sorted(leaning, key=lambda name: (-leaning[name]["explained"], name))
         told = ", ".join(
-            f"{name} explains {leaning[name]['explained']:.0%} (most {leaning[name]['most']})" for name in worst
+            f"{name} explains {percent(leaning[name]['explained'], 0)} (most {leaning[name]['most']})" for name in worst
         )
         return Found(
             measured=f"Of the spread of the errors' ranks, {told}.",

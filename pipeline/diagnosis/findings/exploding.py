@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from pipeline.core.registry import settings
+from pipeline.core.shares import percent
 from pipeline.diagnosis.evidence import Evidence
 from pipeline.diagnosis.findings import findings
 from pipeline.diagnosis.gradients import Case
@@ -37,7 +38,7 @@ class ExplodingGradients(Watched):
         over = "through depth" if case.over == "depth" else f"over up to {case.over}"
         return (
             f"In {name} gradients or outputs grow {case.number:.1e} times at {case.layer} ({over}), from step "
-            f"{case.step} on, in {case.share:.0%} of the steps looked at"
+            f"{case.step} on, in {percent(case.share, 0)} of the steps looked at"
         )
 
     def advice(self, evidence: Evidence, found: Mapping[str, Case]) -> str:

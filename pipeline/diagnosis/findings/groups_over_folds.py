@@ -27,7 +27,7 @@ class GroupsOverFolds(EasierFolds):
     )
     next: ClassVar[str] = "Set columns.group: NAME and the split grouped, so that folds ask what the test asks."
     told: ClassVar[str] = (
-        "{folds:.0%} of validated rows have a value that other folds train on, {test:.0%} of test rows one that "
+        "{folds} of validated rows have a value that other folds train on, {test} of test rows one that "
         "training rows have"
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from pipeline.core.registry import settings
+from pipeline.core.shares import percent, span
 from pipeline.diagnosis.base import Finding, Found
 from pipeline.diagnosis.evidence import Evidence
 from pipeline.diagnosis.findings import findings
@@ -44,8 +45,8 @@ class LabelShift(Finding):
             return None
         worst = sorted(moved, key=lambda level: (-abs(moved[level]["test"] - moved[level]["train"]), level))
         told = ", ".join(
-            f"{level} {moved[level]['train']:.1%} in train and {moved[level]['test']:.1%} "
-            f"({moved[level]['interval'][0]:.1%} to {moved[level]['interval'][1]:.1%}) in test"
+            f"{level} {percent(moved[level]['train'])} in train and {percent(moved[level]['test'])} "
+            f"({span(moved[level]['interval'], percent)}) in test"
             for level in worst[:5]
         )
         first = moved[worst[0]]["interval"]

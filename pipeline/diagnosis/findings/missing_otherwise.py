@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from pipeline.core.registry import settings
+from pipeline.core.shares import percent
 from pipeline.diagnosis.base import Finding, Found
 from pipeline.diagnosis.chance import holm
 from pipeline.diagnosis.columns import missing
@@ -42,7 +43,9 @@ class MissingOtherwise(Finding):
         if not moved:
             return None
         worst = sorted(moved, key=lambda name: (-abs(moved[name]["train"] - moved[name]["test"]), name))
-        told = ", ".join(f"{name} {moved[name]['train']:.1%} and {moved[name]['test']:.1%}" for name in worst[:5])
+        told = ", ".join(
+            f"{name} {percent(moved[name]['train'])} and {percent(moved[name]['test'])}" for name in worst[:5]
+        )
         return Found(
             measured=f"Missing in training and in test rows: {told}.",
             numbers={name: moved[name] for name in worst},

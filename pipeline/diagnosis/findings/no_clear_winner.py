@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from pipeline.core.registry import settings
+from pipeline.core.shares import p_value
 from pipeline.diagnosis.base import Finding, Found, Severity
 from pipeline.diagnosis.comparison import compared
 from pipeline.diagnosis.evidence import Evidence
@@ -33,10 +34,10 @@ class NoClearWinner(Finding):
         tied = {name: known["others"][name] for name in known["tied"]}
         if not tied:
             return None
-        told = ", ".join(f"{name} {one['gain']:.5f} (p {one['p']:.2f})" for name, one in tied.items())
+        told = ", ".join(f"{name} by {one['gain']:.5f} ({p_value(one['p'])})" for name, one in tied.items())
         first = next(iter(tied.values()))["interval"]
         return Found(
-            measured=f"{known['best']} scores best, by a difference that these folds cannot tell from none to {told}.",
+            measured=f"{known['best']} scores best, but by no more than chance gives: better than {told}.",
             numbers={name: one["gain"] for name, one in tied.items()},
             interval=None if first is None else (first[0], first[1]),
             about=(known["best"], *tied),

@@ -6,6 +6,7 @@ from statistics import fmean
 from typing import ClassVar
 
 from pipeline.core.registry import settings
+from pipeline.core.shares import percent
 from pipeline.diagnosis.base import Finding, Found
 from pipeline.diagnosis.evidence import Evidence, ModelEvidence
 from pipeline.diagnosis.findings import findings
@@ -44,8 +45,8 @@ class Overfits(Finding):
                 "" if one["new"] is None else f", at least {max(one['new'], 0):.0%} of a fold's error on new rows alone"
             )
             parts.append(
-                f"{name}: {one['train']:.5f} on training rows, {one['valid']:.5f} on new ones ({one['lost']:.0%} of "
-                f"its gain lost{anew}{larger}{_best_epoch(model)})"
+                f"{name}: {one['train']:.5f} on training rows, {one['valid']:.5f} on new ones ("
+                f"{percent(one['lost'], 0)} of its gain lost{anew}{larger}{_best_epoch(model)})"
             )
         first = next(iter(known.values()))
         best = evidence.ranked[0].name

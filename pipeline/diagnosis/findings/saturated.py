@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from pipeline.core.registry import settings
+from pipeline.core.shares import percent
 from pipeline.diagnosis.findings import findings
 from pipeline.diagnosis.gradients import Case
 from pipeline.diagnosis.watched import Watched
@@ -29,4 +30,5 @@ class Saturated(Watched):
     )
 
     def told(self, name: str, case: Case) -> str:
-        return f"In {name} {case.number:.0%} of the values of {case.layer} are saturated, from step {case.step} on"
+        share = percent(case.number, 0)
+        return f"In {name} {share} of the values of {case.layer} are saturated, from step {case.step} on"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from pipeline.core.registry import settings
+from pipeline.core.shares import percent
 from pipeline.diagnosis.base import Severity
 from pipeline.diagnosis.findings import findings
 from pipeline.diagnosis.gradients import Case
@@ -28,4 +29,4 @@ class SharpAttention(Watched):
     )
 
     def told(self, name: str, case: Case) -> str:
-        return f"{case.layer} in {name} has {case.number:.1%} of the largest entropy, from step {case.step} on"
+        return f"{case.layer} in {name} has {percent(case.number)} of the largest entropy, from step {case.step} on"

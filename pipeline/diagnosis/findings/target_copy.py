@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from pipeline.core.registry import settings
+from pipeline.core.shares import percent
 from pipeline.diagnosis.base import Finding, Found, Severity
 from pipeline.diagnosis.copies import unexplained
 from pipeline.diagnosis.evidence import Evidence
@@ -34,7 +35,7 @@ class TargetCopy(Finding):
         left = {name: one for name, one in unexplained(evidence).items() if one <= LEFT}
         if not left or len(evidence.train) < 50:
             return None
-        told = ", ".join(f"{name} leaves {one:.1%}" for name, one in left.items())
+        told = ", ".join(f"{name} leaves {percent(one)}" for name, one in left.items())
         return Found(
             measured=f"Of what there is to explain of '{evidence.schema.target}', {told}.",
             numbers=left,

@@ -28,7 +28,7 @@ class TimeBackwards(EasierFolds):
     )
     next: ClassVar[str] = "Set columns.time: NAME and the split time_ordered, so that folds ask what the test asks."
     told: ClassVar[str] = (
-        "{folds:.0%} of a fold's training rows are later than the row they are to answer, {test:.0%} than a test row"
+        "{folds} of a fold's training rows are later than the row they are to answer, {test} than a test row"
     )
 
     def columns(self, evidence: Evidence) -> dict[str, dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from pipeline.core.registry import settings
+from pipeline.core.shares import percent
 from pipeline.diagnosis.base import Finding, Found, Severity
 from pipeline.diagnosis.evidence import Evidence
 from pipeline.diagnosis.findings import findings
@@ -35,7 +36,7 @@ class TooGood(Finding):
         if not left:
             return None
         what = "mistakes" if evidence.kind == "class" else "squared error"
-        told = ", ".join(f"{name} {one:.2%}" for name, one in left.items())
+        told = ", ".join(f"{name} {percent(one, 2)}" for name, one in left.items())
         return Found(
             measured=f"Out of fold, of the {what} that a constant answer makes there is left: {told}.",
             numbers=left,

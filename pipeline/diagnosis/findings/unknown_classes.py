@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from pipeline.core.registry import settings
+from pipeline.core.shares import percent
 from pipeline.diagnosis.base import Finding, Found, Severity
 from pipeline.diagnosis.evidence import Evidence
 from pipeline.diagnosis.findings import findings
@@ -32,7 +33,7 @@ class UnknownClasses(Finding):
         known = unknown_classes(evidence)
         if not known:
             return None
-        told = ", ".join(f"{level} ({share:.1%} of the rows)" for level, share in known.items())
+        told = ", ".join(f"{level} ({percent(share)} of the rows)" for level, share in known.items())
         return Found(
             measured=f"Of the solution, no training row has {told}.",
             numbers=known,

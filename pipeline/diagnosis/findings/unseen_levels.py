@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from pipeline.core.registry import settings
+from pipeline.core.shares import percent
 from pipeline.diagnosis.base import Finding, Found
 from pipeline.diagnosis.chance import holm
 from pipeline.diagnosis.columns import levels
@@ -45,8 +46,8 @@ class UnseenLevels(Finding):
         for name, one in alone.items():
             such = f" (such as {', '.join(map(repr, one['examples']))})" if one["examples"] else ""
             told.append(
-                f"{name}: {one['unseen']:.1%} of test rows have levels that no training row has{such}, "
-                f"{one['vanished']:.1%} of training rows levels that no test row has"
+                f"{name}: {percent(one['unseen'])} of test rows have levels that no training row has{such}, "
+                f"{percent(one['vanished'])} of training rows levels that no test row has"
             )
         return Found(
             measured="; ".join(told) + ".",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from pipeline.core.registry import settings
+from pipeline.core.shares import percent
 from pipeline.diagnosis.evidence import Evidence
 from pipeline.diagnosis.findings import findings
 from pipeline.diagnosis.gradients import LOOKS, Case, cases
@@ -37,7 +38,7 @@ class VanishingGradients(Watched):
         if case.over == "depth":
             return (
                 f"In {name} the gradient at {case.layer} is {case.number:.1e} of that at the last layer, from step "
-                f"{case.step} on, in {case.share:.0%} of the steps looked at"
+                f"{case.step} on, in {percent(case.share, 0)} of the steps looked at"
             )
         return (
             f"In {name} what {case.layer} has at a step of the inputs {case.over} before is {case.number:.1e} of that "
