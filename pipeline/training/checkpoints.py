@@ -35,7 +35,7 @@ class Progress:
     (see ``Weighed``) and ``norms`` hold a value for each of these.
     state: the network's carried state. best: weights of the best epoch, where it is kept. averaged: weights averaged so
     far, where they are, over so many ``averages``. trace: what was watched, see ``watching.py``.
-    lost: minibatch of the last epoch, from 1, whose loss was the first that is no finite number.
+    lost: minibatch of the last epoch, from 1, whose loss was the first that is no finite number, and that loss.
     """
 
     epoch: int = 0
@@ -51,7 +51,7 @@ class Progress:
     best_epoch: int = 0
     best_value: float | None = None
     trace: dict[str, Any] = field(default_factory=dict)
-    lost: int | None = None
+    lost: tuple[int, float] | None = None
 
 
 class Checkpoints:
@@ -63,9 +63,14 @@ class Checkpoints:
         self.written = time.monotonic()
         self._identity: str | None = None
 
+    @property
+    def due(self) -> bool:
+        """Whether it is time for one."""
+        return self.folder is not None and time.monotonic() - self.written >= SECONDS
+
     def keep(self, progress: Progress) -> None:
-        """Write a checkpoint if it is time. Call after a minibatch."""
-        if self.folder is None or time.monotonic() - self.written < SECONDS:
+        """Write a checkpoint, in place of the one before. Call after a minibatch, where one is due."""
+        if self.folder is None:
             return
         state_tensors: list[torch.Tensor] = []
         facts = {

@@ -165,7 +165,12 @@ def train_epoch(
         watching.end_step(norm)
         averaging.after_step()
         progress.norms.append(norm)
-        checkpoints.keep(progress)
+        if checkpoints.due:
+            # Here alone the device is waited for; the last good checkpoint stays.
+            if fault := fault_so_far(progress, parameters, settings.learning_rate):
+                ranks.stop(fault)
+            else:
+                checkpoints.keep(progress)
     watching.end_epoch()
 
 
@@ -204,10 +209,24 @@ def clipped(norms: torch.Tensor, clip: float | None) -> dict[str, float]:
     return {} if clip is None else {"clipped": float((norms > clip).double().mean())}
 
 
-def first_lost(losses: torch.Tensor) -> int | None:
-    """The minibatch, from 1, whose loss was the first that is no finite number: [minibatches] of an epoch."""
-    lost = (~losses.isfinite()).nonzero().flatten().tolist()
-    return lost[0] + 1 if lost else None
+def first_lost(values: torch.Tensor) -> tuple[int, float] | None:
+    """Place, from 1, of the first value that is no finite number, and that value: [values]."""
+    lost = (~values.isfinite()).nonzero().flatten().tolist()
+    return (lost[0] + 1, float(values[lost[0]])) if lost else None
+
+
+def fault_so_far(progress: Progress, parameters: list[nn.Parameter], learning_rate: float) -> Diverged | None:
+    """What is no finite number in the epoch under way: a loss, the gradient of a step, or a weight."""
+    weights = torch.stack([parameter.detach().sum(dtype=torch.float64) for parameter in parameters])
+    if lost := first_lost(torch.stack(progress.losses)):
+        found = "train loss", *lost
+    elif lost := first_lost(torch.stack(progress.norms)):
+        found = "gradient norm", None, lost[1]
+    elif lost := first_lost(weights):
+        found = "weights", progress.step, lost[1]
+    else:
+        return None
+    return diverged(*found, progress.epoch + 1, progress.trace, learning_rate)
 
 
 def all_finite(record: Mapping[str, float]) -> bool:
@@ -219,13 +238,20 @@ def note(progress: Progress, record: Mapping[str, float], learning_rate: float) 
     """Put an epoch's values on the curves. Raises Diverged where one is no finite number."""
     for name, value in record.items():
         if not math.isfinite(value):
+            minibatch, lost = progress.lost or (None, value)
             what = name.replace("_", " ")
-            at = f", minibatch {progress.lost}" if progress.lost is not None else ""
-            raise Diverged(
-                f"the {what} became {value} in epoch {progress.epoch}{at}: lower fit.learning_rate "
-                f"({learning_rate:g}){told(progress.trace)}"
-            )
+            raise diverged(what, minibatch, lost, progress.epoch, progress.trace, learning_rate)
         progress.curves.setdefault(name, []).append(value)
+
+
+def diverged(
+    what: str, minibatch: int | None, value: float, epoch: int, trace: Mapping[str, Any], learning_rate: float
+) -> Diverged:
+    """minibatch: where it is known, epoch: both from 1."""
+    at = f", minibatch {minibatch}" if minibatch is not None else ""
+    return Diverged(
+        f"the {what} became {value} in epoch {epoch}{at}: lower fit.learning_rate ({learning_rate:g}){told(trace)}"
+    )
 
 
 def is_best(progress: Progress, monitor: str, higher_is_better: bool) -> bool:

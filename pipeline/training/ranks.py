@@ -47,6 +47,10 @@ class OneRank:
 
     def sum_gradients(self, parameters: list[nn.Parameter]) -> None: ...
 
+    def stop(self, fault: Diverged) -> None:
+        """Within an epoch. Raises Diverged."""
+        raise fault
+
     def close_epoch(self, network: nn.Module) -> None: ...
 
     def agree(self, ends: bool) -> bool:
@@ -102,6 +106,9 @@ class ManyRanks(OneRank):
         sums = flat[len(reached) :].split([grad.numel() for grad in grads])
         for parameter, count, total in zip(parameters, flat[: len(reached)].tolist(), sums, strict=True):
             parameter.grad = total.view_as(parameter) if count else None
+
+    def stop(self, fault: Diverged) -> None:
+        """Not here: the others wait for the sums of this epoch, at whose end all find the fault."""
 
     def close_epoch(self, network: nn.Module) -> None:
         """Running statistics (batch normalisation) are the mean of all parts'."""

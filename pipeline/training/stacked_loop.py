@@ -53,7 +53,8 @@ def train_members(members: Sequence[Member], widest: Spec) -> None:
                 if any(member.due for member in level):
                     run.write_back()
                     for member in level:
-                        member.keep()
+                        if member.fault is None:  # else the last good one stays
+                            member.keep()
             run.write_back()
 
 

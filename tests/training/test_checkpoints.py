@@ -2,13 +2,19 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
+import torch
 from encoders import THERE, tiny_encoder
+from neural import job, learner, line
+from safetensors.torch import load_file
 
+from pipeline.core.errors import Diverged
 from pipeline.core.registry import build_settings
 from pipeline.core.types import FitJob, Spec
 from pipeline.models import models
@@ -177,6 +183,33 @@ def fit(folder, *, seed=0, scale=1.0, epochs=3):
 def test_a_short_fit_writes_no_checkpoint(tmp_path):
     fit(tmp_path / "checkpoint")
     assert not (tmp_path / "checkpoint").exists()
+
+
+@pytest.mark.parametrize("spoilt", ["loss", "weight"])
+def test_a_fit_without_finite_numbers_stops_there_and_its_last_good_checkpoint_stays(tmp_path, monkeypatch, spoilt):
+    monkeypatch.setattr(checkpoints, "SECONDS", 0.0)
+    given = line(64, 0)
+    if spoilt == "loss":
+        given["target"][40] = 3e38  # its square is inf
+        told = r"train loss became inf in epoch 1, minibatch (\d): lower"
+    else:
+        step, steps = torch.optim.AdamW.step, []
+
+        def breaks(self):
+            step(self)
+            steps.append(1)
+            if len(steps) == 4:
+                self.param_groups[0]["params"][0].data[0, 0] = np.inf
+
+        monkeypatch.setattr(torch.optim.AdamW, "step", breaks)
+        told = r"weights became inf in epoch 1, minibatch (4): lower"
+    with pytest.raises(Diverged, match=told) as fault:
+        learner(optimizer="adamw", epochs=3, batch_size=8).fit(job("mlp", train=given, checkpoint=tmp_path))
+    lost = int(re.search(told, str(fault.value))[1])
+    assert 1 < lost < 8
+    kept = load_file(tmp_path / "latest" / "tensors.safetensors")
+    assert len(kept["losses"]) == lost - 1
+    assert all(tensor.isfinite().all() for tensor in kept.values())
 
 
 def test_a_checkpoint_serves_its_own_fit_alone(tmp_path, monkeypatch):

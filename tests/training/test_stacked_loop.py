@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from pipeline.core.errors import Diverged, UserError
+from pipeline.core.files import read_json
 from pipeline.core.registry import build_settings
 from pipeline.core.types import FitJob, Spec
 from pipeline.models import models
@@ -191,6 +192,17 @@ def test_a_stack_goes_on_from_its_checkpoints_to_the_same_bits(tmp_path, monkeyp
     # Other rows, other weights: a checkpoint of theirs serves nobody else.
     other = with_changes(job(77, model, task), {"checkpoint": tmp_path / "0"})
     assert begin(trials[0], other).progress.epoch == 0
+
+
+def test_of_a_member_that_diverges_the_last_good_checkpoint_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(member, "SECONDS", 0.0)
+    task, model = tasks.build("regression", "task"), models.build("mlp", "model")
+    jobs = [job(i, model, task, checkpoint=tmp_path / str(i)) for i in range(2)]
+    jobs[1].score = breaks_off(2)
+    good, bad = fit_together([fit(epochs=4)] * 2, jobs, jobs[0].spec)
+    assert len(good.curves["train_loss"]) == 4 and "valid score became nan in epoch 3" in str(bad)
+    kept = [read_json(tmp_path / str(i) / "member" / "progress.json") for i in range(2)]
+    assert [(one["epoch"], one["fault"]) for one in kept] == [(4, None), (2, None)]
 
 
 def test_a_rungs_score_is_of_its_own_epoch_however_far_a_killed_run_went(tmp_path):
