@@ -46,8 +46,6 @@ def open_study(path: Path, name: str, higher_is_better: bool) -> optuna.Study:
     """
     import optuna
 
-    quiet_optuna()
-
     def opened() -> optuna.Study:
         return optuna.create_study(
             storage=open_storage(path),
@@ -60,7 +58,8 @@ def open_study(path: Path, name: str, higher_is_better: bool) -> optuna.Study:
 
 
 def open_storage(path: Path) -> BaseStorage:
-    """The database, or the journal at ``path``."""
+    """The database, or the journal at ``path``; from here on Optuna is quiet."""
+    quiet_optuna()
     if url := os.environ.get(VARIABLE):
         return again_where_others_begin(lambda: open_database(url))
     from optuna.storages import JournalStorage

@@ -31,6 +31,17 @@ def test_a_database_keeps_the_study_and_gives_the_same(tmp_path, monkeypatch):
     assert run(make(folder, trials=13), bowl) == expected
 
 
+def test_who_joins_a_study_says_nothing_of_optunas(tmp_path, monkeypatch):
+    monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", f"sqlite:///{tmp_path}/studies.db")
+    facts = dict.fromkeys(("model", "data", "folds", "settings", "total", "code"), "bowl")
+    run(make(tmp_path / "home", trials=1, facts=facts), bowl)
+    code = f"run(make(folder, trials=3, facts={facts}, joins=True), bowl)"
+    joins = in_process(tmp_path, code, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    told = joins.communicate(timeout=120)[0]
+    assert (joins.returncode, told) == (0, "")
+    assert standing(f"sqlite:///{tmp_path}/studies.db") == [0, 1, 2]
+
+
 def test_a_trial_killed_in_a_database_is_asked_again(tmp_path, monkeypatch):
     expected = run(make(tmp_path / "undisturbed", trials=13), bowl)
     monkeypatch.setenv("PODIUM_OPTUNA_STORAGE", f"sqlite:///{tmp_path}/studies.db")
