@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,7 @@ def run(name: str, rows: Path, out: Path, probabilities: bool = False) -> None:
     schema = next(iter(models.values())).members[0].schema
     told: list[str] = []
     with tempfile.TemporaryDirectory() as aside:
-        raw = _read(competition, schema, rows, Path(aside))
+        raw = _read(competition, schema, rows, Path(aside), told.append)
         folder = rows if rows.is_dir() else rows.parent
         answering = Answering(models, ensemble, submission)
         asked = answering.probabilities if probabilities else answering.answer
@@ -57,11 +58,14 @@ def run(name: str, rows: Path, out: Path, probabilities: bool = False) -> None:
     sys.stdout.write(f"{out}: {len(answer)} rows predicted\n")
 
 
-def _read(competition: CompetitionConfig, schema: Schema, rows: Path, aside: Path) -> pd.DataFrame:
+def _read(
+    competition: CompetitionConfig, schema: Schema, rows: Path, aside: Path, warn: Callable[[str], None]
+) -> pd.DataFrame:
     """The raw rows; of arrays and folders of images named by their number or file. aside: for arrays of images."""
     from pipeline.features.typed_rows import read_as_text
     from pipeline.sources.arrays import read_arrays
     from pipeline.sources.tables import read_table
+    from pipeline.sources.text_tables import doubt_of
 
     source = competition.source
     if rows.suffix.lower() == ".npz":
@@ -82,7 +86,10 @@ def _read(competition: CompetitionConfig, schema: Schema, rows: Path, aside: Pat
 
         raw = pd.DataFrame({columns[0]: pd.Series(files, dtype="str")})
         return _named(raw, schema, files)
-    return read_table(rows, missing=source.missing, text=read_as_text(competition), encoding=source.encoding)
+    raw = read_table(rows, missing=source.missing, text=read_as_text(competition), encoding=source.encoding)
+    if doubt := doubt_of(rows, source.encoding):
+        warn(doubt)
+    return raw
 
 
 def _named(raw: pd.DataFrame, schema: Schema, names: list[int] | list[str]) -> pd.DataFrame:

@@ -56,6 +56,19 @@ def _is_utf8(data: bytes, name: str) -> bool:
         return False
 
 
+def told_of_cp1252(data: bytes, name: str) -> str:
+    """What to tell of a file that is read as cp1252, and of where it first is no UTF-8: one bad byte is enough."""
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        line, byte = data.count(b"\n", 0, error.start) + 1, data[error.start : error.start + 1]
+        return (
+            f"{name} line {line}: byte 0x{byte.hex()} is not valid UTF-8, so the file was read as cp1252, as "
+            f"{byte.decode('cp1252')!r}; if that looks wrong, mend it or set source.encoding"
+        )
+    return ""
+
+
 def to_utf8(data: bytes, name: str, encoding: str) -> bytes:
     """Text as UTF-8 without a mark; raises UserError where it is not in this encoding."""
     encoding = encoding_of(data, name) if encoding == AUTO else encoding

@@ -20,7 +20,7 @@ from pipeline.sources import sources
 from pipeline.sources.archives import extract, is_archive, is_litter, is_packed, unpack
 from pipeline.sources.arrays import bring_arrays, find_arrays
 from pipeline.sources.contents import what_it_holds
-from pipeline.sources.encodings import AUTO, encoding_of, to_utf8
+from pipeline.sources.encodings import AUTO, encoding_of, to_utf8, told_of_cp1252
 from pipeline.sources.preamble import preamble_of
 from pipeline.sources.tables import SUFFIXES, find_table, read_table
 from pipeline.sources.text_tables import DELIMITERS
@@ -190,14 +190,13 @@ class Files(Names):
             return
         data = target.read_bytes()
         found = encoding_of(data, name) if self.encoding == AUTO else self.encoding
+        if self.encoding == AUTO and found == "cp1252":
+            print(f"warning: {told_of_cp1252(data, name)}", file=sys.stderr)  # noqa: T201
         if found != "utf-8":
             data = to_utf8(data, name, found)
             target.write_bytes(data)
         if before := str(preamble_of(data, DELIMITERS[target.suffix])):
             told = f"{name} has more before its column names, which is passed over: {before}"
-            print(f"warning: {told}", file=sys.stderr)  # noqa: T201
-        if self.encoding == AUTO and found == "cp1252":
-            told = f"{name} is not UTF-8 and was read as cp1252; if letters look wrong, set source.encoding"
             print(f"warning: {told}", file=sys.stderr)  # noqa: T201
 
 

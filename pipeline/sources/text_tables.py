@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.core.errors import UserError
+from pipeline.core.files import shown
 from pipeline.sources.archives import PACKED, unpack
-from pipeline.sources.encodings import to_utf8
+from pipeline.sources.encodings import AUTO, encoding_of, to_utf8, told_of_cp1252
 from pipeline.sources.preamble import preamble_of
 from pipeline.sources.table_faults import Header, delimiter_of, explain, header_of, nul_byte, scan, what_it_is
 
@@ -113,6 +114,14 @@ def text_of(path: Path, name: str, encoding: str) -> tuple[bytes, str, int]:
     data = before.taken_off(data)
     delimiter = before.delimiter or delimiter_of(data, usual)
     return _levelled(data, delimiter), delimiter, len(before.lines)
+
+
+def doubt_of(path: Path, encoding: str) -> str:
+    """What to tell of a table whose encoding was guessed to be cp1252; '' of any other."""
+    if encoding != AUTO or path.suffix.lower() == ".parquet":
+        return ""
+    data = unpack(path)[1]
+    return told_of_cp1252(data, shown(path)) if encoding_of(data, shown(path)) == "cp1252" else ""
 
 
 def _unpacked(path: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,7 +16,7 @@ from pipeline.core.paths import main_root
 from pipeline.core.registry import settings
 from pipeline.core.types import Source
 from pipeline.sources import sources
-from pipeline.sources.encodings import AUTO, encoding_of, to_utf8
+from pipeline.sources.encodings import AUTO, encoding_of, to_utf8, told_of_cp1252
 from pipeline.sources.files import USUAL_NAMES
 from pipeline.sources.tables import find_table, read_table, write_table
 
@@ -125,9 +126,12 @@ def _ids(sample: Path, rows: int, path: Path) -> pd.Series:
 
 
 def text_of(path: Path, encoding: str) -> str:
-    """A file's text; Windows' ends of lines are plain ones. Raises UserError where it is none."""
+    """A file's text; Windows' ends of lines are plain ones. Warns of a file that is taken for cp1252. Raises UserError
+    where it is none."""
     data = path.read_bytes()
     found = encoding_of(data, shown(path)) if encoding == AUTO else encoding
+    if encoding == AUTO and found == "cp1252":
+        print(f"warning: {told_of_cp1252(data, shown(path))}", file=sys.stderr)  # noqa: T201
     text = (data if found == "utf-8" else to_utf8(data, shown(path), found)).decode("utf-8").removeprefix("\ufeff")
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1

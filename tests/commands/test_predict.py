@@ -42,6 +42,13 @@ def test_an_unseen_level_is_answered_and_told_of(answered):
         served.answer(read_table(answered.root / "known.csv"))
 
 
+def test_a_byte_that_makes_the_file_cp1252_is_told_with_its_line(answered):
+    (answered.root / "new.csv").write_bytes(TEST.encode().replace(b"\n31,", b"\n31\xff,"))
+    code, lines = answered.run("predict", "toy", "--in", "new.csv", "--out", "out.csv")
+    assert code == 0 and lines[0].startswith("warning: new.csv line 3: byte 0xff is not valid UTF-8"), lines
+    assert "31ÿ," in (answered.root / "out.csv").read_text()
+
+
 def test_rows_without_their_id_or_a_column_are_told_what_to_do(answered):
     new = {
         "noid.csv": (without_column(TEST, 0), "noid.csv: column 'id' is missing, and it names the rows of the answer"),

@@ -80,6 +80,15 @@ def test_another_encoding_is_written_as_utf8(project):
     assert fetch(project, encoding="cp1252")["train.csv"].decode() == "id,y\n1,é\n"
 
 
+def test_a_file_taken_for_cp1252_is_told_with_its_first_odd_byte(project, capsys):
+    write(project / "in", train__csv=b"id,a,y\n1,x,1\n2,g\xffod,0\n", test__csv=b"id,a\n3,x\n")
+    assert fetch(project)["train.csv"].decode() == "id,a,y\n1,x,1\n2,gÿod,0\n"
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith("warning: in/train.csv line 3: byte 0xff is not valid UTF-8") and "cp1252" in told
+    fetch(project, encoding="cp1252")
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize("kind", ["zip", "tar.gz"])
 def test_an_archive_with_a_folder_in_it(project, kind):
     write(project / "in", train__csv=TRAIN, test__csv=TEST)

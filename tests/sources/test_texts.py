@@ -59,6 +59,13 @@ def test_what_is_no_text_is_refused(tmp_path, files, words):
         fetched(tmp_path, files)
 
 
+def test_a_text_taken_for_cp1252_is_told_with_its_first_odd_byte(tmp_path, capsys):
+    train = fetched(tmp_path, {"input.txt": b"hello\n" * 40 + b"bad \xff byte\n"})["train"]
+    assert train["text"].iloc[-1] == "bad ÿ byte"
+    (told,) = capsys.readouterr().err.splitlines()
+    assert "input.txt line 41: byte 0xff is not valid UTF-8" in told and "read as cp1252" in told
+
+
 def test_add_takes_a_folder_of_text_for_what_it_is(tmp_path):
     (tmp_path / "input.txt").write_text("First Citizen:\nBefore we proceed any further, hear me speak.\n")
     assert text_source(str(tmp_path))["unit"] == "characters"
