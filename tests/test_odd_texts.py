@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
+import yaml
 
 ROWS = 48
 TEXTS = [f"word{i % 5} {'good' if i % 2 else 'bad'} thing {i}" for i in range(ROWS)]
@@ -52,6 +53,25 @@ def test_a_vocabulary_of_nothing_but_reserved_tokens_is_answered(bench):
     competition(bench, TEXTS, ["anything", ""], tokenizer={"name": "words", "minimum_count": 1000})
     bench.through()
     assert len(pd.read_csv(bench.root / "data/toy/submission.csv")) == 2
+
+
+@pytest.mark.parametrize(
+    ("model", "word"), [("logistic_regression", ""), ("naive_bayes_linear", "w{}x"), ("ridge", "")]
+)
+def test_texts_without_a_single_term_are_answered_by_the_base_rate(bench, model, word):
+    competition(bench, [word.format(i) for i in range(ROWS)], ["", "never seen"])
+    train = csv([word.format(i) for i in range(ROWS)], [int(i % 4 == 0) for i in range(ROWS)])
+    (bench.root / "files" / "train.csv").write_text(train)
+    params = yaml.safe_load((bench.root / "params.yaml").read_text())
+    params["models"] = {"toy-terms": {"competition": "toy", "features": "terms", "model": {"name": model}}}
+    given = {"task": {"name": "regression"}, "metric": "rmse", "split": "shuffled", "submission": "values"}
+    params["competitions"]["toy"] |= (
+        given if model == "ridge" else {"metric": "log_loss", "submission": "probabilities"}
+    )
+    (bench.root / "params.yaml").write_text(yaml.safe_dump(params))
+    bench.through()
+    answers = pd.read_csv(bench.root / "data/toy/submission.csv")
+    assert answers["y"].tolist() == pytest.approx([0.25, 0.25], abs=0.02)
 
 
 def test_a_text_column_that_is_all_numbers_is_read_as_text(bench):

@@ -59,15 +59,17 @@ class LinearEstimator(ArrayEstimator):
         self.seen = np.unique(target) if self.classes else np.zeros(0, np.int64)  # [seen classes]
 
     def matrix(self, inputs: Encoded) -> np.ndarray | scipy.sparse.csr_matrix:
-        """float64 [rows, p]: numbers, then terms."""
+        """float64 [rows, p]: numbers, then terms. Where texts give no term, a column of zeros: scikit-learn refuses
+        none at all, and so it fits the intercept, which is the base rate."""
         if "tokens" not in inputs:
             return self.finite_numbers(inputs)
-        terms = _sparse(inputs["tokens"], inputs["weights"], self.spec.sizes["tokens"])
-        if "numbers" not in inputs:
-            return terms
         from scipy.sparse import csr_matrix, hstack
 
-        return hstack([csr_matrix(self.finite_numbers(inputs)), terms], format="csr")
+        terms = _sparse(inputs["tokens"], inputs["weights"], self.spec.sizes["tokens"])
+        blocks = [csr_matrix(self.finite_numbers(inputs)), terms] if "numbers" in inputs else [terms]
+        if not sum(block.shape[1] for block in blocks):
+            blocks = [csr_matrix((terms.shape[0], 1))]
+        return hstack(blocks, format="csr") if len(blocks) > 1 else blocks[0]
 
     def raw(self, inputs: Encoded) -> np.ndarray:
         scores = self.matrix(inputs) @ self.coefficients + self.intercept  # [rows, p] -> [rows, outputs]
