@@ -11,6 +11,8 @@ from pipeline.models.layers.attention import (  # noqa: E402
     masked_softmax,
 )
 
+torch.set_num_threads(1)  # its tensors are too small to share
+
 
 def test_masked_softmax_is_softmax_over_what_the_mask_keeps():
     torch.manual_seed(0)
@@ -49,6 +51,18 @@ def test_additive_attention_equals_the_formula_written_out():
             weights = torch.stack(scores).softmax(0)
             expected = sum(weight * values[b, k] for k, weight in enumerate(weights))
             torch.testing.assert_close(answer[b, q], expected)
+
+
+@pytest.mark.parametrize("steps", [2, 5, 7])
+def test_additive_attention_gives_each_lane_the_same_bits_whatever_stands_beside_it(steps):
+    torch.manual_seed(0)
+    attention = AdditiveAttention(256, 256, 256).eval()
+    queries, projected = torch.randn(29, 1, 256), torch.randn(29, steps, 256)
+    mask = torch.ones(29, steps, dtype=torch.bool)
+    weights = attention.weights(queries, projected, mask)
+    for lanes in (4, 5, 6, 8, 13, 16, 27):
+        some = slice(29 - lanes, 29)
+        assert torch.equal(attention.weights(queries[some], projected[some], mask[some]), weights[some])
 
 
 def test_the_books_worked_example():

@@ -60,7 +60,8 @@ class AdditiveAttention(nn.Module):
     def weights(self, queries: Tensor, projected: Tensor, mask: Tensor) -> Tensor:
         """What each query looks at: [batch, queries, keys]."""
         sums = self.query(queries)[:, :, None] + projected[:, None]  # [batch, queries, keys, hidden]
-        scores = self.score(torch.tanh(sums)).squeeze(-1)  # [batch, queries, keys]
+        # A product of a matrix and a vector would round by how many rows there are: by who else is in the minibatch.
+        scores = (torch.tanh(sums) * self.score.weight[0]).sum(-1)  # [batch, queries, keys]
         return masked_softmax(scores, allowed(mask, scores.shape[-1]))
 
     def forward(self, queries: Tensor, projected: Tensor, values: Tensor, mask: Tensor) -> Tensor:
