@@ -22,6 +22,7 @@ class Seq2Seq(Model):
 
     embedding: of a token's vector. hidden: of a state; of a bidirectional encoder each direction has half of it. The
         book's encoder is not bidirectional; Bahdanau's is, and learns faster.
+    dropout: of the tokens' vectors, between layers, of what is looked at, and before the scores.
     attention: ``none`` tells the decoder the encoder's last state at each step.
     context: where the decoder is told: ``input``, beside each token, as the book does it, or ``output``, beside each
         state (Luong), which trains several times as fast with attention.

@@ -85,6 +85,19 @@ def test_without_attention_the_encoder_s_last_state_is_told_at_each_step():
         torch.testing.assert_close(model(data)[0][i], model.output(hidden)[0])
 
 
+@pytest.mark.parametrize("attention", ["additive", "dot"])
+def test_dropout_falls_on_what_is_looked_at(attention):
+    """D2L 11.4."""
+    model = network(attention=attention, dropout=0.5)
+    memory = {name: torch.ones(500, 4, 8) for name in ("keys", "values")}  # weights that sum to 1 find ones
+    memory["mask"] = torch.ones(500, 4, dtype=torch.bool)
+    queries = torch.randn(500, 1, 8)
+    torch.testing.assert_close(model.attend(queries, memory), torch.ones(500, 1, 8))
+    found = model.train().attend(queries, memory)[:, 0, 0].detach()  # as many of four quarters as are left, doubled
+    torch.testing.assert_close(found.round(decimals=4).unique(), torch.tensor([0.0, 0.5, 1.0, 1.5, 2.0]))
+    assert found.mean() == pytest.approx(1, abs=0.1)
+
+
 def test_decoding_is_greedy_never_a_reserved_token_and_stops_at_the_end_mark():
     model, data = network(), batch(SOURCES, TARGETS)
     with torch.no_grad():  # the end mark likely, and what must never be answered likelier still

@@ -70,8 +70,8 @@ class EncoderDecoder(TranslationNetwork):
         self.context = context
         inputs = embedding + (hidden if context == "input" else 0)
         self.recurrent = Recurrent(cell, inputs, hidden, layers, dropout)
-        self.additive = AdditiveAttention(hidden, hidden, hidden) if attention == "additive" else None
-        self.dot = DotProductAttention() if attention == "dot" else None
+        self.additive = AdditiveAttention(hidden, hidden, hidden, dropout) if attention == "additive" else None
+        self.dot = DotProductAttention(dropout) if attention == "dot" else None
         self.combine = nn.Linear(2 * hidden, hidden) if context == "output" else None
         self.output = nn.Linear(hidden, target)
         self.dropout = Dropout(dropout)
