@@ -69,7 +69,7 @@ def _read(
 
     source = competition.source
     if rows.suffix.lower() == ".npz":
-        raw = read_arrays({"": rows}, "test", aside)
+        raw = read_arrays({"": rows}, "test", aside, alone=True)
         return _named(raw, schema, list(range(1, 1 + len(raw))))
     if rows.is_dir():
         from pipeline.images.places import Place

@@ -6,6 +6,7 @@ import gzip
 import re
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +27,8 @@ BLOCK = 4 << 20
 IDX = re.compile(r"(?:.*[-_])?(train|valid|test|t10k)[-_.](images|labels)[-_.](?:idx\d[-_]ubyte|idx)(\.gz)?")
 _TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 """Of idx files (LeCun, the MNIST database)."""
-DAMAGED = (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile)
+CUT = (EOFError, OSError, KeyError, zipfile.BadZipFile, zlib.error)
+"""What reading raises where a file is damaged or ends too soon."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,21 @@ class Array:
             _header(stream, self.member is not None)
             yield stream
 
+    def take(self, stream: IO[bytes], count: int) -> bytes:
+        """The bytes of the next ``count`` values. Raises UserError where there are fewer."""
+        try:
+            data = stream.read(count * self.dtype.itemsize)
+        except CUT as error:
+            raise UserError(_told_cut(self.path.name, error)) from None
+        if len(data) < count * self.dtype.itemsize:
+            raise UserError(_told_cut(self.path.name, EOFError("it ends before its last value")))
+        return data
+
     def read(self) -> np.ndarray:
         import numpy as np
 
         with self.values() as stream:
-            flat = np.frombuffer(stream.read(), dtype=self.dtype, count=prod(self.shape))
+            flat = np.frombuffer(self.take(stream, prod(self.shape)), dtype=self.dtype)
         return flat.reshape(self.shape, order="F" if self.fortran else "C")
 
 
@@ -105,7 +117,9 @@ def arrays_in(files: Mapping[str, Path], where: str) -> dict[str, Array]:
                 if dtype.hasobject:
                     raise ValueError("objects, which could be code")
                 found[key or str(member).removesuffix(".npy")] = Array(path, member, shape, dtype, fortran)
-        except DAMAGED as error:
+        except CUT as error:
+            raise UserError(_told_cut(f"{where}/{path.name}", error)) from None
+        except ValueError as error:
             told = " ".join(str(error).split())
             raise UserError(f"{where}/{path.name}: not plain arrays ({told}); save numbers only") from None
     lengths = {key: array.shape[0] if array.shape else None for key, array in found.items()}
@@ -115,39 +129,26 @@ def arrays_in(files: Mapping[str, Path], where: str) -> dict[str, Array]:
     return found
 
 
-def read_arrays(files: Mapping[str, Path], stem: str, into: Path) -> pd.DataFrame:
+def read_arrays(files: Mapping[str, Path], stem: str, into: Path, *, alone: bool = False) -> pd.DataFrame:
     """The table of the arrays of a set of rows, as ``find_arrays`` found them.
 
     An array [rows] becomes a column of its own name, images (uint8 [rows, height, width] or with channels, first or
     last) a column of images, whose array is written ``into`` a folder a few megabytes at a time; any other array a
     column an element, ``x0``, ``x1``, …. Rows get an id where they have none: the test rows that of the sample
     submission (or numbers from 1), the training rows numbers after them. A label called ``labels`` is named as the
-    sample submission names it.
+    sample submission names it. alone: what lies beside the files says nothing of them, and rows get no id.
     """
     import pandas as pd
 
     from pipeline.images.column import Images
     from pipeline.images.rows import array_file
-    from pipeline.sources.tables import find_table, read_table
 
     folder = next(iter(files.values())).parent
     arrays = arrays_in(files, shown(folder))
-    sample_file, test = find_table(folder, "sample_submission"), find_arrays(folder, "test")
-    sample = None if sample_file is None else read_table(sample_file)
     rows = next(iter(arrays.values())).shape[0]
-    id_column, label = "id", None
-    asked = next(iter(arrays_in(test, shown(folder)).values())).shape[0] if test else 0
-    test_ids: Sequence[int] = range(1, 1 + asked)
-    if sample is not None and len(sample.columns) == 2:
-        id_column, label = map(str, sample.columns)
-        if len(sample) == asked and pd.api.types.is_integer_dtype(sample[id_column]):
-            test_ids = sample[id_column].tolist()
-    columns: dict[str, Any] = {}
-    if id_column not in arrays:
-        first = max(test_ids, default=0) + 1
-        columns[id_column] = list(test_ids if stem == "test" else range(first, first + rows))
+    columns: dict[str, Any] = {} if alone else _ids(folder, arrays, stem, rows)
     for key, array in arrays.items():
-        name = label if key == "labels" and label is not None and label not in arrays else key
+        name = label_name(folder, arrays) if key == "labels" and not alone else key
         if (shape := image_shape(key, array)) is not None:
             name = "image" if key in PIXELS else key
             _write_images(array, shape, array_file(into, name, stem))
@@ -159,6 +160,27 @@ def read_arrays(files: Mapping[str, Path], stem: str, into: Path) -> pd.DataFram
             flat = array.read().reshape(rows, -1)  # [rows, ...] -> [rows, elements]
             columns |= {f"{key}{i}": values for i, values in enumerate(flat.T)}
     return pd.DataFrame(columns)
+
+
+def _ids(folder: Path, arrays: Mapping[str, Array], stem: str, rows: int) -> dict[str, list[int]]:
+    """The id column of a set of rows, as the sample submission in the folder has it; none where it is an array."""
+    import pandas as pd
+
+    from pipeline.sources.tables import find_table, read_table
+
+    sample_file, test = find_table(folder, "sample_submission"), find_arrays(folder, "test")
+    sample = None if sample_file is None else read_table(sample_file)
+    name = "id"
+    asked = next(iter(arrays_in(test, shown(folder)).values())).shape[0] if test else 0
+    test_ids: Sequence[int] = range(1, 1 + asked)
+    if sample is not None and len(sample.columns) == 2:
+        name = str(sample.columns[0])
+        if len(sample) == asked and pd.api.types.is_integer_dtype(sample[name]):
+            test_ids = sample[name].tolist()
+    if name in arrays:
+        return {}
+    first = max(test_ids, default=0) + 1
+    return {name: list(test_ids if stem == "test" else range(first, first + rows))}
 
 
 def label_name(folder: Path, arrays: Mapping[str, Array]) -> str:
@@ -203,13 +225,16 @@ def _write_images(array: Array, shape: tuple[int, int, int], file: Path) -> None
         with array.values() as stream:
             some = max(1, BLOCK // each)
             for begin in range(0, rows, some):
-                data = stream.read(min(some, rows - begin) * each)
-                if len(data) != min(some, rows - begin) * each:
-                    raise UserError(f"{array.path.name}: ends before its last image; download it again")
+                data = array.take(stream, min(some, rows - begin) * each)
                 if _first(array.shape[1:]):
                     planes = np.frombuffer(data, np.uint8).reshape(-1, shape[2], *shape[:2])
                     data = planes.transpose(0, 2, 3, 1).tobytes()  # channels last
                 out.write(data)
+
+
+def _told_cut(name: str, error: Exception) -> str:
+    told = " ".join(str(error).split()).lower().removesuffix(".") or type(error).__name__
+    return f"{name}: is damaged or cut off ({told}); download or write it again"
 
 
 @contextmanager
@@ -237,6 +262,6 @@ def _header(stream: IO[bytes], of_numpy: bool) -> tuple[tuple[int, ...], bool, n
         raise ValueError("no idx file")
     sizes = stream.read(4 * magic[3])
     if len(sizes) < 4 * magic[3]:
-        raise ValueError("an idx file that ends in its header")
+        raise EOFError("it ends in its header")
     shape = tuple(int.from_bytes(sizes[4 * i : 4 * i + 4], "big") for i in range(magic[3]))
     return shape, False, np.dtype(_TYPES[magic[2]])

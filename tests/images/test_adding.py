@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
+
+from pipeline.core.errors import UserError
+from pipeline.sources.arrays import read_arrays
 
 RANDOM = np.random.default_rng(0)
 
@@ -47,3 +52,45 @@ def test_labels_of_which_each_row_has_its_own_are_numbers(added):
         np.savez(folder / "test.npz", images=noise(4, 8, 8))
 
     assert added(make)["competitions"]["toy"]["task"]["name"] == "regression"
+
+
+def idx(array: np.ndarray) -> bytes:
+    return bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape) + array.tobytes()
+
+
+def as_idx(folder: Path) -> None:
+    for role, count in (("train", 40), ("t10k", 5)):
+        (folder / f"{role}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(noise(count, 8, 8))))
+        (folder / f"{role}-labels-idx1-ubyte").write_bytes(idx(np.arange(count, dtype=np.uint8) % 3))
+    np.savez(folder / "packed.npz", images=noise(40, 8, 8), labels=np.arange(40) % 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "left", "told"),
+    [
+        ("train-images-idx3-ubyte.gz", 1500, "compressed file ended"),
+        ("train-labels-idx1-ubyte", 45, "ends before its last value"),
+        ("t10k-labels-idx1-ubyte", 11, "ends before its last value"),
+        ("train-images-idx3-ubyte.gz", 15, "compressed file ended"),
+        ("train-labels-idx1-ubyte", 6, "ends in its header"),
+        ("packed.npz", 1000, "not a zip file"),
+    ],
+)
+def test_arrays_that_are_cut_off_are_told_in_a_line(name, left, told, added):
+    def make(folder: Path) -> None:
+        as_idx(folder)
+        (folder / name).write_bytes((folder / name).read_bytes()[:left])
+        if name == "packed.npz":
+            (folder / name).rename(folder / "train.npz")
+
+    stem = "train" if name == "packed.npz" else name.partition("-")[0].replace("t10k", "(t10k|test)")
+    with pytest.raises(UserError, match=rf"{stem}\S*: is damaged or cut off \([^)]*{told}[^)]*\); download or write"):
+        added(make)
+
+
+def test_arrays_read_alone_take_nothing_from_what_lies_beside_them(tmp_path):
+    np.savez(tmp_path / "test.npz", images=noise(6, 8, 8))
+    pd.DataFrame({"Number": range(101, 107), "Label": 0}).to_csv(tmp_path / "sample_submission.csv", index=False)
+    np.savez(tmp_path / "new.npz", images=noise(4, 8, 8), labels=np.arange(4))
+    rows = read_arrays({"": tmp_path / "new.npz"}, "test", tmp_path, alone=True)
+    assert list(rows) == ["image", "labels"] and len(rows) == 4

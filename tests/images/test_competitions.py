@@ -152,6 +152,10 @@ def test_two_images_a_row_are_channels_of_one(bench, undrawn):
     assert data.spec.shapes["image"] == (2, SIDE, SIDE)
     told = pd.read_csv(bench.root / "data" / "toy" / "submission.csv")
     assert (told["labels"] == answers[COUNT:]).mean() > 0.8
+    np.savez(files / "new.npz", left=pairs[COUNT:][:4, 0], right=pairs[COUNT:][:4, 1])  # beside a test.npz of more
+    assert bench.run("predict", "toy", "--in", "files/new.npz", "--out", "out.csv") == (0, [])
+    new = pd.read_csv(bench.root / "out.csv")
+    assert new["id"].tolist() == [1, 2, 3, 4] and new["labels"].tolist() == told["labels"][:4].tolist()
 
 
 def test_files_go_through_all_stages_and_new_ones_are_answered(bench, added, capsys):
