@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 import zlib
 
 import numpy as np
@@ -75,6 +76,43 @@ def test_sixteen_bits_become_eight():
     deep = Image.fromarray(SCENE[..., 0].astype(np.uint16) * 257)
     near(decode(data(deep), None, GREY)[..., 0], SCENE[..., 0], 0)
     near(decode(data(deep), None, COLOUR), np.repeat(SCENE[..., :1], 3, axis=2), 0)
+
+
+@pytest.mark.parametrize("high", [255, 4095, 65535])
+def test_sixteen_bits_are_scaled_alike_however_dark_the_image(high):
+    values = np.linspace(0, high, HEIGHT * WIDTH).reshape(HEIGHT, WIDTH).astype(np.uint16)
+    expected = np.rint(values / 65535 * 255)
+    for kind in ("PNG", "TIFF"):
+        near(decode(data(Image.fromarray(values), kind), None, GREY)[..., 0], expected, 0)
+    wide = Image.fromarray(values.astype(np.int32))  # as some programs write 16 bits
+    near(decode(data(wide, "TIFF"), None, GREY)[..., 0], expected, 0)
+
+
+def test_fractions_up_to_one_are_of_white_and_other_numbers_are_refused():
+    part = np.linspace(0, 1, HEIGHT * WIDTH, dtype=np.float32).reshape(HEIGHT, WIDTH)
+    near(decode(data(Image.fromarray(part), "TIFF"), None, GREY)[..., 0], np.rint(part * 255), 0)
+    holed = part.copy()
+    holed[0, 0] = np.nan
+    for values in (part * 200, part - 0.5, holed):
+        with pytest.raises(Unreadable, match="holds fractions beyond 0 to 1"):
+            decode(data(Image.fromarray(values), "TIFF"), None, GREY)
+    for whole in (np.linspace(0, 2**30, 64), np.linspace(-5, 5, 64)):
+        with pytest.raises(Unreadable, match="holds numbers beyond 0 to 65535"):
+            decode(data(Image.fromarray(whole.astype(np.int32).reshape(8, 8)), "TIFF"), None, GREY)
+
+
+def test_only_the_formats_that_are_documented_are_opened():
+    for kind in ("EPS", "ICO", "TGA", "JPEG2000"):
+        with pytest.raises(Unreadable, match="is no image"):
+            decode(data(SEEN, kind), None, COLOUR)
+
+
+def test_odd_metadata_is_no_warning():
+    odd = data(SEEN, "JPEG", quality=98, subsampling=0, exif=b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01\x03\0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert size_of(odd) == (HEIGHT, WIDTH)
+        near(decode(odd, None, COLOUR), SCENE, 8)
 
 
 def test_what_is_transparent_is_seen_over_white():
