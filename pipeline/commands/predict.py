@@ -72,7 +72,7 @@ def _read(
         raw = read_arrays({"": rows}, "test", aside, alone=True)
         return _named(raw, schema, list(range(1, 1 + len(raw))))
     if rows.is_dir():
-        from pipeline.images.places import Place
+        from pipeline.images.places import Place, refuse_unreachable
 
         columns = [str(how["files"]) for how in schema.images.values() if "files" in how]
         if len(columns) != 1:
@@ -82,6 +82,7 @@ def _read(
         files = Place(rows).files()
         if not files:
             raise UserError(f"--in: {shown(rows)} holds no images, such as .png and .jpg")
+        refuse_unreachable(rows, files, f"--in: {shown(rows)}")
         import pandas as pd
 
         raw = pd.DataFrame({columns[0]: pd.Series(files, dtype="str")})

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from unicodedata import normalize
 
 from pipeline.core.errors import UserError
 from pipeline.core.files import shown
 from pipeline.images.decoding import Unreadable
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+ENDINGS = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 """Of the names of image files, in any case of letters."""
 
 
@@ -62,8 +63,8 @@ class Reader:
         if self.zip is not None:
             return self.zip.read(f"{self.place.folder}/{name}" if self.place.folder else name)
         path = self.place.path / name
-        if not path.resolve().is_relative_to(self.place.path.resolve()):
-            raise Unreadable("is a link that leads out of its folder")
+        if (why := fault_of_link(path, self.place.path)) is not None:
+            raise Unreadable(f"is {why}")
         return path.read_bytes()
 
 
@@ -71,17 +72,48 @@ def is_image(name: str) -> bool:
     return name.lower().endswith(ENDINGS) and not PurePosixPath(name).name.startswith(".")
 
 
+def fault_of_link(path: Path, folder: Path) -> str | None:
+    """What is wrong with a link that leads nowhere, or out of its folder; None for others and for files."""
+    try:
+        inside = path.resolve(strict=True).is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # a loop
+        return "a link that leads nowhere"
+    return None if inside else "a link that leads out of its folder"
+
+
+def refuse_unreachable(folder: Path, names: Iterable[str], where: str) -> None:
+    """Raise UserError where a folder of images holds a link to a folder, which would be passed over, or a file whose
+    name is no text. names: of its image files. where: what messages call it."""
+    for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            told = name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+            raise UserError(f"{where}/{told}: its name is not UTF-8 text; rename the file") from None
+    for here, folders, _ in os.walk(folder):
+        folders[:] = [name for name in folders if not _passed_over(name)]
+        for name in sorted(folders):
+            if (link := Path(here) / name).is_symlink():
+                within = link.relative_to(folder).as_posix()
+                raise UserError(f"{where}/{within}: a link to a folder, which is not followed; copy the folder there")
+
+
+def _passed_over(folder: str) -> bool:
+    return folder.startswith((".", "__MACOSX"))
+
+
 def image_files(folder: Path) -> Iterable[str]:
     """Names of all image files below a folder, with ``/`` between folders. Links to folders are not followed."""
     for here, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
+        folders[:] = [name for name in folders if not _passed_over(name)]
         within = Path(here).relative_to(folder).as_posix()
         yield from (name if within == "." else f"{within}/{name}" for name in files if is_image(name))
 
 
 class Names:
     """Which file each name means: its path, or the path without its ending, or its last part alone where only one
-    file has that.
+    file has that; where none is so called, in other cases of letters. A letter with its accent is one however it is
+    written (macOS takes the two apart).
 
     folder: the last part of the folder's own name, which paths may begin with.
     """
@@ -89,11 +121,8 @@ class Names:
     def __init__(self, files: Sequence[str], folder: str = "") -> None:
         self.folder = folder
         self._files = set(files)
-        self._by: list[dict[str, list[str]]] = [{}, {}, {}]
-        for file in files:
-            path = PurePosixPath(file)
-            for known, key in zip(self._by, (str(path.with_suffix("")), path.name, path.stem), strict=True):
-                known.setdefault(key, []).append(file)
+        self._exact = _known(files, str)
+        self._folded: list[dict[str, list[str]]] | None = None
 
     def find(self, name: str) -> str:
         """Raises Unreadable, saying why there is none."""
@@ -103,15 +132,38 @@ class Names:
         if path.is_absolute() or ".." in path.parts or "\0" in name:
             raise Unreadable("leads out of its folder")
         plain = str(path)
-        for one in (plain, plain.removeprefix(f"{self.folder}/")):
+        for one in _asked(plain, self.folder):
             if one in self._files:
                 return one
-            for known in self._by:
-                if found := known.get(one):
-                    if len(found) > 1:
-                        raise Unreadable(f"could be {found[0]} or {found[1]}")
-                    return found[0]
-        raise Unreadable("has no file")
+        plain, folder = normalize("NFC", plain), normalize("NFC", self.folder)
+        found = _first(self._exact, _asked(plain, folder))
+        if not found:
+            self._folded = self._folded or _known(sorted(self._files), str.casefold)
+            found = _first(self._folded, _asked(plain.casefold(), folder.casefold()))
+        if not found:
+            raise Unreadable("has no file")
+        if len(found) > 1:
+            raise Unreadable(f"could be {found[0]} or {found[1]}")
+        return found[0]
+
+
+def _known(files: Iterable[str], spelled: Callable[[str], str]) -> list[dict[str, list[str]]]:
+    """Files by what they may be called, the surest first."""
+    by: list[dict[str, list[str]]] = [{}, {}, {}, {}]
+    for file in files:
+        path = PurePosixPath(spelled(normalize("NFC", file)))
+        for known, key in zip(by, (str(path), str(path.with_suffix("")), path.name, path.stem), strict=True):
+            known.setdefault(key, []).append(file)
+    return by
+
+
+def _asked(name: str, folder: str) -> tuple[str, str]:
+    """A name, and without the folder that it may begin with."""
+    return name, name.removeprefix(f"{folder}/")
+
+
+def _first(by: list[dict[str, list[str]]], asked: tuple[str, str]) -> list[str]:
+    return next((found for one in asked for known in by if (found := known.get(one))), [])
 
 
 def folder_place(folder: Path) -> Place:

@@ -11,7 +11,7 @@ from pipeline.sources.archives import is_litter
 
 LOOKED_AT = 20_000
 """Files beyond which a folder is judged by the first ones."""
-IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
+IMAGES = {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 BOOKS = {".xlsx", ".xls", ".ods", ".xlsm"}
 TEXTS = {".txt", ".text", ".tok"}
 TABLES = {".csv", ".tsv", ".parquet", ".npz", ".zip", ".gz", ".bz2", ".xz"}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pipeline.core.errors import UserError
 from pipeline.core.files import whole_file
 from pipeline.images.decoding import Unreadable
-from pipeline.images.places import Names, Place, image_files
+from pipeline.images.places import Names, Place, fault_of_link, image_files, refuse_unreachable
 from pipeline.sources.raw import IMAGES, image_places
 from pipeline.sources.tables import find_table, read_table, write_table
 
@@ -56,8 +56,8 @@ def bring_folders(origin: Path, folder: Path, images: Mapping[str, str], where: 
     are not there: of folders of folders the name of each file and of its folder, which is its class; of test files
     their names, in the order of the sample submission.
 
-    where: what messages call the origin. Raises UserError for a folder that is missing or holds no image, and for
-    links that lead out of it.
+    where: what messages call the origin. Raises UserError for a folder that is missing or holds no image, for links
+    that lead out of it, nowhere or to a folder, and for names that are no text.
     """
     names: dict[str, list[str]] = {}
     for role, within in images.items():
@@ -65,6 +65,7 @@ def bring_folders(origin: Path, folder: Path, images: Mapping[str, str], where: 
         if not place.resolve().is_relative_to(origin.resolve()) or not place.is_dir():
             raise UserError(f"{where}: no folder '{within}' in it, which source.images.{role} names")
         names[role] = sorted(image_files(place))
+        refuse_unreachable(place, names[role], where if within == "." else f"{where}/{within}")
         if not names[role]:
             raise UserError(f"{where}/{within}: holds no images, such as .png and .jpg")
     _pack(origin, {one for role, within in images.items() for one in _under(within, names[role])}, folder, where)
@@ -97,10 +98,10 @@ def _under(within: str, names: Sequence[str]) -> list[str]:
 
 
 def _pack(origin: Path, names: set[str], folder: Path, where: str) -> None:
-    out_of_it = [name for name in sorted(names) if not (origin / name).resolve().is_relative_to(origin.resolve())]
-    if out_of_it:
-        more = f" and {len(out_of_it) - 1} more" if len(out_of_it) > 1 else ""
-        raise UserError(f"{where}/{out_of_it[0]}{more}: a link that leads out of its folder; copy the file there")
+    faults = {name: why for name in sorted(names) if (why := fault_of_link(origin / name, origin)) is not None}
+    for name, why in faults.items():
+        more = f" and {len(faults) - 1} more" if len(faults) > 1 else ""
+        raise UserError(f"{where}/{name}{more}: {why}; copy the file there")
     with whole_file(folder / IMAGES) as aside, zipfile.ZipFile(aside, "w", zipfile.ZIP_STORED) as packed:
         for name in sorted(names):
             packed.writestr(zipfile.ZipInfo(name), (origin / name).read_bytes())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 
 import numpy as np
@@ -94,3 +95,43 @@ def test_arrays_read_alone_take_nothing_from_what_lies_beside_them(tmp_path):
     np.savez(tmp_path / "new.npz", images=noise(4, 8, 8), labels=np.arange(4))
     rows = read_arrays({"": tmp_path / "new.npz"}, "test", tmp_path, alone=True)
     assert list(rows) == ["image", "labels"] and len(rows) == 4
+
+
+def linked(folder: Path) -> None:
+    """A class lies elsewhere."""
+    (folder.parent / "birds").mkdir()
+    (folder / "train" / "bird").symlink_to(folder.parent / "birds")
+
+
+def looped(folder: Path) -> None:
+    (folder / "train" / "0" / "a.png").unlink()
+    (folder / "train" / "0" / "a.png").symlink_to("a.png")
+
+
+def dangling(folder: Path) -> None:
+    (folder / "test" / "d.png").unlink()
+    (folder / "test" / "d.png").symlink_to("gone.png")
+
+
+def renamed(folder: Path) -> None:
+    (folder / "train" / "1" / "a.png").rename(folder / "train" / "1" / os.fsdecode(b"\xfcber.png"))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (linked, r"^in/train/bird: a link to a folder, which is not followed; copy the folder there$"),
+        (looped, r"^in/train/0/a\.png: a link that leads nowhere; copy the file there$"),
+        (dangling, r"^in/test/d\.png: a link that leads nowhere; copy the file there$"),
+        (renamed, r"^in/train/1/\\xfcber\.png: its name is not UTF-8 text; rename the file$"),
+    ],
+)
+def test_links_and_names_that_cannot_be_brought_are_told(change, told, added):
+    def make(folder: Path) -> None:
+        for name in ("0", "1"):
+            paint(folder / "train" / name, ["a.png", "b.png", "c.png"])
+        paint(folder / "test", ["d.png"])
+        change(folder)
+
+    with pytest.raises(UserError, match=told):
+        added(make)

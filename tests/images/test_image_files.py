@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,8 @@ from pipeline.images.files import read_images
 from pipeline.images.places import Names, Place
 from pipeline.images.reading import settled_columns, with_images
 
-KNOWN = ["a.png", "b/a.jpg", "b/c.png", "zwölf 12.png", "d.png", "d.jpg"]
+APART = normalize("NFD", "für.png")  # as macOS writes it
+KNOWN = ["a.png", "b/a.jpg", "b/c.png", "zwölf 12.png", "d.png", "d.jpg", APART, "e.jfif", "f.png", "F.png", "g.png"]
 
 
 @pytest.mark.parametrize(
@@ -32,6 +34,13 @@ KNOWN = ["a.png", "b/a.jpg", "b/c.png", "zwölf 12.png", "d.png", "d.jpg"]
         ("zwölf 12", "zwölf 12.png"),
         ("b/a", "b/a.jpg"),
         ("a", "a.png"),
+        (normalize("NFC", "für.png"), APART),
+        ("für", APART),
+        (normalize("NFD", "zwölf 12.png"), "zwölf 12.png"),
+        ("e.jfif", "e.jfif"),
+        ("g.PNG", "g.png"),
+        ("TRAIN/B/C", "b/c.png"),
+        ("F.png", "F.png"),
     ],
 )
 def test_a_name_means_a_file_with_or_without_ending_and_folder(name, file):
@@ -46,6 +55,7 @@ def test_a_name_means_a_file_with_or_without_ending_and_folder(name, file):
         ("../a.png", "leads out of its folder"),
         ("/etc/passwd", "leads out of its folder"),
         ("d", "could be d.png or d.jpg"),
+        ("f.PNG", "could be F.png or f.png"),
     ],
 )
 def test_a_name_that_means_none_is_told(name, why):
@@ -90,6 +100,8 @@ def spoiled(folder: Path) -> dict[str, pd.DataFrame]:
     Image.new("L", (3, 3)).save(folder / "004.png")
     (folder / "005.png").unlink()
     (folder / "005.png").symlink_to(folder.parent / "outside.png")
+    (folder / "007.png").unlink()
+    (folder / "007.png").symlink_to("007.png")
     Image.new("L", (8, 6)).save(folder.parent / "outside.png")
     Image.new("L", (8, 6)).save(folder / "extra.png")
     return tables([*names, "gone.png"])
@@ -100,8 +112,9 @@ def test_all_that_is_wrong_is_one_error_that_names_and_counts(tmp_path):
     with pytest.raises(UserError) as told:
         with_images(raw, BROKEN, {"train": Place(tmp_path / "train")}, NAMES)
     assert str(told.value) == (
-        "train.csv: 7 faults in the images: 'gone.png' has no file; 'extra.png' has no row; "
-        "'005.png' is a link that leads out of its folder; '001.png' is empty; '002.png', '003.png' is no image; "
+        "train.csv: 8 faults in the images: 'gone.png' has no file; 'extra.png' has no row; "
+        "'007.png' is a link that leads nowhere; '005.png' is a link that leads out of its folder; "
+        "'001.png' is empty; '002.png', '003.png' is no image; "
         "'004.png' is not 6 x 8 as the first; mend them, or take columns.images.image.broken: skip"
     )
 
@@ -112,11 +125,11 @@ def test_what_is_wrong_is_skipped_where_that_is_asked_for(tmp_path):
     skip = {"image": ImageColumn(files="file", broken="skip")}
     place = Place(tmp_path / "train")
     settled = with_images(raw, skip, {"train": place, "test": place}, NAMES, warn=told.append)
-    assert raw["train"]["y"].tolist() == [0, 6, 7, 8]  # rows without an image teach nothing
+    assert raw["train"]["y"].tolist() == [0, 6, 8]  # rows without an image teach nothing
     assert list(raw["train"]) == ["y", "image"]
     test = raw["test"]["image"].array.stored.read()
     assert test[0].max() == 18 and test[1].max() == 0 and len(test) == 2  # but each test row is answered
-    assert any("6 rows are left out" in line for line in told)
+    assert any("7 rows are left out" in line for line in told)
     assert any("1 rows are answered as if black" in line for line in told)
     assert settled_columns(settled)["image"].size == (6, 8)
 
