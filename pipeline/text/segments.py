@@ -23,7 +23,7 @@ SPACE, WORD, SINGLE = 0, 1, 2
 def kinds(punctuation: bool) -> np.ndarray:
     """Of every character, uint8 [0x110000]. punctuation: whether marks and ideographs are tokens by themselves, as in
     ``joins.words``; else all that is no space is of a word, as in ``str.split``."""
-    everything = "".join(map(chr, range(0x110000)))
+    everything = np.arange(0x110000, dtype="<u4").tobytes().decode("utf-32-le", "surrogatepass")
     table = np.full(len(everything), SINGLE if punctuation else WORD, np.uint8)
     for kind, pattern in ((WORD, WORD_PATTERN), (SPACE, r"\s+")):
         for run in re.finditer(pattern, everything):
@@ -53,7 +53,8 @@ def cut(texts: Sequence[str], *, punctuation: bool) -> Segments:
     rows = np.frombuffer(row_buffer, np.int64)[: len(texts) + 1]
     data = np.frombuffer(data_buffer or b"", np.uint8)[: rows[-1]]  # [bytes]
     table = kinds(punctuation)
-    kind = table[:256][data]  # [bytes]; of all but ASCII set right below
+    ascii_kinds = table[:256].tobytes()
+    kind = np.frombuffer(bytearray(data).translate(ascii_kinds), np.uint8)  # [bytes]; of others set right below
     following = _spread(data, kind, table)
     begin = kind == WORD  # [bytes], whether a token begins here
     begin[1:] &= kind[:-1] != WORD
@@ -70,7 +71,7 @@ def cut(texts: Sequence[str], *, punctuation: bool) -> Segments:
     begins, ends = np.flatnonzero(begin), np.flatnonzero(end) + 1  # [tokens], where in ``data``
     offsets = np.zeros(len(begins) + 1, np.int64)  # [tokens + 1], where in the tokens alone
     np.cumsum(ends - begins, out=offsets[1:])
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(data[inside])]
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(np.compress(inside, data))]
     tokens = pa.Array.from_buffers(pa.large_string(), len(begins), buffers)
     firsts = np.searchsorted(begins, rows)  # [texts + 1], which token is a text's first
     joins = np.zeros(len(begins), np.uint8)

@@ -170,6 +170,13 @@ def test_the_books_preprocessing_is_three_steps():
         assert clean_text(text, BOOK) == book(text)
 
 
+def test_marks_of_a_long_text_as_of_a_short_one():
+    draw = random.Random(0)
+    for begin in ("", ".", " !", "é?"):
+        text = begin + "".join(draw.choices(",.!?  aé日\ud800\n", k=20_000))
+        assert clean_text(text, BOOK) == book(text)
+
+
 class Words(HTMLParser):
     def __init__(self, text: str):
         super().__init__()

@@ -179,8 +179,8 @@ class Joined:
 
         self.texts = texts
         whole = pa.LargeListArray.from_arrays(pa.array([0, len(texts)], pa.int64()), texts)
-        self.separable = not pc.any(pc.match_substring(texts, SEPARATOR[0])).as_py()
         self.joined = pc.binary_join(whole, pa.scalar(SEPARATOR, pa.large_string()))[0].as_py()
+        self.separable = self.joined.count(SEPARATOR[0]) == max(len(texts) - 1, 0)
 
     def _with(self, signs: re.Pattern[str]) -> np.ndarray:
         """The places of texts that have such signs."""

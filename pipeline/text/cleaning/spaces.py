@@ -19,6 +19,8 @@ _LINE = re.compile(r" ?\n ?")
 _EMPTY_LINES = re.compile(r"\n{3,}")
 _AT_AN_END = rf"\s{SEPARATOR[0]}|\A\s|\s\Z"
 _UNEVEN = re.compile(rf"[^\S\n ]|  | \n|\n[ \n]|{_AT_AN_END}")
+LONG = 10_000
+"""Characters from which on it is faster to look at all bytes of a text together."""
 _UNEVEN_LINE = re.compile(rf"[^\S ]|  |{_AT_AN_END}")
 
 
@@ -88,10 +90,28 @@ class SpacedPunctuation(Cleaner):
     def clean(self, text: str) -> str:
         if " " in self.marks:
             return re.sub(f"(?<=[^ ])(?=[{re.escape(self.marks)}])", " ", text)
+        if len(text) >= LONG and self.marks.isascii():
+            return self._of_bytes(text)
         for mark in dict.fromkeys(self.marks):  # a tenth of what the expression takes
             first = text.startswith(mark)
             text = text.replace(f" {mark}", mark).replace(mark, f" {mark}")[first:]
         return text
+
+    def _of_bytes(self, text: str) -> str:
+        """The same for a long text: cut before each such mark, and joined by spaces."""
+        import numpy as np
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        data, marks = text.encode("utf-8", "surrogatepass"), self.marks.encode()
+        is_mark = np.frombuffer(data.translate(bytes(byte in marks for byte in range(256))), bool)  # [bytes]
+        is_space = np.frombuffer(data, np.uint8) == ord(" ")
+        cuts = np.flatnonzero(is_mark[1:] & ~is_space[:-1]) + 1
+        places = pa.py_buffer(np.concatenate([[0], cuts, [len(data)]]))
+        parts = pa.Array.from_buffers(pa.large_binary(), len(cuts) + 1, [None, places, pa.py_buffer(data)])
+        whole = pa.LargeListArray.from_arrays(pa.array([0, len(parts)], pa.int64()), parts)
+        joined = pc.binary_join(whole, pa.scalar(b" ", pa.large_binary()))[0].as_py()
+        return joined.decode("utf-8", "surrogatepass")
 
     def together(self) -> bool:
         return not set(SEPARATOR) & set(self.marks)
