@@ -132,7 +132,7 @@ def test_a_deadline_stops_models_that_learn_from_the_others_answers(project, mon
     settings["models"]["lines-mlp"] = {**settings["models"].pop("lines-elastic_net"), **network}
     project.params(settings)
     run("fetch", "preprocess")
-    left(AFTER["train"] + 8)
+    left(AFTER["train"] + 4)
     stopped_while_it_trains(project, monkeypatch)
     run("tune", "blend", "retrain", "submit")
     assert "lines-mlp" not in read_json(project.data("lines", "blend.json"))["weights"]
