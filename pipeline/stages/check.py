@@ -9,24 +9,27 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
+from pipeline.core.code import modules_of
 from pipeline.core.config import Config
-from pipeline.core.errors import UserError
+from pipeline.core.errors import Faults, UserError
 from pipeline.core.files import write_text
 from pipeline.core.paths import CompetitionPaths, checked_folder, project_root
 from pipeline.stages.digests import warn_if_unreachable
 from pipeline.stages.project import load_project
-from pipeline.stages.snapshot import STAGES, snapshot
+from pipeline.stages.snapshot import STAGES, searched_by, snapshot
 
 
 def run() -> Config:
-    """Raises Faults with every fault of every key. By hand, without DVC, it writes nothing, and warns of sources whose
-    files are not there."""
+    """Raises Faults with every fault of every key, and of the files that parts name. By hand, without DVC, it writes
+    nothing, and warns of sources whose files are not there."""
     config = load_project()
     if "DVC_STAGE" in os.environ:
         write(config)
     else:
         check_dvc_files(project_root())
+        check_own_files(config)
         for competition in config.competitions.values():
             warn_if_unreachable(competition)
     return config
@@ -43,6 +46,24 @@ def write(config: Config) -> None:
     for folder in checked_folder().iterdir():
         if folder.name not in config.competitions:
             shutil.rmtree(folder)
+
+
+def check_own_files(config: Config) -> None:
+    """Raise Faults where files that parts name are not there, or may not be read: a pretrained encoder's, word vectors,
+    code of one's own. DVC's own ``check``, which takes their digests, stops at the first."""
+    parts: list[Any] = []
+    for competition in config.competitions.values():
+        parts += [competition.metric, competition.own_columns, *competition.features.values()]
+    for model in config.models.values():
+        parts += [model.model, model.fit, *(searched_by(model.tune) if model.tune is not None else [])]
+    faults = []
+    for part in parts:
+        try:
+            modules_of(part)
+        except UserError as fault:
+            faults.append(str(fault))
+    if faults:
+        raise Faults(dict.fromkeys(faults))
 
 
 def check_dvc_files(root: Path) -> None:

@@ -241,3 +241,21 @@ def test_check_by_hand_warns_of_a_path_where_nothing_is(bench: Bench):
         "warning: toy: its files cannot be looked at (No such file or directory: flies); mend its source, or bring "
         "them before `dvc repro`"
     ]
+
+
+def test_check_by_hand_refuses_an_encoder_that_dvcs_own_refuses(bench: Bench, monkeypatch):
+    texts = {"name": "pretrained_tokens", "column": "colour"}
+    bench.competition["features"] |= {"pickled": {**texts, "encoder": "pickled"}, "bare": {**texts, "encoder": "bare"}}
+    bench.write()
+    for folder, files in {"pickled": ("tokenizer.json", "pytorch_model.bin"), "bare": ("model.safetensors",)}.items():
+        (bench.root / folder).mkdir()
+        for name in ("config.json", *files):
+            (bench.root / folder / name).write_text("{}")
+    code, lines = bench.run("check")
+    assert code == 2 and [line.split(";")[0] for line in lines] == [
+        "error: pickled: weights are read from model.safetensors alone, got pytorch_model.bin, a pickle or the like "
+        "that may run code",
+        "error: bare: has no tokenizer.json",
+    ]
+    monkeypatch.setenv("DVC_STAGE", "check")
+    assert bench.run("check") == (2, lines[:1])
