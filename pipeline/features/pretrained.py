@@ -17,6 +17,7 @@ from pipeline.core.types import Encoded, FeatureSet, InnerFolds, Schema, Spec
 from pipeline.features import features
 from pipeline.features.tabular import Tabular
 from pipeline.features.texts import read_texts
+from pipeline.features.tokenized import refuse_longer
 from pipeline.text.pretrained import CONFIG, files_of, find_encoder, width_of
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ class Pretrained(FeatureSet):
         ``package:NAME``, an installed package that carries one.
     columns: text columns; all of them where it is left out.
     pooling: mean of a text's steps, or the first step (``cls``).
-    maximum_length: pieces that a text is cut to, the encoder's specials counted. batch_size: texts at once.
+    maximum_length: pieces of a text, the encoder's specials counted. longer: what becomes of longer ones: cut at their
+        end, or refused. batch_size: texts at once.
     numbers: settings of ``tabular`` for the other columns, which are left out without.
     """
 
@@ -45,6 +47,7 @@ class Pretrained(FeatureSet):
     columns: tuple[str, ...] | None = None
     pooling: Literal["mean", "cls"] = "mean"
     maximum_length: int = Field(default=128, ge=3)
+    longer: Literal["cut", "refused"] = "cut"
     batch_size: int = Field(default=32, ge=1)
     numbers: Tabular | None = None
 
@@ -87,6 +90,11 @@ class Pretrained(FeatureSet):
     def restore(self, state: Mapping[str, Any], schema: Schema) -> PretrainedEncoder:
         return PretrainedEncoder(self, schema, state)
 
+    def facts(self, encoder: Any, rows: pd.DataFrame) -> dict[str, float]:
+        """How many texts are cut, and how many pieces there are."""
+        lengths = [length for found in encoder.lengths(rows).values() for length in found]
+        return {"tokens": sum(lengths), "cut": sum(length > self.maximum_length for length in lengths)}
+
 
 class PretrainedEncoder:
     """Made of its settings and its state alone; the encoder's weights are read when they are first wanted."""
@@ -119,8 +127,16 @@ class PretrainedEncoder:
         own = self._settings
         return Embeddings(find_encoder(own.encoder), own.pooling, own.maximum_length, own.batch_size)
 
+    def lengths(self, rows: pd.DataFrame) -> dict[str, list[int]]:
+        """Pieces of each whole text, by column."""
+        pieces = self._embeddings.pieces
+        return {name: pieces.lengths(read_texts(rows, name, self._schema)) for name in self._state["columns"]}
+
     def encode(self, rows: pd.DataFrame, training: InnerFolds | None = None) -> Encoded:
         """Typed rows -> ``numbers`` float32 [rows, columns * width + others]."""
+        if self._settings.longer == "refused":
+            for name, lengths in self.lengths(rows).items():
+                refuse_longer(lengths, self._settings.maximum_length, name)
         blocks = [
             self._embeddings.encode(read_texts(rows, name, self._schema), self._state["width"])
             for name in self._state["columns"]

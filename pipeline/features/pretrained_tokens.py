@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,7 @@ from pipeline.core.types import Encoded, FeatureSet, InnerFolds, Schema, Spec
 from pipeline.features import features
 from pipeline.features.tabular import Tabular
 from pipeline.features.texts import read_texts
+from pipeline.features.tokenized import refuse_longer
 from pipeline.text.pretrained import CONFIG, TOKENIZER, Pieces, files_of, find_encoder
 
 if TYPE_CHECKING:
@@ -35,13 +36,15 @@ class PretrainedTokens(FeatureSet):
     encoder: a folder that transformers saved, relative to the project or absolute; a name on the hub; or
         ``package:NAME``, an installed package that carries one. The model ``pretrained_encoder`` begins with its
         weights.
-    maximum_length: tokens that a text is cut to, specials counted.
+    maximum_length: tokens of a text, specials counted. longer: what becomes of longer ones: cut at their end, or
+        refused.
     numbers: settings of ``tabular`` for the columns beside the text.
     """
 
     encoder: str
     column: str
     maximum_length: int = Field(default=128, ge=3)
+    longer: Literal["cut", "refused"] = "cut"
     numbers: Tabular | None = None
 
     @property
@@ -82,8 +85,8 @@ class PretrainedTokens(FeatureSet):
 
     def facts(self, encoder: Any, rows: pd.DataFrame) -> dict[str, float]:
         """How many texts are cut, and how many tokens there are; of pieces none to speak of is unknown."""
-        cut = encoder.pieces.cut(read_texts(rows, self.column, encoder.schema))
-        return {"tokens": int(encoder.indices(rows).lengths.sum()), "cut": cut}
+        lengths = encoder.pieces.lengths(read_texts(rows, self.column, encoder.schema))
+        return {"tokens": sum(lengths), "cut": sum(length > self.maximum_length for length in lengths)}
 
 
 class PretrainedTokensEncoder:
@@ -109,7 +112,11 @@ class PretrainedTokensEncoder:
         return Pieces(find_encoder(self._settings.encoder, weights=False), self._settings.maximum_length)
 
     def indices(self, rows: pd.DataFrame) -> Ragged:
-        lists = self.pieces.encode(read_texts(rows, self._settings.column, self.schema))
+        own = self._settings
+        texts = read_texts(rows, own.column, self.schema)
+        if own.longer == "refused":
+            refuse_longer(self.pieces.lengths(texts), own.maximum_length, own.column)
+        lists = self.pieces.encode(texts)
         found = Ragged.from_lists(lists)
         shifted = (
             found.values.astype(smallest_type(0, max(self.pieces.count, int(found.values.max(initial=0)) + 1))) + 1

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import Field
 
+from pipeline.core.errors import UserError
 from pipeline.core.registry import PartOf, settings
 from pipeline.core.types import FeatureSet
 from pipeline.text.tokenizers import tokenizers
@@ -27,3 +29,14 @@ class Tokenized(FeatureSet):
     @property
     def statistics(self) -> Any:  # type: ignore[override]
         return {"fold": "training"}.get(self.vocabulary, self.vocabulary)
+
+
+def refuse_longer(lengths: np.ndarray | list[int], most: int, column: str) -> None:
+    """Raise UserError for the first text of a column that has more tokens than ``most``. lengths: of each text."""
+    longer = np.asarray(lengths) > most
+    if longer.any():
+        row = int(longer.argmax())
+        raise UserError(
+            f"features: column '{column}', row {row + 2}: may have {most} tokens, got {int(lengths[row])}; raise "
+            "maximum_length, or take longer: cut"
+        )

@@ -9,14 +9,13 @@ import numpy as np
 from pydantic import Field
 
 from pipeline.core.columns import draw_of
-from pipeline.core.errors import UserError
 from pipeline.core.ragged import Ragged
 from pipeline.core.registry import settings
 from pipeline.core.types import Encoded, Encoder, InnerFolds, Schema, Spec
 from pipeline.features import features
 from pipeline.features.tabular import Tabular
 from pipeline.features.texts import read_texts
-from pipeline.features.tokenized import Tokenized
+from pipeline.features.tokenized import Tokenized, refuse_longer
 from pipeline.text.tokenizers.base import FittedTokenizer
 
 if TYPE_CHECKING:
@@ -96,13 +95,8 @@ class TokensEncoder:
         return encoded | self._numbers.encode(rows, training) if self._numbers else encoded
 
     def _shortened(self, tokens: Ragged) -> Ragged:
-        most = self._settings.maximum_length
-        if self._settings.longer == "refused" and (longer := tokens.lengths > most).any():
-            row = int(longer.argmax())
-            raise UserError(
-                f"features: column '{self._settings.column}', row {row + 2}: may have {most} tokens, got "
-                f"{int(tokens.lengths[row])}; raise maximum_length, or take longer: cut"
-            )
+        if self._settings.longer == "refused":
+            refuse_longer(tokens.lengths, self._settings.maximum_length, self._settings.column)
         return self._cut(tokens)
 
     def _cut(self, tokens: Ragged) -> Ragged:

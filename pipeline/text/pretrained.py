@@ -182,9 +182,14 @@ class Pieces:
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(maximum_length)
 
-    def cut(self, texts: Sequence[str]) -> int:
-        """How many of the texts are longer than that."""
-        return sum(bool(one.overflowing) for one in self._tokenizer.encode_batch(of_utf8(texts)))
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """Pieces of each whole text, with the specials around it."""
+        found = []
+        for one in self._tokenizer.encode_batch(of_utf8(texts)):
+            parts = [one, *one.overflowing]  # each with specials of its own
+            pieces = sum(len(part.ids) - sum(part.special_tokens_mask) for part in parts)
+            found.append(pieces + sum(one.special_tokens_mask))
+        return found
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         return [one.ids or [self.padding] for one in self._tokenizer.encode_batch(of_utf8(texts))]

@@ -127,6 +127,15 @@ def test_two_processes_share_one_pass(tiny, tmp_path):
     assert len(list((tmp_path / ".podium" / "embeddings").glob("*/*.safetensors"))) == 16
 
 
+def test_longer_texts_are_cut_and_counted_or_refused(tiny):
+    texts = ["red fox", "red fox red fox red fox", ""]
+    made = features.build({"name": "pretrained", "encoder": str(tiny), "maximum_length": 4}, "features")
+    assert made.facts(made.fit(table(texts), SCHEMA, seed=0), table(texts)) == {"tokens": 4 + 8 + 2, "cut": 1}
+    np.testing.assert_array_equal(*vectors(["red fox", "red fox dog"], tiny, maximum_length=4))
+    with pytest.raises(UserError, match="column 'text', row 3: may have 4 tokens, got 8; raise maximum_length"):
+        vectors(texts, tiny, maximum_length=4, longer="refused")
+
+
 def test_numbers_stand_beside_the_text(tiny):
     encoder = fitted(["red fox", "dog", "cat"], tiny, numbers={})
     found = encoder.encode(table(["red fox", "dog", "cat"]))["numbers"]

@@ -147,7 +147,11 @@ def test_a_texts_tokens_are_the_encoders_and_long_ones_are_cut_and_counted(tiny)
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *KNOWN]
     assert [words[i - 1] for i in found.row(0)] == ["[CLS]", "red", "fox", "[SEP]"]
     assert [words[i - 1] for i in found.row(1)] == ["[CLS]", "[SEP]"]
-    assert made.facts(fitted, rows(["red fox runs fast", "red fox", "odd"])) == {"tokens": 11, "cut": 1}
+    assert made.facts(fitted, rows(["red fox runs fast", "red fox", "odd"])) == {"tokens": 13, "cut": 1}
+    refusing = replace(made, longer="refused").fit(rows(["red fox"]), SCHEMA, 0)
+    assert refusing.encode(rows(["red fox"]))["pretrained_tokens"].lengths.tolist() == [4]
+    with pytest.raises(UserError, match="column 'text', row 3: may have 4 tokens, got 6; raise maximum_length"):
+        refusing.encode(rows(["red fox", "red fox runs fast"]))
 
 
 @pytest.mark.parametrize("padding", [None, 4])
