@@ -91,8 +91,13 @@ class Vocabulary:
         return int(seen[UNK]) / tokens if tokens else 0.0
 
     def state(self) -> dict[str, Any]:
-        """JSON values; ``Vocabulary(**state)`` turns them back."""
-        return {"tokens": self.tokens, "counts": self.counts.tolist()}
+        """JSON values, a token and its count in each: ``the 12``; ``from_state`` turns them back."""
+        return {"tokens": [f"{token} {count}" for token, count in zip(self.tokens, self.counts.tolist())]}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Vocabulary:
+        pairs = [entry.rpartition(" ") for entry in state["tokens"]]
+        return cls([token for token, _, _ in pairs], [int(count) for _, _, count in pairs])
 
     def save(self, path: Path) -> None:
         r"""A line a token, its count after a tab; ``\n``, ``\t``, ``\r``, ``\\`` and their like stand for what no

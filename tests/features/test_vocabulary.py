@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from pipeline.core.errors import UserError
+from pipeline.core.files import read_json, write_json
 from pipeline.core.types import Column, Schema
 from pipeline.features.texts import read_texts
 from pipeline.text.reserved import UNK
@@ -25,6 +26,16 @@ def test_rare_and_surplus_tokens_are_unknown():
     vocabulary = Vocabulary.build(texts, 4, size=2)
     assert vocabulary.tokens == ["<pad>", "<unk>", "<bos>", "<eos>", "a", "b"]
     assert vocabulary.encode(["b", "c", "never"]) == [5, UNK, UNK]
+
+
+def test_its_state_is_a_token_and_its_count_a_line_and_comes_back_to_the_character(tmp_path):
+    odd = [" ", "a b 3", "", "\t", "\n", "\u2028", "12", "\\n"]
+    vocabulary = Vocabulary.build([["the"] * 12, *[[token] for token in odd], ["the"]], 2, size=20)
+    write_json(tmp_path / "fold-0.json", {"tokenizer": vocabulary.state()})
+    lines = [line.strip(' ,"') for line in (tmp_path / "fold-0.json").read_text(encoding="utf-8").split("\n")]
+    assert "the 13" in lines and "<unk> 0" in lines
+    back = Vocabulary.from_state(read_json(tmp_path / "fold-0.json")["tokenizer"])
+    assert back == vocabulary and set(back.tokens) >= set(odd) and back.counts.tolist() == vocabulary.counts.tolist()
 
 
 @pytest.mark.parametrize("dtype", ["str", "object", "category"])

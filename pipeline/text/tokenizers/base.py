@@ -103,7 +103,7 @@ class CountedTokenizer(Tokenizer):
         return self.fitted(Vocabulary.from_counts(total, reserved, self.minimum_count, self.vocabulary_size))
 
     def restore(self, state: Mapping[str, Any]) -> FittedTokenizer:
-        return self.fitted(Vocabulary(**state))
+        return self.fitted(Vocabulary.from_state(state))
 
     @abstractmethod
     def counts(self, batch: Batch) -> Iterable[tuple[str, int]]:

@@ -31,7 +31,7 @@ class Bytes(Tokenizer):
         return FittedBytes(Vocabulary([*RESERVED[:reserved], *NAMES], np.append(np.zeros(reserved, np.int64), counts)))
 
     def restore(self, state: Mapping[str, Any]) -> FittedBytes:
-        return FittedBytes(Vocabulary(**state))
+        return FittedBytes(Vocabulary.from_state(state))
 
 
 class FittedBytes(FittedTokenizer):
