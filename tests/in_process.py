@@ -44,7 +44,7 @@ class Commands:
         from pipeline.__main__ import main
 
         self.monkeypatch.setattr("sys.argv", ["pipeline", *arguments])
-        self.monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
+        self.monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin.encode("utf-8")), encoding="utf-8"))
         self.monkeypatch.setenv("COLUMNS", "80")
         self.capsys.readouterr()
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -38,7 +39,7 @@ def run(
     if n_best < 1:
         raise UserError(f"--n-best: needs a number from 1 on, got {n_best}")
     models, ensemble = chosen_models(config, name, model, "translate", "translation")
-    sources = list(texts) or sys.stdin.read().splitlines()
+    sources = list(texts) or _lines()
     for text in sources:
         check_text(text, "text")
     asked = [text for text in sources if text.strip()]
@@ -62,6 +63,15 @@ def run(
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read has enough; what Python still holds must not fail at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _lines() -> list[str]:
+    """Of stdin, ended by ``\\n`` as those of training files are, or by Windows' ``\\r\\n``: whatever else ends a line
+    in a terminal may stand within a text."""
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(newline="\n")
+    *lines, last = sys.stdin.read().split("\n")
+    return [line.removesuffix("\r") for line in (*lines, last)[: len(lines) + bool(last)]]
 
 
 def _tell(line: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def _first_rows(path: Path) -> dict[str, list[str]] | None:
         text = head.decode("utf-8-sig", errors="ignore" if len(head) == HEAD else "strict")
     except UnicodeDecodeError:
         return None
-    lines = list(csv.reader(text.splitlines(keepends=True)))
+    lines = list(csv.reader(io.StringIO(text, newline="")))
     names, rows = lines[0] if lines else [], lines[1 : 1 + ROWS]
     whole = len(lines) > 1 + ROWS or len(head) < HEAD
     if not whole or not rows or len(set(names)) < len(names) or any(len(row) != len(names) for row in rows):

@@ -29,7 +29,11 @@ def declared() -> dict:
         }
         for key, one in models.items()
     }
-    return {"competitions": {"words": competition()}, "models": models, "execution": {"executor": "serial"}}
+    return {
+        "competitions": {"words": competition()},
+        "models": models,
+        "execution": {"executor": "serial"},
+    }
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +76,12 @@ def test_lines_of_stdin_are_translated_each_in_its_place(words):
     assert (code, told) == (0, [])
     assert out.splitlines()[1] == "" and out.count("\n") == 3
     assert words("--plain", "big dog")[1] == out.splitlines()[0] + "\n"
+
+
+def test_lines_end_at_a_line_feed_alone(words):
+    texts = ["a\u2028cat", "a\x85cat", "a\rcat", "a cat"]
+    code, out, _ = words("--plain", stdin="\n".join(texts) + "\r\n")
+    assert code == 0 and out.count("\n") == 4 and out.endswith(words("--plain", "a cat")[1])
 
 
 def test_a_model_without_attention_shows_none(words):
