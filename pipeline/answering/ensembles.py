@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from pipeline.answering.each_target import each_target, restored
 from pipeline.answering.out_of_fold import fold_scores, parts_of
 from pipeline.core.class_columns import columns_of
-from pipeline.core.combination import Combination, Library
+from pipeline.core.combination import Blend, Combination, Library
 from pipeline.core.schema import PROBABLE
-from pipeline.core.types import Blend, Metric, Target, Task
+from pipeline.core.types import Metric, Target, Task
 from pipeline.core.weighting.importance import copies, repeated, weighted_score
 
 if TYPE_CHECKING:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pipeline.core.combination import Combination, Library
+from pipeline.core.combination import Blend, Combination, Library
 from pipeline.core.registry import settings
-from pipeline.core.types import Blend
 
 
 @settings

@@ -16,12 +16,14 @@ from pipeline.core.registry import settings
 @settings
 class Consensus(Blending):
     """Of all models' translations of a text the one that is most like the others (minimum Bayes risk by chrF, Kumar and
-    Byrne 2004): their best, or where the task's search tells ``n_best`` all of these.
+    Byrne 2004).
 
     The best models, equally weighed: as many as score best together, the best alone among these choices, so that on the
     rows it was chosen by it is never worse than the best model.
 
     most: models at most.
+    candidates: texts that each model is asked for, which all vote as they are probable: the task's search tells so
+        many, or as many as its ``width`` where that is less. More where the task's own ``n_best`` asks for them.
     """
 
     numeric: ClassVar[bool] = False
@@ -29,6 +31,7 @@ class Consensus(Blending):
     tells_target: ClassVar[bool] = False
 
     most: int = Field(default=8, ge=1)
+    candidates: int = Field(default=5, ge=1)
 
     def weights(self, library: Library) -> list[float]:
         losses = [library.loss(frame) for frame in library.frames]

@@ -12,9 +12,10 @@ from functools import cache
 from typing import Any
 
 from pipeline.commands.described import Described, described
+from pipeline.core.combination import Blend
 from pipeline.core.errors import UserError, did_you_mean, quoted
 from pipeline.core.registry import Registry
-from pipeline.core.types import Blend, Metric, Model
+from pipeline.core.types import Metric, Model
 
 WIDTH = 100
 SECTIONS = "section"

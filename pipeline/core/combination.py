@@ -1,10 +1,11 @@
-"""What blends are fitted to, and what they give."""
+"""What blends promise, what they are fitted to, and what they give."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pipeline.core.class_columns import columns_of
 from pipeline.core.types import Metric, Spec, Target, Task
@@ -75,3 +76,27 @@ class Combination:
         raws = np.stack([task.raw(part, target) for part in parts])  # [models, rows, outputs]
         raw = np.tensordot(weights, raws, 1) + np.array(self.intercept)  # [rows, outputs]
         return task.predictions(raw, target, Spec()).set_axis(parts[0].index)
+
+
+class Blend(ABC):
+    """Shelf ``blends``: how models' predictions become one, learned from out-of-fold predictions."""
+
+    name: ClassVar[str]
+    numeric: ClassVar[bool]
+    """Whether it averages predictions (then they must be numbers)."""
+    tasks: ClassVar[tuple[str, ...] | None] = None
+    """The tasks it suits; None: all of them."""
+    calibration: Literal["auto", "none", "temperature", "sigmoid", "isotonic"]
+    """How the blend's probabilities are calibrated."""
+    decision: Literal["auto", "none"]
+    """Whether classes are decided by thresholds chosen out of fold, where the metric has a use for them."""
+    tells_target: ClassVar[bool] = True
+    """Whether its answers tell how probable the target is, where those of its models do."""
+    together: int = 0
+    """How many models that share their tokens may answer together at most, token by token; their answers then stand in
+    the library besides each model's own. 0: none."""
+    candidates: int = 1
+    """Texts of each row that every model is to tell at least, where it searches for so many."""
+
+    @abstractmethod
+    def fit(self, library: Library) -> Combination: ...

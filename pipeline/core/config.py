@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.core.building import build_own_columns, build_submission, muted
 from pipeline.core.cleaning import Clean
+from pipeline.core.combination import Blend
 from pipeline.core.errors import Faults, UserError, did_you_mean, quoted
 from pipeline.core.pairing import (
     column_faults,
@@ -25,9 +26,9 @@ from pipeline.core.pairing import (
 )
 from pipeline.core.params import read_params
 from pipeline.core.paths import check_name, project_root
-from pipeline.core.registry import Registry, build_settings
+from pipeline.core.registry import Registry, build_settings, settings_dict
 from pipeline.core.sections import Budget, Columns, Execution, OwnColumns, Pseudo, Retrain, Submission, Tune
-from pipeline.core.types import Blend, FeatureSet, Learner, Metric, Model, Source, Split, Task
+from pipeline.core.types import FeatureSet, Learner, Metric, Model, Source, Split, Task
 from pipeline.core.weighting.base import Weighting
 
 
@@ -210,6 +211,8 @@ def _competition(name: str, raw: Any, shelves: Shelves, check: _Collector) -> Co
     source, task, metric = part(shelves.sources, "source"), part(shelves.tasks, "task"), part(shelves.metrics, "metric")
     split = part(shelves.splits, "split")
     blend = part(shelves.blends, "blend")
+    if task and blend and (asked := task.telling(blend.candidates)) != task:
+        task, raw = asked, {**raw, "task": settings_dict(asked)}  # stages that fit models know of no blend
     columns = check(build_settings, Columns, raw.get("columns"), f"{where}.columns")
     if raw.get("columns") is not None and columns is not None and columns.target is None:
         check.faults.append(f"{where}.columns.target: is needed and missing")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from pipeline.core.combination import Blend
 from pipeline.core.errors import did_you_mean, quoted
 from pipeline.core.formats import is_date_format
 from pipeline.core.registry import Registry
 from pipeline.core.schema import PROBABLE
-from pipeline.core.types import Blend, FeatureSet, Learner, Metric, Model, Source, Split, Task
+from pipeline.core.types import FeatureSet, Learner, Metric, Model, Source, Split, Task
 
 if TYPE_CHECKING:
     from pipeline.core.config import CompetitionConfig, ModelConfig

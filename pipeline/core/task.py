@@ -67,6 +67,10 @@ class Task(ABC):
         """Itself without the settings that shape answers only: what a fit hangs on, and is validated by."""
         return self
 
+    def telling(self, candidates: int) -> Task:
+        """Itself, so many answers of each row told at least, where a search can tell several."""
+        return self
+
     def limits(self, batch: Batch) -> torch.Tensor:
         """Tokens that each answer may have, end marks included, int64 [batch]; of a task with a ``search``."""
         raise NotImplementedError

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from pipeline.core.combination import Combination, Library
-
 
 class Encoder(Protocol):
     """A fitted feature set: typed rows to ``Encoded``. Fitted on one fold's training rows.
@@ -326,25 +324,3 @@ class Split(ABC):
     def training_rows(self, fold: np.ndarray, k: int) -> np.ndarray:
         """Boolean mask [rows] of what fold ``k`` trains on: all that it does not validate, -1 for every fold."""
         return fold != k
-
-
-class Blend(ABC):
-    """Shelf ``blends``: how models' predictions become one, learned from out-of-fold predictions."""
-
-    name: ClassVar[str]
-    numeric: ClassVar[bool]
-    """Whether it averages predictions (then they must be numbers)."""
-    tasks: ClassVar[tuple[str, ...] | None] = None
-    """The tasks it suits; None: all of them."""
-    calibration: Literal["auto", "none", "temperature", "sigmoid", "isotonic"]
-    """How the blend's probabilities are calibrated."""
-    decision: Literal["auto", "none"]
-    """Whether classes are decided by thresholds chosen out of fold, where the metric has a use for them."""
-    tells_target: ClassVar[bool] = True
-    """Whether its answers tell how probable the target is, where those of its models do."""
-    together: int = 0
-    """How many models that share their tokens may answer together at most, token by token; their answers then stand in
-    the library besides each model's own. 0: none."""
-
-    @abstractmethod
-    def fit(self, library: Library) -> Combination: ...

@@ -37,6 +37,8 @@ class Search(ABC):
     name: ClassVar[str]
     width: int = 1
     """Hypotheses of a source that are looked at side by side."""
+    n_best: int = 1
+    """Texts that are told of each source."""
 
     @property
     def looks(self) -> bool:

@@ -72,6 +72,11 @@ class Translation(Task):
     def in_training(self) -> Translation:
         return replace(self, search="greedy")
 
+    def telling(self, candidates: int) -> Translation:
+        """At most as many as the search goes on with side by side, so that its best one stays what it is."""
+        most = min(candidates, self.search.width)
+        return self if most <= max(1, self.search.n_best) else replace(self, search=self.search.telling(most))
+
     def limits(self, batch: Batch) -> Tensor:
         """Twice its source's tokens and ``MARGIN`` more."""
         return 2 * (batch["source"] != PAD).sum(1) + MARGIN

@@ -5,11 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from words import competition
 
 from pipeline.answering.ensembles import fit_ensemble
 from pipeline.blends import blends
 from pipeline.core.combination import Library
+from pipeline.core.config import build_config
 from pipeline.metrics import metrics
+from pipeline.stages.project import shelves
+from pipeline.stages.snapshot import contents
 from pipeline.tasks import tasks
 
 TASK, CHRF = tasks.build("translation", "t"), metrics.build("chrf", "m")
@@ -74,3 +78,24 @@ def test_one_model_or_few_of_several():
     assert blends.build("consensus", "b").weights(library(target, frames[:1])) == [1.0]
     weights = blends.build({"name": "consensus", "most": 1}, "b").weights(library(target, frames))
     assert sorted(weights) == [0, 0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("blend", "search", "told"),
+    [
+        ("consensus", {"name": "beam"}, 5),
+        ({"name": "consensus", "candidates": 3}, {"name": "beam"}, 3),
+        ("consensus", {"name": "beam", "width": 2}, 2),  # a wider one would find other texts
+        ("consensus", {"name": "beam", "width": 8, "n_best": 6}, 6),
+        ("consensus", {"name": "greedy"}, 1),
+        ("best", {"name": "beam"}, 1),
+    ],
+)
+def test_every_model_is_asked_for_several_texts_in_all_stages(blend, search, told):
+    declared = competition(blend=blend, task={"name": "translation", "search": search})
+    model = {"competition": "words", "features": "pairs", "model": "seq2seq"}
+    config = build_config({"competitions": {"words": declared}, "models": {"words-gru": model}}, shelves())
+    assert config.competition("words").task.search.n_best == told
+    for stage in ("train", "retrain", "submit"):
+        seen = contents(config, "words", stage)["competition"]["task"]
+        assert seen["search"].get("n_best", 1) == told

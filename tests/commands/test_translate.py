@@ -30,7 +30,7 @@ def declared() -> dict:
         for key, one in models.items()
     }
     return {
-        "competitions": {"words": competition()},
+        "competitions": {"words": competition(blend="consensus")},
         "models": models,
         "execution": {"executor": "serial"},
     }

@@ -11,6 +11,10 @@ from pipeline.decoding.minimum_risk import consensus, similarities
 TEXTS = st.lists(st.text("abé d", max_size=12), min_size=1, max_size=5)
 
 
+def chrf(hypothesis: str, reference: str) -> float:
+    return sacrebleu.sentence_chrf(hypothesis, [reference]).score
+
+
 @settings(max_examples=60, deadline=None)
 @given(TEXTS)
 def test_similarities_are_sacrebleus_sentence_chrf(texts):
@@ -27,11 +31,17 @@ def test_the_text_of_the_least_expected_loss_is_taken(texts, seed):
     weights = np.random.default_rng(seed).random(len(texts)) + 0.01
     chosen = consensus(texts, weights.tolist())
     gains = [
-        sum(w * sacrebleu.sentence_chrf(one, [other]).score for w, other in zip(weights, texts, strict=True))
+        sum(w * (chrf(one, other) + chrf(other, one)) / 2 for w, other in zip(weights, texts, strict=True))
         for one in texts
     ]
     assert gains[chosen] == pytest.approx(max(gains), abs=1e-6)
     assert chosen == texts.index(texts[chosen])  # the first of the same texts
+
+
+@pytest.mark.parametrize("texts", [["ein Hund", "ein Hund rennt"], ["ein Hund rennt", "ein Hund"]])
+def test_of_two_texts_the_first_is_taken_however_long_it_is(texts):
+    assert chrf(*texts) != chrf(*texts[::-1])
+    assert consensus(texts, [0.5, 0.5]) == 0
 
 
 def test_two_that_agree_outvote_one_and_weight_counts():
