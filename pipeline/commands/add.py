@@ -13,7 +13,7 @@ from pipeline.commands.competition_files import CompetitionFiles
 from pipeline.commands.images import columns_of_arrays, image_source, with_folders
 from pipeline.commands.insert import insert, read
 from pipeline.commands.parallel import parallel_source
-from pipeline.commands.texts import text_source
+from pipeline.commands.texts import no_columns, text_source
 from pipeline.core.config import build_config
 from pipeline.core.errors import UserError, counted
 from pipeline.core.files import lock, write_text
@@ -101,6 +101,8 @@ def _source(source: str | None, encoding: str | None, target: str | None, metric
     if not (project_root() / source).exists():
         raise UserError(f"--from: no file or folder {source!r}; name the folder of the files, or kaggle:SLUG")
     found = parallel_source(source, target) or text_source(source, metric) or image_source(source)
+    if target is not None and found is not None and found["name"] == "texts" and target != found["unit"]:
+        raise UserError(no_columns(source, target))
     found = found or _lone_table(source)
     return {**(found or {"name": "files", "path": source}), **said}
 

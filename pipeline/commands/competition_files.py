@@ -64,7 +64,7 @@ class CompetitionFiles:
         from pipeline.sources.raw import read_raw
 
         if stem not in self._read and (path := self.paths.get(stem)) is not None:
-            self._read[stem] = read_raw(path, stem, {}, self.arrays, missing=self.missing)
+            self._read[stem] = read_raw(path, stem, {}, self.arrays, missing=self.missing, name=path.name)
         found = self._read.get(stem)
         return None if found is None else found.copy(deep=False)
 

@@ -204,9 +204,8 @@ def _target(
             return given
         several = tuple(name.strip() for name in given.split(","))
         if absent := [name for name in several if name not in train.columns]:
-            raise UserError(
-                f"--target: no column '{absent[0]}' in the train file{did_you_mean(absent[0], map(str, train.columns))}"
-            )
+            hint = did_you_mean(absent[0], map(str, train.columns)) + _no_names(train)
+            raise UserError(f"--target: no column '{absent[0]}' in the train file{hint}")
         return several
     of_test = [] if test is None else list(test.columns)
     only = [str(name) for name in train.columns if name not in of_test and name != id and not INDEX.fullmatch(name)]
@@ -239,14 +238,21 @@ def _target(
     if len(answers) > 1 and (classed := [name for name in only if _names_columns(train[name], answers)]):
         why["columns.target"] = "its classes are the sample submission's columns"
         return classed[0]
-    bare = any(re.fullmatch(r"-?\d+[.,]\d+", name) for name in map(str, train.columns))
     if only:
         told = f"columns in train and not in test: {_some(only)}"
         hint = f"give --target {only[0]}, or --target {','.join(only[:2])} where several are asked for"
     else:
         told, hint = "the test file has all columns of the training file", f"give --target, one of {_some(of_test)}"
-    hint += "; or the files have no line of column names: add one" if bare else ""
-    raise UserError(f"target: cannot be guessed, {told}; {hint}")
+    raise UserError(f"target: cannot be guessed, {told}; {hint}{_no_names(train)}")
+
+
+def _no_names(train: pd.DataFrame) -> str:
+    """What to do where the first line looks like a row: numbers, or texts that all are of several words or end as
+    sentences do."""
+    names = list(map(str, train.columns))
+    bare = any(re.fullmatch(r"-?\d+[.,]\d+", name) for name in names)
+    said = all(re.search(r"\S\s+\S|[.!?…。！？]$", name) for name in names)
+    return "; or the files have no line of column names: add one" if bare or said else ""
 
 
 def _some(names: Sequence[object]) -> str:

@@ -42,6 +42,22 @@ def text_source(source: str, metric: str | None = None) -> dict[str, Any] | None
     return {"name": "texts", "path": source, "rows": _rows(file), "unit": counted or _unit(file)}
 
 
+def no_columns(source: str, target: str) -> str:
+    """Why a text of no columns has no target, and what to do where its lines are rows of a table."""
+    place = main_root() / source
+    file = place if place.is_file() else text_file(place, "train")
+    with (file or place).open("rb") as stream:
+        lines = [line for line in stream.read(LOOKED_AT).split(b"\n")[:FEWEST] if line.strip()]
+    told = f"--target: no column '{target}'; {file.name if file else source} is plain text, which has no columns"
+    counts = {line.count(b"\t") for line in lines}
+    if len(counts) == 1 and (tabs := counts.pop()):
+        return (
+            f"{told}; its lines have {tabs + 1} values with tabs between: name it train.tsv and write a line of "
+            f"{tabs + 1} column names above them"
+        )
+    return f"{told}; leave --target out, and a language model learns the text"
+
+
 def _rows(file: Path) -> str:
     """What a row of it is: a paragraph where lines are cut at a width, each but a paragraph's last having no room for
     the next one's first word; else a line."""

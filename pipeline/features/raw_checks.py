@@ -140,8 +140,11 @@ def _check_target(
     if absent.all():
         raise UserError(f"{where}: column '{series.name}': needs a target, and every row's is missing")
     if absent.any() and not several:
-        rule = "needs a target, got a missing value; give it or take the row out"
-        values.raise_at(where, series, int(np.argmax(absent)), rule)
+        row = int(np.argmax(absent))
+        written = isinstance(value := series.iloc[row], str) and value.strip()
+        got = f"got {value!r}, which source.missing names as missing" if written else "got a missing value"
+        so = "; where it is a text, set source.missing to ['']" if target_kind == "text" and any(missing) else ""
+        values.raise_at(where, series, row, f"needs a target, {got}; give it or take the row out{so}")
     if is_class:
         if (own := words.isin([ROW, FOLD, WEIGHT]).to_numpy()).any():
             rule = "needs another name for this class, which Podium keeps for itself"

@@ -49,11 +49,11 @@ def _kept_names(columns: Columns) -> list[str | None]:
 
 
 def read_as_text(competition: CompetitionConfig) -> list[str | None]:
-    """Raw columns to be read to the character: ids, labels of classes, and those of a declared format (a reader would
-    make 1.234 of 1.234,0)."""
+    """Raw columns to be read to the character: ids, labels of classes, texts to be told, and those of a declared format
+    (a reader would make 1.234 of 1.234,0)."""
     columns = competition.columns
-    classes = competition.task.target_kind in LEVELS
-    return [columns.id, *(columns.targets if classes else ()), *columns.formats]
+    words = competition.task.target_kind in (*LEVELS, "text")
+    return [columns.id, *(columns.targets if words else ()), *columns.formats]
 
 
 def raw_facts(competition: CompetitionConfig, where: str) -> dict[str, Any]:

@@ -32,8 +32,10 @@ def read_raw(
     *,
     missing: Sequence[str],
     text: Sequence[str | None] = (),
+    name: str | None = None,
 ) -> pd.DataFrame:
-    """The raw table of what ``find_raw`` found. images: as declared. into: folder of the arrays of its images.
+    """The raw table of what ``find_raw`` found. images: as declared. into: folder of the arrays of its images. name:
+    what messages call it, where the path would tell a reader nothing.
 
     Raises UserError as ``read_table`` does.
     """
@@ -43,7 +45,7 @@ def read_raw(
         packed = read_pixel_table(path, images, into, stem, missing=missing, text=text)
         if packed is not None:
             return packed
-    return read_table(path, missing=missing, text=text)
+    return read_table(path, missing=missing, text=text, name=name)
 
 
 def image_places(folder: Path, folders: Mapping[str, str]) -> dict[str, Place]:

@@ -291,3 +291,41 @@ def test_from_kaggle(project, monkeypatch):
     (project / "params.yaml").unlink()
     add("toy", "files")
     assert {**written(project)["competitions"]["toy"], "source": None} == {**from_kaggle, "source": None}
+
+
+PAIRS = [f"one {word} dog {i}\tein {word} Hund {i}" for word in ("big", "red", "old", "new") for i in range(12)]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        (
+            "train.txt",
+            "".join(f"{pair}\tCC-BY 2.0\n" for pair in PAIRS),
+            "--target: no column 'de'; train.txt is plain text, which has no columns; its lines have 3 values with tabs"
+            " between: name it train.tsv and write a line of 3 column names above them",
+        ),
+        ("train.txt", "one big dog\n" * 40, "leave --target out, and a language model learns the text"),
+        (
+            "train.tsv",
+            "".join(f"{pair}\n" for pair in PAIRS),
+            "--target: no column 'de' in the train file; known: ein big Hund 0, one big dog 0; or the files have no "
+            "line of column names: add one",
+        ),
+        ("train.tsv", "en\tde\n" + "".join(f"{pair}\r and\n" for pair in PAIRS), "train.tsv line 3: 1 values"),
+        (
+            "train.tsv",
+            "en\tde\n" + "".join(f"{i} {pair} {i}\n" for i, pair in enumerate(PAIRS)) + "Namibia\tNA\n",
+            "column 'de', row 50: needs a target, got 'NA', which source.missing names as missing; give it or take the "
+            "row out; where it is a text, set source.missing to ['']",
+        ),
+    ],
+    ids=["tabs", "prose", "no names", "lone return", "missing"],
+)
+def test_pairs_in_a_file_are_refused_with_what_to_do(tmp_path, monkeypatch, name, text, told):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / name).write_text(text, newline="")
+    with pytest.raises(UserError) as error:
+        add("toy", "files", target="de")
+    assert told in str(error.value) and "/tmp" not in str(error.value) and "\n" not in str(error.value)
