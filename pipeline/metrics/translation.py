@@ -164,8 +164,20 @@ class ExactMatch(Metric):
     lowercase: bool = False
 
     def score(self, target: pd.Series, predictions: pd.DataFrame) -> float:
+        return float(self._same(target, predictions).mean())
+
+    def interval(self, target: pd.Series, predictions: pd.DataFrame) -> tuple[float, float]:
+        """By the bootstrap: of rows that are right or not, draws are binomial."""
+        from scipy.stats import binom
+
+        same = self._same(target, predictions)
+        low, high = binom.ppf([0.025, 0.975], len(same), same.mean()) / len(same)
+        return float(low), float(high)
+
+    def _same(self, target: pd.Series, predictions: pd.DataFrame) -> np.ndarray:
+        """bool [rows]."""
         pairs = zip(*texts(self.name, target, predictions), strict=True)
-        return float(np.mean([self._seen(one) == self._seen(other) for one, other in pairs]))
+        return np.array([self._seen(one) == self._seen(other) for one, other in pairs])
 
     def _seen(self, text: str) -> str:
         return text.strip().lower() if self.lowercase else text.strip()
