@@ -36,6 +36,11 @@ HEADS = {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "encoder_ff
 T5 = {"d_model": 16, "d_kv": 8, "d_ff": 20, "num_layers": 1, "num_heads": 2, "decoder_start_token_id": 0}
 KINDS = {
     "t5": ("T5", T5, {"pad": 0, "end": 1, "unk": 2}),
+    "mt5": (
+        "MT5",
+        {**T5, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False},
+        {"pad": 0, "end": 1, "unk": 2},
+    ),
     "byt5": ("T5", {**T5, "vocab_size": 264}, {"pad": 0, "end": 1, "unk": 2}),
     "bart": ("Bart", {**SIZE, **HEADS}, {"begin": 0, "pad": 1, "end": 2, "unk": 3}),
     "marian": ("Marian", {**SIZE, **HEADS, "decoder_start_token_id": 15}, {"end": 0, "unk": 1, "pad": 15}),
@@ -56,10 +61,8 @@ def folder(request, tmp_path_factory):
     ids = {"pad_token_id": marks["pad"], "eos_token_id": marks["end"], "bos_token_id": marks.get("begin")}
     torch.manual_seed(0)
     config = getattr(transformers, f"{kind}Config")(**{"vocab_size": 16, **ids, **settings})
-    getattr(
-        transformers,
-        {"T5": "T5ForConditionalGeneration", "Bart": "BartForConditionalGeneration"}.get(kind, "MarianMTModel"),
-    )(config).save_pretrained(place)
+    network = "MarianMTModel" if kind == "Marian" else f"{kind}ForConditionalGeneration"
+    getattr(transformers, network)(config).save_pretrained(place)
     if request.param == "byt5":
         transformers.ByT5Tokenizer(extra_ids=5).save_pretrained(place)
         return place
