@@ -21,6 +21,8 @@ SHADES = ((255, 255, 255), (0, 48, 75))
 """Of a heat map: nothing, everything."""
 WIDEST = 12
 """Characters of a token's name."""
+MOST = 1000
+"""Translations of a text: a search for so many goes on with as many beginnings at each token."""
 
 
 def run(
@@ -36,8 +38,8 @@ def run(
 
     config = load_project()
     fix_threads(config.execution.threads)
-    if n_best < 1:
-        raise UserError(f"--n-best: needs a number from 1 on, got {n_best}")
+    if not 1 <= n_best <= MOST:
+        raise UserError(f"--n-best: needs a number from 1 to {MOST}, got {n_best}")
     models, ensemble = chosen_models(config, name, model, "translate", "translation")
     sources = list(texts) or _lines()
     for text in sources:

@@ -100,7 +100,8 @@ def test_what_is_not_known_and_what_is_cut_is_told(words):
     ("arguments", "stdin", "message"),
     [
         (["a cat", "--model", "words-gry"], "", "--model: 'words' has no model 'words-gry'; did you mean 'words-gru'"),
-        (["a cat", "--n-best", "0"], "", "--n-best: needs a number from 1 on, got 0"),
+        (["a cat", "--n-best", "0"], "", "--n-best: needs a number from 1 to 1000, got 0"),
+        (["a cat", "--n-best", "1001"], "", "--n-best: needs a number from 1 to 1000, got 1001"),
         ([], "", "translate: needs texts, as arguments or on stdin"),
         ([" "], "", "translate: needs texts"),
         (["\udce9t\udce9"], "", "text: needs text in the terminal's encoding"),
