@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -187,6 +188,12 @@ def model_faults(
         faults.append(
             f"{where}.features: '{model.name}' reads {needs}, and '{feature_set}' gives "
             f"{', '.join(sorted(built.gives - LOOP_INPUTS))}; choose another feature set"
+        )
+    elif isinstance(model, Model) and built and (built.longest_text or 0) > (model.longest_text or math.inf):
+        faults.append(
+            f"{where}.model.longest: learned positions know {model.longest_text} steps, and '{feature_set}' cuts texts "
+            f"at {built.longest_text} (maximum_length); raise the one, lower the other, or use sinusoidal or rotary "
+            "positions"
         )
     return faults
 

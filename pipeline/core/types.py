@@ -94,6 +94,11 @@ class FeatureSet(ABC):
         then encoded once for all folds."""
         return False
 
+    @property
+    def longest_text(self) -> int | None:
+        """Tokens of a text at most, the rest of which is cut; None: where it says none."""
+        return None
+
     selects: ClassVar[bool] = False
     """Whether models learn from some of the training rows only."""
 
@@ -130,6 +135,11 @@ class Model(ABC):
     def attends(self) -> bool:
         """Whether it can tell what each token of an answer looks at."""
         return False
+
+    @property
+    def longest_text(self) -> int | None:
+        """Tokens of a text at most; None: it takes any number."""
+        return None
 
     @abstractmethod
     def build(self, spec: Spec, task: Task, seed: int) -> Any:

@@ -55,6 +55,10 @@ class Pairs(FeatureSet):
     gives: ClassVar[frozenset[str]] = frozenset({"source", "tokens", "labels", "length"})
     selects: ClassVar[bool] = True
 
+    @property
+    def longest_text(self) -> int:
+        return self.maximum_length
+
     def __post_init__(self) -> None:
         if self.source == self.target:
             raise ValueError(f"source and target are two columns, got '{self.source}' for both")

@@ -34,6 +34,10 @@ class AttentionModel(Model):
     width_setting: ClassVar[str] = "width"
     """What the setting is called that gives the width."""
 
+    @property
+    def longest_text(self) -> int | None:
+        return self.longest if self.positions == "learned" else None
+
     def block_width(self) -> int:
         raise NotImplementedError
 
