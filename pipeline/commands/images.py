@@ -16,7 +16,7 @@ from pipeline.images.places import Place, is_image
 from pipeline.sources.archives import extract, is_archive
 from pipeline.sources.arrays import find_arrays
 from pipeline.sources.files import only_folder
-from pipeline.sources.image_folders import find_folders, naming_column
+from pipeline.sources.image_folders import find_folders, naming_columns
 from pipeline.sources.tables import find_table, read_table
 
 if TYPE_CHECKING:
@@ -89,12 +89,15 @@ def _holds_images(archive: Path) -> bool:
 @dataclass(frozen=True)
 class FoundImages:
     """columns: as ``columns.images`` has them. made_of: raw columns that are read no more. size: height and width.
-    why: what to tell."""
+    channels: of all that stand beside each other. together: the columns that do, all where they are of one size.
+    colour: whether one image has several channels. why: what to tell."""
 
     columns: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     made_of: frozenset[str] = frozenset()
     size: tuple[int, int] = (0, 0)
     channels: int = 1
+    together: tuple[str, ...] = ()
+    colour: bool = False
     why: Mapping[str, str] = field(default_factory=dict)
 
     def beside(self, table: pd.DataFrame) -> pd.DataFrame:
@@ -115,13 +118,15 @@ class FoundImages:
         beside = schema.names("number", "category")
         found.columns["images"] = {name: dict(body) for name, body in self.columns.items()}
         found.why.update(self.why)
-        name = next(iter(self.columns))
-        image: dict[str, Any] = {"column": name} if len(self.columns) > 1 else {}
+        image: dict[str, Any] = {"column": self.together[0]} if len(self.columns) > 1 else {}
+        told = f"the image '{self.together[0]}'"
+        if len(self.together) > 1:
+            image = {"columns": list(self.together)}
+            told = f"the images {', '.join(map(repr, self.together))} of a row as channels of one"
         if beside:
             image["numbers"] = {"categories": "native", "missing_flags": True}
-            found.why["features"] = f"the image '{name}', and beside it {', '.join(beside[:6])}"
-        else:
-            found.why["features"] = f"the image '{name}'"
+            told += f", and beside {'them' if len(self.together) > 1 else 'it'} {', '.join(beside[:6])}"
+        found.why["features"] = told
         if len(train) >= MANY and found.split.get("folds", 0) > 3:
             found.split["folds"] = 3
             found.why["split"] = f"{len(train)} rows: three folds"
@@ -129,14 +134,14 @@ class FoundImages:
         augmentation, because = self.augmentation()
         found.why["fit.augmentation"] = because
         described |= {"pixels": self.size[0] * self.size[1] * self.channels, "augmentation": augmentation}
-        if self.channels == 1 and min(self.size) >= COARSE:
+        if not self.colour and min(self.size) >= COARSE:
             described["test_time"] = {"shift": 1}
             found.why["fit.test_time"] = "grey, as letters and digits are: answered as they are and moved by a pixel"
         return described
 
     def augmentation(self) -> tuple[list[dict[str, Any]], str]:
         """How training images are changed, and why."""
-        if self.channels > 1:
+        if self.colour:
             padding = max(1, round(min(self.size) / 8))
             told = "in colour: left and right are taken to be alike; if they are not, take flip out"
             return [{"name": "flip"}, {"name": "crop", "padding": padding}], told
@@ -153,11 +158,8 @@ def find_images(
     from pipeline.images.column import images_of, is_images
 
     if arrays := [str(name) for name in train if is_images(train[name])]:
-        height, width, channels = images_of(train[arrays[0]]).shape_of_one
-        told = f"an array of {_size(height, width)}{' in colour' if channels == 3 else ''}"
-        why = {f"columns.images.{name}": told for name in arrays[:1]}
-        return FoundImages({name: {} for name in arrays}, frozenset(arrays), (height, width), channels, why)
-    if found := naming_column(train, raw, origin.get("images", {})):
+        return _of_arrays({name: images_of(train[name]).shape_of_one for name in arrays})
+    if found := naming_columns(train, raw, origin.get("images", {})):
         return _of_files(*found, train, test)
     asked = train if test is None else test
     answers = set() if sample is None else set(map(str, sample.columns))
@@ -166,11 +168,32 @@ def find_images(
         made_of = frozenset(str(name) for name in train if re.fullmatch(rf"{re.escape(prefix)}\d+", str(name)))
         why = {"columns.images.image": f"columns '{prefix}<number>' are the pixels of {_size(side, side)}"}
         body = {"pixels": prefix, "size": [side, side]}
-        return FoundImages({_free("image", train): body}, made_of, (side, side), 1, why)
+        name = _free("image", train)
+        return FoundImages({name: body}, made_of, (side, side), 1, (name,), why=why)
     return FoundImages()
 
 
-def _of_files(column: str, place: Place, train: pd.DataFrame, test: pd.DataFrame | None) -> FoundImages:
+def _of_arrays(shapes: Mapping[str, tuple[int, int, int]]) -> FoundImages:
+    """shapes: height, width and channels of each array of images."""
+    first = next(iter(shapes.values()))
+    together = tuple(name for name, shape in shapes.items() if shape[:2] == first[:2])
+    why = {}
+    for name, (height, width, channels) in shapes.items():
+        of = {1: "", 3: " in colour"}.get(channels, f" with {channels} channels")
+        told = "" if name in together else f"; the networks read those of {_size(*first[:2])} alone"
+        why[f"columns.images.{name}"] = f"an array of {_size(height, width)}{of}{told}"
+    return FoundImages(
+        {name: {} for name in shapes},
+        frozenset(shapes),
+        first[:2],
+        sum(shapes[name][2] for name in together),
+        together,
+        any(shapes[name][2] > 1 for name in together),
+        why,
+    )
+
+
+def _of_files(columns: list[str], place: Place, train: pd.DataFrame, test: pd.DataFrame | None) -> FoundImages:
     from pipeline.images.files import sizes_and_colour
 
     files = place.files()
@@ -178,12 +201,16 @@ def _of_files(column: str, place: Place, train: pd.DataFrame, test: pd.DataFrame
     if not sizes:
         raise UserError(f"add: none of the {len(files)} images in {place.folder or 'the folder'} can be read")
     size, fit, told = choose_size(sizes)
-    name = _free("image", train)
-    body: dict[str, Any] = {"files": column, "size": list(size), "colour": "colour" if colour else "grey"}
-    body |= {"fit": fit} if fit != "stretch" else {}
-    why = f"'{column}' names files; {told}, {'in colour' if colour else 'grey'}"
-    read = frozenset() if test is None or column in test else frozenset({column})
-    return FoundImages({name: body}, read, size, 3 if colour else 1, {f"columns.images.{name}": why})
+    made: dict[str, dict[str, Any]] = {}
+    why = {}
+    for column in columns:
+        name = _free("image" if len(columns) == 1 else f"{column}_image", train)
+        made[name] = {"files": column, "size": list(size), "colour": "colour" if colour else "grey"}
+        made[name] |= {"fit": fit} if fit != "stretch" else {}
+        why[f"columns.images.{name}"] = f"'{column}' names files; {told}, {'in colour' if colour else 'grey'}"
+    read = frozenset() if test is None else frozenset(column for column in columns if column not in test)
+    channels = len(columns) * (3 if colour else 1)
+    return FoundImages(made, read, size, channels, tuple(made), colour, why)
 
 
 def choose_size(sizes: list[tuple[int, int]]) -> tuple[tuple[int, int], str, str]:

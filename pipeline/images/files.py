@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,13 +57,15 @@ def read_images(
     into: Path | None,
     title: str,
     whole: bool = True,
+    others: Sequence[str] = (),
 ) -> tuple[Images, np.ndarray, Faults, list[str]]:
     """The images that the names mean, black where there is none; which rows have one, bool [rows]; what is wrong;
     and the files that no row names.
 
     size: height and width; None: that of the first image that can be read, which all must have. into: file of the
     array; None: a file that is gone with the column. title: of the bar that shows how far it is. whole: whether to go
-    through the whole place for files that no row names; else only where a name is not that of a file.
+    through the whole place for files that no row names; else only where a name is not that of a file. others: names
+    that rows have for files besides.
     """
     files = place.files() if whole or not all(map(place.holds, names)) else sorted({*names})
     known, faults = Names(files, (place.folder or place.path.name).rpartition("/")[2]), Faults()
@@ -85,7 +87,11 @@ def read_images(
             faults.add(reason, str(members[row]))
             members[row] = None
         images = Images.mapped(file)
-    unnamed = sorted(set(files) - {member for _, member in found})
+    named = {member for _, member in found}
+    for name in others:
+        with suppress(Unreadable):
+            named.add(known.find(name))
+    unnamed = sorted(set(files) - named)
     return images, np.array([member is not None for member in members], dtype=bool), faults, unnamed
 
 

@@ -42,6 +42,8 @@ def with_images(
     Raises one UserError for all that is wrong with the files of a column.
     """
     found: dict[str, dict[str, Any]] = {}
+    of_files = [how.files for how in declared.values() if how.files is not None]
+    others = {stem: _names(frame, of_files) if len(of_files) > 1 else [] for stem, frame in raw.items()}
     given = {str(name) for frame in raw.values() for name in frame if is_images(frame[name])}
     for name, how in {**{name: ImageColumn() for name in sorted(given)}, **declared}.items():
         before = (settled or {}).get(name, {})
@@ -55,7 +57,9 @@ def with_images(
                 if place is None:
                     raise UserError(f"columns.images.{name}: the source brings no image files; set source.images")
                 shared = sum(one == place for one in places.values()) > 1
-                raw[stem], told = _of_files(name, how, frame, stem, place, size, names[stem], keep, into, shared, warn)
+                raw[stem], told = _of_files(
+                    name, how, frame, stem, place, size, names[stem], keep, into, shared, warn, others[stem]
+                )
                 wrong += told
                 size = size or images_of(raw[stem][name]).shape_of_one[:2]
             elif how.pixels is not None and name not in frame:
@@ -125,16 +129,16 @@ def _of_files(
     into: Path | None,
     shared: bool,
     warn: Callable[[str], object],
+    others: list[str],
 ) -> tuple[pd.DataFrame, list[str]]:
-    """The rows with their images, and a line of what is wrong."""
+    """The rows with their images, and a line of what is wrong. others: files that all columns name."""
     if how.files not in frame:
         hint = did_you_mean(str(how.files), map(str, frame))
         raise UserError(f"{where}: no column '{how.files}' (declared as columns.images.{name}.files){hint}")
-    asked = frame[how.files]
-    texts = ["" if missing else str(value) for value, missing in zip(asked, asked.isna())]
+    texts = _names(frame, [how.files])
     file = None if into is None else array_file(into, name, stem)
     learned = stem.startswith(LEARNED)
-    images, there, faults, unnamed = read_images(texts, place, how, size, file, f"{where}: images", learned)
+    images, there, faults, unnamed = read_images(texts, place, how, size, file, f"{where}: images", learned, others)
     if learned and not shared and not stem.startswith("extra"):
         for other in unnamed:
             faults.add("has no row", other)
@@ -148,6 +152,12 @@ def _of_files(
     what = f"{skipped} rows are left out" if learned else f"{skipped} rows are answered as if black"
     warn(f"{where}: {faults.told()}; {what}" if skipped else f"{where}: {faults.told()}")
     return (left[there].reset_index(drop=True), []) if learned else (left, [])
+
+
+def _names(frame: pd.DataFrame, columns: list[str]) -> list[str]:
+    """What columns name, one after the other; "" where a cell names nothing."""
+    some = [frame[name] for name in columns if name in frame]
+    return ["" if missing else str(value) for one in some for value, missing in zip(one, one.isna())]
 
 
 def _told(faults: Faults, where: str, name: str) -> str:

@@ -144,10 +144,30 @@ def _naming(table: pd.DataFrame, known: Names) -> str | None:
     return best if parts[best] >= MOST else None
 
 
-def naming_column(table: pd.DataFrame, folder: Path, images: Mapping[str, str]) -> tuple[str, Place] | None:
-    """The column of a training table in ``raw/`` that names image files, and where these lie."""
+def naming_columns(table: pd.DataFrame, folder: Path, images: Mapping[str, str]) -> tuple[list[str], Place] | None:
+    """The columns of a training table in ``raw/`` that name image files, and where these lie: the one that does most
+    surely, and others of words that name other files."""
     place = image_places(folder, images).get("train")
     if place is None:
         return None
-    column = _naming(table, Names(place.files(), place.folder.rpartition("/")[2]))
-    return None if column is None else (column, place)
+    known = Names(place.files(), place.folder.rpartition("/")[2])
+    if (best := _naming(table, known)) is None:
+        return None
+    columns = {best: _meant(table[best], known)}
+    for name in map(str, table):
+        words = table[name].dtype.kind not in "iufb"  # ages are numbers, and may be names of files by chance
+        meant = _meant(table[name], known) if words and name != best else []
+        if sum(file is not None for file in meant) >= MOST * max(1, len(meant)) and meant not in columns.values():
+            columns |= {name: meant} if meant else {}
+    return [str(name) for name in table if name in columns], place
+
+
+def _meant(values: pd.Series, known: Names) -> list[str | None]:
+    """The files that the first values name."""
+    meant: list[str | None] = []
+    for value in values.iloc[:LOOKED_AT]:
+        try:
+            meant.append(known.find(str(value)))
+        except Unreadable:
+            meant.append(None)
+    return meant

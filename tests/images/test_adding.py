@@ -12,6 +12,9 @@ import pytest
 from PIL import Image
 
 from pipeline.core.errors import UserError
+from pipeline.core.files import read_json
+from pipeline.core.types import Schema
+from pipeline.images.rows import read_rows
 from pipeline.sources.arrays import read_arrays
 
 RANDOM = np.random.default_rng(0)
@@ -135,3 +138,40 @@ def test_links_and_names_that_cannot_be_brought_are_told(change, told, added):
 
     with pytest.raises(UserError, match=told):
         added(make)
+
+
+def test_two_columns_of_file_names_are_two_images_that_the_networks_read(bench, added):
+    def make(folder: Path) -> None:
+        names = [f"{i:03}.png" for i in range(40)]
+        paint(folder / "train", names)
+        paint(folder / "test", names[:6])
+        pairs = {"left": names[:39], "right": names[1:], "path": [f"train/{name}" for name in names[:39]]}
+        train = pd.DataFrame({"id": range(39), **pairs, "label": ["cat", "dog", "cow"] * 13})
+        train.to_csv(folder / "train.csv", index=False)
+        test = {"left": names[:5], "right": names[1:6], "path": [f"test/{name}" for name in names[:5]]}
+        pd.DataFrame({"id": range(100, 105), **test}).to_csv(folder / "test.csv", index=False)
+
+    found = added(make)["competitions"]["toy"]
+    assert {name: how["files"] for name, how in found["columns"]["images"].items()} == {
+        "left_image": "left",
+        "right_image": "right",
+    }
+    assert found["features"]["image"]["columns"] == ["left_image", "right_image"]
+    bench.through("fetch", "preprocess")
+    schema = Schema.from_json(read_json(bench.root / "data" / "toy" / "schema.json"))
+    rows = read_rows(bench.root / "data" / "toy" / "rows" / "train.parquet", schema)
+    left, right = (rows[name].array.stored.read() for name in ("left_image", "right_image"))
+    np.testing.assert_array_equal(left[1:], right[:-1])
+    assert not np.array_equal(left[0], right[0])
+
+
+def test_arrays_of_images_of_one_size_are_read_together_and_others_told(added, capsys):
+    def make(folder: Path) -> None:
+        for name, rows in (("train", 40), ("test", 6)):
+            arrays = {"left": noise(rows, 8, 8), "right": noise(rows, 8, 8), "small": noise(rows, 4, 4)}
+            labels = {"labels": np.arange(rows) % 2} if name == "train" else {}
+            np.savez(folder / f"{name}.npz", **arrays, **labels)
+
+    assert added(make)["competitions"]["toy"]["features"]["image"] == {"name": "image", "columns": ["left", "right"]}
+    told = " ".join(capsys.readouterr().out.split())
+    assert "small: an array of 4 x 4 pixels; the networks read those of 8 x 8 pixels alone" in told
