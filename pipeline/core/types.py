@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pipeline.core.class_weights import ClassWeights
+from pipeline.core.metric import Metric as Metric
 from pipeline.core.schema import FOLD as FOLD
 from pipeline.core.schema import LOGS as LOGS
 from pipeline.core.schema import ROW as ROW
@@ -31,6 +32,8 @@ from pipeline.core.task import Task as Task
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+
+    from pipeline.core.combination import Combination, Library
 
 
 class Encoder(Protocol):
@@ -94,11 +97,6 @@ class FeatureSet(ABC):
         then encoded once for all folds."""
         return False
 
-    @property
-    def longest_text(self) -> int | None:
-        """Tokens of a text at most, the rest of which is cut; None: where it says none."""
-        return None
-
     selects: ClassVar[bool] = False
     """Whether models learn from some of the training rows only."""
 
@@ -135,11 +133,6 @@ class Model(ABC):
     def attends(self) -> bool:
         """Whether it can tell what each token of an answer looks at."""
         return False
-
-    @property
-    def longest_text(self) -> int | None:
-        """Tokens of a text at most; None: it takes any number."""
-        return None
 
     @abstractmethod
     def build(self, spec: Spec, task: Task, seed: int) -> Any:
@@ -245,66 +238,6 @@ class Learner(ABC):
     def load(self, folder: Path, model: Model, task: Task, spec: Spec) -> Fitted: ...
 
 
-class Metric(ABC):
-    """Shelf ``metrics``."""
-
-    name: ClassVar[str]
-    tasks: ClassVar[tuple[str, ...]]
-    higher_is_better: ClassVar[bool]
-    decision: ClassVar[Literal["thresholds", "cut_points"] | None] = None
-    """Which rule from probabilities to classes suits it; None: it takes predictions as they are."""
-    rewards_calibration: ClassVar[bool] = False
-    """Whether it looks at probabilities by their value, not by their order or the largest alone."""
-    needs_probabilities: ClassVar[bool] = False
-    """Whether a submission of bare classes is too little to score."""
-    reads_text: ClassVar[bool] = False
-    """Whether target and prediction are texts."""
-    counts: ClassVar[str | None] = None
-    """What the target must count, of a metric that divides by that alone."""
-    asks_model: ClassVar[frozenset[str]] = frozenset()
-    """Tasks in which it asks a model how probable the target is: answers alone have no score."""
-
-    @property
-    def label(self) -> str:
-        """What tables and pages call it."""
-        return self.name
-
-    @property
-    def perfect(self) -> float | None:
-        """What answers without a fault score, None where that is not known."""
-        return 1.0 if self.higher_is_better else 0.0
-
-    @property
-    def worst(self) -> float | None:
-        """What no answers score worse than, None where there is no such bound."""
-        return 0.0 if self.higher_is_better else None
-
-    def signature(self) -> str | None:
-        """How exactly it counts, as the library says whose numbers it gives."""
-        return None
-
-    def interval(self, target: Any, predictions: pd.DataFrame) -> tuple[float, float] | None:
-        """What 95 % of scores would lie in if the rows were drawn anew; None where that is not known."""
-        return None
-
-    @property
-    def each(self) -> Metric:
-        """Of several targets: what scores one of them."""
-        return self
-
-    def over(self, one: Metric) -> Metric:
-        """Another metric, without settings, over the same targets."""
-        return one
-
-    def of_target(self, name: str) -> Metric | None:
-        """Of several targets: what this one adds to the score, where it is a sum over them."""
-        return None
-
-    @abstractmethod
-    def score(self, target: Any, predictions: pd.DataFrame) -> float:
-        """target: Series [rows], or DataFrame [rows, targets] of several."""
-
-
 class Split(ABC):
     """Shelf ``splits``."""
 
@@ -329,8 +262,34 @@ class Split(ABC):
 
     @abstractmethod
     def assign_within(self, rows: pd.DataFrame, columns: Any, task_is_class: bool) -> np.ndarray:
-        """The same within a fold's training rows, to cross-fit: with fewer folds where rows or groups are too few."""
+        """The same for the training rows of a fold, for what is cross-fitted there: with fewer folds
+        where there are too few rows or groups for its own number, never refused."""
 
     def training_rows(self, fold: np.ndarray, k: int) -> np.ndarray:
-        """Boolean mask [rows] of what fold ``k`` trains on: all that it does not validate, -1 for every fold."""
+        """Boolean mask [rows] of the rows fold ``k`` trains on: all that it does not validate, so rows
+        that are never validated (-1) train for every fold."""
         return fold != k
+
+
+class Blend(ABC):
+    """Shelf ``blends``: how models' predictions become one, learned from out-of-fold predictions."""
+
+    name: ClassVar[str]
+    numeric: ClassVar[bool]
+    """Whether it averages predictions (then they must be numbers)."""
+    tasks: ClassVar[tuple[str, ...] | None] = None
+    """The tasks it suits; None: all of them."""
+    calibration: Literal["auto", "none", "temperature", "sigmoid", "isotonic"]
+    """How the blend's probabilities are calibrated."""
+    decision: Literal["auto", "none"]
+    """Whether classes are decided by thresholds chosen out of fold, where the metric has a use for them."""
+
+    tells_target: ClassVar[bool] = True
+    """Whether its answers tell how probable the target is, where those of its models do."""
+
+    together: int = 0
+    """How many models that share their tokens may answer together at most, token by token; their answers then stand in
+    the library besides each model's own. 0: none."""
+
+    @abstractmethod
+    def fit(self, library: Library) -> Combination: ...
