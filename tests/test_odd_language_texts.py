@@ -13,16 +13,17 @@ N_GRAM = {"name": "n_gram", "order": 12}
 GRU = {"name": "recurrent_language_model", "cell": "gru", "hidden": 8, "embedding": 4}
 
 
-def declare(bench, files: dict[str, list[str]], model: dict, split: dict, **fit) -> None:
+def declare(bench, files: dict[str, list[str]], model: dict, split: dict, vocabulary="fold", **fit) -> None:
     """The only competition of a project, of text files."""
     bench.files = {f"{name}.txt": "".join(f"{line}\n" for line in lines) for name, lines in files.items()}
+    tokens = {"tokenizer": {"name": "characters"}, "vocabulary": vocabulary}
     bench.competition = {
         "source": {"name": "texts", "path": "files", "unit": "characters"},
         "columns": {"id": "id", "target": "characters", "types": {"text": "text"}},
         "task": {"name": "language_model"},
         "metric": "perplexity",
         "split": {"name": "holdout", **split},
-        "features": {"characters": {"name": "next_tokens", "column": "text", "tokenizer": {"name": "characters"}}},
+        "features": {"characters": {"name": "next_tokens", "column": "text", **tokens}},
         "blend": "best",
         "submission": "values",
     }
@@ -41,7 +42,7 @@ def test_empty_huge_and_unknown_lines_are_answered(bench):
     scores = read_json(bench.root / "data/toy/scores.json")
     assert all(1 < scores[name]["valid"] < 200 for name in ("blend", "toy-ridge"))
     page = (bench.root / "data/toy/report/index.html").read_text()
-    assert "of the test rows&#39; 99.8%" in page  # of the tokens are unknown
+    assert "of the test rows&#39; 99.8%, by a vocabulary of the rows that a fold trains on" in page  # are unknown
 
 
 def test_an_order_above_any_rows_length_is_told_and_answers(bench):
@@ -49,6 +50,18 @@ def test_an_order_above_any_rows_length_is_told_and_answers(bench):
     told = bench.through()
     assert any("no row has 12-grams" in line for line in told)
     assert math.isfinite(pd.read_csv(bench.root / "data/toy/submission.csv")["nll"][0])
+
+
+def test_a_vocabulary_of_more_rows_than_a_fold_trains_on_is_told_with_its_own_setting(bench):
+    files = {"input": ["ab", "ba", "a"] * 4, "test": ["aζ"]}
+    declare(bench, files, {**N_GRAM, "order": 2}, {"rows": "last", "part": 0.2}, "train_and_test")
+    bench.through()
+    page = read_json(bench.root / "data/toy/report/report.json")
+    [wide] = [one for one in page["findings"] if one["code"] == "POD306"]
+    assert "'characters' takes its vocabulary from training and test rows together" in wide["measured"]
+    assert "Set vocabulary: fold in feature set 'characters', and see" in wide["next"]
+    [told] = [line for line in page["notes"] if "unknown" in line]
+    assert "0.0 %, by a vocabulary of training and test rows together" in told
 
 
 def test_validation_texts_that_are_the_training_texts_are_told_by_the_report_too(bench):

@@ -131,7 +131,8 @@ LEFT_OUT = {
 def notes(config: Config, competition: CompetitionConfig, facts: dict[str, Any]) -> list[str]:
     """What a reader must know to trust the numbers no further than they carry, besides findings."""
     found = [f"{line}." for line in facts["told"]]
-    found += [line for key, told in facts["encoded"].items() if (line := _of_tokens(key, told))]
+    of_tokens = (_of_tokens(key, told, facts["statistics"][key]) for key, told in facts["encoded"].items())
+    found += filter(None, of_tokens)
     for model in config.models_of(competition.name):
         if (why := left_out(ModelPaths(competition.name, model.name).cv)) is not None:
             found.append(f"{model.name} was left out: {why}.")
@@ -159,13 +160,16 @@ def notes(config: Config, competition: CompetitionConfig, facts: dict[str, Any])
     return [line.replace(f"{competition.name}-", "") for line in found]
 
 
-def _of_tokens(key: str, told: dict[str, dict[str, float]]) -> str:
-    """A line on tokens that a vocabulary does not know, and on texts that are cut."""
+def _of_tokens(key: str, told: dict[str, dict[str, float]], learned: str) -> str:
+    """A line on tokens that a vocabulary does not know, and on texts that are cut. learned: which rows it is of."""
+    from pipeline.diagnosis.findings.wide_statistics import ROWS
+
     parts = []
     if shares := [one["unknown"] for part, one in told.items() if part != "test" and "unknown" in one]:
         unknown = f"{span(sorted(shares), percent)} of a fold's validation tokens are unknown"
         test = told.get("test")
-        parts.append(unknown + (f", of the test rows' {percent(test['unknown'])}" if test else ""))
+        unknown += f", of the test rows' {percent(test['unknown'])}" if test else ""
+        parts.append(f"{unknown}, by a vocabulary of {ROWS.get(learned, 'the rows that a fold trains on')}")
     if cut := int(sum(one.get("cut", 0) for one in told.values())):
         parts.append(f"{cut} texts are longer than it reads, and cut")
     for name, why in LEFT_OUT.items():
