@@ -104,6 +104,9 @@ def add(
     encoder: Annotated[
         str | None, typer.Option(help="Of texts, trained on: a folder, a name on the hub, or package:NAME.")
     ] = None,
+    broken: Annotated[
+        str | None, typer.Option(help="Image files that cannot be read: refuse, which is the default, or skip.")
+    ] = None,
 ) -> None:
     """Put a competition and its models into params.yaml.
 
@@ -112,7 +115,8 @@ def add(
     """
     from pipeline.commands.add import run
 
-    run(name, source=source, target=target, id=id, metric=metric, minutes=minutes, encoding=encoding, encoder=encoder)
+    guided = {"target": target, "id": id, "metric": metric, "minutes": minutes, "encoding": encoding}
+    run(name, source=source, **guided, encoder=encoder, broken=broken)
 
 
 @app.command()

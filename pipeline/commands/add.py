@@ -34,8 +34,10 @@ def run(
     minutes: float | None,
     encoding: str | None = None,
     encoder: str | None = None,
+    broken: str | None = None,
 ) -> None:
-    """Add the competition ``name``; raises UserError, with params.yaml untouched."""
+    """Add the competition ``name``; raises UserError, with params.yaml untouched. broken: of image files, as
+    ``columns.images`` has it."""
     check_name(name, "add")
     path = project_root() / "params.yaml"
     _refuse_twice(_read(path), name)
@@ -44,11 +46,13 @@ def run(
     told: list[str] = []
     if entry is not None or origin is None:
         competition, models, left_out = gallery.compose(name, entry or {}, minutes, encoder)
+        _treat_broken(competition, broken)
     else:
         origin = with_folders(origin)
         with CompetitionFiles.of(origin, name) as own:
             described = own.describe(origin, target=target, id=id, metric=metric)
             competition, models, left_out = gallery.compose(name, described, minutes, encoder)
+            _treat_broken(competition, broken)
             built = build_config({"competitions": {name: competition}, "models": models}, shelves())
             schema, notes = own.check(built.competition(name), metric)
             told = [*table(schema, competition), *cleaned(schema), *notes]
@@ -88,6 +92,19 @@ def _said(competition: Mapping[str, Any], key: str) -> str:
         value = value.get(part) if isinstance(value, Mapping) else None
     value = value.get("name", "") if isinstance(value, Mapping) else value
     return f" = {value}" if isinstance(value, str) and value else ""
+
+
+def _treat_broken(competition: Mapping[str, Any], broken: str | None) -> None:
+    """Write what becomes of files that cannot be read into each column that is made of files."""
+    if broken is None:
+        return
+    if broken not in ("refuse", "skip"):
+        raise UserError(f"--broken: is refuse or skip, got {broken!r}")
+    of_files = [body for body in competition["columns"].get("images", {}).values() if "files" in body]
+    if not of_files:
+        raise UserError("--broken: is of image files, and there are none")
+    for body in of_files:
+        body["broken"] = broken
 
 
 def _source(source: str | None, encoding: str | None, target: str | None, metric: str | None) -> dict[str, Any] | None:

@@ -58,7 +58,19 @@ def with_images(
                     raise UserError(f"columns.images.{name}: the source brings no image files; set source.images")
                 shared = sum(one == place for one in places.values()) > 1
                 raw[stem], told = _of_files(
-                    name, how, frame, stem, place, size, names[stem], keep, into, shared, warn, others[stem]
+                    name,
+                    how,
+                    frame,
+                    stem,
+                    place,
+                    size,
+                    names[stem],
+                    keep,
+                    into,
+                    shared,
+                    warn,
+                    others[stem],
+                    settled is not None,
                 )
                 wrong += told
                 size = size or images_of(raw[stem][name]).shape_of_one[:2]
@@ -130,8 +142,10 @@ def _of_files(
     shared: bool,
     warn: Callable[[str], object],
     others: list[str],
+    later: bool,
 ) -> tuple[pd.DataFrame, list[str]]:
-    """The rows with their images, and a line of what is wrong. others: files that all columns name."""
+    """The rows with their images, and a line of what is wrong. others: files that all columns name. later:
+    whether a trained model is asked."""
     if how.files not in frame:
         hint = did_you_mean(str(how.files), map(str, frame))
         raise UserError(f"{where}: no column '{how.files}' (declared as columns.images.{name}.files){hint}")
@@ -147,7 +161,7 @@ def _of_files(
     if not faults:
         return left, []
     if how.broken == "refuse":
-        return left, [_told(faults, where, name)]
+        return left, [_told(faults, where, name, later)]
     skipped = int((~there).sum())
     what = f"{skipped} rows are left out" if learned else f"{skipped} rows are answered as if black"
     warn(f"{where}: {faults.told()}; {what}" if skipped else f"{where}: {faults.told()}")
@@ -160,7 +174,8 @@ def _names(frame: pd.DataFrame, columns: list[str]) -> list[str]:
     return ["" if missing else str(value) for one in some for value, missing in zip(one, one.isna())]
 
 
-def _told(faults: Faults, where: str, name: str) -> str:
-    count = f"{len(faults)} faults" if len(faults) > 1 else "a fault"
-    skip = f"mend them, or take columns.images.{name}.broken: skip"
-    return f"{where}: {count} in the images: {faults.told()}; {skip}"
+def _told(faults: Faults, where: str, name: str, later: bool) -> str:
+    count, them = (f"{len(faults)} faults", "them") if len(faults) > 1 else ("a fault", "it")
+    skip = f"skip such files: `add` with --broken skip, or columns.images.{name}.broken: skip in params.yaml"
+    out = f"take {'those rows and files' if len(faults) > 1 else 'that row and file'} out"
+    return f"{where}: {count} in the images: {faults.told()}; mend {them}, or {out if later else skip}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from pipeline.commands import add
 from pipeline.core.errors import UserError
 from pipeline.core.files import read_json
 from pipeline.core.types import Schema
@@ -175,3 +177,21 @@ def test_arrays_of_images_of_one_size_are_read_together_and_others_told(added, c
     assert added(make)["competitions"]["toy"]["features"]["image"] == {"name": "image", "columns": ["left", "right"]}
     told = " ".join(capsys.readouterr().out.split())
     assert "small: an array of 4 x 4 pixels; the networks read those of 8 x 8 pixels alone" in told
+
+
+def test_files_that_cannot_be_read_are_skipped_where_add_is_told_so(bench, added):
+    def make(folder: Path) -> None:
+        for name in ("cat", "dog"):
+            paint(folder / "train" / name, [f"{i}.png" for i in range(9)])
+        paint(folder / "test", ["d.png"])
+        (folder / "train" / "cat" / "3.png").write_bytes(b"")
+
+    with pytest.raises(UserError, match="'cat/3.png' is empty; mend it, or skip such files: `add` with --broken skip"):
+        added(make)
+    shutil.rmtree(bench.root / "in")
+    found = added(make, broken="skip")["competitions"]["toy"]
+    assert [body["broken"] for body in found["columns"]["images"].values()] == ["skip"]
+    assert any("1 rows are left out" in line for line in bench.through("fetch", "preprocess"))
+    for said, told in (("drop", "is refuse or skip, got 'drop'"), ("skip", "is of image files, and there are none")):
+        with pytest.raises(UserError, match=f"--broken: {told}"):
+            add.run("ames", source=None, target=None, id=None, metric=None, minutes=None, broken=said)

@@ -115,7 +115,8 @@ def test_all_that_is_wrong_is_one_error_that_names_and_counts(tmp_path):
         "train.csv: 8 faults in the images: 'gone.png' has no file; 'extra.png' has no row; "
         "'007.png' is a link that leads nowhere; '005.png' is a link that leads out of its folder; "
         "'001.png' is empty; '002.png', '003.png' is no image; "
-        "'004.png' is not 6 x 8 as the first; mend them, or take columns.images.image.broken: skip"
+        "'004.png' is not 6 x 8 as the first; mend them, or skip such files: "
+        "`add` with --broken skip, or columns.images.image.broken: skip in params.yaml"
     )
 
 
@@ -142,6 +143,10 @@ def test_later_rows_are_read_as_the_training_rows_were(tmp_path):
     later = {"test": pd.DataFrame({"file": ["new.png"]})}
     with_images(later, settled_columns(settled), {"test": Place(tmp_path)}, NAMES, settled=settled)
     assert (later["test"]["image"].array.stored.read() == np.full((1, 6, 8, 1), 7)).all()
+    (tmp_path / "new.png").write_bytes(b"")
+    later = {"test": pd.DataFrame({"file": ["new.png"]})}
+    with pytest.raises(UserError, match="'new.png' is empty; mend it, or take that row and file out$"):
+        with_images(later, settled_columns(settled), {"test": Place(tmp_path)}, NAMES, settled=settled)
 
 
 def test_a_place_is_not_gone_through_where_every_name_is_a_files(tmp_path, monkeypatch):
