@@ -38,7 +38,8 @@ def _note(schema: Schema, name: str) -> str:
     if name not in schema.images:
         return schema.notes.get(name, "")
     how = schema.images[name]
-    told = f"{how['size'][0]} x {how['size'][1]} pixels, {how['colour']}"
+    colours = {1: "grey", 3: "colour"}.get(how["channels"], f"{how['channels']} channels")
+    told = f"{how['size'][0]} x {how['size'][1]} pixels, {colours}"
     return (
         told
         if "files" not in how

@@ -76,6 +76,8 @@ class CompetitionFiles:
         from pipeline.commands.guess import guess
         from pipeline.commands.images import find_images
         from pipeline.commands.kinds import known_classes
+        from pipeline.sources.arrays import not_images
+        from pipeline.sources.tables import find_table
         from pipeline.tasks import tasks
 
         train, test = self.table("train"), self.table("test")
@@ -95,6 +97,9 @@ class CompetitionFiles:
             return parallel.describe(origin, train, "valid" in self.paths, metric)
         asked = "train" if test is None else "test"
         images = find_images(origin, train, test, sample, self.raw)
+        if not images.columns and find_table(self.raw, "train") is None:
+            for told in not_images(self.raw, "train"):
+                _warn(told)
         train, test = images.beside(train), None if test is None else images.beside(test)
         found = guess(
             train,

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pipeline.commands.budgets import MANY
+from pipeline.commands.pixel_columns import pixel_square, refuse_unlike
 from pipeline.core.errors import UserError
 from pipeline.core.paths import main_root
 from pipeline.images.places import Place, is_image
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
 
     from pipeline.commands.guess import Guess
 
-LEAST_SIDE = 8
-"""Pixels in a row below which numbered columns are no image."""
-BESIDE = 2
-"""Columns beside pixels, an id and a target, that leave no doubt, whatever the pixels are called."""
 SIDES = (28, 32, 48, 64)
 """Sides that images of several sizes are brought to: the largest that is not above their usual one."""
 AS_IT_IS = 64
@@ -161,6 +158,8 @@ def find_images(
         return _of_arrays({name: images_of(train[name]).shape_of_one for name in arrays})
     if found := naming_columns(train, raw, origin.get("images", {})):
         return _of_files(*found, train, test)
+    if test is not None:
+        refuse_unlike(train, test)
     asked = train if test is None else test
     answers = set() if sample is None else set(map(str, sample.columns))
     if pixels := pixel_square(asked.drop(columns=[name for name in answers if name in asked], errors="ignore"), train):
@@ -244,30 +243,3 @@ def _size(height: int, width: int) -> str:
 def _free(name: str, table: pd.DataFrame) -> str:
     """A name that no raw column has."""
     return name if name not in table else _free("picture" if name == "image" else f"{name}_", table)
-
-
-def pixel_square(frame: pd.DataFrame, train: pd.DataFrame) -> tuple[str, int] | None:
-    """What stands before the number in the names of columns, and the side, where a table's columns are the pixels of a
-    square: whole numbers from 0 to 255, or all from 0 to 1.
-
-    frame: of what is asked; it may hold an id besides, or a target.
-    """
-    by: dict[str, list[int]] = {}
-    for name in map(str, frame.columns):
-        if match := re.fullmatch(r"(.*?)(\d+)", name):
-            by.setdefault(match[1], []).append(int(match[2]))
-    if not by:
-        return None
-    prefix, places = max(by.items(), key=lambda item: len(item[1]))
-    side = round(len(places) ** 0.5)
-    if side < LEAST_SIDE or side * side != len(places) or max(places) - min(places) != len(places) - 1:
-        return None
-    if len(frame.columns) - len(places) > BESIDE and not prefix.lower().startswith(("pix", "px")):
-        return None  # numbered columns among others are measurements more often than pixels
-    columns = [name for name in frame if re.fullmatch(rf"{re.escape(prefix)}\d+", str(name))]
-    if any(name not in train or train[name].dtype.kind not in "iuf" for name in columns):
-        return None
-    values = train[columns]
-    low, high = float(values.min().min()), float(values.max().max())
-    whole = high <= 1 or bool((values.iloc[:1000] % 1 == 0).all().all())
-    return (prefix, side) if low >= 0 and high <= 255 and whole else None

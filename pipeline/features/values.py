@@ -127,7 +127,7 @@ def numbers(series: pd.Series, missing: Sequence[str], form: str | None = None) 
 
 def without_infinite(series: pd.Series) -> tuple[pd.Series, int]:
     """A column with NaN for numbers beyond ``LARGEST``, and how many these were; text as it is."""
-    if series.dtype.kind != "f" or not (series.max() > LARGEST or series.min() < -LARGEST):
+    if series.dtype.kind != "f" or not (float(series.max()) > LARGEST or float(series.min()) < -LARGEST):
         return series, 0
     beyond = series.abs() > LARGEST
     return series.mask(beyond), int(beyond.sum())

@@ -97,7 +97,7 @@ def _seen(image: Image.Image, grey: bool) -> Image.Image:
 
     turned = ImageOps.exif_transpose(image)
     if turned.mode in ("I", "F") or turned.mode.startswith("I;16"):
-        turned = Image.fromarray(_eight_bits(np.asarray(turned), 1 if turned.mode == "F" else DEEP))
+        turned = Image.fromarray(eight_bits(np.asarray(turned), 1 if turned.mode == "F" else DEEP))
     if turned.has_transparency_data:
         turned = turned.convert("RGBA")
         turned = Image.alpha_composite(Image.new("RGBA", turned.size, "white"), turned).convert("RGB")
@@ -106,7 +106,7 @@ def _seen(image: Image.Image, grey: bool) -> Image.Image:
     return turned.convert("L" if grey else "RGB")
 
 
-def _eight_bits(values: np.ndarray, white: int) -> np.ndarray:
+def eight_bits(values: np.ndarray, white: int) -> np.ndarray:
     """uint8 of numbers from 0 to ``white``, which hangs on their type alone: what is dark in one image is as dark in
     another. Raises Unreadable for others."""
     import numpy as np

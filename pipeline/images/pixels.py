@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.core.errors import UserError
+from pipeline.core.errors import UserError, quoted
 from pipeline.core.sections import ImageColumn
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 ROWS = 4096
 """Rows of a table that are packed at once."""
 WHOLE = 255
+RULE = "a pixel is a number from 0 to 255, or from 0 to 1 in all"
 
 
 def pixel_columns(names: Iterable[str], prefix: str) -> list[str]:
@@ -46,6 +47,19 @@ def checked_columns(names: Iterable[str], how: ImageColumn, where: str) -> list[
     return columns
 
 
+def check_numbers(frame: pd.DataFrame, columns: list[str], where: str) -> None:
+    """Raise UserError for the first value that is no number."""
+    import pandas as pd
+
+    for name in columns:
+        if frame[name].dtype.kind in "iufb":
+            continue
+        odd = pd.to_numeric(frame[name], errors="coerce").isna() & frame[name].notna()
+        if odd.any():
+            row = int(odd.to_numpy().argmax())
+            raise UserError(f"{where}: row {row + 2}, column '{name}': {RULE}, got {quoted(frame[name].iloc[row])}")
+
+
 def times_of(frame: pd.DataFrame, columns: list[str]) -> int:
     """What values are multiplied by to go up to 255: 1, or of fractions up to 1 255."""
     for begin in range(0, len(frame), ROWS):
@@ -65,8 +79,7 @@ def pack(frame: pd.DataFrame, columns: list[str], how: ImageColumn, times: int, 
         if ((values < 0) | (values > WHOLE)).any():
             row, column = (int(one[0]) for one in np.nonzero((values < 0) | (values > WHOLE)))
             got = frame[columns[column]].iloc[begin + row]
-            rule = "a pixel is a number from 0 to 255, or from 0 to 1 in all"
-            raise UserError(f"{where}: row {begin + row + 2}, column '{columns[column]}': {rule}, got {got}")
+            raise UserError(f"{where}: row {begin + row + 2}, column '{columns[column]}': {RULE}, got {got}")
         packed[begin : begin + ROWS] = values
     return in_places(packed, how)
 

@@ -11,7 +11,7 @@ from pipeline.core.registry import build_settings, settings_dict
 from pipeline.core.sections import ImageColumn
 from pipeline.images.column import Images, images_of, is_images
 from pipeline.images.files import Faults, read_images
-from pipeline.images.pixels import checked_columns, pack, times_of
+from pipeline.images.pixels import check_numbers, checked_columns, pack, times_of
 from pipeline.images.places import Place
 from pipeline.images.rows import array_file
 
@@ -42,6 +42,7 @@ def with_images(
     Raises one UserError for all that is wrong with the files of a column.
     """
     found: dict[str, dict[str, Any]] = {}
+    later = settled is not None
     of_files = [how.files for how in declared.values() if how.files is not None]
     others = {stem: _names(frame, of_files) if len(of_files) > 1 else [] for stem, frame in raw.items()}
     given = {str(name) for frame in raw.values() for name in frame if is_images(frame[name])}
@@ -58,24 +59,13 @@ def with_images(
                     raise UserError(f"columns.images.{name}: the source brings no image files; set source.images")
                 shared = sum(one == place for one in places.values()) > 1
                 raw[stem], told = _of_files(
-                    name,
-                    how,
-                    frame,
-                    stem,
-                    place,
-                    size,
-                    names[stem],
-                    keep,
-                    into,
-                    shared,
-                    warn,
-                    others[stem],
-                    settled is not None,
+                    name, how, frame, stem, place, size, names[stem], keep, into, shared, warn, others[stem], later
                 )
                 wrong += told
                 size = size or images_of(raw[stem][name]).shape_of_one[:2]
             elif how.pixels is not None and name not in frame:
                 columns = checked_columns(map(str, frame), how, names[stem])
+                check_numbers(frame, columns, names[stem])
                 times = times_of(frame, columns) if times is None else times
                 images = Images.of(pack(frame, columns, how, times, names[stem]))
                 raw[stem] = _with(frame.drop(columns=columns), name, images)

@@ -132,9 +132,9 @@ def arrays_in(files: Mapping[str, Path], where: str) -> dict[str, Array]:
 def read_arrays(files: Mapping[str, Path], stem: str, into: Path, *, alone: bool = False) -> pd.DataFrame:
     """The table of the arrays of a set of rows, as ``find_arrays`` found them.
 
-    An array [rows] becomes a column of its own name, images (uint8 [rows, height, width] or with channels, first or
-    last) a column of images, whose array is written ``into`` a folder a few megabytes at a time; any other array a
-    column an element, ``x0``, ``x1``, …. Rows get an id where they have none: the test rows that of the sample
+    An array [rows] becomes a column of its own name, images (uint8 or uint16 [rows, height, width] or with channels,
+    first or last) a column of images, whose array is written ``into`` a folder a few megabytes at a time; any other
+    array a column an element, ``x0``, ``x1``, …. Rows get an id where they have none: the test rows that of the sample
     submission (or numbers from 1), the training rows numbers after them. A label called ``labels`` is named as the
     sample submission names it. alone: what lies beside the files says nothing of them, and rows get no id.
     """
@@ -195,8 +195,27 @@ def label_name(folder: Path, arrays: Mapping[str, Array]) -> str:
 def image_shape(name: str, array: Array) -> tuple[int, int, int] | None:
     """Height, width and channels where an array is one of images; None where it is not."""
     rest = array.shape[1:]
-    if array.dtype != "u1" or not prod(array.shape):
+    if array.dtype.kind != "u" or array.dtype.itemsize > 2 or not prod(array.shape):
         return None
+    return _image_shape(name, rest)
+
+
+def not_images(folder: Path, stem: str) -> list[str]:
+    """A line for each array of a set of rows that has the shape of images and a type that leaves their white open."""
+    told = []
+    for name, array in arrays_in(files, shown(folder)).items() if (files := find_arrays(folder, stem)) else ():
+        rest = array.shape[1:]
+        if prod(array.shape) and image_shape(name, array) is None and _image_shape(name, rest) is not None:
+            size = " x ".join(map(str, rest))
+            told.append(
+                f"array '{name}': {array.dtype} of {size} a row is read as {prod(rest)} columns of numbers; images are "
+                "uint8, or uint16, of which 65535 is white"
+            )
+    return told
+
+
+def _image_shape(name: str, rest: tuple[int, ...]) -> tuple[int, int, int] | None:
+    """Of the shape of a row."""
     if len(rest) == 1 and name in PIXELS and round(rest[0] ** 0.5) ** 2 == rest[0]:
         return round(rest[0] ** 0.5), round(rest[0] ** 0.5), 1
     if len(rest) == 2:
@@ -216,20 +235,24 @@ def _write_images(array: Array, shape: tuple[int, int, int], file: Path) -> None
     import numpy as np
     from numpy.lib.format import write_array_header_1_0
 
+    from pipeline.images.decoding import DEEP, eight_bits
+
+    def images(values: np.ndarray) -> bytes:
+        if _first(array.shape[1:]):
+            values = values.transpose(0, 2, 3, 1)  # channels last
+        return (values if values.dtype == np.uint8 else eight_bits(values, DEEP)).tobytes()
+
     rows, each = array.shape[0], prod(shape)
     with file.open("wb") as out:
         write_array_header_1_0(out, {"descr": "|u1", "fortran_order": False, "shape": (rows, *shape)})
         if array.fortran:
-            out.write(np.ascontiguousarray(array.read()).reshape(rows, *shape).tobytes())
+            out.write(images(array.read()))
             return
         with array.values() as stream:
             some = max(1, BLOCK // each)
             for begin in range(0, rows, some):
                 data = array.take(stream, min(some, rows - begin) * each)
-                if _first(array.shape[1:]):
-                    planes = np.frombuffer(data, np.uint8).reshape(-1, shape[2], *shape[:2])
-                    data = planes.transpose(0, 2, 3, 1).tobytes()  # channels last
-                out.write(data)
+                out.write(images(np.frombuffer(data, array.dtype).reshape(-1, *array.shape[1:])))
 
 
 def _told_cut(name: str, error: Exception) -> str:

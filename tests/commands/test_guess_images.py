@@ -8,7 +8,9 @@ import pytest
 from test_guess import AMOUNT, FIVE, ROWS, tables
 
 from pipeline.commands.guess import guess
-from pipeline.commands.images import choose_size, find_images, pixel_square
+from pipeline.commands.images import choose_size, find_images
+from pipeline.commands.pixel_columns import pixel_square
+from pipeline.core.errors import UserError
 
 
 def pixels(side: int, high: int = 255, prefix: str = "pixel", first: int = 0) -> pd.DataFrame:
@@ -71,3 +73,28 @@ def test_images(values, portfolio, tmp_path):
 )
 def test_the_size_of_images_of_several_sizes(sizes, expected):
     assert choose_size(sizes)[:2] == expected
+
+
+def spoiled(frame: pd.DataFrame, row: int, column: str, value: object) -> pd.DataFrame:
+    cells = frame.astype({column: "object"})
+    cells.loc[row, column] = value
+    return cells.infer_objects() if not isinstance(value, str) else cells.astype({column: "str"})
+
+
+@pytest.mark.parametrize(
+    ("frame", "told"),
+    [
+        (spoiled(pixels(8), 3, "pixel5", 300), "row 5, column 'pixel5': a pixel is a number from 0 to 255, .* got 300"),
+        (spoiled(pixels(8), 3, "pixel5", "abc"), "row 5, column 'pixel5': a pixel is a number .* got 'abc'"),
+        (spoiled(pixels(10) / 255, 0, "pixel9", -0.5), "row 2, column 'pixel9': .* got -0.5"),
+    ],
+)
+def test_a_fault_among_pixels_is_told_by_row_and_column(frame, told):
+    with pytest.raises(UserError, match=told):
+        pixel_square(frame, frame)
+
+
+def test_pixels_that_one_of_two_files_lacks_are_told(tmp_path):
+    train, test = pixels(8).assign(y=0), pixels(8).drop(columns="pixel63")
+    with pytest.raises(UserError, match=r"has 64 columns 'pixel<number>' of pixels, .* test file 63 \(see 'pixel63'\)"):
+        find_images({}, train, test, None, tmp_path)

@@ -186,7 +186,7 @@ def test_files_that_cannot_be_read_are_skipped_where_add_is_told_so(bench, added
         paint(folder / "test", ["d.png"])
         (folder / "train" / "cat" / "3.png").write_bytes(b"")
 
-    with pytest.raises(UserError, match="'cat/3.png' is empty; mend it, or skip such files: `add` with --broken skip"):
+    with pytest.raises(UserError, match=r"'cat/3\.png' is empty; mend it, or skip such files: `add` with --broken"):
         added(make)
     shutil.rmtree(bench.root / "in")
     found = added(make, broken="skip")["competitions"]["toy"]
@@ -195,3 +195,40 @@ def test_files_that_cannot_be_read_are_skipped_where_add_is_told_so(bench, added
     for said, told in (("drop", "is refuse or skip, got 'drop'"), ("skip", "is of image files, and there are none")):
         with pytest.raises(UserError, match=f"--broken: {told}"):
             add.run("ames", source=None, target=None, id=None, metric=None, minutes=None, broken=said)
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_arrays_of_sixteen_bits_are_images_as_bright_as_their_files(first, bench, added):
+    deep = RANDOM.integers(0, 65_536, (40, 8, 10, 3)).astype(np.uint16)
+
+    def make(folder: Path) -> None:
+        shaped = np.asfortranarray(deep.transpose(0, 3, 1, 2)) if first else deep
+        np.savez(folder / "train.npz", images=shaped, labels=np.arange(40) % 2)
+        np.savez(folder / "test.npz", images=np.ascontiguousarray(shaped[:6]))
+
+    assert "image" in added(make)["competitions"]["toy"]["features"]
+    bench.through("fetch", "preprocess")
+    schema = Schema.from_json(read_json(bench.root / "data" / "toy" / "schema.json"))
+    rows = read_rows(bench.root / "data" / "toy" / "rows" / "train.parquet", schema)
+    np.testing.assert_array_equal(rows["image"].array.stored.read(), np.rint(deep / 257))
+
+
+def test_arrays_whose_white_is_not_known_are_told_to_be_numbers(added, capsys):
+    def make(folder: Path) -> None:
+        floats = RANDOM.normal(size=(40, 8, 8)).astype(np.float32)
+        np.savez(folder / "train.npz", scans=floats, labels=np.arange(40) % 2)
+        np.savez(folder / "test.npz", scans=floats[:6])
+
+    added(make)
+    told = capsys.readouterr().err
+    assert "array 'scans': float32 of 8 x 8 a row is read as 64 columns of numbers; images are uint8" in told
+
+
+def test_four_channels_are_not_called_grey(added, capsys):
+    def make(folder: Path) -> None:
+        np.savez(folder / "train.npz", images=noise(40, 8, 8, 4), labels=np.arange(40) % 2)
+        np.savez(folder / "test.npz", images=noise(6, 8, 8, 4))
+
+    added(make)
+    told = capsys.readouterr().out
+    assert "8 x 8 pixels with 4 channels" in told and "8 x 8 pixels, 4 channels" in told and "grey" not in told

@@ -145,7 +145,7 @@ def test_later_rows_are_read_as_the_training_rows_were(tmp_path):
     assert (later["test"]["image"].array.stored.read() == np.full((1, 6, 8, 1), 7)).all()
     (tmp_path / "new.png").write_bytes(b"")
     later = {"test": pd.DataFrame({"file": ["new.png"]})}
-    with pytest.raises(UserError, match="'new.png' is empty; mend it, or take that row and file out$"):
+    with pytest.raises(UserError, match=r"'new\.png' is empty; mend it, or take that row and file out$"):
         with_images(later, settled_columns(settled), {"test": Place(tmp_path)}, NAMES, settled=settled)
 
 
@@ -183,6 +183,7 @@ def test_colours_in_columns_stand_channel_after_channel():
     [
         ({"p0": [1], "p1": [2]}, {"pixels": "p", "size": (2, 2)}, "images of 2 x 2 have 4 columns 'p<number>', got 2"),
         ({"p0": [1.0], "p1": [300.0]}, {"pixels": "p", "size": (1, 2)}, "row 2, column 'p1': a pixel is a number from"),
+        ({"p0": [1, 2], "p1": ["3", "abc"]}, {"pixels": "p", "size": (1, 2)}, "row 3, column 'p1': a .*, got 'abc'"),
         ({"a": [1]}, {"files": "b"}, "no column 'b' \\(declared as columns.images.image.files\\)"),
         ({"a": [1]}, {}, "no array 'image' of images"),
         ({"image": [1]}, {"pixels": "p", "size": (1, 1)}, "has a column 'image' already"),
