@@ -115,8 +115,8 @@ def add(
     """
     from pipeline.commands.add import run
 
-    guided = {"target": target, "id": id, "metric": metric, "minutes": minutes, "encoding": encoding}
-    run(name, source=source, **guided, encoder=encoder, broken=broken)
+    said = {"encoding": encoding, "encoder": encoder, "broken": broken}
+    run(name, source=source, target=target, id=id, metric=metric, minutes=minutes, **said)
 
 
 @app.command()

@@ -37,7 +37,8 @@ def hold_out_once(
     Three folds of MNIST and a fit on all rows left a LeNet 7 epochs of ten minutes; held out once, two networks have
     14 and 6 of them, side by side.
     """
-    split, first = competition["split"], next(iter(models.values()), {})
+    split: dict[str, Any] = competition["split"]
+    first: Mapping[str, Any] = next(iter(models.values()), {})
     if rows < MANY or split["name"] not in FOLDED or "epochs" not in first:
         return
     longest = _seconds(first, thousand_rows, split["folds"]) * first["epochs"][1] / first["fit"]["epochs"]
