@@ -46,6 +46,11 @@ SENTENCE = 5.0
 FEW_CATEGORIES = 2
 """Category columns beside which a text column, where there are no numbers, says more than they do."""
 
+BESIDE = {"many": {"above": 256, "how": "native"}}
+"""How networks on a text read the categories beside it: as indicators, which tell more than vectors do (log loss of
+``bag_of_embeddings`` on 2500 tweets, three folds: 0.518 without their keywords, 0.512 as vectors, 0.505 as indicators),
+but for those of so many levels that the indicators would fill the memory."""
+
 
 def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
@@ -241,9 +246,10 @@ def describe(train: pd.DataFrame, test: pd.DataFrame | None, found: Guess, **fac
         unused = f"; not used: {', '.join(rest)}" if (rest := [name for name in texts if name not in read]) else ""
         beside = f", and {', '.join(kinds)}" if kinds else ""
         found.why["features"] = f"the text '{richest}', {words[richest]:.0f} words on average{beside}{unused}"
+        side = {"numbers": copy.deepcopy(BESIDE)} if kinds else {}
         settings = {
-            "tokens": {"column": richest},
-            "pretrained_tokens": {"column": richest, "maximum_length": pieces_of(words[richest])},
+            "tokens": {"column": richest, **side},
+            "pretrained_tokens": {"column": richest, "maximum_length": pieces_of(words[richest]), **side},
             "tfidf": {"columns": read, "characters": [3, 5]},
             "categorical": {"texts": {"columns": read, "components": 32, "characters": [3, 5]}},
         }

@@ -187,11 +187,15 @@ def test_text_is_classified_by_its_words():
     train, test, sample = tables(y=["a", "b"] * (ROWS // 2))
     train, test = (frame.drop(columns="size").assign(said=texts("it")) for frame in (train, test))
     found, made = described(train, test, sample)
-    assert made["portfolio"] == "text_classification" and made["columns"]["tokens"] == {"column": "said"}
+    read = {"column": "said", "numbers": {"many": {"above": 256, "how": "native"}}}  # colour stands beside it
+    assert made["portfolio"] == "text_classification" and made["columns"]["tokens"] == read
+    assert made["columns"]["pretrained_tokens"].items() > read.items()
     assert made["columns"]["tfidf"] == {"columns": ["said"], "characters": [3, 5]}
     assert found.columns["types"] == {"said": "text"} and "and colour" in found.why["features"]
     _, made = described(train.assign(y=AMOUNT), test, sample)
     assert made["portfolio"] == "text_regression" and made["columns"]["tfidf"]["columns"] == ["said"]
+    _, made = described(train.drop(columns="colour"), test.drop(columns="colour"), sample)
+    assert made["columns"]["tokens"] == {"column": "said"}
 
 
 def test_text_beside_numbers_is_a_table():
