@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from pipeline.core.combination import Combination, Library
-
 
 class Encoder(Protocol):
     """A fitted feature set: typed rows to ``Encoded``. Fitted on one fold's training rows.
@@ -97,6 +95,11 @@ class FeatureSet(ABC):
         then encoded once for all folds."""
         return False
 
+    @property
+    def longest_text(self) -> int | None:
+        """Tokens of a text at most, the rest of which is cut; None: where it says none."""
+        return None
+
     selects: ClassVar[bool] = False
     """Whether models learn from some of the training rows only."""
 
@@ -133,6 +136,11 @@ class Model(ABC):
     def attends(self) -> bool:
         """Whether it can tell what each token of an answer looks at."""
         return False
+
+    @property
+    def longest_text(self) -> int | None:
+        """Tokens of a text at most; None: it takes any number."""
+        return None
 
     @abstractmethod
     def build(self, spec: Spec, task: Task, seed: int) -> Any:
@@ -262,34 +270,8 @@ class Split(ABC):
 
     @abstractmethod
     def assign_within(self, rows: pd.DataFrame, columns: Any, task_is_class: bool) -> np.ndarray:
-        """The same for the training rows of a fold, for what is cross-fitted there: with fewer folds
-        where there are too few rows or groups for its own number, never refused."""
+        """The same within a fold's training rows, to cross-fit: with fewer folds where rows or groups are too few."""
 
     def training_rows(self, fold: np.ndarray, k: int) -> np.ndarray:
-        """Boolean mask [rows] of the rows fold ``k`` trains on: all that it does not validate, so rows
-        that are never validated (-1) train for every fold."""
+        """Boolean mask [rows] of what fold ``k`` trains on: all that it does not validate, -1 for every fold."""
         return fold != k
-
-
-class Blend(ABC):
-    """Shelf ``blends``: how models' predictions become one, learned from out-of-fold predictions."""
-
-    name: ClassVar[str]
-    numeric: ClassVar[bool]
-    """Whether it averages predictions (then they must be numbers)."""
-    tasks: ClassVar[tuple[str, ...] | None] = None
-    """The tasks it suits; None: all of them."""
-    calibration: Literal["auto", "none", "temperature", "sigmoid", "isotonic"]
-    """How the blend's probabilities are calibrated."""
-    decision: Literal["auto", "none"]
-    """Whether classes are decided by thresholds chosen out of fold, where the metric has a use for them."""
-
-    tells_target: ClassVar[bool] = True
-    """Whether its answers tell how probable the target is, where those of its models do."""
-
-    together: int = 0
-    """How many models that share their tokens may answer together at most, token by token; their answers then stand in
-    the library besides each model's own. 0: none."""
-
-    @abstractmethod
-    def fit(self, library: Library) -> Combination: ...

@@ -139,7 +139,7 @@ def _of_files(
     if how.files not in frame:
         hint = did_you_mean(str(how.files), map(str, frame))
         raise UserError(f"{where}: no column '{how.files}' (declared as columns.images.{name}.files){hint}")
-    texts = _names(frame, [how.files])
+    texts = _names(frame, [str(how.files)])
     file = None if into is None else array_file(into, name, stem)
     learned = stem.startswith(LEARNED)
     images, there, faults, unnamed = read_images(texts, place, how, size, file, f"{where}: images", learned, others)

@@ -219,7 +219,7 @@ def fault_so_far(progress: Progress, parameters: list[nn.Parameter], learning_ra
     """What is no finite number in the epoch under way: a loss, the gradient of a step, or a weight."""
     weights = torch.stack([parameter.detach().sum(dtype=torch.float64) for parameter in parameters])
     if lost := first_lost(torch.stack(progress.losses)):
-        found = "train loss", *lost
+        found: tuple[str, int | None, float] = "train loss", *lost
     elif lost := first_lost(torch.stack(progress.norms)):
         found = "gradient norm", None, lost[1]
     elif lost := first_lost(weights):
