@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from test_stacked_loop import SMALL, STACKING, fit, folds
 
 from pipeline.core.registry import build_settings
 from pipeline.core.types import FitJob, Spec
 from pipeline.stages.project import shelves
+from pipeline.training.data import widest
 from pipeline.training.device import multiplies_bfloat16
+from pipeline.training.stacking import fit_together
 
 SHELVES = shelves()
 GENERATOR = np.random.default_rng(0)
@@ -51,6 +55,19 @@ def test_sixteen_bits_learn_nearly_the_same_and_answer_in_thirty_two():
     assert rough.curves["valid_loss"] != exact.curves["valid_loss"]
     assert {parameter.dtype for parameter in rough.network.parameters()} == {torch.float32}
     assert rough.raw({"numbers": NUMBERS}).dtype == np.float32
+
+
+@pytest.mark.parametrize("name", [*STACKING, "batch", "layer"])
+def test_a_member_learns_in_sixteen_bits_what_it_learns_alone(name):
+    normalized = {"name": "mlp", "hidden": [16], "normalization": name}
+    model = SHELVES.models.build({"name": name, **SMALL.get(name, {})} if name in STACKING else normalized, "model")
+    trials, jobs = folds(model, SHELVES.tasks.build(model.tasks[0], "task"), fit(precision="bfloat16", epochs=3))
+    wide = widest([job.spec for job in jobs])
+    exact = fit_together([replace(trial, precision="float32") for trial in trials], jobs, wide)
+    for mine, other, trial, job in zip(fit_together(trials, jobs, wide), exact, trials, jobs, strict=True):
+        answers, alone = mine.raw(job.valid), trial.fit(job).raw(job.valid)
+        assert np.abs(answers - alone).mean() < 0.03 * np.abs(alone).mean()
+        assert name == "linear" or not np.array_equal(answers, other.raw(job.valid))  # one column has 32 bits
 
 
 def test_precision_follows_the_processor_where_it_is_to():

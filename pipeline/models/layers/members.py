@@ -22,8 +22,10 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, input: Tensor, weight: Tensor) -> Tensor:
-        ctx.save_for_backward(input, weight)
-        return torch.bmm(input, weight.transpose(1, 2))
+        product = torch.bmm(input, weight.transpose(1, 2))
+        # In ``fit.precision``, which backward does not know: the product has it.
+        ctx.save_for_backward(input.to(product.dtype), weight.to(product.dtype))
+        return product
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
@@ -45,7 +47,7 @@ class Linear(nn.Linear):
             product = (input * self.weight).sum(dim=-1, keepdim=True)  # [members, batch, inputs] -> [.., .., 1]
             return product if self.bias is None else product + self.bias.unsqueeze(1)
         product = _Product.apply(input, self.weight)  # [members, batch, inputs] -> [members, batch, outputs]
-        return product if self.bias is None else product + self.bias.unsqueeze(1)
+        return product if self.bias is None else product + self.bias.unsqueeze(1).to(product.dtype)
 
 
 class LayerNorm(nn.LayerNorm):
@@ -69,6 +71,9 @@ class BatchNorm(nn.BatchNorm1d):
     def forward(self, input: Tensor) -> Tensor:
         if self.weight.ndim == 1:
             return super().forward(input)
+        given = input.dtype
+        if given == torch.bfloat16:  # torch's own layer sums in 32 bits too
+            input = input.float()
         if self.training:
             variance, mean = torch.var_mean(input, dim=1, correction=0)  # [members, batch, features] -> [members, ..]
             rows = input.shape[1]
@@ -80,7 +85,7 @@ class BatchNorm(nn.BatchNorm1d):
         else:
             mean, variance = self.running_mean, self.running_var
         normal = (input - mean.unsqueeze(1)) * torch.rsqrt(variance + self.eps).unsqueeze(1)
-        return normal * self.weight.unsqueeze(1) + self.bias.unsqueeze(1)
+        return (normal * self.weight.unsqueeze(1) + self.bias.unsqueeze(1)).to(given)
 
 
 class Dropout(nn.Dropout):

@@ -186,7 +186,7 @@ class ParametricActivation(nn.Module):
         self.part = nn.Parameter(torch.ones(1, units))
 
     def forward(self, values: Tensor) -> Tensor:
-        return torch.lerp(values, self.function(values), self.part)
+        return torch.lerp(values, self.function(values), self.part.to(values.dtype))
 
 
 class GainLinear(Linear):
