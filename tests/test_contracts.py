@@ -16,13 +16,13 @@ from columns import dense
 from encoders import THERE, TINY, tiny_encoder
 
 from pipeline.core.cleaning import Cleaner
+from pipeline.core.combination import Blend
 from pipeline.core.config import Columns
 from pipeline.core.errors import UserError
 from pipeline.core.pairing import reads
 from pipeline.core.ragged import Ragged
 from pipeline.core.registry import build_settings, settings_dict
 from pipeline.core.types import (
-    Blend,
     Column,
     FeatureSet,
     FitJob,

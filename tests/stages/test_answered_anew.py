@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import signal
+import subprocess
+import sys
+
 import pandas as pd
 import pytest
 from projects import Project
@@ -14,6 +19,24 @@ from pipeline.stages import blend, fetch, preprocess, retrain, snapshot, train, 
 from pipeline.stages.project import load_project
 from pipeline.training.neural import Neural
 from pipeline.training.predictor import Predictor
+
+KILLED = """
+import os, signal
+from pipeline.stages import train
+from pipeline.stages.project import load_project
+from pipeline.training import network
+
+searched, asked = network.searched, []
+
+def killed(*args):
+    asked.append(searched(*args))
+    if len(asked) > 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return asked[-1]
+
+network.searched = killed
+train.run(load_project(), "words")
+"""
 
 
 def params(search) -> dict:
@@ -79,6 +102,21 @@ def test_another_search_answers_with_the_weights_that_are_there(run):
     test = pd.read_parquet(folder / "final" / "words-gru" / "predictions.parquet")
     assert final.predict(pd.read_parquet(folder / "rows" / "test.parquet")).equals(test)
     assert run("greedy") == 0 and digest_files(folder / "cv") == greedy[0]
+
+
+def test_killed_while_answers_are_searched_they_are_what_they_would_have_been(run, tmp_path_factory, monkeypatch):
+    assert run("greedy") == 3
+    root = run.project.root
+    undisturbed = tmp_path_factory.mktemp("undisturbed") / "project"
+    shutil.copytree(root, undisturbed)
+    run.project.params(params("beam"))
+    assert subprocess.run([sys.executable, "-c", KILLED], cwd=root).returncode == -signal.SIGKILL
+    assert run("beam") == 0
+    monkeypatch.chdir(undisturbed)
+    run.project = Project(undisturbed)
+    run.project.params(params("beam"))
+    train.run(load_project(), "words")
+    assert digest_files(root / "data/words/cv") == digest_files(undisturbed / "data/words/cv")
 
 
 def test_what_is_preprocessed_hangs_on_no_search(run):
