@@ -14,7 +14,7 @@ from pipeline.commands.columns_table import cleaned, table
 from pipeline.commands.competition_files import CompetitionFiles
 from pipeline.core.config import CompetitionConfig, Config
 from pipeline.core.errors import UserError, counted
-from pipeline.core.files import read_json
+from pipeline.core.files import digest, read_json
 from pipeline.core.paths import CompetitionPaths
 from pipeline.core.ragged import Ragged
 from pipeline.core.seeds import derive_seed
@@ -22,6 +22,7 @@ from pipeline.core.stored import Stored
 from pipeline.core.types import FOLD, Encoded, FeatureSet, Schema, Spec
 from pipeline.images.rows import read_rows
 from pipeline.stages.project import load_project
+from pipeline.stages.snapshot import contents
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,12 +39,14 @@ FEW = 12
 
 
 def run(name: str, rows: int = 5, picture: Path | None = None) -> None:
-    """Print what there is of the first ``rows`` training rows. What ``preprocess`` wrote is taken where it has run;
-    else the source is read aside, and nothing is written but, of images, the ``picture`` that is asked for: the first
-    rows, and these as models' augmentation changes them in their first epochs."""
+    """Print what there is of the first ``rows`` training rows. What ``preprocess`` wrote is taken where it has run by
+    the settings that params.yaml has now; else the source is read aside, and nothing is written but, of images, the
+    ``picture`` that is asked for: the first rows, and these as models' augmentation changes them in their first
+    epochs."""
     config = load_project()
     competition = config.competition(name)
-    schema, typed = _rows(competition)
+    written = _written(config, name)
+    schema, typed = _rows(competition, written)
     if picture is not None:
         _draw(config, competition, schema, typed, picture)
     first = typed.head(rows)
@@ -51,7 +54,7 @@ def run(name: str, rows: int = 5, picture: Path | None = None) -> None:
     lines += [*table(schema, competition.raw), *cleaned(schema), ""]
     lines += [f"the first {len(first)} rows, typed:", *_transposed(first), ""]
     for key, part in competition.features.items():
-        encoder = _encoder(competition, key, part, schema, typed)
+        encoder = _encoder(competition, key, part, schema, typed, written)
         lines += [
             f"feature set {key} ({part.name}), the first row:",
             *_encoded(encoder.encode(first), encoder.spec),
@@ -60,9 +63,22 @@ def run(name: str, rows: int = 5, picture: Path | None = None) -> None:
     sys.stdout.write("\n".join(lines))
 
 
-def _rows(competition: CompetitionConfig) -> tuple[Schema, pd.DataFrame]:
+def _written(config: Config, name: str) -> bool:
+    """Whether there are rows of the settings that params.yaml has now; tells where they are of others."""
+    paths = CompetitionPaths(name)
+    if not (paths.train_rows.exists() and paths.schema.exists() and paths.checked("preprocess").exists()):
+        return False
+    now, then = contents(config, name, "preprocess"), read_json(paths.checked("preprocess"))
+    if digest(now["competition"]) == digest(then["competition"]):
+        return True
+    told = f"params.yaml was edited since {name} was preprocessed: this is read from its source"
+    sys.stderr.write(f"warning: {told}; `dvc repro preprocess@{name}` makes its rows anew\n")
+    return False
+
+
+def _rows(competition: CompetitionConfig, written: bool) -> tuple[Schema, pd.DataFrame]:
     paths = CompetitionPaths(competition.name)
-    if paths.train_rows.exists() and paths.schema.exists():
+    if written:
         schema = Schema.from_json(read_json(paths.schema))
         return schema, read_rows(paths.train_rows, schema)
     with CompetitionFiles.of(competition.raw["source"], competition.name) as own:
@@ -70,9 +86,11 @@ def _rows(competition: CompetitionConfig) -> tuple[Schema, pd.DataFrame]:
     return schema, train
 
 
-def _encoder(competition: CompetitionConfig, key: str, part: FeatureSet, schema: Schema, typed: pd.DataFrame) -> Any:
+def _encoder(
+    competition: CompetitionConfig, key: str, part: FeatureSet, schema: Schema, typed: pd.DataFrame, written: bool
+) -> Any:
     state = CompetitionPaths(competition.name).features / key / "all.json"
-    if state.exists():
+    if written and state.exists():
         return part.restore(read_json(state), schema)
     return part.fit(typed, schema, derive_seed(key, None))
 

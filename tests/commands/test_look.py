@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+import yaml
 from bench import TEST, TRAIN
 
 from pipeline.commands import add, look
@@ -52,6 +55,23 @@ def test_what_preprocess_wrote_is_shown(bench, printed):
         assert bench.run(stage, "toy")[0] == 0
     (bench.root / "files" / "train.csv").unlink()
     assert printed() == before
+
+
+def test_settings_edited_since_are_those_that_are_shown(bench, printed):
+    """And it is told that what lies there is of others."""
+    bench.write()
+    bench.through("fetch", "preprocess")
+    params = yaml.safe_load((bench.root / "params.yaml").read_text())
+    params["competitions"]["toy"]["columns"]["types"] = {"size": "category"}
+    params["competitions"]["toy"]["features"]["numbers"]["scale"] = "none"
+    (bench.root / "params.yaml").write_text(yaml.safe_dump(params))
+    look.run("toy", 3)
+    told = bench.capsys.readouterr()
+    assert "warning: params.yaml was edited since toy was preprocessed" in told.err
+    assert re.search(r"size +category +as params.yaml says", told.out)
+    bench.through("preprocess")
+    look.run("toy", 3)
+    assert bench.capsys.readouterr() == (told.out, "")
 
 
 TWEETS = "id,text,y\n" + "".join(f"{i},fire at the\xa0station number {i},{i % 3}\n" for i in range(60))
