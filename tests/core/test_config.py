@@ -15,8 +15,6 @@ from pipeline.stages.project import shelves
 
 TRANSLATION = {"competitions/toy/task": "translation", "competitions/toy/metric": "perplexity"}
 
-PAIRS = {"name": "pairs", "source": "x1", "target": "y", "tokenizer": "words"}
-
 
 def params() -> dict:
     return {
@@ -192,15 +190,6 @@ def test_a_fault_names_its_key_and_what_would_do(key, value, told):
             },
             "models.toy-mlp.model: 'seq2seq' has no attention here, which task.search.coverage_penalty asks; set that "
             "to 0, or choose a model that attends",
-        ),
-        (
-            TRANSLATION
-            | {
-                "competitions/toy/features/numbers": {**PAIRS, "maximum_length": 40},
-                "models/toy-mlp/model": {"name": "transformer", "positions": "learned", "longest": 5},
-            },
-            "models.toy-mlp.model.longest: learned positions know 5 steps, and 'numbers' cuts texts at 40 "
-            "(maximum_length); raise the one, lower the other, or use sinusoidal or rotary positions",
         ),
         (
             TRANSLATION | {"competitions/toy/blend": "consensus"},

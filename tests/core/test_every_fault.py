@@ -85,3 +85,17 @@ def test_several_models_of_texts_are_refused(key, value):
         f"models.toy-mlp.retrain.{key}: the answers of several models are averaged, and those of 'translation' are "
         f"no numbers; leave it out, got {value!r}"
     ]
+
+
+def test_positions_that_know_fewer_steps_than_texts_have_are_told():
+    raw = params()
+    put(raw, "competitions/toy/task", "translation")
+    put(raw, "competitions/toy/metric", "perplexity")
+    pairs = {"name": "pairs", "source": "x1", "target": "y", "tokenizer": "words", "maximum_length": 40}
+    put(raw, "competitions/toy/features/numbers", pairs)
+    put(raw, "models/toy-mlp/model", {"name": "transformer", "positions": "learned", "longest": 5})
+    assert any(
+        "models.toy-mlp.model.longest: learned positions know 5 steps, and 'numbers' cuts texts at 40 "
+        "(maximum_length); raise the one, lower the other, or use sinusoidal or rotary positions" in fault
+        for fault in faults(raw)
+    )

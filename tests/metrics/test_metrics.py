@@ -248,15 +248,6 @@ def test_texts_match_exactly_or_not():
     assert build("exact_match", lowercase=True).score(target, frame) == 0.5  # "Merci." and "merci. "
 
 
-def test_the_interval_of_exact_matches_is_that_of_rows_drawn_anew():
-    random = np.random.default_rng(0)
-    right = random.random(180) < 0.7
-    target, frame = pd.Series(["ja"] * 180), pd.DataFrame({"prediction": np.where(right, "ja ", "nein")})
-    draws = right[random.integers(180, size=(4000, 180))].mean(axis=1)
-    assert build("exact_match").interval(target, frame) == pytest.approx(np.quantile(draws, [0.025, 0.975]), abs=0.01)
-    assert build("exact_match").interval(target[right], frame[right]) == (1, 1)
-
-
 def test_every_metric_says_what_it_suits():
     for name in metrics:
         part = metrics.get(name)
