@@ -13,6 +13,7 @@ import pytest
 import torch
 import yaml
 from bench import ROOT, Bench
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from pipeline.core.files import read_json
 from pipeline.training.ranks import ManyRanks
@@ -32,7 +33,7 @@ def texts() -> pd.DataFrame:
 
 @pytest.fixture
 def competitions(tmp_path, capsys, monkeypatch) -> Bench:
-    """A text and an image network through `preprocess`; 241 rows, so that the last minibatch is one row's."""
+    """A text and an image network, declared; 241 rows, so that the last minibatch is one row's."""
     monkeypatch.chdir(tmp_path)
     bench = Bench(tmp_path, capsys, monkeypatch)
     (tmp_path / "files").mkdir()
@@ -71,16 +72,22 @@ def competitions(tmp_path, capsys, monkeypatch) -> Bench:
         "execution": {"executor": "serial"},
     }
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
-    for name in ("toy", "digits"):
-        for stage in ("fetch", "preprocess"):
-            code, lines = bench.run(stage, name)
-            assert code == 0, lines
     return bench
 
 
-def torchrun(*arguments: str, folder: Path, processes: int = 2) -> subprocess.CompletedProcess:
+def prepare(bench: Bench, competition: str) -> Path:
+    """Its folder of data, through `preprocess`."""
+    for stage in ("fetch", "preprocess"):
+        code, lines = bench.run(stage, competition)
+        assert code == 0, lines
+    return bench.root / "data" / competition
+
+
+def torchrun(
+    *arguments: str, folder: Path, program: tuple[str, ...] = ("-m", "pipeline")
+) -> subprocess.CompletedProcess:
     return subprocess.run(
-        ["torchrun", "--standalone", f"--nproc-per-node={processes}", "-m", "pipeline", *arguments],
+        ["torchrun", "--standalone", "--nproc-per-node=2", *program, *arguments],
         cwd=folder,
         env={
             **os.environ,
@@ -95,8 +102,7 @@ def torchrun(*arguments: str, folder: Path, processes: int = 2) -> subprocess.Co
 
 @pytest.mark.parametrize("name", ["toy-cnn", "digits-lenet"])
 def test_two_processes_learn_what_one_learns(competitions, name):
-    competition = name.partition("-")[0]
-    folder = competitions.root / "data" / competition / "cv" / name
+    folder = prepare(competitions, name.partition("-")[0]) / "cv" / name
 
     def learned() -> tuple[np.ndarray, dict]:
         frame = pd.read_parquet(folder / "predictions.parquet")
@@ -113,6 +119,46 @@ def test_two_processes_learn_what_one_learns(competitions, name):
     assert shared_scores["train"] == pytest.approx(scores["train"], abs=1e-4)
     assert not np.array_equal(shared, alone)  # sums of two parts: the minibatches were shared indeed
     assert done.stderr.count("2 folds") == 1  # one process tells and writes
+
+
+KILLED = """
+import os
+import signal
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+from pipeline.__main__ import main
+from pipeline.training import checkpoints
+
+steps = []
+
+def kill(*_):
+    steps.append(1)
+    if len(steps) == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+checkpoints.SECONDS = 0.0  # one after every minibatch
+if os.environ["RANK"] == "0":
+    register_optimizer_step_pre_hook(kill)
+main()
+"""
+
+
+def test_a_killed_run_goes_on_from_its_checkpoint_with_as_many_processes_as_it_is_given_then(competitions):
+    def learned(*again: str) -> tuple[np.ndarray, int]:
+        """And how many steps it took."""
+        steps: list[int] = []
+        counted = register_optimizer_step_pre_hook(lambda *_: steps.append(1))
+        code, lines = competitions.run("train", "toy-cnn", *again)
+        counted.remove()
+        assert code == 0, lines
+        return pd.read_parquet(folder / "predictions.parquet").to_numpy(dtype=float), len(steps)
+
+    folder = prepare(competitions, "toy") / "cv" / "toy-cnn"
+    (competitions.root / "killed.py").write_text(KILLED)
+    killed = torchrun("train", "toy-cnn", folder=competitions.root, program=("killed.py",))
+    assert killed.returncode != 0 and not folder.exists()
+    (went_on, left), (undisturbed, steps) = learned(), learned("--again")
+    assert left == steps - 4
+    np.testing.assert_allclose(went_on, undisturbed, atol=1e-4)
 
 
 def test_what_cannot_be_shared_is_one_line(bench, monkeypatch):
