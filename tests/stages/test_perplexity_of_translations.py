@@ -24,7 +24,7 @@ def trained(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("perplexity")
     write_files(root, test_rows=6)
     fit = {
-        "epochs": 10,
+        "epochs": 6,
         "learning_rate": 0.02,
         "batch_size": 8,
         "loss": {"name": "cross_entropy", "label_smoothing": 0.1},
