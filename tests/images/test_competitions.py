@@ -289,19 +289,29 @@ def test_look_shows_images_and_what_augmentation_makes_of_them(bench, added, cap
         look.run("toy", 3, bench.root / "look.html")
 
 
-def test_columns_beside_the_image_are_read_with_it(bench, added):
+def test_columns_beside_the_image_are_read_with_it(bench, added, undrawn):
     def make(folder: Path) -> None:
         as_files(folder)
         train = pd.read_csv(folder / "train.csv", dtype=str)
-        train.assign(age=range(COUNT), place=["here", "there"] * (COUNT // 2)).to_csv(folder / "train.csv", index=False)
-        test = pd.DataFrame({"image": [f"{i:03}" for i in range(12)], "age": range(12), "place": ["here"] * 12})
+        beside = {"age": range(COUNT), "label": told, "place": ["here", "there"] * (COUNT // 2)}
+        train.assign(**beside).to_csv(folder / "train.csv", index=False)
+        test = pd.DataFrame({"image": [f"{i:03}" for i in range(12)], "age": [5, 55] * 6, "place": ["here"] * 12})
         test.to_csv(folder / "test.csv", index=False)
 
-    declared = added(make)["competitions"]["toy"]
-    assert declared["features"]["image"]["numbers"]["categories"] == "native"
-    bench.through("fetch", "preprocess")
-    state = read_json(bench.root / "data" / "toy" / "features" / "image" / "all.json")
-    assert state["numbers"] is not None
+    told = (np.arange(COUNT) >= COUNT // 2).astype(int)  # by the age alone, whatever the image shows
+    declared = added(make)
+    assert declared["competitions"]["toy"]["features"]["image"]["numbers"]["categories"] == "native"
+    fit = {"epochs": 12, "batch_size": 8, "learning_rate": 0.01}
+    declared["models"] = {"toy-lenet": {**declared["models"]["toy-lenet"], "fit": fit}}
+    (bench.root / "params.yaml").write_text(yaml.safe_dump(declared, sort_keys=False))
+    bench.through()
+    answers = pd.read_csv(bench.root / "data" / "toy" / "submission.csv", dtype=str)
+    assert (answers["label"].astype(int) == [0, 1] * 6).mean() > 0.8
+    rows = pd.read_csv(bench.root / "in" / "test.csv", dtype={"image": str})
+    rows[::-1].to_csv(bench.root / "in" / "test" / "new.csv", index=False)
+    assert bench.run("predict", "toy", "--in", "in/test/new.csv", "--out", "out.csv") == (0, [])
+    again = pd.read_csv(bench.root / "out.csv", dtype=str)
+    assert again["label"].tolist() == answers["label"].tolist()[::-1]
 
 
 def test_large_images_of_several_sizes_are_brought_to_one_and_it_is_said(bench, added, capsys):
