@@ -61,7 +61,7 @@ def test_a_vocabulary_of_more_rows_than_a_fold_trains_on_is_told_with_its_own_se
     assert "'characters' takes its vocabulary from training and test rows together" in wide["measured"]
     assert "Set vocabulary: fold in feature set 'characters', and see" in wide["next"]
     [told] = [line for line in page["notes"] if "unknown" in line]
-    assert "0.0 %, by a vocabulary of training and test rows together" in told
+    assert "0%, by a vocabulary of training and test rows together" in told
 
 
 def test_validation_texts_that_are_the_training_texts_are_told_by_the_report_too(bench):

@@ -161,7 +161,7 @@ def test_recurrent_layers_explode_and_forget_over_steps_of_a_sequence(found):
 def test_a_loss_that_jumps_back_is_told_with_its_epoch_and_bounds_that_always_hold_are(rows, found):
     fits = fitted(mlp(initialization="he"), rows, epochs=24, gradient_clip=1e-6)
     one = found(fits)["POD508"]
-    assert one.numbers == {"net": 1.0} and "100.0% of the steps" in one.measured
+    assert one.numbers == {"net": 1.0} and "100% of the steps" in one.measured
     for one in fits:
         one.curves["clipped"] = [0.0] * 24
         one.curves["train_loss"] = [1.0, 0.6, 0.4, 0.3, 0.28, 0.9, 0.3] + [0.25] * 17
