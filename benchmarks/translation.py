@@ -5,7 +5,7 @@ three ways. The book's loop (D2L 10.7, 11.7) fills every sentence up to the long
 a kinder one beside it fills up to the longest of each minibatch. Rates are real target tokens, end marks included; the
 three take turns, and the median of the turns is told.
 
-    python benchmarks/translation.py [FOLDER] [TURNS] [MINIBATCHES A TURN]
+    python benchmarks/translation.py [FOLDER] [TURNS] [MINIBATCHES A TURN] [cpu | cuda]
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Own(nn.Module):
 
     def forward(self, source: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
         padding = source == PAD
-        causal = torch.ones(tokens.shape[1], tokens.shape[1], dtype=torch.bool).triu(1)
+        causal = torch.ones(tokens.shape[1], tokens.shape[1], dtype=torch.bool, device=tokens.device).triu(1)
         found = self.transformer(
             self.vectors(source),
             self.vectors(tokens),
@@ -94,20 +94,23 @@ class Own(nn.Module):
         return nn.functional.linear(found, self.embedding.weight, self.bias)
 
 
-def book(encoded: Encoded, spec: Spec, to_longest_of_all: bool) -> Callable[[int], tuple[int, float]]:
+def book(
+    encoded: Encoded, spec: Spec, to_longest_of_all: bool, device: torch.device
+) -> Callable[[int], tuple[int, float]]:
     """A function that trains on so many minibatches: their target tokens, and seconds."""
     torch.manual_seed(0)
-    network = Own(spec.sizes["target"]).train()
+    network = Own(spec.sizes["target"]).to(device).train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE)
     loss = nn.CrossEntropyLoss(ignore_index=PAD, label_smoothing=SMOOTHING)
     columns = [encoded[name] for name in ("source", "tokens", "labels")]
     everyone = range(len(columns[0]))
-    whole = [torch.from_numpy(column.padded(everyone).astype("int64")) for column in columns]  # [rows, longest]
+    arrays = [torch.from_numpy(column.padded(everyone).astype("int64")) for column in columns]  # [rows, longest]
+    whole = [array.to(device) for array in arrays]
     size = round(len(everyone) * TOKENS / int(columns[2].lengths.sum()))
 
     def run(minibatches: int) -> tuple[int, float]:
         began, seen = time.perf_counter(), 0
-        for index in torch.randperm(len(everyone)).split(size)[:minibatches]:
+        for index in torch.randperm(len(everyone)).to(device).split(size)[:minibatches]:
             source, tokens, labels = (column[index] for column in whole)
             if not to_longest_of_all:
                 source = source[:, : int((source != PAD).sum(1).max())]
@@ -124,7 +127,7 @@ def book(encoded: Encoded, spec: Spec, to_longest_of_all: bool) -> Callable[[int
     return run
 
 
-def podium(encoded: Encoded, spec: Spec, most: int) -> Callable[[int], tuple[int, float]]:
+def podium(encoded: Encoded, spec: Spec, most: int, device: torch.device) -> Callable[[int], tuple[int, float]]:
     fit = {
         "optimizer": "adamw",
         "learning_rate": RATE,
@@ -138,10 +141,9 @@ def podium(encoded: Encoded, spec: Spec, most: int) -> Callable[[int], tuple[int
         {"name": "transformer", "encoder_layers": LAYERS, "decoder_layers": LAYERS, **settings}, "model"
     )
     job = FitJob(model, tasks.build("translation", "task"), spec, encoded, None, seed=0)
-    cpu = torch.device("cpu")
-    network = begin_network(job, cpu)
+    network = begin_network(job, device)
     optimizer = learner.optimizer.build(parameter_groups(trainable(network), network, RATE, 0.01))
-    criterion, examples, progress = learner.criterion(job, cpu), Examples(encoded, cpu), Progress()
+    criterion, examples, progress = learner.criterion(job, device), Examples(encoded, device), Progress()
     checkpoints = Checkpoints(learner, job, network, optimizer)
     averaging = Averaging(learner, network, progress, 1)
     watching = Alone(network, Watched.of(learner, progress, most, 1), learner.accumulate, most)
@@ -164,6 +166,7 @@ def main() -> None:
     given = sys.argv[1:]
     folder = Path(given[0] if given else FOLDER)
     turns, most = (int(given[i]) if len(given) > i else usual for i, usual in ((1, 5), (2, 6)))
+    device = torch.device(given[3] if len(given) > 3 else "cpu")
     rows = pd.read_csv(folder / "train.csv")
     schema = Schema(id="id", target="de", columns=(Column("en", "text"),), target_kind="text")
     encoder = features.build({"name": "pairs", "source": "en", "target": "de", "joint": True}, "f").fit(rows, schema, 0)
@@ -171,9 +174,9 @@ def main() -> None:
     spec = encoder.spec.from_json({**encoder.spec.to_json(), "outputs": encoder.spec.sizes["target"]})
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     ways = {
-        "the book's loop, torch's Transformer": book(encoded, spec, True),
-        "the same, filled up to each minibatch's longest": book(encoded, spec, False),
-        "Podium": podium(encoded, spec, most),
+        "the book's loop, torch's Transformer": book(encoded, spec, True, device),
+        "the same, filled up to each minibatch's longest": book(encoded, spec, False, device),
+        "Podium": podium(encoded, spec, most, device),
     }
     rates: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(turns + 1):  # the first one warms up
