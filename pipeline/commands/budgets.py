@@ -18,7 +18,7 @@ LONG = 0.2
 """Part of a budget that a fit on all rows may take after a holdout; where one takes longer, the models that were
 validated answer."""
 SHORT_PRODUCTS = 1.6
-"""How much faster language models train by ``precision: auto`` where the processor has products of 16 bits."""
+"""How much faster networks train by ``precision: auto`` where the processor has products of 16 bits."""
 LONG_FIT = 60.0
 """Seconds from which a network's fit takes the cores that would idle beside it, where one fold validates."""
 MOST_THREADS = 8
@@ -43,7 +43,8 @@ def hold_out_once(
         return
     longest = _seconds(first, thousand_rows, split["folds"]) * first["epochs"][1] / first["fit"]["epochs"]
     if longest > ROOM * 60 * minutes:
-        competition["split"] = {"name": "holdout", "rows": "random", "seed": split.get("seed", 0)}
+        kept = {key: split[key] for key in ("seed", "alike") if key in split}
+        competition["split"] = {"name": "holdout", "rows": "random", **kept}
         if "split" in (why := competition.get("guessed") or {}):
             why["split"] = f"{rows} images, and {minutes:g} min: a tenth, held out once, leaves time for more epochs"
 
@@ -54,8 +55,12 @@ def _seconds(body: Mapping[str, Any], thousand_rows: float, folds: int) -> float
 
     fit = body.get("fit") or {}
     rounds = ceil(folds / max(available_cores() // fit.get("threads", 1), 1))
-    seconds = float(body.get("seconds", 1.0)) / PORTFOLIO_FOLDS * thousand_rows * rounds
+    seconds = _of_one_fold(body, thousand_rows) * rounds
     return seconds / SHORT_PRODUCTS if fit.get("precision") == "auto" and multiplies_bfloat16() else seconds
+
+
+def _of_one_fold(body: Mapping[str, Any], thousand_rows: float) -> float:
+    return float(body.get("seconds", 1.0)) / PORTFOLIO_FOLDS * thousand_rows
 
 
 def within(models: Mapping[str, Any], minutes: float, thousand_rows: float, split: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,8 +90,7 @@ def sharing_cores(models: Mapping[str, Any], thousand_rows: float) -> dict[str, 
     long = [
         key
         for key, body in models.items()
-        if "epochs" in (body.get("fit") or {})
-        and body.get("seconds", 0.0) / PORTFOLIO_FOLDS * thousand_rows >= LONG_FIT
+        if "epochs" in (body.get("fit") or {}) and _of_one_fold(body, thousand_rows) >= LONG_FIT
     ]
     threads = min(available_cores() // max(len(long), 1), MOST_THREADS)
     if threads < 2:
