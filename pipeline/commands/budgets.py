@@ -51,34 +51,47 @@ def hold_out_once(
 
 def _seconds(body: Mapping[str, Any], thousand_rows: float, folds: int) -> float:
     """That the model's folds are expected to take, as many side by side as there are cores for."""
+    return _of_one_fold(body, thousand_rows) * ceil(_folds_a_place(body, folds))
+
+
+def _folds_a_place(body: Mapping[str, Any], folds: int) -> float:
+    """How many folds each of the places has to do at which they run side by side; below 1 where places stay free."""
     from pipeline.training.executors import available_cores
 
-    fit = body.get("fit") or {}
-    rounds = ceil(folds / max(available_cores() // fit.get("threads", 1), 1))
-    seconds = _of_one_fold(body, thousand_rows) * rounds
-    return seconds / SHORT_PRODUCTS if fit.get("precision") == "auto" and multiplies_bfloat16() else seconds
+    return folds / max(available_cores() // (body.get("fit") or {}).get("threads", 1), 1)
 
 
 def _of_one_fold(body: Mapping[str, Any], thousand_rows: float) -> float:
-    return float(body.get("seconds", 1.0)) / PORTFOLIO_FOLDS * thousand_rows
+    seconds = float(body.get("seconds", 1.0)) / PORTFOLIO_FOLDS * thousand_rows
+    short = (body.get("fit") or {}).get("precision") == "auto" and multiplies_bfloat16()
+    return seconds / SHORT_PRODUCTS if short else seconds
 
 
 def within(models: Mapping[str, Any], minutes: float, thousand_rows: float, split: Mapping[str, Any]) -> dict[str, Any]:
     """The models that may fit into so many minutes, each with the budget and the seconds it is
-    expected to take; which of them do fit is seen when they run. Long texts count as more rows."""
+    expected to take; which of them do fit is seen when they run. Long texts count as more rows.
+
+    Models whose epochs follow the budget have as many as their folds have time for on the cores that those before them
+    leave: other models' folds fill what a last round leaves idle.
+    """
     folds = 1 if split["name"] == "holdout" else split.get("folds", 5)
+    room = left = ROOM * 60 * minutes
     kept: dict[str, Any] = {}
     for key, body in models.items():
         fit = body.get("fit") or {}
-        seconds = _seconds(body, thousand_rows, folds)
+        seconds, part = _seconds(body, thousand_rows, folds), 0.0
         if span := body.get("epochs"):
             most = max(span[1], fit["epochs"])  # few rows are gone through more often
-            epochs = min(max(int(ROOM * 60 * minutes / seconds * fit["epochs"]), span[0]), most)
+            one, each = _of_one_fold(body, thousand_rows), _folds_a_place(body, folds)
+            longer = min(room / (one * max(each, 1.0)), left / (one * each))
+            epochs = min(max(int(longer * fit["epochs"]), span[0]), most)
             seconds *= epochs / fit["epochs"]
+            part = one * each * epochs / fit["epochs"]
             body = {**body, "fit": {**fit, "epochs": epochs}}
         seconds = max(seconds, 1.0)
         if not kept or seconds < HOPELESS * 60 * minutes:
             kept[key] = {**body, "budget": {"minutes": minutes, "seconds": round(seconds, 1)}}
+            left = max(left - part, 0.0)
     return kept
 
 

@@ -247,9 +247,12 @@ def describe(train: pd.DataFrame, test: pd.DataFrame | None, found: Guess, **fac
         beside = f", and {', '.join(kinds)}" if kinds else ""
         found.why["features"] = f"the text '{richest}', {words[richest]:.0f} words on average{beside}{unused}"
         side = {"numbers": copy.deepcopy(BESIDE)} if kinds else {}
+        linear = {"numbers": {"many": {**BESIDE["many"], "how": "count"}}} if kinds else {}
+        pieces = pieces_of(words[richest])
         settings = {
             "tokens": {"column": richest, **side},
-            "pretrained_tokens": {"column": richest, "maximum_length": pieces_of(words[richest]), **side},
+            "pretrained": {"columns": [richest], "maximum_length": pieces, **linear},
+            "pretrained_tokens": {"column": richest, "maximum_length": pieces, **side},
             "tfidf": {"columns": read, "characters": [3, 5]},
             "categorical": {"texts": {"columns": read, "components": 32, "characters": [3, 5]}},
         }

