@@ -37,16 +37,15 @@ def added(project: Project, name: str, source: Path | None = None) -> dict:
         ("digits", "lenet", 0.93, True),  # accuracy
         ("emoji-languages", "bag", 0.8, True),  # accuracy, one in six by chance
         ("pydoc-topics", "lstm", 9.0, False),  # perplexity a character; about 90 by chance
-        ("french-interface", "transformer", 11.0, True),  # BLEU
+        ("french-interface", "transformer", 6.0, True),  # BLEU
     ],
 )
 def test_a_seam_is_cross_validated_retrained_and_submitted(project, capsys, name, model, better_than, higher):
     declared = added(project, name)
     fit = declared["models"][f"{name}-{model}"]["fit"]
-    if name == "french-interface":  # one of two models, which needs all of its epochs to find words at all
+    if name == "french-interface":  # one of its two models, which needs half of the way to find words at all
         del declared["models"]["french-interface-seq2seq"]
-    else:
-        fit["epochs"] = max(1, fit["epochs"] // 3)  # a third of the way shows that it learns
+    fit["epochs"] = max(1, fit["epochs"] // (2 if name == "french-interface" else 3))  # which shows that it learns
     project.params(declared)
     through(name)
     scores = read_json(project.data(name, "cv", f"{name}-{model}", "scores.json"))
