@@ -41,17 +41,13 @@ def hold_out_once(
     first: Mapping[str, Any] = next(iter(models.values()), {})
     if rows < MANY or split["name"] not in FOLDED or "epochs" not in first:
         return
-    longest = _seconds(first, thousand_rows, split["folds"]) * first["epochs"][1] / first["fit"]["epochs"]
+    longest = _of_one_fold(first, thousand_rows) * ceil(_folds_a_place(first, split["folds"]))
+    longest *= first["epochs"][1] / first["fit"]["epochs"]
     if longest > ROOM * 60 * minutes:
         kept = {key: split[key] for key in ("seed", "alike") if key in split}
         competition["split"] = {"name": "holdout", "rows": "random", **kept}
         if "split" in (why := competition.get("guessed") or {}):
             why["split"] = f"{rows} images, and {minutes:g} min: a tenth, held out once, leaves time for more epochs"
-
-
-def _seconds(body: Mapping[str, Any], thousand_rows: float, folds: int) -> float:
-    """That the model's folds are expected to take, as many side by side as there are cores for."""
-    return _of_one_fold(body, thousand_rows) * ceil(_folds_a_place(body, folds))
 
 
 def _folds_a_place(body: Mapping[str, Any], folds: int) -> float:
@@ -62,6 +58,7 @@ def _folds_a_place(body: Mapping[str, Any], folds: int) -> float:
 
 
 def _of_one_fold(body: Mapping[str, Any], thousand_rows: float) -> float:
+    """Seconds that one of the model's folds is expected to take."""
     seconds = float(body.get("seconds", 1.0)) / PORTFOLIO_FOLDS * thousand_rows
     short = (body.get("fit") or {}).get("precision") == "auto" and multiplies_bfloat16()
     return seconds / SHORT_PRODUCTS if short else seconds
@@ -79,14 +76,14 @@ def within(models: Mapping[str, Any], minutes: float, thousand_rows: float, spli
     kept: dict[str, Any] = {}
     for key, body in models.items():
         fit = body.get("fit") or {}
-        seconds, part = _seconds(body, thousand_rows, folds), 0.0
+        one, each, part = _of_one_fold(body, thousand_rows), _folds_a_place(body, folds), 0.0
+        seconds = one * ceil(each)
         if span := body.get("epochs"):
             most = max(span[1], fit["epochs"])  # few rows are gone through more often
-            one, each = _of_one_fold(body, thousand_rows), _folds_a_place(body, folds)
             longer = min(room / (one * max(each, 1.0)), left / (one * each))
             epochs = min(max(int(longer * fit["epochs"]), span[0]), most)
-            seconds *= epochs / fit["epochs"]
-            part = one * each * epochs / fit["epochs"]
+            one *= epochs / fit["epochs"]
+            seconds, part = one * ceil(each), one * each
             body = {**body, "fit": {**fit, "epochs": epochs}}
         seconds = max(seconds, 1.0)
         if not kept or seconds < HOPELESS * 60 * minutes:
