@@ -5,6 +5,7 @@ Predicted is the most probable class; of equally probable ones, the first.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -35,9 +36,9 @@ class ConfusionMetric(ClassificationMetric):
         names = [str(name) for name in predictions.columns]
         return self.of(confusion(self.name, target, predictions), names)
 
+    @abstractmethod
     def of(self, matrix: np.ndarray, names: list[str]) -> float:
         """matrix: int [classes, classes], true class by predicted class. names: the classes as text."""
-        raise NotImplementedError
 
 
 @metrics.register("accuracy")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -30,9 +31,9 @@ class OverTargets(Metric):
     weights: Mapping[str, float]
 
     @property
+    @abstractmethod
     def each(self) -> Metric:
         """What scores a column."""
-        raise NotImplementedError
 
     @property
     def perfect(self) -> float | None:

@@ -6,6 +6,7 @@ In numpy alone: scoring every epoch must cost well under a millisecond, and impo
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -29,9 +30,9 @@ class RegressionMetric(Metric):
     def score(self, target: pd.Series, predictions: pd.DataFrame) -> float:
         return self.of(*numbers(self.name, target, predictions))
 
+    @abstractmethod
     def of(self, truth: np.ndarray, predicted: np.ndarray) -> float:
         """truth, predicted: finite float64 [rows]."""
-        raise NotImplementedError
 
     def refuse_below(self, limit: float, strict: bool, advice: str, **columns: np.ndarray) -> None:
         """Raise UserError naming the first value below (strict: at or below) the limit."""

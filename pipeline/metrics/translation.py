@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -31,9 +32,9 @@ class OfCorpus(Metric):
     def perfect(self) -> float | None:
         return 100.0 if self.higher_is_better else 0.0
 
+    @abstractmethod
     def measures(self) -> list[Any]:
         """sacreBLEU's metrics, of which the score is made."""
-        raise NotImplementedError
 
     def combined(self, scores: Sequence[float]) -> float:
         """Of the measures' scores."""

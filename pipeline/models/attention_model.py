@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
@@ -38,8 +39,8 @@ class AttentionModel(Model):
     def longest_text(self) -> int | None:
         return self.longest if self.positions == "learned" else None
 
-    def block_width(self) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def block_width(self) -> int: ...
 
     def __post_init__(self) -> None:
         width = self.block_width()

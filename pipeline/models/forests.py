@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -44,9 +45,9 @@ class Forest(Model):
 
         return ForestEstimator(self, spec, task, seed)
 
+    @abstractmethod
     def forest(self, classes: bool, threads: int, seed: int) -> Any:
         """The unfitted scikit-learn forest."""
-        raise NotImplementedError
 
     def _settings(self, threads: int, seed: int) -> dict[str, Any]:
         names = ("n_estimators", "max_depth", "max_features", "min_samples_leaf")
