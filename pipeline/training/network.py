@@ -63,15 +63,17 @@ class FittedNetwork:
         """Mean loss of examples that have a target, and their raw answers where they are asked for.
 
         Both come from one pass through the network, unless answers are searched for; then as ``in_training`` has it.
+        The pass has the fit's precision: it is for curves and for stopping, and the answers that are kept are ``raw``.
         """
         answers = self._gathered(examples) if answered and self.task.search is None else None
         totals, weights = [], []
-        for selection, batch, output in self._outputs(examples):
-            total, weight = self.task.loss(output, batch, criterion)
-            totals.append(total)
-            weights.append(weight)
-            if answers is not None:
-                answers.put(selection, self.task.answer(output, batch))
+        with self.settings.autocast(self.device):
+            for selection, batch, output in self._outputs(examples):
+                total, weight = self.task.loss(output.float(), batch, criterion)
+                totals.append(total)
+                weights.append(weight)
+                if answers is not None:
+                    answers.put(selection, self.task.answer(output.float(), batch))
         loss = mean_loss(totals, weights)
         if answers is not None:
             return loss, answers.all()

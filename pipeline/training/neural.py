@@ -122,8 +122,8 @@ class Neural(Learner):
     average: ``{last: 5}`` ends with the mean of the weights of the last epochs; ema: with an exponential moving average
         of those of every step, such as 0.999, which each epoch is validated by (``averaging.py``).
     accumulate: minibatches whose gradients make one step, as one minibatch of all of them would.
-    precision: bfloat16 trains with products of 16 bits (autocast), and keeps weights, losses and answers in 32; auto
-        does so where the device has such products, and is float32 elsewhere.
+    precision: bfloat16 trains, and validates its epochs, with products of 16 bits (autocast), and keeps weights, losses
+        and answers in 32; auto does so where the device has such products, and is float32 elsewhere.
     device: auto is CUDA where there is one.
     watch: of how many steps one is looked at closely, by layer, for what the report says of gradients and activations
         (``watching.py``); at most 50 of a fit are. null looks at none.

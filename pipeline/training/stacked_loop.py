@@ -239,7 +239,9 @@ class Run:
         for begin in range(0, rows, step):
             index = torch.arange(begin, min(begin + step, rows), device=self.device).expand(len(self.members), -1)
             batch = self.valid.batch(self.members, index)
-            parts.append(self.stack.network(batch)[0])
+            with self.members[0].settings.autocast(self.device):
+                output, _ = self.stack.network(batch)
+            parts.append(output.float())
         return torch.cat(parts, dim=1)
 
     def write_back(self) -> None:

@@ -179,6 +179,14 @@ def oracle(made, generator):
     made.predicted("oracle", out, out.iloc[: len(made.test)])
 
 
+def nearly(made, generator):
+    """Three of 900 images missed: 0.37 % of what a constant answer misses."""
+    oracle(made, generator)
+    out = made.models["oracle"].out
+    for row in range(len(out) // 300):
+        out.iloc[row] = np.roll(out.iloc[row].to_numpy(), 1)
+
+
 def timed(column, date=False):
     def plant(made, generator):
         made.train[column] = generator.integers(1, 40, len(made.train)).astype(float)
@@ -283,6 +291,10 @@ def test_a_planted_fault_is_found_and_named(clean, tmp_path, name, code, plant, 
     assert found[code]["measured"] and found[code]["next"] and found[code]["why"]
     lone = code == "POD201" and about in ("text", "image")
     assert ("is all that models read" in found[code]["next"]) == lone
+
+
+def test_images_may_be_that_clear(clean, tmp_path):
+    assert "POD307" not in clean("digits").planted(tmp_path, nearly).find()
 
 
 def test_two_faults_of_each_kind_are_planted():

@@ -57,6 +57,18 @@ def test_sixteen_bits_learn_nearly_the_same_and_answer_in_thirty_two():
     assert rough.raw({"numbers": NUMBERS}).dtype == np.float32
 
 
+def test_an_epoch_is_validated_in_sixteen_bits():
+    rough = fitted(batch_size=16, precision="bfloat16")
+    batch, target = {"numbers": torch.from_numpy(NUMBERS[:20])}, torch.from_numpy(NUMBER[:20])
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        short = rough.network(batch, None)[0].float()
+    with torch.inference_mode():
+        whole = rough.network(batch, None)[0]
+    assert rough.curves["valid_loss"][-1] == pytest.approx(float((short - target).square().mean()), rel=1e-6)
+    np.testing.assert_allclose(rough.raw({"numbers": NUMBERS[:20]}), whole.numpy(), rtol=1e-6)
+    assert not torch.equal(short, whole)
+
+
 @pytest.mark.parametrize("name", [*STACKING, "batch", "layer"])
 def test_a_member_learns_in_sixteen_bits_what_it_learns_alone(name):
     normalized = {"name": "mlp", "hidden": [16], "normalization": name}
