@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.core.errors import UserError
 from pipeline.core.memory import give_memory_back
 from pipeline.core.paged import is_large, paged
 from pipeline.core.types import Schema
@@ -14,8 +15,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+LONGEST = 60
+"""Letters of the name of a column of images: in UTF-8 four bytes each at most, and a file's name has 255."""
+
+
 def array_file(folder: Path, column: str, rows: str) -> Path:
-    """Where the images of a column lie, uint8 [rows, height, width, channels]. rows: ``train``, ``test``, …"""
+    """Where the images of a column lie, uint8 [rows, height, width, channels]. rows: ``train``, ``test``, …
+
+    Raises UserError for a name that leads to another folder, as one of an ``.npz`` file may.
+    """
+    if {*column} & {*"/\\\0"} or len(column) > LONGEST:
+        raise UserError(
+            f"images '{column[:LONGEST]}': the column's name is that of a file of arrays; one of at most {LONGEST} "
+            "letters without / and \\ will do"
+        )
     return folder / f"{column}-{rows}.npy"
 
 

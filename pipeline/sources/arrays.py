@@ -106,7 +106,8 @@ def _write_solution(files: Mapping[str, Path], folder: Path, where: str) -> None
 
 
 def arrays_in(files: Mapping[str, Path], where: str) -> dict[str, Array]:
-    """Raises UserError for arrays of objects, or of unlike lengths. where: what messages call their folder."""
+    """Raises UserError for arrays of objects, of unlike lengths, or of no rows. where: what messages call their
+    folder."""
     found = {}
     for key, path in files.items():
         try:
@@ -122,10 +123,12 @@ def arrays_in(files: Mapping[str, Path], where: str) -> dict[str, Array]:
         except ValueError as error:
             told = " ".join(str(error).split())
             raise UserError(f"{where}/{path.name}: not plain arrays ({told}); save numbers only") from None
+    names = ", ".join(path.name for path in files.values())
     lengths = {key: array.shape[0] if array.shape else None for key, array in found.items()}
     if len(set(lengths.values())) != 1 or None in lengths.values():
-        names = ", ".join(path.name for path in files.values())
         raise UserError(f"{where}/{names}: its arrays share their first dimension, the rows, got {lengths}")
+    if 0 in lengths.values():
+        raise UserError(f"{where}/{names}: holds no rows")
     return found
 
 
@@ -133,8 +136,8 @@ def read_arrays(files: Mapping[str, Path], stem: str, into: Path, *, alone: bool
     """The table of the arrays of a set of rows, as ``find_arrays`` found them.
 
     An array [rows] becomes a column of its own name, images (uint8 or uint16 [rows, height, width] or with channels,
-    first or last) a column of images, whose array is written ``into`` a folder a few megabytes at a time; any other
-    array a column an element, ``x0``, ``x1``, …. Rows get an id where they have none: the test rows that of the sample
+    first or last) a column of images, whose array is written ``into`` a folder a few megabytes at a time, and which is
+    called ``image`` where one array has such a name; any other array a column an element, ``x0``, ``x1``, …. Rows get an id where they have none: the test rows that of the sample
     submission (or numbers from 1), the training rows numbers after them. A label called ``labels`` is named as the
     sample submission names it. alone: what lies beside the files says nothing of them, and rows get no id.
     """
@@ -147,10 +150,11 @@ def read_arrays(files: Mapping[str, Path], stem: str, into: Path, *, alone: bool
     arrays = arrays_in(files, shown(folder))
     rows = next(iter(arrays.values())).shape[0]
     columns: dict[str, Any] = {} if alone else _ids(folder, arrays, stem, rows)
+    usual = [key for key, array in arrays.items() if key in PIXELS and image_shape(key, array) is not None]
     for key, array in arrays.items():
         name = label_name(folder, arrays) if key == "labels" and not alone else key
         if (shape := image_shape(key, array)) is not None:
-            name = "image" if key in PIXELS else key
+            name = "image" if usual == [key] and "image" not in {*arrays} - {key} else key
             _write_images(array, shape, array_file(into, name, stem))
             columns[name] = pd.Series(Images.mapped(array_file(into, name, stem)))
         elif len(array.shape) == 1:
