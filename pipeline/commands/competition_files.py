@@ -186,9 +186,11 @@ class CompetitionFiles:
             for stem in self.paths
             if stem != "sample_submission" and (table := self.table(stem)) is not None
         }
+        files = {how.files for how in competition.columns.images.values()}
         for stem, table in raw.items():
+            left = set() if stem == "test" else {competition.columns.id} - files
             for name in read_as_text(competition):
-                if name is not None and name in table and (stem == "test" or name != competition.columns.id):
+                if name is not None and name in table and name not in left:
                     table[name] = self.column(stem, name)
         self._read.clear()  # a large table need not be there twice
         names = {stem: path.name for stem, path in self.paths.items()}

@@ -49,11 +49,12 @@ def _kept_names(columns: Columns) -> list[str | None]:
 
 
 def read_as_text(competition: CompetitionConfig) -> list[str | None]:
-    """Raw columns to be read to the character: ids, labels of classes, texts to be told, and those of a declared format
-    (a reader would make 1.234 of 1.234,0)."""
+    """Raw columns to be read to the character: ids, labels of classes, texts to be told, names of files, and those of a
+    declared format (a reader would make 1.234 of 1.234,0, and 7.0 of 007 where another cell is empty)."""
     columns = competition.columns
     words = competition.task.target_kind in (*LEVELS, "text")
-    return [columns.id, *(columns.targets if words else ()), *columns.formats]
+    files = [how.files for how in columns.images.values() if how.files is not None]
+    return [columns.id, *(columns.targets if words else ()), *files, *columns.formats]
 
 
 def raw_facts(competition: CompetitionConfig, where: str) -> dict[str, Any]:

@@ -21,11 +21,13 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".t
 class Place:
     """A folder of image files, on disk or in a zip.
 
-    path: of the folder, or of the zip. folder: within the zip, with ``/``; "" is all of it.
+    path: of the folder, or of the zip. folder: within the zip, with ``/``; "" is all of it. apart: folders in it that
+    are not its own.
     """
 
     path: Path
     folder: str = ""
+    apart: tuple[str, ...] = ()
 
     @property
     def packed(self) -> bool:
@@ -39,7 +41,7 @@ class Place:
                 names = [name.removeprefix(prefix) for name in opened.namelist() if name.startswith(prefix)]
         else:
             names = list(image_files(self.path))
-        return sorted(names)
+        return sorted(own_files(names, self.apart))
 
     def holds(self, name: str) -> bool:
         """Whether this is the path of a file in its folder, which need not be gone through then."""
@@ -79,6 +81,18 @@ def fault_of_link(path: Path, folder: Path) -> str | None:
     except (OSError, RuntimeError):  # a loop
         return "a link that leads nowhere"
     return None if inside else "a link that leads out of its folder"
+
+
+def folders_apart(folder: str, others: Iterable[str]) -> tuple[str, ...]:
+    """Which of the other folders lie in this one, seen from it; "" and "." are all there is."""
+    within = "" if folder in ("", ".") else f"{folder}/"
+    inside = {other.removeprefix(within) for other in others if other.startswith(within) and other != folder}
+    return tuple(sorted(inside - {"", "."}))
+
+
+def own_files(names: Iterable[str], apart: tuple[str, ...]) -> list[str]:
+    """Those that lie in none of the folders apart."""
+    return [name for name in names if not name.startswith(tuple(f"{folder}/" for folder in apart))]
 
 
 def refuse_unreachable(folder: Path, names: Iterable[str], where: str) -> None:

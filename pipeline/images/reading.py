@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEARNED = ("train", "valid", "extra")
-"""How the sets of rows begin whose rows may be left out, and whose files each need a row."""
+"""How the sets of rows begin whose rows may be left out."""
+ROWED = ("train", "valid")
+"""Of those the sets that tell of files without a row, the first of a place for all that read from it."""
 TIMES = "times"
 
 
@@ -44,7 +46,8 @@ def with_images(
     found: dict[str, dict[str, Any]] = {}
     later = settled is not None
     of_files = [how.files for how in declared.values() if how.files is not None]
-    others = {stem: _names(frame, of_files) if len(of_files) > 1 else [] for stem, frame in raw.items()}
+    lies = {stem: places.get(stem) or places.get("train") for stem in raw}
+    every = {stem: _names(frame, of_files) for stem, frame in raw.items()} if of_files else {}
     given = {str(name) for frame in raw.values() for name in frame if is_images(frame[name])}
     for name, how in {**{name: ImageColumn() for name in sorted(given)}, **declared}.items():
         before = (settled or {}).get(name, {})
@@ -54,12 +57,15 @@ def with_images(
             if name in frame and not is_images(frame[name]) and how.files != name:
                 raise UserError(f"{names[stem]}: has a column '{name}' already; call columns.images.{name} otherwise")
             if how.files is not None:
-                place = places.get(stem) or places.get("train")
-                if place is None:
+                if (place := lies[stem]) is None:
                     raise UserError(f"columns.images.{name}: the source brings no image files; set source.images")
-                shared = sum(one == place for one in places.values()) > 1
+                here = [one for one in raw if lies[one] == place]
+                # Of a place that two sets are said to have, another table may be to come.
+                whole = sum(one == place for one in places.values()) == 1
+                whole &= stem == next((one for one in here if one.startswith(ROWED)), None)
+                others = [one for own in here if whole for one in every[own]]
                 raw[stem], told = _of_files(
-                    name, how, frame, stem, place, size, names[stem], keep, into, shared, warn, others[stem], later
+                    name, how, frame, stem, place, size, names[stem], keep, into, whole, warn, others, later
                 )
                 wrong += told
                 size = size or images_of(raw[stem][name]).shape_of_one[:2]
@@ -129,23 +135,22 @@ def _of_files(
     where: str,
     keep: Collection[str | None],
     into: Path | None,
-    shared: bool,
+    whole: bool,
     warn: Callable[[str], object],
     others: list[str],
     later: bool,
 ) -> tuple[pd.DataFrame, list[str]]:
-    """The rows with their images, and a line of what is wrong. others: files that all columns name. later:
-    whether a trained model is asked."""
+    """The rows with their images, and a line of what is wrong. whole: whether each file of the place needs a row.
+    others: names of files that other columns and sets have. later: whether a trained model is asked."""
     if how.files not in frame:
         hint = did_you_mean(str(how.files), map(str, frame))
         raise UserError(f"{where}: no column '{how.files}' (declared as columns.images.{name}.files){hint}")
     texts = _names(frame, [str(how.files)])
     file = None if into is None else array_file(into, name, stem)
     learned = stem.startswith(LEARNED)
-    images, there, faults, unnamed = read_images(texts, place, how, size, file, f"{where}: images", learned, others)
-    if learned and not shared and not stem.startswith("extra"):
-        for other in unnamed:
-            faults.add("has no row", other)
+    images, there, faults, unnamed = read_images(texts, place, how, size, file, f"{where}: images", whole, others)
+    for other in unnamed if whole else ():
+        faults.add("has no row", other)
     left = frame.drop(columns=how.files) if how.files not in keep else frame
     left = _with(left, name, images)
     if not faults:

@@ -137,9 +137,10 @@ def read_arrays(files: Mapping[str, Path], stem: str, into: Path, *, alone: bool
 
     An array [rows] becomes a column of its own name, images (uint8 or uint16 [rows, height, width] or with channels,
     first or last) a column of images, whose array is written ``into`` a folder a few megabytes at a time, and which is
-    called ``image`` where one array has such a name; any other array a column an element, ``x0``, ``x1``, …. Rows get an id where they have none: the test rows that of the sample
-    submission (or numbers from 1), the training rows numbers after them. A label called ``labels`` is named as the
-    sample submission names it. alone: what lies beside the files says nothing of them, and rows get no id.
+    called ``image`` where one array has such a name; any other array a column an element, ``x0``, ``x1``, …. Rows get
+    an id where they have none: the test rows that of the sample submission (or numbers from 1), the training rows
+    numbers after them. A label called ``labels`` is named as the sample submission names it. alone: what lies beside
+    the files says nothing of them, and rows get no id.
     """
     import pandas as pd
 

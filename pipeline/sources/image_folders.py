@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 from pipeline.core.errors import UserError
 from pipeline.core.files import whole_file
 from pipeline.images.decoding import Unreadable
-from pipeline.images.places import Names, Place, fault_of_link, image_files, refuse_unreachable
+from pipeline.images.places import (
+    Names,
+    Place,
+    fault_of_link,
+    folders_apart,
+    image_files,
+    own_files,
+    refuse_unreachable,
+)
 from pipeline.sources.raw import IMAGES, image_places
 from pipeline.sources.tables import find_table, read_table, write_table
 
@@ -64,7 +72,7 @@ def bring_folders(origin: Path, folder: Path, images: Mapping[str, str], where: 
         place = origin / within
         if not place.resolve().is_relative_to(origin.resolve()) or not place.is_dir():
             raise UserError(f"{where}: no folder '{within}' in it, which source.images.{role} names")
-        names[role] = sorted(image_files(place))
+        names[role] = sorted(own_files(image_files(place), folders_apart(within, images.values())))
         refuse_unreachable(place, names[role], where if within == "." else f"{where}/{within}")
         if not names[role]:
             raise UserError(f"{where}/{within}: holds no images, such as .png and .jpg")
@@ -87,7 +95,7 @@ def bring_folders(origin: Path, folder: Path, images: Mapping[str, str], where: 
                 continue
             write_table(table, folder / f"{role}.csv")
     elif "test" in images and find_table(folder, "test") is None:
-        column = _naming(read_table(train, missing=()), Names(names["train"], images["train"].rpartition("/")[2]))
+        column = _naming(_as_written(train), Names(names["train"], images["train"].rpartition("/")[2]))
         test = _test_names(folder, names["test"], images["test"])
         if column is not None and test:
             write_table(_table(test, column=column), folder / "test.csv")
@@ -137,9 +145,14 @@ def _found(values: Sequence[str], known: Names) -> float:
     return right / max(1, len(values[:LOOKED_AT]))
 
 
-def _naming(table: pd.DataFrame, known: Names) -> str | None:
+def _as_written(path: Path) -> pd.DataFrame:
+    """A table whose cells are all text: 007 is the name of a file, and no 7."""
+    return read_table(path, missing=(), text=[str(name) for name in read_table(path, missing=())])
+
+
+def _naming(written: pd.DataFrame, known: Names) -> str | None:
     """The column that names files."""
-    parts = {str(name): _found([str(value) for value in table[name].dropna()], known) for name in table}
+    parts = {str(name): _found(written[name].dropna().tolist(), known) for name in written}
     best = max(parts, key=lambda name: parts[name])
     return best if parts[best] >= MOST else None
 
@@ -151,12 +164,14 @@ def naming_columns(table: pd.DataFrame, folder: Path, images: Mapping[str, str])
     if place is None:
         return None
     known = Names(place.files(), place.folder.rpartition("/")[2])
-    if (best := _naming(table, known)) is None:
+    train = find_table(folder, "train")
+    written = table if train is None else _as_written(train)
+    if (best := _naming(written, known)) is None:
         return None
-    columns = {best: _meant(table[best], known)}
+    columns = {best: _meant(written[best], known)}
     for name in map(str, table):
         words = table[name].dtype.kind not in "iufb"  # ages are numbers, and may be names of files by chance
-        meant = _meant(table[name], known) if words and name != best else []
+        meant = _meant(written[name], known) if words and name != best else []
         if sum(file is not None for file in meant) >= MOST * max(1, len(meant)) and meant not in columns.values():
             columns |= {name: meant} if meant else {}
     return [str(name) for name in table if name in columns], place

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.core.sections import ImageColumn
-from pipeline.images.places import Place
+from pipeline.images.places import Place, folders_apart
 from pipeline.sources.arrays import find_arrays, read_arrays
 from pipeline.sources.pixel_tables import read_pixel_table
 from pipeline.sources.tables import find_table, read_table
@@ -52,4 +52,7 @@ def image_places(folder: Path, folders: Mapping[str, str]) -> dict[str, Place]:
     """Where the image files of each set of rows lie in ``raw/``. folders: as ``source.images`` has them."""
     if not (folder / IMAGES).is_file():
         return {}
-    return {stem: Place(folder / IMAGES, "" if within == "." else within) for stem, within in folders.items()}
+    return {
+        stem: Place(folder / IMAGES, "" if within == "." else within, folders_apart(within, folders.values()))
+        for stem, within in folders.items()
+    }

@@ -125,9 +125,7 @@ def test_epochs_follow_the_budget_between_their_bounds():
 def test_many_images_are_held_out_once_where_folds_would_cost_epochs(monkeypatch, rows, minutes, split, epochs):
     monkeypatch.setattr("pipeline.training.executors.available_cores", lambda: 2)
     monkeypatch.setattr("pipeline.commands.budgets.multiplies_bfloat16", lambda: True)
-    competition, models, _ = gallery.compose(
-        "clothes", {**gallery.entry("fashion_mnist"), "rows": rows}, minutes
-    )
+    competition, models, _ = gallery.compose("clothes", {**gallery.entry("fashion_mnist"), "rows": rows}, minutes)
     assert competition["split"]["name"] == split
     assert models["clothes-lenet"]["fit"]["epochs"] >= epochs
 
