@@ -41,8 +41,12 @@ def counted(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
+MOST_KNOWN = 100
+"""Names that a hint lists."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint such as ``; did you mean 'linear'?``, or the known names when none is near."""
+    """A hint such as ``; did you mean 'linear'?``, or the known names, the first of many, when none is near."""
     from difflib import get_close_matches
 
     names = sorted(str(name) for name in known)
@@ -50,4 +54,5 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     near = same or get_close_matches(str(word), names, n=1, cutoff=0.6)
     if near:
         return f"; did you mean '{near[0]}'?"
-    return f"; known: {', '.join(names)}" if names else ""
+    more = f", … {len(names) - MOST_KNOWN} more" if len(names) > MOST_KNOWN else ""
+    return f"; known: {', '.join(names[:MOST_KNOWN])}{more}" if names else ""

@@ -104,10 +104,7 @@ def depths_of(backbone: Any, name: str) -> dict[str, int]:
 
 def _created(name: str, channels: int, size: tuple[int, int], held: dict[str, Any] | None = None) -> Any:
     """held: the tensors of a file, that it begins with."""
-    timm = _timm()
-    known, _, _ = name.partition(".")
-    if ":" in name or not timm.is_model(known):
-        raise UserError(f"model.backbone: timm has no '{name}'{did_you_mean(known, timm.list_models())}")
+    timm = _timm_of(name)
     settings: dict[str, Any] = {"num_classes": 0, "in_chans": channels}
     try:
         if timm.get_pretrained_cfg_value(name, "fixed_input_size"):
@@ -115,9 +112,9 @@ def _created(name: str, channels: int, size: tuple[int, int], held: dict[str, An
         if held is None:
             return timm.create_model(name, pretrained=False, **settings)
         return timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"state_dict": dict(held)}, **settings)
-    except RuntimeError:
-        raise
     except Exception as error:
+        if held is not None and isinstance(error, RuntimeError):
+            raise  # of its tensors
         raise _unfit(name, size, error) from None
 
 
@@ -129,7 +126,7 @@ def _unfit(name: str, size: tuple[int, int], error: Exception) -> UserError:
 
 
 def _from_hub(name: str) -> Path:
-    place = _timm().get_pretrained_cfg_value(name, "hf_hub_id")
+    place = _timm_of(name).get_pretrained_cfg_value(name, "hf_hub_id")
     if not place:
         raise UserError(f"model.backbone: the hub has no weights of '{name}'; name a file of them as model.weights")
     from huggingface_hub import hf_hub_download
@@ -139,6 +136,20 @@ def _from_hub(name: str) -> Path:
         f"model.weights: the hub did not give {place}",
         "name a file of them, relative to the project or absolute",
     )
+
+
+def _timm_of(name: str) -> Any:
+    """timm. Raises UserError where it has no network of that name, or of that one no weights with that tag (what
+    stands behind the dot)."""
+    timm = _timm()
+    from timm.models import get_arch_pretrained_cfgs
+
+    known, _, tag = name.partition(".")
+    if ":" in name or not timm.is_model(known):
+        raise UserError(f"model.backbone: timm has no '{name}'{did_you_mean(known, timm.list_models())}")
+    if tag and name not in (tagged := list(get_arch_pretrained_cfgs(known))):
+        raise UserError(f"model.backbone: timm has no '{name}'{did_you_mean(name, tagged)}")
+    return timm
 
 
 @cache

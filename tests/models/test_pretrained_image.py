@@ -136,12 +136,21 @@ def test_what_is_no_such_file_is_told_in_a_line(spoil, told, tmp_path):
     [
         ({"backbone": "resnet_18"}, "timm has no 'resnet_18'; did you mean 'resnet18'"),
         ({"backbone": "hf-hub:some/where"}, "timm has no 'hf-hub:some/where'"),
+        ({"backbone": "resnet18.nope"}, "timm has no 'resnet18.nope'; "),
+        ({"backbone": "q"}, "timm has no 'q'; known: .* … [0-9]+ more$"),
         ({"backbone": "test_vit"}, "test_vit does not take images of 8 x 8"),
     ],
 )
 def test_a_backbone_that_cannot_be_is_told(settings, told):
     with pytest.raises(UserError, match=told):
         build((3, 8, 8), **settings)
+
+
+@pytest.mark.parametrize("backbone", ["resnet81", "resnet18.nope", "q"])
+def test_so_it_is_where_the_hub_is_to_give_its_weights(backbone):
+    with pytest.raises(UserError, match=f"timm has no '{backbone}'") as error:
+        model(backbone=backbone, weights=None).code_files  # what `check` asks first
+    assert len(str(error.value)) < 4000
 
 
 def test_a_frozen_backbone_has_no_rates():
