@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 SIDES = (28, 32, 48, 64)
 """Sides that images of several sizes are brought to: the largest that is not above their usual one."""
+MOST = 2 * SIDES[-1] ** 2
+"""Pixels that they are brought to at most, however long one side is beside the other: time and memory follow them."""
+LEAST_SIDE = 8
+"""Pixels of a side that networks need for small images."""
 AS_IT_IS = 64
 """Sides up to which images of one size stay as they are."""
 SEEN = 200
@@ -232,8 +236,12 @@ def choose_size(sizes: list[tuple[int, int]]) -> tuple[tuple[int, int], str, str
         return common, "stretch" if alike else "pad", f"most of {_size(*common)}"
     if not alike:
         return (side, side), "pad", f"{told}, brought to {_size(side, side)} with black around"
-    height, width = (side, round(side * ratio)) if ratio >= 1 else (round(side / ratio), side)
-    return (height, width), "stretch", f"{told}, brought to {_size(height, width)}"
+    longer = max(ratio, 1 / ratio)  # than the other side, so many times
+    short = max(LEAST_SIDE, min(side, int((MOST / longer) ** 0.5)))
+    long = min(round(short * longer), MOST // short)
+    height, width = (short, long) if ratio >= 1 else (long, short)
+    why = "" if short == side else f", so that they have no more than {MOST} pixels"
+    return (height, width), "stretch", f"{told}, brought to {_size(height, width)}{why}"
 
 
 def _size(height: int, width: int) -> str:

@@ -215,8 +215,13 @@ def _task_of_model_faults(where: str, model: Model | type[Model] | None, fit: Le
             f"{where}.model: '{model.name}' has no attention here, which task.search.coverage_penalty asks; set that "
             "to 0, or choose a model that attends"
         )
-    if fit is not None and fit.augmentation and model is not None and "image" not in model.needs | model.or_needs:
-        faults.append(f"{where}.fit.augmentation: changes images, and '{model.name}' reads none; take it out")
+    if fit is not None and model is not None and "image" not in model.needs | model.or_needs:
+        does = {"augmentation": "changes images", "test_time": "averages views of images"}
+        faults += [
+            f"{where}.fit.{key}: {what}, and '{model.name}' reads none; take it out"
+            for key, what in does.items()
+            if getattr(fit, key)
+        ]
     if task.target_kind != "class":
         weighed: dict[str, Any] = {"model": model, "fit.loss": loss}
         faults += [

@@ -230,6 +230,8 @@ class Learner(ABC):
     """Whether it asks for the metric of an epoch's answers, to choose one."""
     augmentation: Sequence[Any] = ()
     """How it changes training images."""
+    test_time: Any = None
+    """Views of an image whose answers it averages; None: it answers the image alone."""
 
     def stack_key(self, model: Model, task: Task) -> str | None:
         """Jobs with equal keys may be trained as one program; None: each is fitted alone."""

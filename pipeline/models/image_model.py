@@ -64,10 +64,13 @@ class ImageModel(Model):
 class DeepImageModel(ImageModel):
     """A network published for images of 224 x 224, and what makes it one for small images.
 
+    Its settings of sizes are None where they are not given, and ``lay_scaled`` puts what is published in their place:
+    what is given is meant, though it be the published sizes.
+
     stem: large is as published, and divides height and width by 32 in all; small divides them by 8. Not given: large
         where both sides have 96 pixels, else small.
-    width: channels and hidden units are multiplied by it. Not given: 0.25 with the small stem for those that are as
-        published, else 1.
+    width: channels and hidden units are multiplied by it. Not given: 0.25 with the small stem for those that are not
+        given either, else 1.
     """
 
     stem: Literal["large", "small"] | None = None
@@ -84,7 +87,7 @@ class DeepImageModel(ImageModel):
             layers.advice += ", or stem: small"
 
         def scaled(setting: str) -> Callable[[int], int]:
-            published = getattr(self, setting) == type(self).__dataclass_fields__[setting].default
+            published = getattr(self, setting) is None
             width = self.width or (SMALL_WIDTH if published and not large else 1.0)
             return lambda size: max(1, round(width * size))
 

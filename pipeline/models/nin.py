@@ -13,6 +13,8 @@ from pipeline.models.image_model import DeepImageModel, Scaled, Units
 if TYPE_CHECKING:
     from pipeline.models.layers.convolution import Layers
 
+CHANNELS = (96, 256, 384, 1024)
+
 
 @models.register("nin")
 @settings
@@ -20,18 +22,18 @@ class NiN(DeepImageModel):
     """Blocks of a convolution and two of 1 x 1, which are a perceptron a pixel; the last gives a map an output, whose
     mean is the output. No linear layers.
 
-    channels: of each block, as in its authors' network for ImageNet. Of three, the last block is as wide as there are
-        outputs, as in the book; where these are few, it hardly learns.
+    channels: of each block. None: 96, 256, 384, 1024, as in its authors' network for ImageNet. Of three, the last block
+        is as wide as there are outputs, as in the book; where these are few, it hardly learns.
     stem: the first convolution is 11 x 11 with stride 4, or with the small one 5 x 5 with stride 1.
     """
 
-    channels: Annotated[Units, Field(min_length=3, max_length=4)] = (96, 256, 384, 1024)
+    channels: Annotated[Units, Field(min_length=3, max_length=4)] | None = None
     dropout: float = Field(default=0.5, ge=0, lt=1)
 
     def lay_scaled(self, layers: Layers, outputs: int, large: bool, scaled: Scaled) -> None:
         around = 0 if large else 1  # of small maps none may go
         first = (11, 4, 0) if large else (5, 1, 2)
-        sizes = list(map(scaled("channels"), self.channels))
+        sizes = list(map(scaled("channels"), self.channels or CHANNELS))
         last = sizes[3] if len(sizes) > 3 else outputs
         for maps, (kernel, stride, padding) in zip(sizes[:3], (first, (5, 1, 2), (3, 1, 1))):
             layers.convolution(maps, kernel, stride, padding)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 CONVOLUTIONS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 """Of each block, by depth."""
 CHANNELS = (64, 128, 256, 512, 512)
+HIDDEN = (4096, 4096)
 SMALL_POOLINGS = 3
 
 
@@ -26,12 +27,13 @@ class VGG(DeepImageModel):
 
     depth: layers with weights. blocks: in place of a published depth, each block's convolutions and channels, such as
         ``[[1, 64], [2, 128]]``.
+    hidden: units of the linear layers but the last. None: 4096, 4096.
     stem: large pools after each block, small after the first three alone.
     """
 
     depth: Literal[11, 13, 16, 19] = 11
     blocks: Annotated[tuple[tuple[PositiveInt, PositiveInt], ...], Field(min_length=1)] | None = None
-    hidden: Units = (4096, 4096)
+    hidden: Units | None = None
     dropout: float = Field(default=0.5, ge=0, lt=1)
 
     def lay_scaled(self, layers: Layers, outputs: int, large: bool, scaled: Scaled) -> None:
@@ -42,4 +44,5 @@ class VGG(DeepImageModel):
                 layers.convolution(size(maps), 3, padding=1)
             if large or place < SMALL_POOLINGS:
                 layers.pool("max", 2, 2)
-        lay_dense(layers, tuple(map(scaled("hidden"), self.hidden)), outputs, "relu", self.dropout)
+        hidden = HIDDEN if self.hidden is None else self.hidden  # none at all may be given
+        lay_dense(layers, tuple(map(scaled("hidden"), hidden)), outputs, "relu", self.dropout)

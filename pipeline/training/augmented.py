@@ -10,12 +10,9 @@ import torch
 from pipeline.core.errors import UserError
 from pipeline.core.seeds import derive_seed
 from pipeline.core.types import Batch, Task, Weighed
-from pipeline.models.layers.image_network import planes
+from pipeline.models.layers.image_network import PART, PARTNER, planes
 from pipeline.training.augmentation.base import Augmentation, Draws
 from pipeline.training.augmentation.geometry import warped
-
-PARTNER, PART = "mixed_with", "mixed_part"
-"""In a batch of examples that are two in one: positions of the others in it, and how much is each one's own."""
 
 
 def augmented(parts: Sequence[Augmentation], batch: Batch, index: torch.Tensor, seed: int) -> Batch:

@@ -69,10 +69,26 @@ def test_images(values, portfolio, tmp_path):
         ([(200, 300), (300, 200), (400, 400)] * 9, ((64, 64), "pad")),
         ([(50, 50), (60, 60), (55, 55)] * 9, ((48, 48), "stretch")),
         ([(20, 20), (16, 16)] * 9, ((28, 28), "stretch")),
+        ([(80, 4000)] * 9, ((12, 600), "stretch")),
+        ([(4000, 80), (3900, 78)] * 9, ((600, 12), "stretch")),
+        ([(60, 400)] * 9, ((35, 233), "stretch")),
     ],
 )
 def test_the_size_of_images_of_several_sizes(sizes, expected):
     assert choose_size(sizes)[:2] == expected
+
+
+@pytest.mark.parametrize("ratio", [1, 1.5, 1.999, 2, 2.001, 7.3, 50, 128, 200, 5000])
+@pytest.mark.parametrize("short", [30, 70, 3000])
+def test_long_images_have_no_more_pixels_than_two_squares(short, ratio):
+    for size in ((short, round(short * ratio)), (round(short * ratio), short)):
+        (height, width), fit, told = choose_size([size, size])
+        assert height * width <= 2 * 64 * 64 and min(height, width) >= 8 and fit == "stretch"
+        assert (height - width) * (size[0] - size[1]) >= 0
+        if min(height, width) > 8:  # which networks need: there alone the shape is not kept
+            assert height / width == pytest.approx(size[0] / size[1], rel=0.05)
+        side = max(one for one in (28, 32, 48, 64) if one <= short)
+        assert ("no more than 8192 pixels" in told) == (min(height, width) < side)
 
 
 def spoiled(frame: pd.DataFrame, row: int, column: str, value: object) -> pd.DataFrame:

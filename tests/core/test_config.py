@@ -202,6 +202,14 @@ def test_a_fault_names_its_key_and_what_would_do(key, value, told):
             "models.toy-mlp.fit.early_stopping.monitor: score looks at answers, and the metric 'perplexity' asks how "
             "probable the reference is; use loss, which goes with it",
         ),
+        (
+            {"models/toy-mlp/fit/augmentation": ["flip"]},
+            "models.toy-mlp.fit.augmentation: changes images, and 'mlp' reads none; take it out",
+        ),
+        (
+            {"models/toy-mlp/fit/test_time": {"flip": "horizontal"}},
+            "models.toy-mlp.fit.test_time: averages views of images, and 'mlp' reads none; take it out",
+        ),
     ],
 )
 def test_parts_that_do_not_go_together_are_refused(changes, told):

@@ -14,12 +14,12 @@ from pipeline.core.seeds import derive_seed
 from pipeline.core.stored import Stored
 from pipeline.core.types import FitJob, Spec
 from pipeline.models import models
-from pipeline.models.layers.image_network import planes
+from pipeline.models.layers.image_network import PART, PARTNER, planes
 from pipeline.tasks import tasks
 from pipeline.training.augmentation import augmentations
 from pipeline.training.augmentation.base import Augmentation, Draws
 from pipeline.training.augmentation.geometry import warped
-from pipeline.training.augmented import PART, PARTNER, augmented, loss_of
+from pipeline.training.augmented import augmented, loss_of
 from pipeline.training.neural import Neural
 
 CPU = torch.device("cpu")

@@ -11,6 +11,9 @@ from pipeline.core.types import Batch, Spec
 from pipeline.models.layers.network import Network
 from pipeline.models.layers.side_columns import SideColumns
 
+PARTNER, PART = "mixed_with", "mixed_part"
+"""In a batch of images that are two in one: positions of the others in it, and how much is each one's own."""
+
 
 class ImageNetwork(Network):
     """``image``, scaled, through layers to outputs; numbers and categories beside it, where there are some, add their
@@ -56,8 +59,18 @@ class ImageNetwork(Network):
         image = planes(batch["image"])  # [batch, channels, height, width]
         output = self.layers(channels_last((image - self.mean) / self.spread))  # [batch, outputs]
         if self.beside is not None:
-            output = output + self.beside(self.side(output[:, :0], batch))  # of [batch, side columns]
+            added = self.beside(self.side(output[:, :0], batch))  # [batch, side columns] -> [batch, outputs]
+            output = output + mixed_alike(added, batch)
         return output, None
+
+
+def mixed_alike(values: Tensor, batch: Batch) -> Tensor:
+    """[batch, outputs] -> the same, mixed by the parts of the images where these are two in one: else what the columns
+    tell of one target would be trained towards the other one as well."""
+    if PARTNER not in batch:
+        return values
+    part = batch[PART][:, None]  # [batch, 1]
+    return values * part + values[batch[PARTNER]] * (1 - part)
 
 
 def planes(image: Tensor) -> Tensor:

@@ -1,4 +1,5 @@
-"""Two examples in one: mixup and cutmix. Their loss is that of both targets, each by its part of the image."""
+"""Two examples in one: mixup and cutmix. Their loss is that of both targets, each by its part of the image, and what
+columns beside the images add is mixed by the same parts."""
 
 from __future__ import annotations
 
