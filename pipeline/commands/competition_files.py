@@ -178,7 +178,7 @@ class CompetitionFiles:
 
     def typed(self, competition: CompetitionConfig) -> tuple[Schema, pd.DataFrame, pd.DataFrame | None]:
         """Schema, training rows with their folds, and test rows, as ``preprocess`` makes them."""
-        from pipeline.features.typed_rows import ImagesOf, read_as_text, typed_rows
+        from pipeline.features.typed_rows import ImagesOf, read_as_text, texts_of, typed_rows
         from pipeline.sources.raw import image_places
 
         raw = {
@@ -191,6 +191,9 @@ class CompetitionFiles:
             left = set() if stem == "test" else {competition.columns.id} - files
             for name in read_as_text(competition):
                 if name is not None and name in table and name not in left:
+                    table[name] = self.column(stem, name)
+            for name in texts_of(raw["train"]) if stem != "train" else ():
+                if name in table and table[name].dtype.kind in "iuf":
                     table[name] = self.column(stem, name)
         self._read.clear()  # a large table need not be there twice
         names = {stem: path.name for stem, path in self.paths.items()}

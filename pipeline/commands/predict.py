@@ -87,7 +87,8 @@ def _read(
 
         raw = pd.DataFrame({columns[0]: pd.Series(files, dtype="str")})
         return _named(raw, schema, files)
-    raw = read_table(rows, missing=source.missing, text=read_as_text(competition), encoding=source.encoding)
+    text = [*read_as_text(competition), *schema.as_text]
+    raw = read_table(rows, missing=source.missing, text=text, encoding=source.encoding)
     if doubt := doubt_of(rows, source.encoding):
         warn(doubt)
     return raw

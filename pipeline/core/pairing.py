@@ -143,7 +143,7 @@ def _split_faults(where: str, columns: Columns, split: Split, splits: Registry) 
         declared = getattr(columns, key)
         if key == split.column and declared is None:
             faults.append(f"{where}.columns.{key}: is needed by the split '{split.name}' and missing")
-        elif key != split.column and declared is not None:
+        elif key != split.column and key not in split.may_use and declared is not None:
             users = [name for name in splits if splits.get(name).column == key]
             faults.append(
                 f"{where}.columns.{key}: the split '{split.name}' does not use it, got {quoted(declared)}; "

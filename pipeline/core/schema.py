@@ -101,6 +101,8 @@ class Schema:
     notes: raw column to what was decided about it that its user should know.
     clean: column of texts to the steps that clean it, in order, each with all its settings.
     images: column of images to how it is read, all settled (``ImageColumn``, with size and channels).
+    as_text: raw columns that the training file has as text: other files' are read to the character too, though all that
+        they hold looks like numbers (1.250 where the training file writes 1.250,5; the level 1.10).
     """
 
     id: str | None
@@ -120,6 +122,7 @@ class Schema:
     notes: Mapping[str, str] = field(default_factory=dict)
     clean: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
     images: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    as_text: tuple[str, ...] = ()
 
     @property
     def target_names(self) -> tuple[str, ...]:
@@ -148,6 +151,7 @@ class Schema:
     def from_json(cls, value: Mapping[str, Any]) -> Schema:
         columns = tuple(Column(**{**column, "missing": tuple(column["missing"])}) for column in value["columns"])
         lists = {key: tuple(value[key]) for key in ("classes", "missing", "keep", "target_missing", "targets")}
+        lists["as_text"] = tuple(value.get("as_text", ()))
         several = tuple(tuple(levels) for levels in value.get("target_classes", ()))
         clean = {name: tuple(steps) for name, steps in value["clean"].items()}
         return cls(**{**value, **lists, "columns": columns, "clean": clean, "target_classes": several})

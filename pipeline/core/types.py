@@ -262,6 +262,11 @@ class Split(ABC):
     """Whether the last fits take the rows that validate too; else the folds' models answer."""
 
     @property
+    def may_use(self) -> frozenset[str]:
+        """Which of ``columns`` it looks at besides, where they are declared."""
+        return frozenset()
+
+    @property
     def from_file(self) -> bool:
         """Whether the rows that it validates are those of the source's ``valid`` file."""
         return False

@@ -88,6 +88,11 @@ def _typed_columns(
             if moments[0] != column.origin:
                 form = column.format if training else column.test_format or column.format
                 read, bad = dates(series, form, (*schema.missing, *column.missing), whole=training)
+                if bad.any() and form != column.format and column.format != the_other_way(form or ISO):
+                    # Each by itself: one that is written as in the training file, unless that is its days and months
+                    # the other way round, of which a row without either would be read by what stands beside it.
+                    own, odd = dates(series, column.format, (*schema.missing, *column.missing), whole=training)
+                    read, bad = read.where(~bad, own), bad & odd
                 if bad.any():
                     words = values.text(series, (*schema.missing, *column.missing))
                     _refuse(bad, series, where, *_date_rule(column, words))

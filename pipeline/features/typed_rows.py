@@ -57,6 +57,11 @@ def read_as_text(competition: CompetitionConfig) -> list[str | None]:
     return [columns.id, *(columns.targets if words else ()), *files, *columns.formats]
 
 
+def texts_of(train: pd.DataFrame) -> tuple[str, ...]:
+    """The columns that a raw training table has as text, see ``Schema.as_text``."""
+    return tuple(str(name) for name in train if train[name].dtype == "str")
+
+
 def raw_facts(competition: CompetitionConfig, where: str) -> dict[str, Any]:
     """What ``check_raw`` and ``settle`` ask about a competition. where: its training file."""
     columns = competition.columns
@@ -101,7 +106,7 @@ def typed_rows(
             f"{train_file}: split holdout with rows: valid needs a file valid.csv or the like beside it, and there is "
             "none; name it as source.valid, or choose rows: random or last"
         )
-    types, mark = dict(columns.types), competition.source.mark
+    types, mark, as_text = dict(columns.types), competition.source.mark, texts_of(raw["train"])
     for stem in raw:
         if own is not None:
             keep = [columns.id] if columns.id is not None else []
@@ -121,7 +126,7 @@ def typed_rows(
     schema = settle(raw["train"], raw.get("test"), types=types, memo=memo, **facts)
     if memo is not None:
         memo.clear()
-    schema = replace(schema, own_columns=None if own is None else own.path, mark=mark, images=read)
+    schema = replace(schema, own_columns=None if own is None else own.path, mark=mark, images=read, as_text=as_text)
     weights, schema = row_weights.read(schema) if row_weights is not None else ({}, schema)
     schema = replace(schema, clean=_clean(competition.clean, schema, train_file))
     rows = _applied(schema, raw.pop("train"), train_file, True, changes)

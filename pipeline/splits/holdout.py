@@ -18,6 +18,7 @@ from pipeline.splits.shuffled import Shuffled
 if TYPE_CHECKING:
     import pandas as pd
 
+PART = 0.1
 INNER = 5
 """Folds in which what looks at the target is cross-fitted on the training rows."""
 
@@ -40,7 +41,7 @@ class Holdout(Split):
     folds: ClassVar[int] = 1  # type: ignore[misc]
 
     rows: Literal["random", "last", "valid"] = "random"
-    part: float = Field(default=0.1, gt=0, lt=1)
+    part: float = Field(default=PART, gt=0, lt=1)
     seed: int = Field(default=0, ge=0, lt=2**32)
     refit: bool = True
     alike: str | None = None
@@ -48,6 +49,15 @@ class Holdout(Split):
     def __post_init__(self) -> None:
         if self.alike is not None and self.rows != "random":
             raise ValueError(f"alike is of random rows, and rows is {self.rows}; leave one of the two out")
+        if self.seed and self.rows != "random":
+            raise ValueError(f"seed is of random rows, and rows is {self.rows}; leave one of the two out")
+        if self.rows == "valid" and self.part != PART:
+            raise ValueError("part is of rows of the training file, and rows is valid; leave one of the two out")
+
+    @property
+    def may_use(self) -> frozenset[str]:
+        """Groups stay whole in what is cross-fitted too, whichever rows are held out."""
+        return frozenset({"group", "time"} if self.rows == "last" else {"group"})
 
     @property
     def from_file(self) -> bool:
@@ -91,6 +101,11 @@ class Holdout(Split):
         """Whether a row is drawn, bool [rows]."""
         order = np.random.RandomState(self.seed).permutation(len(rows))
         if columns.group is not None or self.alike is not None:
+            if self.alike is not None and columns.group is not None:
+                raise UserError(
+                    f"split {self.name}: alike ('{self.alike}') and columns.group ('{columns.group}') both say which "
+                    "rows stay together; leave one of the two out"
+                )
             if self.alike is not None:
                 group = alike_by(self.name, self.alike, rows)
             else:

@@ -89,7 +89,7 @@ def _rows(
     competition: CompetitionConfig, paths: CompetitionPaths, changes: Changes, told: Told, into: Path
 ) -> tuple[Schema, pd.DataFrame, pd.DataFrame | None]:
     from pipeline.features.extra_rows import EXTRA
-    from pipeline.features.typed_rows import ImagesOf, read_as_text, typed_rows
+    from pipeline.features.typed_rows import ImagesOf, read_as_text, texts_of, typed_rows
     from pipeline.sources.raw import find_raw, image_places, read_raw
 
     text, missing = read_as_text(competition), competition.source.missing
@@ -97,11 +97,11 @@ def _rows(
     files = {stem: find_raw(paths.raw, stem) for stem in ("train", "valid", "test", *extras)}
     if files["train"] is None:
         raise UserError(f"{paths.raw.name}: no train file; the source '{competition.source.name}' brought none")
-    tables = {
-        stem: read_raw(path, stem, competition.columns.images, into, missing=missing, text=text)
-        for stem, path in files.items()
-        if path is not None
-    }
+    tables: dict[str, pd.DataFrame] = {}
+    for stem, path in files.items():
+        if path is not None:
+            tables[stem] = read_raw(path, stem, competition.columns.images, into, missing=missing, text=text)
+            text = [*text, *texts_of(tables[stem])] if stem == "train" else text
     names = {stem: path.name for stem, path in files.items() if path is not None}
     names |= {f"{EXTRA}{number}": Path(own).name for number, own in enumerate(competition.source.extra)}
     images = ImagesOf(image_places(paths.raw, competition.source.images), into)

@@ -149,7 +149,7 @@ def test_a_backbone_that_cannot_be_is_told(settings, told):
 @pytest.mark.parametrize("backbone", ["resnet81", "resnet18.nope", "q"])
 def test_so_it_is_where_the_hub_is_to_give_its_weights(backbone):
     with pytest.raises(UserError, match=f"timm has no '{backbone}'") as error:
-        model(backbone=backbone, weights=None).code_files  # what `check` asks first
+        assert model(backbone=backbone, weights=None).code_files  # what `check` asks first
     assert len(str(error.value)) < 4000
 
 
