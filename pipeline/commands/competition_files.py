@@ -199,7 +199,7 @@ class CompetitionFiles:
         names = {stem: path.name for stem, path in self.paths.items()}
         names |= {f"extra-{number}": Path(own).name for number, own in enumerate(competition.source.extra)}
         images = ImagesOf(image_places(self.raw, competition.source.images), self.arrays)
-        return typed_rows(competition, raw, names, _warn, self.memo, images=images)
+        return typed_rows(competition, raw, names, _warn, self.memo, images=images)[:3]
 
     def check(self, competition: CompetitionConfig, metric: str | None) -> tuple[Schema, list[str]]:
         """All that ``preprocess`` would refuse, in the same words; the schema, and what to tell of the submission.

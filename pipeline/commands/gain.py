@@ -33,8 +33,12 @@ def _without_own_columns(competition: dict[str, Any], raw: Path) -> None:
 
 
 def _without_extra(competition: dict[str, Any], raw: Path) -> None:
+    """And without what is declared of their mark."""
+    source, columns = competition["source"], competition["columns"]
+    for key in {"types", "formats"} & set(columns):
+        columns[key] = {name: value for name, value in columns[key].items() if name != source.get("mark")}
     for key in ("extra", "extra_weight", "mark"):
-        competition["source"].pop(key, None)
+        source.pop(key, None)
 
 
 def _without_weight(competition: dict[str, Any], raw: Path) -> None:

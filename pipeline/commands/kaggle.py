@@ -28,10 +28,16 @@ def run(name: str, message: str, slug: str | None = None) -> None:
         )
     if not re.fullmatch(SLUG, slug):
         raise UserError(f"--slug: the last part of the competition's address, such as titanic, got {quoted(slug)}")
-    path = CompetitionPaths(name).submission
+    paths = CompetitionPaths(name)
+    path = paths.submission
     if not path.exists():
         raise UserError(f"{name}: no submission.csv yet; run `dvc repro`")
-    schema = Schema.from_json(read_json(CompetitionPaths(name).schema))
+    if not paths.test_rows.exists():
+        raise UserError(
+            f"{name}: has no test file, so its submission.csv has no answers to send; add the test file to its source "
+            "and run `dvc repro`"
+        )
+    schema = Schema.from_json(read_json(paths.schema))
     ids, sample = test_ids(competition, schema), read_sample(competition)
     check_submission(read_answers(path, schema.id), sample, ids, **submission_settings(competition, schema))
     sys.stdout.write(f"{submit_to_kaggle(slug, path, message)}\n")

@@ -55,7 +55,7 @@ def _define(shelf: str, definitions: dict[str, Any]) -> None:
             body["properties"] = {"name": {"const": name}, **body["properties"]}
             body["required"] = ["name", *body.get("required", ())]
         if shelf == "fit":
-            of_all = {"pseudo": _section("pseudo"), "weights": _or_null(_ref("weights"))}
+            of_all = {"pseudo": _or_null(_section("pseudo")), "weights": _or_null(_ref("weights"))}
             body["properties"] = {**body["properties"], **of_all}
         definitions[f"{shelf}.{name}"] = body
         parts.append(_ref(f"{shelf}.{name}"))

@@ -286,11 +286,10 @@ def _model(
     raw_fit, pseudo, weights = raw.get("fit"), None, None
     if isinstance(raw_fit, Mapping):
         raw_fit = dict(raw_fit)
-        if "pseudo" in raw_fit:  # of every learner's, as weights are
-            pseudo = check(build_settings, Pseudo, raw_fit.pop("pseudo"), f"{where}.fit.pseudo")
-        if raw_fit.get("weights") is not None:
-            weights = check(shelves.weightings.build, raw_fit["weights"], f"{where}.fit.weights")
-        raw_fit.pop("weights", None)
+        if (asked := raw_fit.pop("pseudo", None)) is not None:  # of every learner's, as weights are
+            pseudo = check(build_settings, Pseudo, asked, f"{where}.fit.pseudo")
+        if (asked := raw_fit.pop("weights", None)) is not None:
+            weights = check(shelves.weightings.build, asked, f"{where}.fit.weights")
     if kind is not None:
         fit = check(build_settings, shelves.learners.get(kind.learner), raw_fit, f"{where}.fit")
     tune = check(build_settings, Tune, raw["tune"], f"{where}.tune") if raw.get("tune") is not None else None

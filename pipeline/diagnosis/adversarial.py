@@ -24,9 +24,10 @@ STIFF = 10
 def tell_apart(evidence: Evidence) -> dict[str, Any] | None:
     """``auc``: out of fold. ``chance``: the middle 95 % of it on permuted labels; ``p``: how probable by chance one as
     large is. ``columns``: those that tell most, each with the part of the difference that it makes."""
-    if evidence.test is None or not evidence.schema.columns or min(len(evidence.train), len(evidence.test)) < 20:
+    own = evidence.own_train
+    if evidence.test is None or not evidence.schema.columns or min(len(own), len(evidence.test)) < 20:
         return None
-    train, test = sampled(evidence.train, 0), sampled(evidence.test, 1)
+    train, test = sampled(own, 0), sampled(evidence.test, 1)
     blocks = indicators(train, test, evidence.schema)
     return two_sample(blocks, len(train), len(test)) if blocks else None
 

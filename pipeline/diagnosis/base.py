@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -56,17 +57,25 @@ class Finding(ABC):
         """What is the matter, None where nothing is or nobody can tell."""
 
 
-def told(finding: Finding, found: Found, prefix: str = "") -> dict[str, Any]:
-    """A finding as ``report.json`` has it. prefix: of models' names, which sentences do without."""
+def told(finding: Finding, found: Found, shorter: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """A finding as ``report.json`` has it. shorter: what sentences call a model, by its name."""
     body = {key: value for key, value in asdict(found).items() if key != "severity"}
     return {
         "code": finding.name,
         "severity": found.severity or finding.severity,
         "title": finding.title,
         **body,
-        "measured": found.measured.replace(prefix, "") if prefix else found.measured,
+        "measured": _with_names(found.measured, shorter or {}),
         "next": found.next or finding.next,
         "about": list(found.about),
         "interval": None if found.interval is None else list(found.interval),
         "why": finding.why,
     }
+
+
+def _with_names(sentence: str, shorter: Mapping[str, str]) -> str:
+    """Whole names only: a level or a column may hold one, or its beginning, within its own."""
+    if not shorter:
+        return sentence
+    names = "|".join(map(re.escape, sorted(shorter, key=len, reverse=True)))
+    return re.sub(rf"(?<![\w-])(?:{names})(?![\w-])", lambda one: shorter[one[0]], sentence)

@@ -53,11 +53,11 @@ def _comparable(evidence: Evidence) -> Iterator[tuple[str, ColumnKind, pd.Series
 
 
 def pairs(evidence: Evidence) -> list[tuple[str, pd.Series, pd.Series]]:
-    """Each feature column of the training rows and of the test rows."""
+    """Each feature column of the training rows, but for those from elsewhere, and of the test rows."""
     if evidence.test is None:
         return []
-    test = evidence.test
-    return [(column.name, evidence.train[column.name], test[column.name]) for column in evidence.schema.columns]
+    train, test = evidence.own_train, evidence.test
+    return [(column.name, train[column.name], test[column.name]) for column in evidence.schema.columns]
 
 
 def _of_numbers(before: np.ndarray, after: np.ndarray) -> dict[str, float]:
@@ -118,7 +118,8 @@ def levels(evidence: Evidence) -> dict[str, dict[str, Any]]:
         counts = [part.dropna().astype(str).value_counts() for part in (train, test)]
         if not len(counts[0]) or not len(counts[1]):
             continue
-        only = [counts[1].index.difference(counts[0].index), counts[0].index.difference(counts[1].index)]
+        taught = evidence.train[name].dropna().astype(str).unique()  # by rows from elsewhere too
+        only = [counts[1].index.difference(taught), counts[0].index.difference(counts[1].index)]
         both = counts[0].add(counts[1], fill_value=0).to_numpy()
         share = counts[1].sum() / both.sum()
         p_values = [

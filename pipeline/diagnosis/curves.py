@@ -91,11 +91,21 @@ def told_setting(over: str, points: Sequence[Point], found: Sequence[Verdict], m
         lines.append(f"{_join(named['as good'])}: no difference from the best that these folds can tell.")
     if "diverged" in named:
         lines.append(f"{_join(named['diverged'])}: diverged.")
-    if len(points) > 1 and at in (0, len(points) - 1) and found[1 if at == 0 else -2] != "as good":
+    if _at_an_end(points, at) and over != "seed" and found[1 if at == 0 else -2] != "as good":
         lines.append("The best stands at the end of what was tried: try beyond it.")
     if len(best.valid) == 1:
         lines.append("One fold alone: how sure that is, nobody can tell.")
     return lines
+
+
+def _at_an_end(points: Sequence[Point], at: int) -> bool:
+    """Whether that value is the smallest or largest of several numbers in their order, and not 0, below which few
+    settings go."""
+    try:
+        numbers = [float(point.label.strip("[]")) for point in points]  # [8] is a network of one layer
+    except ValueError:
+        return False
+    return len(numbers) > 1 and numbers == sorted(numbers) and at in (0, len(numbers) - 1) and numbers[at] != 0
 
 
 def told_rows(points: Sequence[Point], metric: str, higher_is_better: bool, constant: float | None) -> list[str]:
@@ -140,10 +150,14 @@ def made_of(competition: CompetitionConfig, model: ModelConfig, over: str, data:
 
     data: digest of the rows through the model's feature set. A curve over feature sets hangs on the features alone.
     """
+    of_all = {"pseudo": model.pseudo, "weights": model.weights}  # written under fit, whatever the learner
     settings: dict[str, Any] = {
         "features": model.features,
         "model": settings_dict(model.model),
-        "fit": settings_dict(model.fit),
+        "fit": {
+            **settings_dict(model.fit),
+            **{key: settings_dict(part) for key, part in of_all.items() if part is not None},
+        },
         "seed": model.seed,
     }
     node, (*path, last) = settings, over.split(".")

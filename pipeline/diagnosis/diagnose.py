@@ -24,6 +24,8 @@ def diagnose(evidence: Evidence) -> dict[str, Any]:
     """
     muted, name = evidence.competition.mute, evidence.competition.name
     asked: list[Finding] = [findings.build(code, "findings") for code in findings if code not in muted]
+    models = [model.name for model in evidence.config.models_of(name)]
+    shorter = {model: model.removeprefix(f"{name}-") or model for model in models}
     evidence.level = RATE / max(sum(finding.by_chance for finding in asked), 1)
     found, failed = [], {}
     for finding in asked:
@@ -33,7 +35,7 @@ def diagnose(evidence: Evidence) -> dict[str, Any]:
             failed[finding.name] = f"{type(fault).__name__}: {fault}"
             continue
         if one is not None:
-            found.append(told(finding, one, f"{name}-"))
+            found.append(told(finding, one, shorter))
     found.sort(key=lambda one: (SEVERITIES.index(one["severity"]), one["code"]))
     return {
         "findings": found,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pipeline.diagnosis.alike import alike_images, alike_texts, as_one
 from pipeline.images.column import images_of
@@ -27,12 +27,15 @@ DIGITS = 3
 MOST = 20_000_000
 """Values (rows times columns) up to which rows are compared with one column left out each."""
 
+Sides: TypeAlias = "list[tuple[np.ndarray, np.ndarray]]"
+"""Rows, of a fold or of the test file, and those that what answers them is trained on, bool [rows] each."""
+
 
 def duplicates(evidence: Evidence) -> dict[str, Any]:
     """Rows that stand again though their values are so rare that chance would not give them twice. ``folds``: the
-    share of validated rows that stand in another fold too; ``test``: of test rows that stand among the training rows;
-    each {"exact", "near"}, near being all values but one, or but for how numbers are rounded, for a word of a text, for
-    light and compression of an image."""
+    share of validated rows that stand among those that their fold trains on; ``test``: of test rows that stand among
+    the training rows; each {"exact", "near"}, near being all values but one, or but for how numbers are rounded, for a
+    word of a text, for light and compression of an image."""
     import numpy as np
     import pandas as pd
 
@@ -43,17 +46,19 @@ def duplicates(evidence: Evidence) -> dict[str, Any]:
     if not names or len(rows) < 2:
         return {}
     of_test = np.arange(len(rows)) >= len(train)
-    place = np.where(of_test, -2, np.concatenate([evidence.fold, np.full(of_test.sum(), -2)]))
+    none = np.zeros(of_test.sum(), dtype=bool)
+    sides = [(np.concatenate([here, none]), np.concatenate([there, none])) for here, there in evidence.folds()]
+    validated = np.any([here for here, _ in sides], axis=0)
+    sides.append((of_test, ~of_test))
     kinds: dict[str, ColumnKind] = {column.name: column.kind for column in columns}
-    exact = _again([_written(rows[name], kinds[name], near=False) for name in names], rows, kinds, place, leave=False)
-    near = _again([_written(rows[name], kinds[name], near=True) for name in names], rows, kinds, place, leave=True)
+    exact = _again([_written(rows[name], kinds[name], near=False) for name in names], rows, kinds, sides, leave=False)
+    near = _again([_written(rows[name], kinds[name], near=True) for name in names], rows, kinds, sides, leave=True)
     found = {}
-    for what, mine in (("folds", place >= 0), ("test", of_test)):
+    for what, mine in (("folds", validated), ("test", of_test)):
         if mine.any():
-            key = 0 if what == "folds" else 1
             found[what] = {
-                "exact": float(exact[key][mine].mean()),
-                "near": float((near[key] | exact[key])[mine].mean()),
+                "exact": float(exact[mine].mean()),
+                "near": float((near | exact)[mine].mean()),
                 "rows": int(mine.sum()),
             }
     return found
@@ -84,15 +89,15 @@ def _written(values: pd.Series, kind: ColumnKind, *, near: bool) -> np.ndarray:
 
 
 def _again(
-    hashes: list[np.ndarray], rows: pd.DataFrame, kinds: dict[str, ColumnKind], place: np.ndarray, *, leave: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """Whether each row [rows] stands in another fold, and whether it stands among the training rows, it being no such
-    row itself. leave: also with any one column left out, of three and more."""
+    hashes: list[np.ndarray], rows: pd.DataFrame, kinds: dict[str, ColumnKind], sides: Sides, *, leave: bool
+) -> np.ndarray:
+    """Whether each row [rows] stands on its other side too. leave: also with any one column left out, of three and
+    more."""
     import numpy as np
 
     rare = _rarities(hashes, rows, kinds)
     whole, of_all = np.add.reduce([_mixed(one, i) for i, one in enumerate(hashes)]), np.add.reduce(rare)
-    elsewhere, in_train = np.zeros(len(rows), dtype=bool), np.zeros(len(rows), dtype=bool)
+    again = np.zeros(len(rows), dtype=bool)
     left: list[int | None] = [None]
     if leave and len(hashes) >= 3 and len(rows) * len(hashes) <= MOST:
         # Rows that differ in what nearly every row has another one of (a name) are two rows.
@@ -100,14 +105,12 @@ def _again(
     for column in left:
         key = whole if column is None else whole - _mixed(hashes[column], column)
         chance = of_all if column is None else of_all - rare[column]
-        _stand_again(key, chance + np.log(len(rows)) < np.log(CHANCE), place, elsewhere, in_train)
-    return elsewhere, in_train
+        _stand_again(key, chance + np.log(len(rows)) < np.log(CHANCE), sides, again)
+    return again
 
 
-def _stand_again(
-    key: np.ndarray, told: np.ndarray, place: np.ndarray, elsewhere: np.ndarray, in_train: np.ndarray
-) -> None:
-    """Mark rows whose key stands in another fold (``elsewhere``), or in any training row (``in_train``)."""
+def _stand_again(key: np.ndarray, told: np.ndarray, sides: Sides, again: np.ndarray) -> None:
+    """Mark in ``again`` the rows whose key stands on their other side."""
     import numpy as np
 
     rows = np.flatnonzero(told)
@@ -115,14 +118,10 @@ def _stand_again(
     rows, group = rows[counts[group] > 1], group[counts[group] > 1]
     if not len(rows):
         return
-    groups, at = int(group.max()) + 1, place[rows]
-    training = at != -2
-    low, high = np.full(groups, np.iinfo(np.int64).max), np.full(groups, -3)
-    np.minimum.at(low, group[training], at[training])
-    np.maximum.at(high, group[training], at[training])
-    spread = (low < high)[group]
-    elsewhere[rows[training & spread]] = True
-    in_train[rows[~training & (high > -3)[group]]] = True
+    for asked, known in sides:
+        met = np.zeros(int(group.max()) + 1, dtype=bool)
+        met[group[known[rows]]] = True
+        again[rows[asked[rows] & met[group]]] = True
 
 
 def _mixed(hashes: np.ndarray, column: int) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -149,6 +149,12 @@ class Evidence:
 
         return read_rows(self.paths.train_rows, self.schema)
 
+    @property
+    def own_train(self) -> pd.DataFrame:
+        """Training rows without those of ``source.extra``, which stand at the end: only these are held against test
+        rows, or asked for their order. That rows from elsewhere are others is no surprise."""
+        return self.train.iloc[: len(self.train) - self.facts["extra_rows"]]
+
     @cached_property
     def test(self) -> pd.DataFrame | None:
         """Typed rows; None where there are none."""
@@ -160,6 +166,12 @@ class Evidence:
     def fold(self) -> np.ndarray:
         fold: np.ndarray = self.train[FOLD].to_numpy()
         return fold
+
+    def folds(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Of each fold the rows that it validates and those that it trains on, bool [rows]."""
+        fold = self.fold
+        for k in sorted({*fold[fold >= 0].tolist()}):
+            yield fold == k, self.competition.split.training_rows(fold, k)
 
     @property
     def target(self) -> Any:

@@ -15,15 +15,15 @@ DAYS = ("date.days", "date.year")
 
 
 def groups(evidence: Evidence) -> dict[str, dict[str, float]]:
-    """By column whose values stand for things with several rows: the share of validated rows whose thing other folds
-    train on (``folds``), and of test rows whose thing is among the training rows (``test``)."""
-    import pandas as pd
+    """By column whose values stand for things with several rows: the share of validated rows whose thing is among the
+    rows that their fold trains on (``folds``), and of test rows whose thing is among the training rows (``test``)."""
+    import numpy as np
 
     if evidence.test is None:
         return {}
     found = {}
     names = [*evidence.schema.names("category", "number"), *evidence.schema.keep]
-    validated = evidence.fold >= 0
+    folds = list(evidence.folds())
     for name in dict.fromkeys(names):
         if name not in evidence.train or name not in evidence.test:
             continue
@@ -31,10 +31,9 @@ def groups(evidence: Evidence) -> dict[str, dict[str, float]]:
         counts = train.value_counts()
         if len(counts) < 20 or not 2 <= counts.median() <= len(train) / 20 or not len(test.dropna()):
             continue
-        folds_of = pd.Series(evidence.fold, index=train.index).groupby(train).transform("nunique")
-        inside = (folds_of > 1).to_numpy()[validated & train.notna().to_numpy()]
+        met = np.concatenate([train[here].dropna().isin(train[there].dropna().unique()) for here, there in folds])
         known = test.dropna().isin(counts.index)
-        found[name] = {"folds": float(inside.mean()), "test": float(known.mean()), "values": float(len(counts))}
+        found[name] = {"folds": float(met.mean()), "test": float(known.mean()), "values": float(len(counts))}
     return found
 
 
@@ -54,10 +53,7 @@ def times(evidence: Evidence) -> dict[str, dict[str, float]]:
         train, test = moments(evidence.train, name), moments(evidence.test, name)
         if train is None or test is None:
             continue
-        later = [
-            _later(train[evidence.competition.split.training_rows(evidence.fold, k)], train[evidence.fold == k])
-            for k in sorted({*evidence.fold[evidence.fold >= 0].tolist()})
-        ]
+        later = [_later(train[there], train[here]) for here, there in evidence.folds()]
         found[shown] = {"folds": float(np.concatenate(later).mean()), "test": float(_later(train, test).mean())}
     return found
 

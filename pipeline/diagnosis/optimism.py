@@ -60,19 +60,24 @@ def _of_search(evidence: Evidence, model: ModelEvidence) -> dict[str, Any] | Non
 
 
 def _of_stopping(evidence: Evidence, model: ModelEvidence) -> dict[str, Any] | None:
-    """Each fold chose its own best epoch: against the epoch that the other folds' mean curve chooses."""
+    """Each fold chose its own best epoch, by its score or by its loss: the score there against that of the epoch that
+    the other folds' mean curve chooses."""
     import numpy as np
 
     if not model.config.fit.early_stopping:
         return None
-    curves = [evidence.sign * np.array(fold.get("valid_score", ()), dtype=float) for fold in model.curves]
-    if len(curves) < 2 or min(map(len, curves)) < 2:
+    scores, losses = (
+        [sign * np.array(fold.get(key, ()), dtype=float) for fold in model.curves]
+        for key, sign in (("valid_score", evidence.sign), ("valid_loss", -1))
+    )
+    monitored = scores if model.config.fit.monitors_score else losses
+    if len(scores) < 2 or min(map(len, scores)) < 2:
         return None
-    shortest = min(map(len, curves))
+    shortest = min(map(len, scores))
     gains = []
-    for k, own in enumerate(curves):
-        others = np.mean([curve[:shortest] for i, curve in enumerate(curves) if i != k], axis=0)
-        gains.append(float(own.max() - own[int(others.argmax())]))
+    for k, (score, own) in enumerate(zip(scores, monitored, strict=True)):
+        others = np.mean([curve[:shortest] for i, curve in enumerate(monitored) if i != k], axis=0)
+        gains.append(float(score[int(own.argmax())] - score[int(others.argmax())]))
     return {"optimism": fmean(gains), "interval": _range(gains)}
 
 

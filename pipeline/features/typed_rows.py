@@ -85,9 +85,9 @@ def typed_rows(
     memo: dict[str, Any] | None = None,
     changes: Changes | None = None,
     images: ImagesOf = NO_FILES,
-) -> tuple[Schema, pd.DataFrame, pd.DataFrame | None]:
+) -> tuple[Schema, pd.DataFrame, pd.DataFrame | None, int]:
     """Check, settle the types once, and apply them to both; the training rows with their ``FOLD``, those of the
-    valid file behind them, rows from elsewhere last and with -1.
+    valid file behind them, rows from elsewhere last and with -1; and how many of these there are.
 
     raw: ``train``; where there are such rows, ``valid``, ``test``, and ``extra-0`` and on. Taken out on the way, since
     a large table need not be there twice. names: of their files. warn: is told of rows from other files that are known
@@ -143,10 +143,11 @@ def typed_rows(
         rows = with_validation(rows, held_out, schema, names[VALID], warn)
     if weights:
         check_folds(competition, rows, train_file, warn)
+    declared = len(rows)
     for stem in sorted(raw):
         more = _more(competition, schema, raw, stem, rows, names, weights, changes, warn)
         rows = with_extra(rows, test_rows, more, schema, columns, names[stem], warn)
-    return schema, rows, test_rows
+    return schema, rows, test_rows, len(rows) - declared
 
 
 def _more(

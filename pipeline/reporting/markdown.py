@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.core.shares import span
@@ -36,16 +36,25 @@ def markdown(data: Mapping[str, Any]) -> str:
     lines += ["", "## Models", "", "| model | train | validation | spread | verdict |", "|---|---:|---:|---:|---|"]
     for row in data["leaderboard"]:
         verdict = data["fit"].get(row["model"], {}).get("verdict") or ""
-        scores = " | ".join(_told(row[key]) for key in ("train", "valid", "spread"))
-        lines.append(f"| {short(row['model'], name)} | {scores} | {verdict} |")
+        scores = [_told(row[key]) for key in ("train", "valid", "spread")]
+        lines.append(_row([short(row["model"], name), *scores, verdict]))
     if decided := thresholds(blend, name, _told):
         lines += ["", "## Thresholds", "", decided["told"], ""]
-        lines += [f"| {' | '.join(decided['columns'])} |", "|---" + "|---:" * (len(decided["columns"]) - 1) + "|"]
-        lines += [f"| {' | '.join(cells)} |" for cells in decided["rows"]]
+        lines += [_row(decided["columns"]), "|---" + "|---:" * (len(decided["columns"]) - 1) + "|"]
+        lines += [_row(cells) for cells in decided["rows"]]
     curves = [(model, curve) for model, some in data.get("curves", {}).items() for curve in some]
     lines += ["", "## Curves", ""] if curves else []
     lines += [f"- {short(model, name)}: {' '.join(curve['told'])}" for model, curve in curves]
     return "\n".join(lines) + "\n"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(map(_cell, cells))} |"
+
+
+def _cell(text: str) -> str:
+    """On one line and without a bare bar, either of which ends a cell: a class may be called anything."""
+    return " ".join(text.splitlines()).replace("|", "\\|")
 
 
 def _told(score: float | None) -> str:

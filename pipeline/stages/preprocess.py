@@ -31,7 +31,7 @@ def run(config: Config, name: str) -> None:
     competition, paths = config.competition(name), CompetitionPaths(name)
     changes, told = Changes(), Told()
     with whole_folder(paths.features) as features, whole_folder(paths.rows) as rows:
-        schema, train, test = _rows(competition, paths, changes, told, rows)
+        schema, train, test, extra = _rows(competition, paths, changes, told, rows)
         if test is not None:
             check_sample(competition, schema, test, read_sample(competition))  # what cannot be submitted is not trained
         write_rows(train, rows / "train.parquet")
@@ -63,6 +63,7 @@ def run(config: Config, name: str) -> None:
                 for key, part in competition.features.items()
             },
             "train_rows": len(train),
+            "extra_rows": extra,
             "test_rows": 0 if test is None else len(test),
             "folds": int(train[FOLD].max()) + 1,
             "cleaning": changes.to_json(),
@@ -87,7 +88,7 @@ def _code_of_cleaning(schema: Schema) -> str:
 
 def _rows(
     competition: CompetitionConfig, paths: CompetitionPaths, changes: Changes, told: Told, into: Path
-) -> tuple[Schema, pd.DataFrame, pd.DataFrame | None]:
+) -> tuple[Schema, pd.DataFrame, pd.DataFrame | None, int]:
     from pipeline.features.extra_rows import EXTRA
     from pipeline.features.typed_rows import ImagesOf, read_as_text, texts_of, typed_rows
     from pipeline.sources.raw import find_raw, image_places, read_raw

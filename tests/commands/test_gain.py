@@ -62,6 +62,21 @@ def test_a_source_outside_the_project_and_a_declared_own_column(bench, capsys):
     assert "better in 3 of 3 folds" in capsys.readouterr().out
 
 
+def test_rows_from_elsewhere_whose_mark_is_declared(bench, capsys):
+    bench.files["train.csv"] = rows_of(60, 0).to_csv(index=False)
+    bench.files["test.csv"] = rows_of(20, 100).drop(columns="y").to_csv(index=False)
+    bench.files["sample_submission.csv"] = rows_of(20, 100)[["id", "y"]].to_csv(index=False)
+    bench.files["other.csv"] = rows_of(20, 200).to_csv(index=False)
+    bench.competition["source"] |= {"extra": ["other.csv"], "mark": "elsewhere"}
+    bench.competition["columns"]["types"] = {"elsewhere": "number", "a": "number"}
+    bench.write()
+    bench.monkeypatch.setattr("sys.argv", ["pipeline", "gain", "toy"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    assert capsys.readouterr().out.startswith("extra (toy-ridge): rmse")
+
+
 def test_weights_and_a_model_of_pseudo_labels(bench, capsys):
     train = rows_of(60, 0).assign(w=[0.0] * 3 + [1.0] * 57)
     train.loc[:2, "y"] = 1000.0  # which weigh nothing

@@ -101,6 +101,12 @@ def test_the_schema_takes_params_as_they_are():
     VALIDATOR.validate(declared())
 
 
+def test_the_schema_takes_null_for_what_is_not_asked_for():
+    raw = declared()
+    raw["models"]["ames-mlp"] |= {"fit": {"pseudo": None, "weights": None}, "tune": None, "budget": None}
+    VALIDATOR.validate(raw)
+
+
 @pytest.mark.parametrize(
     ("place", "value"),
     [

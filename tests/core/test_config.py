@@ -251,6 +251,16 @@ def test_what_has_an_effect_is_taken():
     assert build_config(put(raw, "competitions/toy/blend", {"name": "greedy", "fraction": 0.5}), shelves())
 
 
+def test_what_is_null_is_not_asked_for():
+    raw = put(params(), "models/toy-mlp/fit/pseudo", None)
+    put(raw, "models/toy-mlp/fit/weights", None)
+    put(raw, "models/toy-mlp/budget", None)
+    built = build_config(raw, shelves()).models["toy-mlp"]
+    assert built.pseudo is None and built.weights is None and built.budget is None
+    put(raw, "models/toy-mlp/fit/pseudo", {})
+    assert build_config(raw, shelves()).models["toy-mlp"].pseudo is not None
+
+
 @pytest.mark.parametrize("name", ["../x", "a b", "Toy", "$(x)", "a;b", "-x", "", "é", 1, None])
 def test_names_that_a_shell_or_a_path_could_take_for_more_are_refused(name):
     raw = params()

@@ -71,6 +71,7 @@ class Stored:
         self.fold = np.random.default_rng(0).permutation(np.arange(len(train)) % FOLDS) if fold is None else fold
         self.settings, self.models = settings, {}
         self.statistics, self.solution, self.blended = "training", None, None
+        self.extra = 0
         self.dates: dict[str, str] = {}
         self.fitted: dict[str, Any] = {}
 
@@ -170,7 +171,7 @@ class Stored:
         write_rows(self.train.assign(**{FOLD: self.fold}), data / "rows" / "train.parquet")
         write_rows(self.test, data / "rows" / "test.parquet")
         write_json(data / "schema.json", schema.to_json())
-        facts = {"train_rows": len(self.train), "test_rows": len(self.test), "folds": FOLDS}
+        facts = {"train_rows": len(self.train), "extra_rows": self.extra, "test_rows": len(self.test), "folds": FOLDS}
         write_json(data / "rows" / "facts.json", {**facts, "statistics": {"all": self.statistics}})
         if self.solution is not None:
             (data / "raw").mkdir(exist_ok=True)

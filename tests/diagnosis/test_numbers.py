@@ -12,6 +12,8 @@ from sklearn.linear_model import LogisticRegression
 from stored import FOLDS
 from test_planted_faults import PLANTED
 
+from pipeline.diagnosis.optimism import optimism
+
 PLANTS = {(name, code): plant for name, code, plant, _ in PLANTED}
 
 
@@ -208,6 +210,25 @@ def test_a_search_among_equals_is_told_to_flatter(clean, tmp_path, monkeypatch):
     found = made.find("POD402")["POD402"]
     lucky = scores.mean(axis=1).max() - 0.68  # all of what the best one is better by is luck
     assert found["numbers"]["plain.search"] == pytest.approx(lucky, rel=0.6) and "flatters plain" in found["measured"]
+
+
+@pytest.mark.parametrize("monitor", ["score", "loss"])
+def test_early_stopping_flatters_by_what_it_stops_by(clean, tmp_path, monkeypatch, monitor):
+    monkeypatch.chdir(tmp_path)
+    generator = np.random.default_rng(0)
+    score, loss = generator.uniform(0.6, 0.9, (2, FOLDS, 12))  # [folds, epochs]
+    made = clean("titanic").planted(tmp_path)
+    curves = [{"valid_score": a.tolist(), "valid_loss": b.tolist()} for a, b in zip(score, loss, strict=True)]
+    raw = {"model": {"name": "mlp"}, "fit": {"early_stopping": {"monitor": monitor}}}
+    made.models["plain"].more = {"curves": curves, "raw": raw}
+    gains = []
+    for k in range(FOLDS):
+        others = [i for i in range(FOLDS) if i != k]
+        if monitor == "loss":
+            gains.append(score[k, loss[k].argmin()] - score[k, loss[others].mean(axis=0).argmin()])
+        else:
+            gains.append(score[k].max() - score[k, score[others].mean(axis=0).argmax()])
+    assert optimism(made.write())["early_stopping"]["plain"]["optimism"] == pytest.approx(np.mean(gains))
 
 
 def test_a_blend_that_is_surely_worse_than_its_best_model_is_told(clean, tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from bench import TEST, TRAIN
 
+from pipeline.core.files import read_json
 from pipeline.core.types import FOLD, ROW
 from pipeline.stages.project import load_project
 from pipeline.training.data import TrainingData
@@ -47,6 +48,19 @@ def test_what_is_known_already_is_left_out_and_told(bench):
     assert any("of its 18 rows are test rows, with their answer" in line for line in told)
     rows = pd.read_parquet(bench.root / "data/toy/rows/train.parquet")
     assert len(rows) == 30 + 13
+    assert read_json(bench.root / "data/toy/rows/facts.json")["extra_rows"] == 13
+
+
+def test_rows_that_no_fold_validates_are_not_taken_for_them(bench):
+    bench.files["last_year.csv"] = EXTRA
+    bench.competition["source"]["extra"] = ["last_year.csv"]
+    bench.competition["columns"]["time"] = "id"
+    bench.competition["split"] = {"name": "time_ordered", "folds": 2}
+    bench.write()
+    bench.through("fetch", "preprocess")
+    rows = pd.read_parquet(bench.root / "data/toy/rows/train.parquet")
+    assert (rows[FOLD] == -1).sum() == 10 + 12
+    assert read_json(bench.root / "data/toy/rows/facts.json")["extra_rows"] == 12
 
 
 def test_an_edit_of_them_is_noticed(bench):

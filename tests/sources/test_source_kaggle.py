@@ -306,6 +306,14 @@ def test_a_kaggle_source_needs_no_slug(kaggle):
     assert output.startswith("Successfully submitted to Titanic")
 
 
+def test_without_a_test_file_there_is_nothing_to_send(kaggle):
+    answered_competition(kaggle.folder / "project", {"name": "kaggle", "competition": "titanic"})
+    (kaggle.folder / "project" / "data" / "toy" / "rows" / "test.parquet").unlink()  # and the submission names columns
+    output = kaggle.run("__import__('pipeline.commands.kaggle', fromlist=['run']).run('toy', 'a blend')")
+    assert output.startswith("UserError: toy: has no test file") and "\n" not in output
+    assert not kaggle.stub.sent
+
+
 def test_a_name_that_is_none_is_refused_before_anything():
     with pytest.raises(Faults, match=r"source\.competition: .* got '\.\./titanic'"):
         sources.build({"name": "kaggle", "competition": "../titanic"}, "source")

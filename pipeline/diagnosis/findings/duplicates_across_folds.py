@@ -13,8 +13,8 @@ from pipeline.diagnosis.findings import findings
 @findings.register("POD303")
 @settings
 class DuplicatesAcrossFolds(Doubles):
-    """Validated rows that another fold has too, in all columns, or in all but one or but for little in their texts and
-    images, where these values are too rare to meet by chance."""
+    """Validated rows that stand among those that their fold trains on, in all columns, or in all but one or but for
+    little in their texts and images, where these values are too rare to meet by chance."""
 
     title: ClassVar[str] = "rows stand in more than one fold"
     why: ClassVar[str] = (

@@ -17,8 +17,8 @@ APART = 0.3
 @findings.register("POD305")
 @settings
 class GroupsOverFolds(EasierFolds):
-    """Columns whose values are things of several rows each: validation rows whose thing other folds trained on,
-    against test rows whose thing is among the training rows."""
+    """Columns whose values are things of several rows each: validation rows whose thing is among the rows that their
+    fold trains on, against test rows whose thing is among the training rows."""
 
     title: ClassVar[str] = "rows of one thing are spread over folds, and test rows are of other things"
     why: ClassVar[str] = (
@@ -27,7 +27,7 @@ class GroupsOverFolds(EasierFolds):
     )
     next: ClassVar[str] = "Set columns.group: NAME and the split grouped, so that folds ask what the test asks."
     told: ClassVar[str] = (
-        "{folds} of validated rows have a value that other folds train on, {test} of test rows one that "
+        "{folds} of validated rows have a value that their fold trains on, {test} of test rows one that "
         "training rows have"
     )
 

@@ -37,7 +37,8 @@ class OrderPredicts(Finding):
 
         if evidence.kind not in ("number", "class") or evidence.competition.columns.time is not None:
             return None
-        target = evidence.target
+        rows = evidence.own_train
+        target = evidence.schema.target_of(rows)
         if evidence.kind == "class":
             classes = [str(one) for one in evidence.schema.classes]
             values = pd.Categorical(target.astype(str), classes).codes.astype(float)
@@ -48,8 +49,8 @@ class OrderPredicts(Finding):
             "the row before it": neighbours(values),
         }
         name = evidence.schema.id
-        if name is not None and name in evidence.train:
-            ids = pd.to_numeric(evidence.train[name], errors="coerce").to_numpy(dtype=float)
+        if name is not None and name in rows:
+            ids = pd.to_numeric(rows[name], errors="coerce").to_numpy(dtype=float)
             if np.isfinite(ids).all() and not (np.diff(ids) > 0).all():
                 known[f"the id '{name}'"] = trend(values, ids)
         telling = {
