@@ -126,8 +126,9 @@ def test_check_by_hand_writes_nothing_and_dvcs_own_only_what_is_new(project, mon
     for model in params["models"].values():
         model["competition"] = "other"
     project.params(params)
+    (project.data("checked") / ".DS_Store").write_text("")  # as a file manager leaves
     check.run()
-    assert [path.name for path in project.data("checked").iterdir()] == ["other"]
+    assert sorted(path.name for path in project.data("checked").iterdir()) == [".DS_Store", "other"]
 
 
 def test_models_stay_in_the_order_of_params(project):
