@@ -14,7 +14,6 @@ from pipeline.core.params import parse_params, read_params
 from pipeline.stages.project import shelves
 
 TRANSLATION = {"competitions/toy/task": "translation", "competitions/toy/metric": "perplexity"}
-SEVERAL = {"competitions/toy/task": "multioutput_regression", "competitions/toy/columns/target": ["y", "z"]}
 
 
 def params() -> dict:
@@ -204,18 +203,6 @@ def test_a_fault_names_its_key_and_what_would_do(key, value, told):
             "probable the reference is; use loss, which goes with it",
         ),
         (
-            SEVERAL | {"competitions/toy/metric": {"name": "mcrmse", "weights": {"y": -1, "z": 2}}},
-            "competitions.toy.metric.weights.y: input should be greater than or equal to 0, got -1",
-        ),
-        (
-            SEVERAL | {"competitions/toy/metric": {"name": "mcrmse", "weights": {"y": 0, "z": 0.0}}},
-            "competitions.toy.metric.weights: all targets weigh 0, so that none is scored; give one more than 0",
-        ),
-        (
-            SEVERAL | {"competitions/toy/metric": {"name": "mcrmse", "weights": {"zz": 2}}},
-            "competitions.toy.metric.weights: 'zz' is no target; they are y, z; did you mean 'z'?",
-        ),
-        (
             {"models/toy-mlp/fit/augmentation": ["flip"]},
             "models.toy-mlp.fit.augmentation: changes images, and 'mlp' reads none; take it out",
         ),
@@ -254,15 +241,6 @@ def test_settings_to_no_effect_are_told_all_at_once():
     told = [fault.split(":")[0].removeprefix("competitions.toy.") for fault in faults(raw)]
     assert told[:3] == ["submission", "columns.group", "columns.fold"]
     assert told[3:] == [f"columns.types.{name}" for name in ("id", "y", "d", "g", "f")]
-
-
-def test_a_target_may_weigh_nothing_beside_others():
-    raw = params()
-    for key, value in SEVERAL.items():
-        put(raw, key, value)
-    for weights in ({"y": 0}, {"y": 0, "z": 0.5}, {}):
-        put(raw, "competitions/toy/metric", {"name": "mcrmse", "weights": weights})
-        assert build_config(raw, shelves()).competition("toy").metric.weights == weights
 
 
 def test_what_has_an_effect_is_taken():
