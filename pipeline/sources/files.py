@@ -161,6 +161,9 @@ class Files(Names):
             if table is not None and table.suffix == ".npz":
                 if table.stem != role:
                     raise UserError(f"{name}: arrays are named by what they are for: call '{table.name}' {role}.npz")
+                if table.parent != origin:
+                    told = "arrays lie in the folder itself, and are found there by their names"
+                    raise UserError(f"{name}: {told}: bring '{named}' there, and take source.{role} out")
                 continue
             if table is None and role == "train" and not self.images and not find_arrays(origin, "train"):
                 raise UserError(f"{name}: no {role} file in it (such as {role}.csv){what_it_holds(origin)}")

@@ -149,6 +149,11 @@ def test_arrays_of_objects_are_not_loaded(project):
         ({"path": "in/train.csv"}, {"train__csv": TRAIN}, r"in/train\.csv: neither a folder nor an archive"),
         ({}, {"test__csv": TEST}, "^in: no train file in it"),
         ({"train": "t.csv"}, {"test__csv": TEST}, r"^in: no file 't\.csv' in it, which source\.train names"),
+        (
+            {"train": "../train.npz"},
+            {"../train__npz": b""},
+            r"^in: arrays lie in the folder itself.*: bring '\.\./train\.npz'",
+        ),
         ({}, {"train__csv": b"", "test__csv": TEST}, r"^in/train\.csv: the file is empty"),
         ({}, {"train__csv": TRAIN, "test__csv": b"id,x\n1\n"}, r"^in/test\.csv line 2: 1 values where"),
     ],
