@@ -99,3 +99,24 @@ def test_positions_that_know_fewer_steps_than_texts_have_are_told():
         "(maximum_length); raise the one, lower the other, or use sinusoidal or rotary positions" in fault
         for fault in faults(raw)
     )
+
+
+@pytest.mark.parametrize(
+    ("weights", "told"),
+    [
+        ({"y": -1, "z": 2}, "weights.y: input should be greater than or equal to 0, got -1"),
+        ({"y": 0, "z": 0.0}, "weights: all targets weigh 0, so that none is scored; give one more than 0"),
+        ({"zz": 2}, "weights: 'zz' is no target; they are y, z; did you mean 'z'?"),
+        ({"y": 0}, None),
+        ({"y": 0, "z": 0.5}, None),
+        ({}, None),
+    ],
+)
+def test_weights_of_targets_are_held_against_the_targets(weights, told):
+    raw = put(params(), "competitions/toy/metric", {"name": "mcrmse", "weights": weights})
+    put(raw, "competitions/toy/task", "multioutput_regression")
+    put(raw, "competitions/toy/columns/target", ["y", "z"])
+    if told is None:
+        assert build_config(raw, shelves()).competition("toy").metric.weights == weights
+    else:
+        assert faults(raw) == [f"competitions.toy.metric.{told}"]
