@@ -120,3 +120,12 @@ def test_weights_of_targets_are_held_against_the_targets(weights, told):
         assert build_config(raw, shelves()).competition("toy").metric.weights == weights
     else:
         assert faults(raw) == [f"competitions.toy.metric.{told}"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "what"),
+    [("augmentation", ["flip"], "changes images"), ("test_time", {"flip": "vertical"}, "averages views of images")],
+)
+def test_what_is_of_images_alone_is_refused_elsewhere(key, value, what):
+    raw = put(params(), f"models/toy-mlp/fit/{key}", value)
+    assert f"models.toy-mlp.fit.{key}: {what}, and 'mlp' reads none; take it out" in faults(raw)
