@@ -16,7 +16,7 @@ from pipeline.core.paths import main_root
 from pipeline.core.registry import settings
 from pipeline.core.types import Source
 from pipeline.sources import sources
-from pipeline.sources.encodings import AUTO, encoding_of, to_utf8, told_of_cp1252
+from pipeline.sources.encodings import AUTO, encoding_of, to_text, told_of_cp1252
 from pipeline.sources.files import USUAL_NAMES
 from pipeline.sources.tables import find_table, read_table, write_table
 
@@ -132,7 +132,7 @@ def text_of(path: Path, encoding: str) -> str:
     found = encoding_of(data, shown(path)) if encoding == AUTO else encoding
     if encoding == AUTO and found == "cp1252":
         print(f"warning: {told_of_cp1252(data, shown(path))}", file=sys.stderr)  # noqa: T201
-    text = (data if found == "utf-8" else to_utf8(data, shown(path), found)).decode("utf-8").removeprefix("\ufeff")
+    text = to_text(data, shown(path), found)
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
         raise UserError(f"{shown(path)}, line {line}: has a zero byte, which no text has; give a file of plain text")

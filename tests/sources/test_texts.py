@@ -59,6 +59,24 @@ def test_what_is_no_text_is_refused(tmp_path, files, words):
         fetched(tmp_path, files)
 
 
+@pytest.mark.parametrize(
+    ("encoding", "told"),
+    [
+        ("utf-8", "input.txt line 2: not valid utf-8; set the source's encoding right"),
+        ("UTF-8-sig", "input.txt line 2: not valid UTF-8-sig"),
+        ("base64", "input.txt: no encoding 'base64' is known; use auto, utf-8"),
+        ("undefined", "input.txt: not valid undefined"),
+    ],
+)
+def test_an_encoding_that_the_text_is_not_in_is_told(tmp_path, encoding, told):
+    with pytest.raises(UserError, match=told):
+        fetched(tmp_path, {"input.txt": b"a\ncaf\xe9\n"}, encoding=encoding)
+
+
+def test_marks_of_utf8_are_no_text(tmp_path):
+    assert fetched(tmp_path, {"input.txt": b"\xef\xbb\xbfa\n"})["train"]["text"].tolist() == ["a"]
+
+
 def test_a_text_taken_for_cp1252_is_told_with_its_first_odd_byte(tmp_path, capsys):
     train = fetched(tmp_path, {"input.txt": b"hello\n" * 40 + b"bad \xff byte\n"})["train"]
     assert train["text"].iloc[-1] == "bad ÿ byte"
