@@ -9,7 +9,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.files import shown
 from pipeline.core.paths import main_root
 from pipeline.sources.files import USUAL_NAMES
-from pipeline.sources.parallel import parallel_files
+from pipeline.sources.parallel import identifier_of, parallel_files
 from pipeline.sources.tables import find_table
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def describe(origin: Mapping[str, Any], train: pd.DataFrame, valid: bool, metric
     split, why = keep_alike(*split_of(len(train), valid), train[source])
     competition = {
         "source": dict(origin),
-        "columns": {"id": "id", "target": target, "types": {source: "text"}},
+        "columns": {"id": identifier_of(source, target), "target": target, "types": {source: "text"}},
         "task": {"name": "translation"},
         "metric": metric or "bleu",
         "split": split,

@@ -36,8 +36,8 @@ class Parallel(Source):
     """Two files of text, line by line a sentence and its translation: ``train.en`` and ``train.de``, with ``valid`` and
     ``test`` in the same way; of the test rows the target may be there or not.
 
-    Writes tables of ``id`` and a column a language. Lines end at ``\\n`` alone. Lines that are empty in one file are
-    left out, but for those of the test.
+    Writes tables of ``id`` (``number`` where a language is called so) and a column a language. Lines end at ``\\n``
+    alone. Lines that are empty in one file are left out, but for those of the test.
 
     path: a folder, relative to the project or absolute. source, target: endings of the files, such as en and de.
     train, valid, test: names without their endings; found by the usual ones.
@@ -62,7 +62,7 @@ class Parallel(Source):
     def fetch(self, folder: Path, competition: str, *, look: bool = True) -> None:
         """Raises UserError for files that are missing, empty, no text, or not of as many lines."""
         folder.mkdir(parents=True, exist_ok=True)
-        begin, guess = 0, ""
+        begin, guess, identifier = 0, "", identifier_of(self.source, self.target)
         for role, files in self._files().items():
             rows = self._read(files)
             if role != "test":
@@ -76,14 +76,14 @@ class Parallel(Source):
                 raise UserError(
                     f"{shown(next(iter(files.values())))}: holds no text; name other files as source.{role}"
                 )
-            rows.insert(0, "id", range(begin, begin + len(rows)))
+            rows.insert(0, identifier, range(begin, begin + len(rows)))
             begin += len(rows)
             guess = guess or rows[self.target][0]
             if role == "test":
                 if self.target in files:
-                    write_table(rows[["id", self.target]], folder / "solution.parquet")
-                write_table(rows[["id"]].assign(**{self.target: guess}), folder / "sample_submission.parquet")
-                rows = rows[["id", self.source]]
+                    write_table(rows[[identifier, self.target]], folder / "solution.parquet")
+                write_table(rows[[identifier]].assign(**{self.target: guess}), folder / "sample_submission.parquet")
+                rows = rows[[identifier, self.source]]
             write_table(rows, folder / f"{role}.parquet")
 
     def _read(self, files: dict[str, Path]) -> pd.DataFrame:
@@ -116,6 +116,11 @@ class Parallel(Source):
                 continue
             found[role] = files
         return found
+
+
+def identifier_of(source: str, target: str) -> str:
+    """The column that numbers the rows: no language, of which ``id`` is Indonesian."""
+    return "number" if "id" in (source, target) else "id"
 
 
 def parallel_files(folder: Path) -> dict[str, dict[str, Path]]:

@@ -54,6 +54,17 @@ def test_files_are_found_by_their_usual_names_and_the_test_rows_answers_are_apar
     assert tables["sample_submission"]["de"].tolist() == ["Ein Hund."] * 2
 
 
+def test_indonesian_stands_beside_the_rows_numbers(tmp_path):
+    files = {"train.en": "A dog.\n", "train.id": "Seekor anjing.\n", "test.en": "a\n", "test.id": "b\n"}
+    tables = fetched(tmp_path, files, target="id")
+    assert tables["train"].to_dict("list") == {"number": [0], "en": ["A dog."], "id": ["Seekor anjing."]}
+    assert list(tables["test"]) == ["number", "en"] and list(tables["solution"]) == ["number", "id"]
+    assert list(tables["sample_submission"]) == ["number", "id"]
+    origin = parallel_source(str(tmp_path / "texts"), "id")
+    columns = describe(origin, tables["train"], False, None)["competition"]["columns"]
+    assert columns["id"] == "number" and columns["target"] == "id"
+
+
 def test_unequal_files_are_told_with_where_they_come_apart(tmp_path):
     files = {"train.en": "A dog.\n4 birds\nA cat.\n", "train.de": "Ein Hund.\nEine Katze\n4 Vögel\nEine Maus.\n"}
     told = (
