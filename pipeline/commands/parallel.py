@@ -34,7 +34,7 @@ def parallel_source(source: str, target: str | None) -> dict[str, Any] | None:
     place = main_root() / source
     if not place.is_dir() or any(find_table(place, stem) for stem in USUAL_NAMES["train"]):
         return None
-    files = parallel_files(place)
+    files = parallel_files(place, () if target is None else (target,))
     languages, asked = list(files.get("train", ())), list(files.get("test", ()))
     if len(languages) < 2:
         return None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
+from collections import Counter
+from collections.abc import Collection, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,8 +28,10 @@ if TYPE_CHECKING:
 
 LANGUAGE = re.compile(r"\.([a-z]{2,3}([-_][a-z]{2,4})?)", re.IGNORECASE)
 """How the name of a file ends that is of one language."""
-OTHERS = TABLES | IMAGES | TEXTS | {".md", ".py", ".ps", ".pdf", ".doc", ".log", ".xml", ".xls", ".pt", ".sh", ".htm"}
+OTHERS = TABLES | IMAGES | TEXTS | {".md", ".py", ".pdf", ".doc", ".log", ".xml", ".xls", ".htm"}
 """Endings that look like a language's and are none."""
+DOUBTFUL = {".ps", ".pt", ".sh"}
+"""Pashto, Portuguese and Serbo-Croatian, or PostScript, weights and a script."""
 
 
 @sources.register("parallel")
@@ -99,7 +103,7 @@ class Parallel(Source):
         place = main_root() / self.path
         if not place.is_dir():
             raise UserError(f"{shown(place)}: no such folder; check source.path")
-        there = parallel_files(place)
+        there = parallel_files(place, (self.source, self.target))
         found = {}
         for role in ROLES:
             stem = getattr(self, role)
@@ -123,22 +127,37 @@ def identifier_of(source: str, target: str) -> str:
     return "number" if "id" in (source, target) else "id"
 
 
-def parallel_files(folder: Path) -> dict[str, dict[str, Path]]:
+def parallel_files(folder: Path, named: Collection[str] = ()) -> dict[str, dict[str, Path]]:
     """By role and language the files whose names say that they are of one. Raises UserError where two could each be
-    the file of a role and language."""
-    found: dict[str, dict[str, Path]] = {}
+    the file of a role and language. named: endings that are taken for languages whatever they look like."""
+    roles = {}
     for path in sorted(path for path in folder.iterdir() if path.is_file()):
-        language = LANGUAGE.fullmatch(path.suffix)
-        role = next((role for role, name in ROLES.items() if name.fullmatch(path.stem.lower())), None)
-        if language is None or role is None or path.suffix.lower() in OTHERS:
+        if role := next((role for role, name in ROLES.items() if name.fullmatch(path.stem.lower())), None):
+            roles[path] = role
+    languages = _languages([path for path, role in roles.items() if role == "train"]) | set(named)
+    found: dict[str, dict[str, Path]] = {}
+    for path, role in roles.items():
+        language = path.suffix[1:]
+        if language not in languages and not _is_language(path.suffix):
             continue
-        if other := found.setdefault(role, {}).get(language[1]):
+        if other := found.setdefault(role, {}).get(language):
             raise UserError(
                 f"{shown(folder)}: {other.name} and {path.name} could each be the {role} file; "
                 f"name one, without its ending, as source.{role}"
             )
-        found[role][language[1]] = path
+        found[role][language] = path
     return found
+
+
+def _is_language(ending: str) -> bool:
+    return LANGUAGE.fullmatch(ending) is not None and ending.lower() not in OTHERS | DOUBTFUL
+
+
+def _languages(paths: Sequence[Path]) -> set[str]:
+    """The doubtful endings of training files that are languages: those beside a file of one other language alone, which
+    would else have no translation."""
+    sides = Counter(path.stem for path in paths if _is_language(path.suffix))
+    return {path.suffix[1:] for path in paths if path.suffix.lower() in DOUBTFUL and sides[path.stem] == 1}
 
 
 def _unequal(files: dict[str, Path], sides: dict[str, list[str]]) -> str:

@@ -111,6 +111,26 @@ def test_which_language_is_asked_for_is_the_one_that_the_test_lacks_or_what_is_s
     assert parallel_source(folder, None) is None
 
 
+def test_an_ending_of_other_files_too_is_a_language_where_a_side_lacks_its_translation(tmp_path):
+    folder = folder_of(tmp_path, {"train.en": "a\n", "train.pt": "b\n", "test.en": "c\n", "test.sh": "no text"})
+    found = {"name": "parallel", "path": str(folder), "source": "en", "target": "pt"}
+    assert parallel_source(str(folder), None) == found
+    (folder / "train.de").write_text("d\n")
+    assert parallel_source(str(folder), None) == {**found, "target": "de"}  # train.pt may be anything
+    (folder / "train.en").unlink()
+    (folder / "test.en").unlink()
+    (folder / "test.de").write_text("c\n")
+    assert parallel_source(str(folder), "pt") == {**found, "source": "de"}
+
+
+@pytest.mark.parametrize("ending", ["pt", "ps", "sh", "english", "txt"])
+def test_the_endings_that_are_named_are_languages(tmp_path, ending):
+    files = {f"train.{ending}": "a\n", "train.de": "b\n", "train.fr": "x\n", "test.fr": "x\n", f"test.{ending}": "c\n"}
+    tables = fetched(tmp_path, files, source=ending)
+    assert tables["train"][ending].tolist() == ["a"] and tables["test"][ending].tolist() == ["c"]
+    assert parallel_source(str(tmp_path / "texts"), ending)["target"] == ending
+
+
 def test_the_split_follows_the_files():
     origin = {"name": "parallel", "path": "x", "source": "en", "target": "de"}
     train = pd.DataFrame({"en": ["a b"] * 30_000, "de": ["c d e"] * 30_000})
