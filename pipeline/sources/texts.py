@@ -65,7 +65,7 @@ class Texts(Source):
         """Raises UserError for files that are missing, empty, or no text."""
         folder.mkdir(parents=True, exist_ok=True)
         begin, given = 0, self._sample()
-        name = "id" if given is None else read_table(given).columns[0]
+        name = "id" if given is None else self._name(given)
         for role, path in self._files().items():
             rows = self.read(path)
             if not rows["text"].str.strip().any():
@@ -89,6 +89,16 @@ class Texts(Source):
         rows = pd.DataFrame({"text": pd.Series(_cut(text_of(path, self.encoding), self.rows), dtype="str")})
         counts = [len(one if self.unit == "characters" else one.split()) + 1 for one in rows["text"]]
         return rows.assign(**{self.unit: counts})
+
+    def _name(self, sample: Path) -> str:
+        """What a sample submission calls its ids. Raises UserError where a column beside them is called so."""
+        name = str(read_table(sample).columns[0])
+        if name in ("text", self.unit):
+            raise UserError(
+                f"{shown(sample)}: its first column has the ids, and another one of the rows is called '{name}' too; "
+                "give it another name, such as id"
+            )
+        return name
 
     def _sample(self) -> Path | None:
         place = main_root() / self.path

@@ -38,6 +38,13 @@ def test_files_are_found_by_their_usual_names_and_the_test_rows_answers_are_apar
     assert np.concatenate([tables[name]["id"] for name in ("train", "valid", "test")]).tolist() == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize(("name", "unit"), [("text", "words"), ("words", "words"), ("characters", "characters")])
+def test_ids_of_a_sample_submission_by_the_name_of_another_column_are_refused(tmp_path, name, unit):
+    files = {"input.txt": "a\n", "x.test.txt": "b\n", "sample_submission.csv": f"{name},nll\n7,0\n"}
+    with pytest.raises(UserError, match=f"sample_submission.csv: its first column has the ids, .* '{name}' too"):
+        fetched(tmp_path, files, unit=unit)
+
+
 @pytest.mark.parametrize(("rows", "expected"), [("paragraph", ["a\nb", "c"]), ("file", ["a\nb\n\n \nc\n"])])
 def test_paragraphs_and_whole_files(tmp_path, rows, expected):
     train = fetched(tmp_path, {"input.txt": "a\nb\n\n \nc\n"}, rows=rows, unit="characters")["train"]
