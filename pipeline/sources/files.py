@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -80,6 +81,11 @@ class Names(Source):
             raise ValueError(f"images: folders are of {', '.join(ARRAYS)}, and train is needed")
 
 
+def by_place(files: Iterable[Path], folder: Path) -> dict[str, Path]:
+    """Files by where they stand from a folder: names alone may be those of two."""
+    return {Path(os.path.relpath(file, folder)).as_posix(): file for file in files}
+
+
 @sources.register("files")
 @settings
 class Files(Names):
@@ -91,7 +97,7 @@ class Files(Names):
     path: str
 
     def origin(self) -> dict[str, Path]:
-        """The files behind it by name, for whoever must notice that they changed: the tables, or the archive.
+        """The files behind it by their place, for whoever must notice that they changed: the tables, or the archive.
 
         Raises OSError or UserError where they cannot be reached.
         """
@@ -100,7 +106,7 @@ class Files(Names):
             tables = [*self._tables(path, shown(path)).values(), *self._extras(path, shown(path))]
             arrays = [file for stem in ARRAYS for file in find_arrays(path, stem).values()]
             folders = {f"{within}/": path / within for within in self.images.values()}
-            return {**{file.name: file for file in (*tables, *arrays)}, **folders}
+            return {**by_place([*tables, *arrays], path), **folders}
         path.stat()
         return {path.name: path}
 

@@ -20,6 +20,7 @@ from pipeline.core.types import Source
 from pipeline.sources import sources
 from pipeline.sources.contents import IMAGES, TABLES, TEXTS
 from pipeline.sources.encodings import AUTO
+from pipeline.sources.files import by_place
 from pipeline.sources.tables import write_table
 from pipeline.sources.texts import ROLES, lines_of
 
@@ -61,7 +62,8 @@ class Parallel(Source):
             raise ValueError(f"source and target are two languages, got {self.source} for both")
 
     def origin(self) -> dict[str, Path]:
-        return {path.name: path for files in self._files().values() for path in files.values()}
+        files = [path for files in self._files().values() for path in files.values()]
+        return by_place(files, main_root() / self.path)
 
     def fetch(self, folder: Path, competition: str, *, look: bool = True) -> None:
         """Raises UserError for files that are missing, empty, no text, or not of as many lines."""

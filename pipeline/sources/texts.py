@@ -17,7 +17,7 @@ from pipeline.core.registry import settings
 from pipeline.core.types import Source
 from pipeline.sources import sources
 from pipeline.sources.encodings import AUTO, encoding_of, to_text, told_of_cp1252
-from pipeline.sources.files import USUAL_NAMES
+from pipeline.sources.files import USUAL_NAMES, by_place
 from pipeline.sources.tables import find_table, read_table, write_table
 
 if TYPE_CHECKING:
@@ -58,8 +58,9 @@ class Texts(Source):
     encoding: str = AUTO
 
     def origin(self) -> dict[str, Path]:
-        given = self._sample()
-        return {path.name: path for path in (*self._files().values(), *([] if given is None else [given]))}
+        given, place = self._sample(), main_root() / self.path
+        files = [*self._files().values(), *([] if given is None else [given])]
+        return by_place(files, place if place.is_dir() else place.parent)
 
     def fetch(self, folder: Path, competition: str, *, look: bool = True) -> None:
         """Raises UserError for files that are missing, empty, or no text."""

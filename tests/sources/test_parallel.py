@@ -65,6 +65,17 @@ def test_indonesian_stands_beside_the_rows_numbers(tmp_path):
     assert columns["id"] == "number" and columns["target"] == "id"
 
 
+def test_files_of_one_name_in_two_folders_are_both_looked_at(tmp_path):
+    folder = folder_of(tmp_path, {})
+    for name in ("one/x.en", "one/x.de", "two/x.en", "two/x.de"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("a\n")
+    settings = {"name": "parallel", "path": str(folder), "source": "en", "target": "de", "train": "one/x"}
+    origin = sources.build({**settings, "valid": "two/x"}, "s").origin()
+    assert list(origin) == ["one/x.en", "one/x.de", "two/x.en", "two/x.de"]
+    assert all(path.is_file() for path in origin.values())
+
+
 def test_unequal_files_are_told_with_where_they_come_apart(tmp_path):
     files = {"train.en": "A dog.\n4 birds\nA cat.\n", "train.de": "Ein Hund.\nEine Katze\n4 Vögel\nEine Maus.\n"}
     told = (

@@ -91,6 +91,21 @@ def test_a_text_taken_for_cp1252_is_told_with_its_first_odd_byte(tmp_path, capsy
     assert "input.txt line 41: byte 0xff is not valid UTF-8" in told and "read as cp1252" in told
 
 
+def test_files_of_one_name_in_two_folders_are_both_looked_at(tmp_path):
+    files = {"train": "a/x.txt", "valid": "b/x.txt", "test": "../x.txt"}
+    (tmp_path / "texts").mkdir()
+    for name in files.values():
+        (tmp_path / "texts" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "texts" / name).write_text("a\n")
+    source = sources.build({"name": "texts", "path": str(tmp_path / "texts"), **files}, "source")
+    origin = source.origin()
+    assert {name: path.resolve() for name, path in origin.items()} == {
+        name: (tmp_path / "texts" / name).resolve() for name in files.values()
+    }
+    alone = sources.build({"name": "texts", "path": str(tmp_path / "x.txt")}, "source")
+    assert alone.origin() == {"x.txt": tmp_path / "x.txt"}
+
+
 def test_add_takes_a_folder_of_text_for_what_it_is(tmp_path):
     (tmp_path / "input.txt").write_text("First Citizen:\nBefore we proceed any further, hear me speak.\n")
     assert text_source(str(tmp_path))["unit"] == "characters"
