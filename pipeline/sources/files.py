@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -81,6 +82,11 @@ class Names(Source):
             raise ValueError(f"images: folders are of {', '.join(ARRAYS)}, and train is needed")
 
 
+def by_place(files: Iterable[Path], folder: Path) -> dict[str, Path]:
+    """Files by where they stand from a folder: names alone may be those of two."""
+    return {Path(os.path.relpath(file, folder)).as_posix(): file for file in files}
+
+
 @sources.register("files")
 @settings
 class Files(Names):
@@ -92,7 +98,7 @@ class Files(Names):
     path: str
 
     def origin(self) -> dict[str, Path]:
-        """The files behind it by name, for whoever must notice that they changed: the tables, or the archive and what
+        """The files behind it by their place, for whoever must notice that they changed: the tables, or the archive and what
         is named beside it.
 
         Raises OSError or UserError where they cannot be reached.
@@ -102,7 +108,7 @@ class Files(Names):
             tables = [*self._tables(path, shown(path)).values(), *self._extras(path, shown(path))]
             arrays = [file for stem in ARRAYS for file in find_arrays(path, stem).values()]
             folders = {f"{within}/": path / within for within in self.images.values()}
-            return {**{_place(file, path): file for file in (*tables, *arrays)}, **folders}
+            return {**by_place([*tables, *arrays], path), **folders}
         path.stat()
         roles = [named for role in USUAL_NAMES if (named := getattr(self, role)) and Path(named).is_absolute()]
         beside = {one: main_root() / one for one in (*roles, *self.extra)}  # of which some may lie within it
@@ -209,11 +215,7 @@ class Files(Names):
 
 def _told(table: Path, origin: Path, name: str) -> str:
     """What messages call a table of the folder ``origin``, which they call ``name``, or one that lies elsewhere."""
-    return f"{name}/{_place(table, origin)}" if table.is_relative_to(origin) else shown(table)
-
-
-def _place(file: Path, origin: Path) -> str:
-    return file.relative_to(origin).as_posix() if file.is_relative_to(origin) else shown(file)
+    return f"{name}/{table.relative_to(origin)}" if table.is_relative_to(origin) else shown(table)
 
 
 def _find(origin: Path, stems: tuple[str, ...]) -> Path | None:

@@ -53,6 +53,17 @@ def test_named_files_gz_zip_tsv_and_parquet(project):
     assert found["train.csv"] == TRAIN and found["sample_submission.csv"] == SAMPLE
 
 
+def test_tables_of_one_name_in_two_folders_are_both_looked_at(project):
+    for year in ("2019", "2020"):
+        (project / "in" / year).mkdir()
+        write(project / "in" / year, rows__csv=TRAIN)
+    (project / "rows.csv").write_bytes(TRAIN)
+    names = {"train": "2019/rows.csv", "test": "2020/rows.csv", "extra": ["rows.csv"]}
+    origin = sources.build({"name": "files", "path": "in", **names}, "s").origin()
+    assert sorted(origin) == ["../rows.csv", "2019/rows.csv", "2020/rows.csv"]
+    assert all(path.is_file() for path in origin.values())
+
+
 @pytest.mark.parametrize(
     ("name", "told"),
     [

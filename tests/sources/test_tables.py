@@ -288,6 +288,8 @@ def test_faults_of_the_file_itself(read, tmp_path):
         read(gzip.compress(b"a,b\n1,2\n" * 100)[:-20], "t.csv.gz")
     with pytest.raises(UserError, match="no encoding 'klingon'"):
         read(b"a\n1\n", encoding="klingon")
+    with pytest.raises(UserError, match="no encoding 'hex'"):
+        read(b"a\n1\n", encoding="hex")
     with pytest.raises(UserError, match="line 2: not valid utf-16-le"):
         read("a,b\n1,é\n".encode(), "u.csv", encoding="utf-16-le")
     (tmp_path / "elsewhere").mkdir()
