@@ -98,8 +98,8 @@ class Files(Names):
     path: str
 
     def origin(self) -> dict[str, Path]:
-        """The files behind it by their place, for whoever must notice that they changed: the tables, or the archive and what
-        is named beside it.
+        """The files behind it by their place, for whoever must notice that they changed: the tables, or the archive and
+        what is named beside it.
 
         Raises OSError or UserError where they cannot be reached.
         """
