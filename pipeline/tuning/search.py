@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core.config import ModelConfig
 from pipeline.core.errors import Diverged
-from pipeline.core.files import read_json, write_json
+from pipeline.core.files import digest, read_json, write_json
 from pipeline.core.types import Metric
 from pipeline.core.weighting.importance import weighted_score
 from pipeline.training.cross_validation import CrossValidation, cross_validation, job_of, together
@@ -181,25 +181,30 @@ class Search:
         """Train up to each rung and keep the better half: those that stay.
 
         Who is dropped is noted before any is told: a study broken off while a batch is told asks for the rest of it
-        alone, and a part must not be halved by itself.
+        alone, and a part must not be halved by itself. The note serves the same batch of the same study, and the trials
+        in it that are the same.
         """
-        first = batch_of(group[0].number, self.study.batch, self.study.trials).start
-        note = self.trials / f"halving-{first}.json"
+        batch = batch_of(group[0].number, self.study.batch, self.study.trials)
+        mine = digest(self.study.whole_name, batch.start, batch.stop)
+        note = self.trials / f"halving-{batch.start}-{mine}.json"
         noted: dict[str, list[float | None] | None] = read_json(note) if note.exists() else {}
-        if any(str(trial.number) not in noted for trial in group):
-            noted |= dict.fromkeys(str(trial.number) for trial in group)
-            noted |= yield from self._dropped(data, group)
+        places = {trial.number: self._place(data, trial.config, trial.number) for trial in group}
+        if any(place.name not in noted for place in places.values()):
+            noted |= dict.fromkeys(place.name for place in places.values())
+            dropped = yield from self._dropped(data, group)
+            noted |= {places[number].name: scores for number, scores in dropped.items()}
             write_json(note, noted)
         for trial in group:
-            if (scores := noted[str(trial.number)]) is not None:
+            place = places[trial.number]
+            if (scores := noted[place.name]) is not None:
                 trial.drop(scores)
-                shutil.rmtree(self._place(data, trial.config, trial.number), ignore_errors=True)
+                shutil.rmtree(place, ignore_errors=True)
         return [trial for trial in group if trial.goes_on]
 
-    def _dropped(self, data: TrainingData, group: Sequence[Trying]) -> Work[dict[str, list[float | None]]]:
+    def _dropped(self, data: TrainingData, group: Sequence[Trying]) -> Work[dict[int, list[float | None]]]:
         """By number, the folds' scores of the trials that the rungs drop; None where a fold diverged."""
         sign = -1 if self.study.higher_is_better else 1
-        dropped: dict[str, list[float | None]] = {}
+        dropped: dict[int, list[float | None]] = {}
         for rung in RUNGS:
             if len(group) < 2:
                 break
@@ -214,7 +219,7 @@ class Search:
             ranked = sorted(group, key=lambda trial: (losses[trial.number], trial.number))
             half = (len(group) + 1) // 2
             for trial in ranked[half:]:
-                dropped[str(trial.number)] = [score if isfinite(score) else None for score in scores[trial.number]]
+                dropped[trial.number] = [score if isfinite(score) else None for score in scores[trial.number]]
             group = sorted(ranked[:half], key=lambda trial: trial.number)
         return dropped
 
