@@ -148,6 +148,19 @@ def test_a_metric_that_cannot_compare_is_refused(searched, settings, words):
     assert len(refused.value.faults) == 1 and all(word in refused.value.faults[0] for word in words), str(refused.value)
 
 
+@pytest.mark.parametrize("fit", [{"ema": 0.9}, {"average": {"last": 2}}, {"accumulate": 2}, {"sampling": "bucketed"}])
+def test_halving_is_refused_where_fits_do_not_stack(searched, fit):
+    project = searched("mlp", pruner="halving")
+    load_project()  # this one does
+    settings = yaml.safe_load((project.root / "params.yaml").read_text())
+    settings["models"]["lines-a"]["fit"] |= fit
+    project.params(settings)
+    with pytest.raises(Faults) as refused:
+        load_project()
+    [fault] = refused.value.faults
+    assert fault.startswith("models.lines-a.tune.pruner: halving") and fault.endswith("use median or none, got halving")
+
+
 # Trials that come to nothing.
 
 
