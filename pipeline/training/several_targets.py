@@ -25,7 +25,6 @@ class Rate:
     """A target that all training rows agree on: the same log-probabilities [classes] for every row."""
 
     logs: Sequence[float]
-    rounds: int = 1
 
     @property
     def curves(self) -> dict[str, list[float]]:
@@ -63,7 +62,9 @@ class SeveralFitted:
 
     @property
     def rounds(self) -> int:
-        return round(fmean(part.rounds for part in self.parts))
+        """The targets' mean; a rate is fitted in none, and says nothing of how many the others need."""
+        fitted = [part.rounds for part in self.parts if not isinstance(part, Rate)]
+        return round(fmean(fitted)) if fitted else 1
 
     @property
     def curves(self) -> dict[str, list[float]]:
