@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+MOST_BAD = 100
+"""Trials one after another that may come to nothing in a search that a clock ends: what fails at once takes no time."""
 WAIT_SECONDS = 1.0
 """Between two looks at trials that run elsewhere, when no number is left to ask."""
 
@@ -78,10 +80,11 @@ class Search:
 
         Waits for trials that run elsewhere: that of a process which dies is asked again.
         """
+        bad = 0  # trials, one after another
         with self.study.opened() as study:
             asked: list[Asked] = []
             try:
-                while self._in_time():
+                while self._in_time() and (self.study.trials is not None or bad < MOST_BAD):
                     if not (asked := study.ask()):
                         if not study.unfinished():
                             break
@@ -89,6 +92,7 @@ class Search:
                         continue
                     before, many = self.took(), len(asked)
                     for one, outcome, results in (yield from self._try(asked)):
+                        bad = bad + 1 if isinstance(outcome, Diverged) else 0
                         if (trial := study.tell(one, outcome, (self.took() - before) / many)) is not None:
                             self._note(trial, results)
                         asked = [other for other in asked if other is not one]

@@ -224,3 +224,15 @@ def test_the_best_trial_s_folds_are_written_though_time_runs_out_meanwhile(searc
     study = tuned(project, model={"name": "ridge", "alpha": 1e4}, retrain={"mode": "folds"})
     assert study["best"] == 1 and len(calls) == 2
     assert project.data("lines", "tuned", "lines-a", "members").exists()
+
+
+def test_a_search_by_the_clock_ends_where_nothing_but_bad_trials_comes(searched, monkeypatch):
+    def breaks(*arguments):
+        raise RuntimeError("no such kernel")
+        yield
+
+    monkeypatch.setattr(search, "together", breaks)
+    monkeypatch.setattr(search, "MOST_BAD", 6)
+    study = tuned(searched("ridge", trials=None, minutes=60.0))
+    assert study["best"] == 0 and [trial["state"] for trial in study["trials"][1:]] == ["diverged"] * 6
+    assert study["trials"][1]["why"] == "RuntimeError: no such kernel"
