@@ -93,6 +93,12 @@ def test_class_weights_without_classes_are_refused(bench):
     bench.fails("fetch", ["models.toy-ridge.model.class_weights", "'regression'", "take it out"], set())
 
 
+def test_batch_normalization_over_one_row_is_refused(bench):
+    bench.model |= {"model": {"name": "mlp", "normalization": "batch"}, "fit": {"batch_size": 1}}
+    bench.write()
+    bench.fails("fetch", ["models.toy-ridge.fit.batch_size", "needs two, got 1", "use a larger one"], set())
+
+
 def test_a_network_too_large_for_the_memory_is_told_in_a_line(bench):
     bench.model |= {"model": {"name": "mlp", "hidden": [10**15]}, "fit": {"epochs": 1}}
     bench.write()

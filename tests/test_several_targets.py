@@ -121,6 +121,14 @@ def test_a_label_that_all_rows_agree_on_is_answered_all_the_same(tmp_path):
     np.testing.assert_allclose(again.raw(one.train), fitted.raw(one.train))
 
 
+def test_a_label_that_all_rows_agree_on_says_nothing_of_the_rounds_and_curves_of_the_others():
+    one = job("multilabel", "lightgbm", LABELS.assign(b=0.0))
+    fitted = learner("lightgbm", iterations=12).fit(one)
+    assert fitted.rounds == 12 and fitted.curves["iteration"] == list(range(1, 13))
+    one.train["target"][:] = 0.0
+    assert learner("lightgbm", iterations=12).fit(one).rounds == 1
+
+
 def test_a_saved_target_answers_in_the_order_of_the_columns():
     task, names = tasks.build("multioutput_regression", "task"), ("c", "a", "b")
     schema = Schema(None, "c, a, b", (), target_kind="numbers", targets=names)

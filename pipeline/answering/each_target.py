@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,12 +37,14 @@ class EachTarget:
         return {"kind": KIND, "parts": parts, "numbers": self.numbers}
 
 
-def each_target(fit: Callable[..., Any], numbers: bool = False) -> Callable[..., Any]:
+def each_target(
+    fit: Callable[..., Any], numbers: bool = False, only: Collection[str] | None = None
+) -> Callable[..., Any]:
     """The same fit of one target, and of several for each.
 
     fit: target [rows] and predictions of one, paired by position, and how many of these rows are one, to a calibration
-    or decision. numbers: see
-    ``predictions_of``.
+    or decision. numbers: see ``predictions_of``. only: of several targets those that have one, the others' predictions
+    staying as they are; None: all.
     """
 
     def fitted(target: Any, predictions: pd.DataFrame, copies: float) -> Any:
@@ -51,7 +53,7 @@ def each_target(fit: Callable[..., Any], numbers: bool = False) -> Callable[...,
         parts = {}
         for name in map(str, target):
             known = target[name].notna().to_numpy()
-            if known.any():
+            if known.any() and (only is None or name in only):
                 truth = target[name][known].reset_index(drop=True)
                 if not numbers and name in predictions.columns:
                     truth = truth.astype("int64")  # labels, as the classes 0 and 1

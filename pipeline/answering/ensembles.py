@@ -151,7 +151,7 @@ def fit_ensemble(
     if (calibration := levels.step(_calibrations(blend, metric), named=blend.calibration != "auto")) is not None:
         ensemble, steps["calibrated"] = replace(ensemble, calibration=calibration), levels.score
     plain, weighted = levels.fold_scores(), None if weights is None else levels.fold_scores(weights)
-    if (decision := levels.step(_decisions(blend.decision, metric))) is not None:
+    if (decision := levels.step(_decisions(blend.decision, metric, target))) is not None:
         ensemble, steps["decided"] = replace(ensemble, decision=decision), levels.score
     return FittedEnsemble(ensemble, levels.fold_scores(), plain, steps, weighted)
 
@@ -212,7 +212,7 @@ def fit_decision_of(
     for others, rows in levels.parts:
         levels.inside.append(predictions.iloc[others])
         levels.outside.append(predictions.iloc[rows])
-    decision = levels.step(_decisions("auto", metric))
+    decision = levels.step(_decisions("auto", metric, levels.target))
     return decision, levels.fold_scores()
 
 
@@ -326,9 +326,12 @@ def _calibrations(blend: Blend, metric: Metric) -> list[Fit]:
     return [each_target(partial(fit_calibration, kind)) for kind in kinds]
 
 
-def _decisions(wanted: str, metric: Metric) -> list[Fit]:
+def _decisions(wanted: str, metric: Metric, target: Any) -> list[Fit]:
     if wanted == "none" or metric.decision is None:
         return []
-    from pipeline.metrics.decisions import fit_decision
+    from pipeline.metrics.decisions import fit_decision, may_decide
 
-    return [each_target(partial(fit_decision, metric.each), numbers="regression" in metric.each.tasks)]
+    targets = {"": target} if target.ndim == 1 else {str(name): target[name] for name in target}
+    if not (decided := [name for name, one in targets.items() if may_decide(metric.each, one)]):
+        return []
+    return [each_target(partial(fit_decision, metric.each), "regression" in metric.each.tasks, decided)]

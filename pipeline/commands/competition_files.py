@@ -237,7 +237,7 @@ def _test_name(origin: Mapping[str, Any], part: Source) -> str | None:
     if origin["name"] != "files" or not (main_root() / origin["path"]).is_dir():
         return None
     tables = [name for name in part.origin() if not name.endswith(".npz")]
-    return next((name for name in tables if name.partition(".")[0].casefold() in USUAL_NAMES["test"]), None)
+    return next((one for one in tables if Path(one).name.partition(".")[0].casefold() in USUAL_NAMES["test"]), None)
 
 
 def _refuse_words(answers: pd.Series) -> None:

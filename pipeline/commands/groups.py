@@ -25,6 +25,15 @@ IDS = re.compile(
     r"(?:patient|subject|person|user|customer|client|shop|store|site|school|session|group|device|player|unit|engine|machine|vehicle|household|family|case|well|station|sensor)s?$",
     re.I,
 )
+ID_NAME = re.compile(
+    r"(?i:(?:^|[\W_])(?:id|uid|uuid|guid|[ceopst]id)\d*$)|[a-z](?:ID|Id)\d*$|"
+    r"(?i:(?:row|record|entry|case|sample|test|train|passenger|patient|subject|subj|person|people|user|customer|client|"
+    r"member|employee|student|school|player|team|game|match|image|img|photo|picture|file|doc|document|text|tweet|post|"
+    r"comment|article|review|question|book|movie|song|track|item|product|order|booking|account|loan|transaction|claim|"
+    r"policy|session|event|visit|trip|flight|house|household|hh|property|listing|building|hospital|farm|animal|pet|shop|"
+    r"store|station|sensor|device|machine|unit|vehicle|car|group|study|series|location|site)id\d*$)"
+)
+"""Names of ids, and not of whatever ends with the two letters, as ``fluid`` and ``paid`` do."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pipeline.answering.submission_layout import same_name
-from pipeline.commands.groups import find_group
+from pipeline.commands.groups import ID_NAME, find_group
 from pipeline.commands.kinds import class_submission, numbers_of, task_of, transform_of
 from pipeline.commands.parallel import split_of
 from pipeline.commands.several_targets import FOLDS, SEVERAL, guess_several, named_by_classes
@@ -176,19 +176,20 @@ def _id(
     if sample is not None and (same := same_name(str(sample.columns[0]), columns)) is not None:
         why["columns.id"] = "first column of the sample submission"
         return same
-    for name in columns:
-        named = name.lower().rstrip("0123456789").endswith("id")
-        # 2010.1 and 2010.10 are two ids and one number.
-        unique = named and (asked[name].is_unique or exactly(name).is_unique)
-        if (
-            unique
-            and (name not in train.columns or train[name].is_unique)
-            and name.lower().rstrip("0123456789").endswith("id")
-        ):
+    for name in filter(ID_NAME.search, columns):
+        if name in train.columns and not train[name].is_unique:
+            continue
+        numbers_alone = asked[name].is_unique and not _has_fractions(asked[name])
+        # 2010.1 and 2010.10 are two ids and one number; other fractions are measured (an inner diameter, ID).
+        if numbers_alone or (not asked[name].is_unique and exactly(name).is_unique):
             why["columns.id"] = "its name ends with id, and its values are unique"
             return name
     why["columns.id"] = "none found; the test rows' order is theirs in the submission"
     return None
+
+
+def _has_fractions(values: pd.Series) -> bool:
+    return values.dtype.kind == "f" and bool((values.dropna() % 1 != 0).any())
 
 
 def _target(

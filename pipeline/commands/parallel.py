@@ -9,7 +9,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.files import shown
 from pipeline.core.paths import main_root
 from pipeline.sources.files import USUAL_NAMES
-from pipeline.sources.parallel import parallel_files
+from pipeline.sources.parallel import identifier_of, parallel_files
 from pipeline.sources.tables import find_table
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def parallel_source(source: str, target: str | None) -> dict[str, Any] | None:
     place = main_root() / source
     if not place.is_dir() or any(find_table(place, stem) for stem in USUAL_NAMES["train"]):
         return None
-    files = parallel_files(place)
+    files = parallel_files(place, () if target is None else (target,))
     languages, asked = list(files.get("train", ())), list(files.get("test", ()))
     if len(languages) < 2:
         return None
@@ -56,7 +56,7 @@ def describe(origin: Mapping[str, Any], train: pd.DataFrame, valid: bool, metric
     split, why = keep_alike(*split_of(len(train), valid), train[source])
     competition = {
         "source": dict(origin),
-        "columns": {"id": "id", "target": target, "types": {source: "text"}},
+        "columns": {"id": identifier_of(source, target), "target": target, "types": {source: "text"}},
         "task": {"name": "translation"},
         "metric": metric or "bleu",
         "split": split,

@@ -232,6 +232,8 @@ def _competition(name: str, raw: Any, shelves: Shelves, check: _Collector) -> Co
         check.faults.extend(task_faults(where, task, metric, blend, submission))
     if task and columns:
         check.faults.extend(target_faults(where, task, columns))
+    if metric and columns and columns.targets:
+        check.faults.extend(f"{where}.metric.{fault}" for fault in metric.target_faults(columns.targets))
     if columns:
         check.faults.extend(column_faults(where, columns, split, shelves.splits))
     if source:

@@ -10,7 +10,8 @@ class UserError(Exception):
 
 
 class Diverged(UserError):
-    """The loss became NaN or infinite. A study takes such a trial as a bad one and goes on."""
+    """The loss became NaN or infinite. A study takes such a trial as a bad one and goes on, as it does with any other
+    fault of a trial's own."""
 
 
 class Faults(UserError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
@@ -64,6 +65,10 @@ class Metric(ABC):
     def of_target(self, name: str) -> Metric | None:
         """Of several targets: what this one adds to the score, where it is a sum over them."""
         return None
+
+    def target_faults(self, targets: Sequence[str]) -> list[str]:
+        """What its settings say of several targets that these are not: each the key and why."""
+        return []
 
     @abstractmethod
     def score(self, target: Any, predictions: pd.DataFrame) -> float:

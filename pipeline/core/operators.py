@@ -9,6 +9,8 @@ from pathlib import Path
 TAKEN_FOR_GRANTED = ("nms", "qnms")
 """By torchvision's Python part, which fails without them; neither a backbone nor an encoder of texts calls them."""
 
+IMPORTED_BY = ("timm", "transformers", "torchvision")
+
 
 @cache
 def declare_torchvision() -> None:

@@ -204,6 +204,11 @@ def _task_of_model_faults(where: str, model: Model | type[Model] | None, fit: Le
         faults.append(
             f"{where}.model: '{model.name}' does not answer the task '{task.name}'; it answers {', '.join(model.tasks)}"
         )
+    if isinstance(model, Model) and model.several_rows and fit is not None and fit.batch_size == 1:
+        faults.append(
+            f"{where}.fit.batch_size: batch normalization is over the rows of a minibatch and needs two, got 1; "
+            "use a larger one, or model.normalization: layer"
+        )
     loss = fit.loss if fit else None
     if loss is not None and loss.name not in task.losses:
         faults.append(

@@ -127,6 +127,8 @@ class Model(ABC):
     """Its settings in which the members of one stack may differ."""
     submodels: int = 1
     """Networks inside one of it that each hold activations of their own."""
+    several_rows: bool = False
+    """Whether a minibatch needs two rows at least."""
     class_weights: ClassWeights = "none"
     """How much the training rows of each class weigh."""
     weighs_rows: ClassVar[bool] = True
@@ -222,6 +224,8 @@ class Learner(ABC):
     """When it stops before the last of its epochs or iterations; None: never."""
     epochs: int = 0
     """Epochs that it trains for; 0: it counts none."""
+    batch_size: int = 0
+    """Rows of a minibatch; 0: it knows none."""
     threads: int | None = None
     """That it computes with; None: as many as every job has (``execution.threads``)."""
     joined: bool = False

@@ -118,7 +118,7 @@ def levels(evidence: Evidence) -> dict[str, dict[str, Any]]:
         counts = [part.dropna().astype(str).value_counts() for part in (train, test)]
         if not len(counts[0]) or not len(counts[1]):
             continue
-        taught = evidence.train[name].dropna().astype(str).unique()  # by rows from elsewhere too
+        taught = evidence.train[name].dropna().astype(str).unique().tolist()  # by rows from elsewhere too
         only = [counts[1].index.difference(taught), counts[0].index.difference(counts[1].index)]
         both = counts[0].add(counts[1], fill_value=0).to_numpy()
         share = counts[1].sum() / both.sum()

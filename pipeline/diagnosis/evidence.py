@@ -153,7 +153,7 @@ class Evidence:
     def own_train(self) -> pd.DataFrame:
         """Training rows without those of ``source.extra``, which stand at the end: only these are held against test
         rows, or asked for their order. That rows from elsewhere are others is no surprise."""
-        return self.train.iloc[: len(self.train) - self.facts["extra_rows"]]
+        return self.train.iloc[: len(self.train) - self.facts.get("extra_rows", 0)]
 
     @cached_property
     def test(self) -> pd.DataFrame | None:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
+from pipeline.core.errors import UserError, did_you_mean
 from pipeline.core.registry import settings
 
 
@@ -30,7 +31,11 @@ class Bins:
         """State of ``QuantileBins``: the edges of each column that is cut.
 
         columns: float64 [rows] each, NaN where missing.
+        Raises UserError for a column that is to be cut and is none of them.
         """
+        for name in self.columns or ():
+            if name not in names:
+                raise UserError(f"bins.columns: no number column '{name}'{did_you_mean(name, names)}")
         edges = {}
         for name, column in zip(names, columns, strict=True):
             present = column[~np.isnan(column)]

@@ -43,6 +43,8 @@ class Image(FeatureSet):
     def __post_init__(self) -> None:
         if self.columns and (self.column is not None or len(set(self.columns)) < max(len(self.columns), 2)):
             raise ValueError(f"columns are two or more of images, each once, in place of column, got {self.columns}")
+        if self.numbers and self.numbers.statistics != "training":
+            raise ValueError("numbers does not take statistics: train_and_test")
 
     @property
     def gives(self) -> frozenset[str]:

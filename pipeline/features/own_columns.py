@@ -106,7 +106,7 @@ def answered(function: Any, rows: pd.DataFrame, said: str, targets: Sequence[str
     if not isinstance(made, pd.DataFrame) or len(made) != len(rows):
         got = f"{len(made)} rows" if isinstance(made, pd.DataFrame) else type(made).__name__
         raise UserError(f"{said} needs to return a DataFrame of as many rows as it is given, {len(rows)}, got {got}")
-    if sorted(made.index) == list(range(len(rows))):
+    if set(made.index) == set(range(len(rows))):  # as many as the rows, so each once; labels may have no order
         made = made.loc[list(range(len(rows)))]
     if taken := [name for name in targets if name in made]:
         raise UserError(f"{said} must not return '{taken[0]}', the target")

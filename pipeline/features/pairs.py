@@ -39,7 +39,8 @@ class Pairs(FeatureSet):
         target_tokenizer: the target's own, where it is another. source_prefix: stands before each source, for
         pretrained models that are told what to do.
     joint: one vocabulary of both columns, whose vectors a model may share; else each has its own.
-    maximum_length: tokens of a text, its mark included. Longer sources of rows to answer are cut.
+    maximum_length: tokens of a text, its mark included. Longer sources of rows to answer are cut before it. What is
+        longer only as it is cut by chance is cut the best way.
     ratio: how many times as many tokens one side may have as the other.
     Models learn from no pair that is longer, less alike, or empty on a side; the report counts these.
     """
@@ -153,14 +154,27 @@ class PairsEncoder:
 
     def _encoded(self, rows: pd.DataFrame, sampling_seed: int | None) -> dict[str, Ragged]:
         sources = self._settings.sources(rows, self.schema)
-        source = self._cut(self.source.encode(sources, eos=True, sampling_seed=sampling_seed))
+        source = self._cut(self._marked(self.source, sources, False, sampling_seed))
+        source.values[source.ends - 1] = EOS  # of what is cut too
         if self._settings.target not in rows.columns:
             return {"source": source}
         texts = read_texts(rows, self._settings.target, self.schema)
         # A begin, the text's tokens, an end.
-        marked = self.target.encode(texts, bos=True, eos=True, sampling_seed=sampling_seed)
+        marked = self._marked(self.target, texts, True, sampling_seed)
         labels = self._cut(Ragged(marked.values, marked.begins + 1, marked.ends))
         return {"source": source, "tokens": Ragged(marked.values, marked.begins, labels.ends - 1), "labels": labels}
+
+    def _marked(self, tokenizer: FittedTokenizer, texts: list[str], bos: bool, sampling_seed: int | None) -> Ragged:
+        """Whole texts and their marks. Where the way by chance is too long, the best one: cut off, it would teach that
+        such a text has no end."""
+        marked = tokenizer.encode(texts, bos=bos, eos=True, sampling_seed=sampling_seed)
+        longer = np.flatnonzero(marked.lengths > self._settings.maximum_length + bos)
+        if sampling_seed is None or not len(longer):
+            return marked
+        best = tokenizer.encode([texts[i] for i in longer], bos=bos, eos=True)
+        chosen = np.arange(len(texts))
+        chosen[longer] = len(texts) + np.arange(len(longer))
+        return Ragged.concatenate([marked, best]).take(chosen).compact()
 
     def _cut(self, texts: Ragged) -> Ragged:
         most = self._settings.maximum_length

@@ -47,6 +47,10 @@ class PretrainedTokens(FeatureSet):
     longer: Literal["cut", "refused"] = "cut"
     numbers: Tabular | None = None
 
+    def __post_init__(self) -> None:
+        if self.numbers and self.numbers.statistics != "training":
+            raise ValueError("numbers does not take statistics: train_and_test")
+
     @property
     def code_files(self) -> tuple[Path, ...]:
         """The encoder's files: what is fitted hangs on what stands in them."""

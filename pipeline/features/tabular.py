@@ -82,6 +82,11 @@ class Tabular(FeatureSet):
             raise ValueError("skew_above needs a transform to correct skew with; use transform: yeo_johnson")
 
     @property
+    def reads_target(self) -> bool:
+        """Whether what is fitted hangs on the target column."""
+        return bool(self.chosen) or "target" in ways_used(self.categories, self.many)
+
+    @property
     def gives(self) -> frozenset[str]:
         native = "native" in ways_used(self.categories, self.many)
         return frozenset({"numbers", "categories"} if native else {"numbers"})

@@ -73,7 +73,7 @@ class Tfidf(Terms, FeatureSet):
             counts += np.diff(weights.indptr)  # terms in each row
         levels = [Levels.fit(name, rows[name], self.rare).state for name in categories]
         richest = int(counts.max(initial=0)) + len(levels)
-        length = max(1, min(richest, self.maximum_length))
+        length = max(1, min(richest, self.maximum_length))  # says how much memory rows take; a new one may be richer
         state: dict[str, Any] = {"texts": texts, "levels": levels, "length": length, "numbers": None}
         if self.numbers and schema.names("number"):
             state["numbers"] = self.numbers.fit(rows, schema, seed).state()
@@ -125,7 +125,7 @@ class TfidfEncoder:
 
     def encode(self, rows: pd.DataFrame, training: InnerFolds | None = None) -> Encoded:
         """Typed rows -> ``tokens`` and ``weights``, ragged and of the same lengths (and ``numbers``)."""
-        matrix, length = self.matrix(rows), self._state["length"]
+        matrix, length = self.matrix(rows), self._settings.maximum_length
         counts = np.diff(matrix.indptr)  # [rows]
         token, weight = matrix.indices + 1, matrix.data
         if counts.max(initial=0) > length:

@@ -41,6 +41,15 @@ class Tokens(Tokenized):
     longer: Literal["cut", "refused"] = "cut"
     numbers: Tabular | None = None
 
+    def __post_init__(self) -> None:
+        if self.numbers and self.numbers.statistics != "training":
+            raise ValueError("numbers does not take statistics: train_and_test; vocabulary is of them too")
+        if self.numbers and self.numbers.reads_target and self.vocabulary != "fold":
+            raise ValueError(
+                f"numbers reads the target, and vocabulary: {self.vocabulary} is of rows without theirs; "
+                "use vocabulary: fold"
+            )
+
     @property
     def gives(self) -> frozenset[str]:
         return frozenset({"tokens"}) | (self.numbers.gives if self.numbers else frozenset())

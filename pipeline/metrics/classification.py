@@ -137,7 +137,8 @@ class QuadraticWeightedKappa(Metric):
     """Cohen's kappa with squared distances: of the classes' places in order, or of whole numbers.
 
     A regression's predictions are rounded (halves to the even number) and kept within the
-    target's range; its target must hold whole numbers.
+    target's range; its target must hold whole numbers. Where these span more than 300, predictions
+    are rounded alone: no cut points between them are fitted.
 
     With squared weights the kappa of the confusion matrix is
     1 - E[(a - b)²] / (var a + var b + (E a - E b)²), no matrix needed.

@@ -33,6 +33,8 @@ MOST_ROWS = 100_000
 """Rows of a draw."""
 BINS = 512
 """Quantiles of the expected class among which cut points are sought."""
+MOST_GRADES = 300
+"""Grades beyond which no cut points are sought: such numbers are counts, say, and a matrix of them fills memory."""
 
 
 class Decision(Protocol):
@@ -98,6 +100,15 @@ def restore_decision(state: Mapping[str, Any]) -> Decision:
     return kinds[state["kind"]](**{key: value for key, value in state.items() if key != "kind"})
 
 
+def may_decide(metric: Any, target: pd.Series) -> bool:
+    """Whether a rule is to be fitted. Of whole numbers that span more than ``MOST_GRADES`` none is: predictions stay as
+    they are, for the metric to round."""
+    from pandas.api import types
+
+    wide = types.is_numeric_dtype(target.dtype) and float(target.max() - target.min()) >= MOST_GRADES
+    return metric.decision is not None and not (metric.decision == "cut_points" and wide)
+
+
 def fit_decision(metric: Any, target: pd.Series, predictions: pd.DataFrame, copies: float = 1.0) -> Decision | None:
     """Choose the rule that suits the metric; None where it has no use for one (see ``Metric.decision``).
 
@@ -159,7 +170,8 @@ def _matrices_along(logs: np.ndarray, codes: np.ndarray, k: int) -> np.ndarray:
 def fit_cut_points(metric: Any, target: pd.Series, predictions: pd.DataFrame) -> CutPoints:
     """Cut points on the expected class, each in turn moved to where the smoothed metric is best.
 
-    metric: scores a confusion matrix, ``of(matrix, names)``, higher is better.
+    metric: scores a confusion matrix, ``of(matrix, names)``, higher is better. It is as wide as a regression's whole
+    numbers span, see ``may_decide``.
     """
     if list(predictions.columns) == ["prediction"]:
         truth, expected = numbers(metric.name, target, predictions)

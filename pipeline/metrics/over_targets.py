@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 from pydantic import Field
 
 from pipeline.core.class_columns import predictions_of
-from pipeline.core.errors import UserError
+from pipeline.core.errors import UserError, did_you_mean
 from pipeline.core.registry import PartOf, settings
 from pipeline.core.types import Metric
 from pipeline.metrics import metrics
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 OF_BOTH_CLASSES = ("roc_auc", "average_precision")
 """Metrics that a column with one class alone has no value of; such a column is left out."""
+Weights: TypeAlias = Mapping[str, Annotated[float, Field(ge=0)]]
 
 
 class OverTargets(Metric):
@@ -66,9 +67,25 @@ class OverTargets(Metric):
             if (score := self.of_column(str(name), target[name], predictions)) is not None:
                 scores.append(score)
                 weights.append(self.weights.get(str(name), 1.0))
+        if not scores:
+            raise UserError(f"metric {self.name}: no target has rows{self._of_both} to score")
         if not sum(weights):
-            raise UserError(f"metric {self.name}: no target has rows of both classes to score")
+            raise UserError(f"metric {self.name}: no target that weighs more than 0 has rows{self._of_both} to score")
         return float(np.average(scores, weights=weights))
+
+    @property
+    def _of_both(self) -> str:
+        return " of both classes" if self.each.name in OF_BOTH_CLASSES else ""
+
+    def target_faults(self, targets: Sequence[str]) -> list[str]:
+        faults = [
+            f"weights: '{name}' is no target; they are {', '.join(targets)}{did_you_mean(name, targets)}"
+            for name in self.weights
+            if name not in targets
+        ]
+        if not faults and not any(self.weights.get(name, 1.0) for name in targets):
+            faults.append("weights: all targets weigh 0, so that none is scored; give one more than 0")
+        return faults
 
     def over(self, one: Metric) -> Metric:
         mean = {"name": MeanOverTargets.name, "of": one.name, "weights": dict(self.weights)}
@@ -122,7 +139,7 @@ class MeanOverTargets(OverTargets):
     """of: any metric of one number or of two classes."""
 
     of: Annotated[Any, PartOf(metrics)]
-    weights: Mapping[str, float] = Field(default_factory=dict)
+    weights: Weights = Field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if isinstance(self.of, OverTargets) or not {"regression", "classification"} & set(self.of.tasks):
@@ -169,7 +186,7 @@ class MeanColumnwiseRootMeanSquaredError(_Named):
     higher_is_better: ClassVar[bool] = False
     metric: ClassVar[str] = "rmse"
 
-    weights: Mapping[str, float] = Field(default_factory=dict)
+    weights: Weights = Field(default_factory=dict)
 
 
 @metrics.register("mean_columnwise_auc")
@@ -182,7 +199,7 @@ class MeanColumnwiseAuc(_Named):
     needs_probabilities: ClassVar[bool] = True
     metric: ClassVar[str] = "roc_auc"
 
-    weights: Mapping[str, float] = Field(default_factory=dict)
+    weights: Weights = Field(default_factory=dict)
 
 
 @metrics.register("mean_columnwise_log_loss")
@@ -195,4 +212,4 @@ class MeanColumnwiseLogLoss(_Named):
     needs_probabilities: ClassVar[bool] = True
     metric: ClassVar[str] = "log_loss"
 
-    weights: Mapping[str, float] = Field(default_factory=dict)
+    weights: Weights = Field(default_factory=dict)

@@ -37,6 +37,10 @@ class MLP(Model):
     normalization: Literal["none", "batch", "layer"] = "none"
     initialization: Annotated[Any, PartOf(initializations)] = "uniform"
 
+    @property
+    def several_rows(self) -> bool:  # type: ignore[override]
+        return self.normalization == "batch" and bool(self.hidden)
+
     def build(self, spec: Spec, task: Task, seed: int) -> nn.Module:
         from pipeline.models.layers.feed_forward import MultilayerPerceptron
 

@@ -36,8 +36,8 @@ def markdown(data: Mapping[str, Any]) -> str:
     lines += ["", "## Models", "", "| model | train | validation | spread | verdict |", "|---|---:|---:|---:|---|"]
     for row in data["leaderboard"]:
         verdict = data["fit"].get(row["model"], {}).get("verdict") or ""
-        scores = [_told(row[key]) for key in ("train", "valid", "spread")]
-        lines.append(_row([short(row["model"], name), *scores, verdict]))
+        told = [_told(row[key]) for key in ("train", "valid", "spread")]
+        lines.append(_row([short(row["model"], name), *told, verdict]))
     if decided := thresholds(blend, name, _told):
         lines += ["", "## Thresholds", "", decided["told"], ""]
         lines += [_row(decided["columns"]), "|---" + "|---:" * (len(decided["columns"]) - 1) + "|"]

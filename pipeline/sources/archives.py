@@ -8,6 +8,7 @@ size, ratio and count are capped by what really comes out, not by what the heade
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import lzma
 import stat
@@ -205,6 +206,10 @@ def _write_all(members: Iterator[tuple[str, Readable]], folder: Path, budget: _B
                 out.writelines(budget.read(stream))
         except (FileExistsError, NotADirectoryError, IsADirectoryError):
             budget.refuse(f"holds the name {name!r} as a file and as a folder")
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            budget.refuse(f"holds a name of {len(name)} characters, longer than the disk takes: {name[:40]!r}…")
 
 
 @contextmanager

@@ -74,16 +74,30 @@ def to_utf8(data: bytes, name: str, encoding: str) -> bytes:
     encoding = encoding_of(data, name) if encoding == AUTO else encoding
     try:
         codec = codecs.lookup(encoding).name
-    except LookupError:
+        if codec not in ("utf-8", "utf-8-sig", "ascii"):
+            data = data.decode(codec).encode()
+    except LookupError:  # of those too that are between bytes, such as base64
         raise UserError(
             f"{name}: no encoding '{encoding}' is known; use auto, utf-8, cp1252, latin-1, utf-16, ..."
         ) from None
-    if codec not in ("utf-8", "utf-8-sig", "ascii"):
-        try:
-            data = data.decode(codec).encode()
-        except UnicodeDecodeError as error:
-            line = data.count(b"\n", 0, error.start) + 1
-            raise UserError(f"{name} line {line}: not valid {encoding}; set the source's encoding right") from None
+    except UnicodeError as error:
+        raise UserError(_invalid(name, encoding, error)) from None
     while data.startswith(codecs.BOM_UTF8):  # some files have two
         data = data[len(codecs.BOM_UTF8) :]
     return data
+
+
+def to_text(data: bytes, name: str, encoding: str) -> str:
+    """The same, decoded."""
+    try:
+        return to_utf8(data, name, encoding).decode()
+    except UnicodeDecodeError as error:
+        raise UserError(_invalid(name, encoding, error)) from None
+
+
+def _invalid(name: str, encoding: str, error: UnicodeError) -> str:
+    where = ""
+    if isinstance(error, UnicodeDecodeError):
+        line = error.object.count(b"\n", 0, error.start) + 1
+        where = f" line {line}"
+    return f"{name}{where}: not valid {encoding}; set the source's encoding right"

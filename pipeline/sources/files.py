@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -47,7 +48,8 @@ Missing = Annotated[tuple[str, ...], Field(min_length=1)]
 class Names(Source):
     """Which files of a folder are what.
 
-    train: the training file's name within it. Names that are not said are found where they are the usual ones.
+    train: the training file's name within it, or absolute, as those of the others. Names that are not said are found
+        where they are the usual ones.
     valid: rows that validate where the split is ``{name: holdout, rows: valid}``.
     test: rows to answer; without them everything but the submission is made.
     sample_submission: how Kaggle wants the submission; without it a row has its id and the target.
@@ -80,6 +82,11 @@ class Names(Source):
             raise ValueError(f"images: folders are of {', '.join(ARRAYS)}, and train is needed")
 
 
+def by_place(files: Iterable[Path], folder: Path) -> dict[str, Path]:
+    """Files by where they stand from a folder: names alone may be those of two."""
+    return {Path(os.path.relpath(file, folder)).as_posix(): file for file in files}
+
+
 @sources.register("files")
 @settings
 class Files(Names):
@@ -91,7 +98,8 @@ class Files(Names):
     path: str
 
     def origin(self) -> dict[str, Path]:
-        """The files behind it by name, for whoever must notice that they changed: the tables, or the archive.
+        """The files behind it by their place, for whoever must notice that they changed: the tables, or the archive and
+        what is named beside it.
 
         Raises OSError or UserError where they cannot be reached.
         """
@@ -100,9 +108,11 @@ class Files(Names):
             tables = [*self._tables(path, shown(path)).values(), *self._extras(path, shown(path))]
             arrays = [file for stem in ARRAYS for file in find_arrays(path, stem).values()]
             folders = {f"{within}/": path / within for within in self.images.values()}
-            return {**{file.name: file for file in (*tables, *arrays)}, **folders}
+            return {**by_place([*tables, *arrays], path), **folders}
         path.stat()
-        return {path.name: path}
+        roles = [named for role in USUAL_NAMES if (named := getattr(self, role)) and Path(named).is_absolute()]
+        beside = {one: main_root() / one for one in (*roles, *self.extra)}  # of which some may lie within it
+        return {path.name: path, **{one: file for one, file in beside.items() if file.is_file()}}
 
     def unused(self) -> list[str]:
         path = main_root() / self.path
@@ -135,9 +145,9 @@ class Files(Names):
         found = self._tables(origin, name)
         folder.mkdir(parents=True, exist_ok=True)
         for role, table in found.items():
-            self._copy(table, folder, role, f"{name}/{table.relative_to(origin)}", look)
+            self._copy(table, folder, role, _told(table, origin, name), look)
         for number, table in enumerate(self._extras(origin, name)):
-            self._copy(table, folder, f"extra-{number}", f"{name}/{table.name}", look)
+            self._copy(table, folder, f"extra-{number}", _told(table, origin, name), look)
         for stem in ARRAYS:
             if stem not in found:
                 bring_arrays(origin, folder, stem, name)
@@ -157,6 +167,9 @@ class Files(Names):
             if table is not None and table.suffix == ".npz":
                 if table.stem != role:
                     raise UserError(f"{name}: arrays are named by what they are for: call '{table.name}' {role}.npz")
+                if table.parent != origin:
+                    told = "arrays lie in the folder itself, and are found there by their names"
+                    raise UserError(f"{name}: {told}: bring '{named}' there, and take source.{role} out")
                 continue
             if table is None and role == "train" and not self.images and not find_arrays(origin, "train"):
                 raise UserError(f"{name}: no {role} file in it (such as {role}.csv){what_it_holds(origin)}")
@@ -198,6 +211,11 @@ class Files(Names):
         if before := str(preamble_of(data, DELIMITERS[target.suffix])):
             told = f"{name} has more before its column names, which is passed over: {before}"
             print(f"warning: {told}", file=sys.stderr)  # noqa: T201
+
+
+def _told(table: Path, origin: Path, name: str) -> str:
+    """What messages call a table of the folder ``origin``, which they call ``name``, or one that lies elsewhere."""
+    return f"{name}/{table.relative_to(origin)}" if table.is_relative_to(origin) else shown(table)
 
 
 def _find(origin: Path, stems: tuple[str, ...]) -> Path | None:

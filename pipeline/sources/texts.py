@@ -16,8 +16,8 @@ from pipeline.core.paths import main_root
 from pipeline.core.registry import settings
 from pipeline.core.types import Source
 from pipeline.sources import sources
-from pipeline.sources.encodings import AUTO, encoding_of, to_utf8, told_of_cp1252
-from pipeline.sources.files import USUAL_NAMES
+from pipeline.sources.encodings import AUTO, encoding_of, to_text, told_of_cp1252
+from pipeline.sources.files import USUAL_NAMES, by_place
 from pipeline.sources.tables import find_table, read_table, write_table
 
 if TYPE_CHECKING:
@@ -58,14 +58,15 @@ class Texts(Source):
     encoding: str = AUTO
 
     def origin(self) -> dict[str, Path]:
-        given = self._sample()
-        return {path.name: path for path in (*self._files().values(), *([] if given is None else [given]))}
+        given, place = self._sample(), main_root() / self.path
+        files = [*self._files().values(), *([] if given is None else [given])]
+        return by_place(files, place if place.is_dir() else place.parent)
 
     def fetch(self, folder: Path, competition: str, *, look: bool = True) -> None:
         """Raises UserError for files that are missing, empty, or no text."""
         folder.mkdir(parents=True, exist_ok=True)
         begin, given = 0, self._sample()
-        name = "id" if given is None else read_table(given).columns[0]
+        name = "id" if given is None else self._name(given)
         for role, path in self._files().items():
             rows = self.read(path)
             if not rows["text"].str.strip().any():
@@ -89,6 +90,16 @@ class Texts(Source):
         rows = pd.DataFrame({"text": pd.Series(_cut(text_of(path, self.encoding), self.rows), dtype="str")})
         counts = [len(one if self.unit == "characters" else one.split()) + 1 for one in rows["text"]]
         return rows.assign(**{self.unit: counts})
+
+    def _name(self, sample: Path) -> str:
+        """What a sample submission calls its ids. Raises UserError where a column beside them is called so."""
+        name = str(read_table(sample).columns[0])
+        if name in ("text", self.unit):
+            raise UserError(
+                f"{shown(sample)}: its first column has the ids, and another one of the rows is called '{name}' too; "
+                "give it another name, such as id"
+            )
+        return name
 
     def _sample(self) -> Path | None:
         place = main_root() / self.path
@@ -132,7 +143,7 @@ def text_of(path: Path, encoding: str) -> str:
     found = encoding_of(data, shown(path)) if encoding == AUTO else encoding
     if encoding == AUTO and found == "cp1252":
         print(f"warning: {told_of_cp1252(data, shown(path))}", file=sys.stderr)  # noqa: T201
-    text = (data if found == "utf-8" else to_utf8(data, shown(path), found)).decode("utf-8").removeprefix("\ufeff")
+    text = to_text(data, shown(path), found)
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
         raise UserError(f"{shown(path)}, line {line}: has a zero byte, which no text has; give a file of plain text")

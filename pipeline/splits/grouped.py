@@ -31,6 +31,12 @@ class Grouped(CountedFolds):
     shuffle: bool = False
     seed: int = Field(default=0, ge=0, lt=2**32)
 
+    def __post_init__(self) -> None:
+        if self.seed and not self.shuffle:
+            raise ValueError(
+                "seed is of shuffled groups, and these are dealt by size; set shuffle: true, or leave it out"
+            )
+
     def assign(self, rows: pd.DataFrame, columns: Any, task_is_class: bool) -> np.ndarray:
         import numpy as np
         from sklearn.model_selection import GroupKFold

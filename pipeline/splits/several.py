@@ -10,16 +10,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NUMBER_BINS = 5
-"""Equally full bins that a numeric target is cut into, each a label."""
+"""Equally full bins that a numeric target is cut into, each a label, where it is not said."""
 
 
-def stratify_several(targets: pd.DataFrame, folds: int, seed: int) -> np.ndarray:
+def stratify_several(targets: pd.DataFrame, folds: int, seed: int, bins: int = NUMBER_BINS) -> np.ndarray:
     """Fold of each row, int64 [rows], so that each label is spread evenly over the folds.
 
     The rarest label's rows are dealt first, each to the fold that lacks most of it (Sechidis et al. 2011, On the
-    Stratification of Multi-Label Data). Each class of a target is a label; numbers are labels by their bin.
+    Stratification of Multi-Label Data). Each class of a target is a label; numbers are labels by which of ``bins`` they
+    lie in.
     """
-    labels = _labels(targets)  # [rows, labels]
+    labels = _labels(targets, bins)  # [rows, labels]
     random = np.random.default_rng(seed)
     rows, share = len(labels), 1 / folds
     room = np.full(folds, rows * share)
@@ -43,7 +44,7 @@ def stratify_several(targets: pd.DataFrame, folds: int, seed: int) -> np.ndarray
     return fold
 
 
-def _labels(targets: pd.DataFrame) -> np.ndarray:
+def _labels(targets: pd.DataFrame, bins: int) -> np.ndarray:
     """bool [rows, labels]."""
     columns = []
     for name in targets:
@@ -55,6 +56,6 @@ def _labels(targets: pd.DataFrame) -> np.ndarray:
             columns.append((values == 1).to_numpy())
         else:
             ranks = values.rank(method="first", pct=True).to_numpy()
-            bins = np.minimum((ranks * NUMBER_BINS), NUMBER_BINS - 1)
-            columns += [np.floor(bins) == one for one in range(NUMBER_BINS)]
+            place = np.floor(np.minimum(ranks * bins, bins - 1))  # [rows], NaN where missing
+            columns += [place == one for one in range(bins)]
     return np.stack(columns, axis=1)

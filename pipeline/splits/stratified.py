@@ -16,6 +16,9 @@ from pipeline.splits.rows import CountedFolds, folds_of, require_rows
 if TYPE_CHECKING:
     import pandas as pd
 
+BINS = 10
+"""Of a numeric target, where it is not said."""
+
 
 @splits.register("stratified")
 @settings
@@ -23,14 +26,14 @@ class Stratified(CountedFolds):
     """Each fold has the classes in the proportion of the whole: scikit-learn's
     ``StratifiedKFold(folds, shuffle=True, random_state=seed)``.
 
-    A numeric target is first cut into ``bins`` of equally many rows (fewer where a bin would
-    have fewer rows than there are folds). Classes with fewer rows than folds are allowed, with
-    a warning: some folds then validate none of them.
+    A numeric target is first cut into ``bins`` of equally many rows (10, fewer where a bin would
+    have fewer rows than there are folds; of several targets each into 5). Classes with fewer rows
+    than folds are allowed, with a warning: some folds then validate none of them.
     """
 
     folds: int = Field(default=5, ge=2)
     seed: int = Field(default=0, ge=0, lt=2**32)
-    bins: int = Field(default=10, ge=2)
+    bins: int | None = Field(default=None, ge=2)
 
     def assign(self, rows: pd.DataFrame, columns: Any, task_is_class: bool) -> np.ndarray:
         from sklearn.model_selection import StratifiedKFold
@@ -38,14 +41,20 @@ class Stratified(CountedFolds):
         require_rows(self.name, len(rows), self.folds)
         if columns.target is None:
             raise UserError(f"split {self.name}: needs the setting columns.target, got none")
+        if self.bins is not None and (task_is_class or all(rows[name].dtype == "str" for name in columns.targets)):
+            named = ", ".join(f"'{name}'" for name in columns.targets)
+            raise UserError(
+                f"split {self.name}: bins are of a numeric target, and {named} hold{'s' * (len(columns.targets) == 1)} "
+                "classes; leave bins out"
+            )
         if len(columns.targets) > 1:
-            from pipeline.splits.several import stratify_several
+            from pipeline.splits.several import NUMBER_BINS, stratify_several
 
             targets = rows[list(columns.targets)]
             for name in columns.targets:
                 if targets[name].dtype == "str":  # classes
                     self._warn_of_rare_classes(targets[name].dropna().to_numpy(dtype=object), f"{name}: ")
-            return stratify_several(targets, self.folds, self.seed)
+            return stratify_several(targets, self.folds, self.seed, self.bins or NUMBER_BINS)
         target = rows[columns.target]
         strata = target.astype(str).to_numpy(dtype=object) if task_is_class else self._bins(target)
         if task_is_class:
@@ -57,7 +66,7 @@ class Stratified(CountedFolds):
 
     def _bins(self, target: pd.Series) -> np.ndarray:
         """Quantile bin of each row, int64 [rows]; equal values in file order."""
-        bins = max(1, min(self.bins, len(target) // self.folds))
+        bins = max(1, min(self.bins or BINS, len(target) // self.folds))
         ranks = target.rank(method="first").to_numpy() - 1  # from 0
         return (ranks * bins // len(target)).astype(np.int64)
 

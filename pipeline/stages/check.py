@@ -44,7 +44,7 @@ def write(config: Config) -> None:
             if not path.exists() or path.read_text(encoding="utf-8") != text:
                 write_text(path, text)
     for folder in checked_folder().iterdir():
-        if folder.name not in config.competitions:
+        if folder.name not in config.competitions and folder.is_dir():
             shutil.rmtree(folder)
 
 

@@ -67,7 +67,7 @@ class KeptModels:
         kept = set(models)
         self.root.mkdir(parents=True, exist_ok=True)
         for folder in self.root.iterdir():
-            if folder.name not in kept:
+            if folder.name not in kept and folder.is_dir():  # a file manager may have left a file there
                 _keep(folder)
                 shutil.rmtree(folder)
         folders = sorted(_store().glob("[!.]*"), key=lambda folder: folder.stat().st_mtime, reverse=True)
@@ -104,7 +104,8 @@ def _store() -> Path:
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != IDENTITY)
+    """Of each file but hidden ones, which no model writes: a file manager's (``.DS_Store``) change nothing."""
+    files = sorted(path for path in folder.rglob("[!.]*") if path.is_file() and path.name != IDENTITY)
     return {path.relative_to(folder).as_posix(): digest_files(path) for path in files}
 
 

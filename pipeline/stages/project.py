@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.core.config import CompetitionConfig, Config, ModelConfig, Shelves, build_model, load_config
+from pipeline.core.errors import Faults
 
 
 def shelves() -> Shelves:
@@ -30,8 +31,16 @@ def shelves() -> Shelves:
 
 
 def load_project() -> Config:
-    """The configuration of the project at hand, checked whole before any stage works."""
-    return load_config(shelves())
+    """The configuration of the project at hand, checked whole before any stage works. Raises Faults."""
+    from pipeline.tuning.space import check_halving
+
+    config = load_config(shelves())
+    # Whether a fit stacks hangs on the task, which the check of a search by itself does not know.
+    tasks = {model.name: config.competition(model.competition).task for model in config.models.values()}
+    checked = (check_halving(f"models.{name}", config.model(name), task) for name, task in tasks.items())
+    if faults := [fault for found in checked for fault in found]:
+        raise Faults(faults)
+    return config
 
 
 def rebuild_model(competition: CompetitionConfig, name: str, raw: Mapping[str, Any]) -> ModelConfig:

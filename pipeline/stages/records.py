@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping, Sequence
 from math import nan
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from pipeline.core.config import CompetitionConfig, ModelConfig
@@ -15,6 +14,7 @@ from pipeline.core.types import FOLD, ROW
 from pipeline.stages.summaries import about, beside, scored, view
 from pipeline.tasks.diagnostics import mistakes
 from pipeline.training.cross_validation import CrossValidation
+from pipeline.training.curves import mean_curves
 from pipeline.training.data import TrainingData
 from pipeline.training.folds import FoldResult
 
@@ -104,16 +104,6 @@ def final_figures(record: Any, data: TrainingData, config: ModelConfig, folder: 
 
     if image_read(data.competition, data.schema, config) is not None and (filters := final_filters(folder)) is not None:
         record.figure("filters", filters)
-
-
-def mean_curves(folds: Sequence[Mapping[str, Sequence[float]]]) -> dict[str, list[float]]:
-    """Of the folds that have them, as far as all go; points that have an iteration by it."""
-    known = [fold for fold in folds if fold]
-    if not known:
-        return {}
-    shortest = min(known, key=lambda fold: len(next(iter(fold.values()))))
-    names = [name for name in shortest if all(name in fold for fold in known)]
-    return {name: [fmean(values) for values in zip(*(fold[name] for fold in known), strict=False)] for name in names}
 
 
 def out_of_fold_figures(record: Any, data: TrainingData, done: CrossValidation, config: ModelConfig) -> None:

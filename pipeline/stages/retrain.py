@@ -245,7 +245,7 @@ class _Stage:
         workers, declared = self.executor.workers, tuned.retrain.seeds
         side_by_side = max(workers // (tuned.fit.threads or 1), 1)
         endless = self.budget.minutes is None
-        most = MOST_SEEDS if declared > 1 and not endless else declared
+        most = max(MOST_SEEDS, declared) if declared > 1 and not endless else declared
         members, step = 0, declared if endless else 1
         while members < most:
             began = time.monotonic()

@@ -126,6 +126,8 @@ class Searching:
         self.gained.append(better)
         self.line.done, self.line.score = trial.number + 1, self.best
         trial_record(self.record, trial.number, trial.overrides, trial.value, trial.scores, self.metric.label)
+        if trial.why is not None:
+            self.view.tell(self.model.name, f"trial {trial.number} came to nothing: {trial.why}")
         if better:
             self.view.tell(
                 self.model.name, f"trial {trial.number} is the best so far, {self.metric.name} {trial.value:.5f}"

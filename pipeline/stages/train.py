@@ -235,6 +235,8 @@ class _Stage:
                 if other is None or {model.name, other.name} & set(self.left_out):
                     continue
                 mine, theirs = (ModelPaths(self.name, one.name).cv for one in (model, other))
+                if not all((cv / "scores.json").exists() for cv in (mine, theirs)):
+                    continue  # left out by an earlier run, where this one is of one model alone
                 with_them = [fold[score] for fold in read_json(mine / "scores.json")["folds"]]
                 if key == "weights":
                     without = self._weighted(theirs, mine / SHIFT)

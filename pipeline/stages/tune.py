@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import traceback
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -15,6 +16,7 @@ from pipeline.answering.left_out import LEFT_OUT, left_out
 from pipeline.core.config import CompetitionConfig, Config, ModelConfig
 from pipeline.core.errors import UserError, counted
 from pipeline.core.files import digest, link_or_copy, read_json, write_json
+from pipeline.core.memory import no_memory
 from pipeline.core.paths import EXPLANATION, LOOK, SHIFT, TRACE, CompetitionPaths, ModelPaths
 from pipeline.core.registry import settings_dict
 from pipeline.stages.budget import Budget
@@ -84,7 +86,7 @@ class _Stage:
 
             Pool(self.executor, self.budget.ends, heard).run(tasks)
         for task in tasks:
-            if task.error is not None:
+            if task.error is not None:  # a full disk, or a fault of the stage's own
                 raise task.error
         for search in searches:
             if search.fault:
@@ -152,8 +154,13 @@ class _Searching(Searching):
                 self.record.metrics({**scores, **trials, "best_trial": best})
                 self.record.summary.metrics({**scores, **trials})
                 self.record.summary.tags({f"tuned.{key}": value for key, value in result.best.overrides.items()})
-        except UserError as fault:
-            self.fault, self.line.state = str(fault), "left out"
+        except OSError:
+            raise  # a full disk is nobody's fault among the models
+        except Exception as fault:
+            why = str(fault) if isinstance(fault, UserError) else no_memory(fault)
+            if why is None:
+                traceback.print_exc()
+            self.fault, self.line.state = why or f"{type(fault).__name__}: {fault}", "left out"
             self.stage.pass_on(self.model, self.paths.cv, None)
             return
         note_cost(self.stage.paths.tuned / self.model.name, {"seconds": self.task.seconds})

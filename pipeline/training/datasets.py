@@ -47,10 +47,12 @@ class Datasets:
             name: tensor.index_select(0, places).unflatten(0, index.shape) for name, tensor in self._tensors.items()
         }
 
-    def target(self, member: Member) -> Tensor:
-        """The targets of a member's validation rows: [rows, ...]."""
+    def judged_by(self, member: Member) -> Batch:
+        """What outputs for a member's validation rows are judged by: ``target`` [rows, ...], and ``row_weight`` [rows]
+        where they do not all count alike."""
         begin = self._offset(member)
         valid = member.job.valid
         if valid is None:
             raise ValueError("there are no validation rows")
-        return self._tensors["target"][begin : begin + len(valid["target"])]
+        end = begin + len(valid["target"])
+        return {name: self._tensors[name][begin:end] for name in ("target", "row_weight") if name in self._tensors}

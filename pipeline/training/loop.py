@@ -67,7 +67,7 @@ def _train(settings: Neural, job: FitJob, device: torch.device, ranks: OneRank) 
             settings, job, network, optimizer, criterion, examples, progress, averaging, checkpoints, watching, ranks
         )
         ranks.close_epoch(network)
-        record = close_epoch(progress, optimizer, settings)
+        record = close_epoch(progress, settings, settings.horizon(job) * minibatches, minibatches)
         averaging.after_epoch()
         with averaging.applied():
             if valid is not None:
@@ -186,15 +186,19 @@ def gradient_norm(parameters: list[nn.Parameter]) -> torch.Tensor:
     return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(one) for one in gradients]))  # [] of all
 
 
-def close_epoch(progress: Progress, optimizer: torch.optim.Optimizer, settings: Neural) -> dict[str, float]:
+def close_epoch(progress: Progress, settings: Neural, horizon: int, steps: int) -> dict[str, float]:
     """The epoch's mean loss (see ``Weighed``), mean gradient norm and last learning rate. The loss is
     that of each minibatch when it was trained on, so the network's weights differ along the epoch.
-    Where gradients are clipped, ``clipped`` is the share of steps whose gradient was."""
+    Where gradients are clipped, ``clipped`` is the share of steps whose gradient was.
+
+    horizon: minibatches that the schedule is laid out over. steps: of them in an epoch. The rate is the schedule's: the
+    optimiser of a fit that goes on behind its last minibatch was told none yet."""
+    last = progress.epoch * steps + progress.step - 1
     norms = torch.stack(progress.norms).double()  # [steps]
     record = {
         "train_loss": mean_loss(progress.losses, progress.weights),
         "gradient_norm": float(norms.mean()),
-        "learning_rate": optimizer.param_groups[0]["lr"] / optimizer.param_groups[0]["factor"],
+        "learning_rate": settings.learning_rate * settings.schedule.factor(last, horizon, steps),
         **clipped(norms, settings.gradient_clip),
     }
     if not math.isfinite(record["train_loss"]):

@@ -16,6 +16,7 @@ from typing import Any
 from pipeline.core.code import package_digests
 from pipeline.core.errors import UserError
 from pipeline.core.files import digest, lock, write_text
+from pipeline.core.operators import IMPORTED_BY, declare_torchvision
 from pipeline.core.processor import GPUS
 from pipeline.training import encoded
 from pipeline.training.jobs import listen, portable, prepare, seldom
@@ -168,6 +169,8 @@ def _load(libraries: Mapping[str, str]) -> None:
         if name in _loaded:
             continue
         try:
+            if name in IMPORTED_BY:
+                declare_torchvision()
             mine = importlib.import_module(name).__version__
         except ImportError:
             raise Refused(f"lacks the library {name} {version}; install there what is installed here") from None

@@ -14,6 +14,7 @@ from pipeline.core.columns import take
 from pipeline.core.files import read_json, write_json
 from pipeline.core.seeds import derive_seed
 from pipeline.core.types import Encoded, FitJob, Fitted, Learner, Model, Spec, Task
+from pipeline.training.curves import mean_curves
 
 RATE = "rate.json"
 """What stands in place of a fit where the training rows have one class of a target alone."""
@@ -24,7 +25,6 @@ class Rate:
     """A target that all training rows agree on: the same log-probabilities [classes] for every row."""
 
     logs: Sequence[float]
-    rounds: int = 1
 
     @property
     def curves(self) -> dict[str, list[float]]:
@@ -62,14 +62,14 @@ class SeveralFitted:
 
     @property
     def rounds(self) -> int:
-        return round(fmean(part.rounds for part in self.parts))
+        """The targets' mean; a rate is fitted in none, and says nothing of how many the others need."""
+        fitted = [part.rounds for part in self.parts if not isinstance(part, Rate)]
+        return round(fmean(fitted)) if fitted else 1
 
     @property
     def curves(self) -> dict[str, list[float]]:
         """The targets' mean, as far as all go."""
-        curves = [part.curves for part in self.parts]
-        names = [name for name in curves[0] if all(name in one for one in curves)]
-        return {name: [fmean(values) for values in zip(*(one[name] for one in curves), strict=False)] for name in names}
+        return mean_curves([part.curves for part in self.parts])
 
     @property
     def trace(self) -> dict[str, Any]:

@@ -214,12 +214,12 @@ class Run:
             record |= clipped(norms[i, : self.steps[i]], member.settings.gradient_clip)
             member.progress.lost = first_lost(losses[i, : self.steps[i]])
             if outputs is not None:
-                target = {"target": self.valid.target(member)}
-                output = outputs[i, : len(target["target"])]  # [rows, outputs]
-                total, weight = self.task.loss(output, target, self.criteria[i])
+                known = self.valid.judged_by(member)
+                output = outputs[i, : len(known["target"])]  # [rows, outputs]
+                total, weight = self.task.loss(output, known, self.criteria[i])
                 record["valid_loss"] = mean_loss([total], [weight])
                 if member.job.score is not None and all_finite(record):
-                    record["valid_score"] = member.job.score(self.task.answer(output, target).cpu().numpy())
+                    record["valid_score"] = member.job.score(self.task.answer(output, known).cpu().numpy())
             try:
                 note(member.progress, record, member.settings.learning_rate)
             except Diverged as fault:

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from math import inf, isfinite
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.core.config import ModelConfig
-from pipeline.core.errors import Diverged
-from pipeline.core.files import read_json, write_json
+from pipeline.core.errors import Diverged, UserError
+from pipeline.core.files import digest, read_json, write_json
+from pipeline.core.memory import no_memory
 from pipeline.core.types import Metric
 from pipeline.core.weighting.importance import weighted_score
 from pipeline.training.cross_validation import CrossValidation, cross_validation, job_of, together
@@ -21,7 +22,7 @@ from pipeline.training.data import Rows, TrainingData
 from pipeline.training.folds import FoldJob, FoldResult, fit_folds, fold_fit_job
 from pipeline.training.identity import identity
 from pipeline.training.jobs import Job
-from pipeline.training.pool import OutOfTime, Stop, Work, gather
+from pipeline.training.pool import Done, OutOfTime, Stop, Work, gather
 from pipeline.training.stacking import train_until
 from pipeline.tuning.batches import batch_of
 from pipeline.tuning.pruners import RUNGS
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
 
     from pipeline.tuning.trial import Asked, StudyResult, Trial
 
+T = TypeVar("T")
+
+MOST_BAD = 100
+"""Trials one after another that may come to nothing in a search that a clock ends: what fails at once takes no time."""
 WAIT_SECONDS = 1.0
 """Between two looks at trials that run elsewhere, when no number is left to ask."""
 
@@ -75,10 +80,11 @@ class Search:
 
         Waits for trials that run elsewhere: that of a process which dies is asked again.
         """
+        bad = 0  # trials, one after another
         with self.study.opened() as study:
             asked: list[Asked] = []
             try:
-                while self._in_time():
+                while self._in_time() and (self.study.trials is not None or bad < MOST_BAD):
                     if not (asked := study.ask()):
                         if not study.unfinished():
                             break
@@ -86,6 +92,7 @@ class Search:
                         continue
                     before, many = self.took(), len(asked)
                     for one, outcome, results in (yield from self._try(asked)):
+                        bad = bad + 1 if isinstance(outcome, Diverged) else 0
                         if (trial := study.tell(one, outcome, (self.took() - before) / many)) is not None:
                             self._note(trial, results)
                         asked = [other for other in asked if other is not one]
@@ -105,12 +112,15 @@ class Search:
         if number == self.best[0] and self.best[1] and members is None:
             return CrossValidation(self.best[1], data.told)
         place = self._place(data, config, number)
-        # What it looks at nobody has asked the trial, and whether it was fitted anew must not be seen.
-        return (
-            yield from cross_validation(
-                data, config, self.workers, checkpoint=place, predictors=members, explains=False
-            )
-        )
+
+        def folds() -> Work[CrossValidation]:
+            # What it looks at nobody has asked the trial, and whether it was fitted anew must not be seen.
+            return cross_validation(data, config, self.workers, checkpoint=place, predictors=members, explains=False)
+
+        try:
+            return (yield from folds())
+        except OutOfTime:  # which comes once: without these folds nothing was found
+            return (yield from folds())
 
     def _in_time(self) -> bool:
         return self.time_left() > self.study.batch * self.seconds / self.workers
@@ -125,9 +135,16 @@ class Search:
         self.told(trial)
 
     def _try(self, asked: Sequence[Asked]) -> Work[list[tuple[Asked, Outcome, list[FoldResult]]]]:
-        """Several trials at once, in stacks of those that may share one."""
+        """Several trials at once, in stacks of those that may share one. What is at fault in one of them is its own
+        end alone."""
         competition = self.rows.competition
-        trials = [Trying(one, self.build(apply(self.model.raw, one.overrides))) for one in asked]
+        trials: list[Trying] = []
+        refused: list[tuple[Asked, Outcome, list[FoldResult]]] = []
+        for one in asked:
+            try:
+                trials.append(Trying(one, self.build(apply(self.model.raw, one.overrides))))
+            except UserError as fault:  # settings that are good by themselves, and do not go together
+                refused.append((one, bad_trial(fault), []))
         groups: dict[Any, list[Trying]] = {}
         for trial in trials:
             key = trial.config.fit.stack_key(trial.config.model, competition.task)
@@ -140,13 +157,14 @@ class Search:
                 yield from self._fold_by_fold(data, group)
             else:
                 yield from self._all_folds(data, group)
-        return [(trial.asked, trial.outcome, trial.results) for trial in trials]
+        return [*refused, *((trial.asked, trial.outcome, trial.results) for trial in trials)]
 
     def _all_folds(self, data: TrainingData, group: Sequence[Trying]) -> Work[None]:
         """Every fold of every trial, in the order in which stacks are cut from them.
 
         A trial's folds side by side, since an optimiser works by groups of one rate; but where the folds
-        do not fit into memory with ease, the trials of a fold, so that a stack holds few of them.
+        do not fit into memory with ease, the trials of a fold, so that a stack holds few of them. Where one is at
+        fault, each is tried by itself, which shows whose it is.
         """
         if not group:
             return
@@ -154,7 +172,14 @@ class Search:
         if not data.light:
             pairs.sort(key=lambda pair: pair[1])
         jobs = [FoldJob(trial.config, k, self._place(data, trial.config, trial.number)) for trial, k in pairs]
-        results = yield from together(data, jobs, self.workers, fit_folds, self._name(group))
+        results = yield from tried(together(data, jobs, self.workers, fit_folds, self._name(group)))
+        if isinstance(results, Diverged):
+            if len(group) == 1:
+                group[0].fault = results
+                return
+            for trial in group:
+                yield from self._all_folds(data, [trial])
+            return
         for (trial, _), result in zip(pairs, results, strict=True):
             trial.take(result)
         for trial in group:
@@ -169,7 +194,11 @@ class Search:
             places = {id(job): place for place, job in enumerate(jobs)}
             waiting, done, ended = iter(jobs), {}, 0
             while ended < len(jobs) and trial.goes_on:
-                for one in (yield next(waiting, None)):
+                news = yield from tried(given(next(waiting, None)))
+                if isinstance(news, Diverged):
+                    trial.fault = news
+                    break
+                for one in news:
                     done[places.get(id(one.job))] = one.result[0]
                 while ended in done and trial.goes_on:
                     trial.take(done[ended])
@@ -181,31 +210,38 @@ class Search:
         """Train up to each rung and keep the better half: those that stay.
 
         Who is dropped is noted before any is told: a study broken off while a batch is told asks for the rest of it
-        alone, and a part must not be halved by itself.
+        alone, and a part must not be halved by itself. The note serves the same batch of the same study, and the trials
+        in it that are the same.
         """
-        first = batch_of(group[0].number, self.study.batch, self.study.trials).start
-        note = self.trials / f"halving-{first}.json"
+        batch = batch_of(group[0].number, self.study.batch, self.study.trials)
+        mine = digest(self.study.whole_name, batch.start, batch.stop)
+        note = self.trials / f"halving-{batch.start}-{mine}.json"
         noted: dict[str, list[float | None] | None] = read_json(note) if note.exists() else {}
-        if any(str(trial.number) not in noted for trial in group):
-            noted |= dict.fromkeys(str(trial.number) for trial in group)
-            noted |= yield from self._dropped(data, group)
+        places = {trial.number: self._place(data, trial.config, trial.number) for trial in group}
+        if any(place.name not in noted for place in places.values()):
+            noted |= dict.fromkeys(place.name for place in places.values())
+            dropped = yield from self._dropped(data, group)
+            noted |= {places[number].name: scores for number, scores in dropped.items()}
             write_json(note, noted)
         for trial in group:
-            if (scores := noted[str(trial.number)]) is not None:
+            place = places[trial.number]
+            if (scores := noted[place.name]) is not None:
                 trial.drop(scores)
-                shutil.rmtree(self._place(data, trial.config, trial.number), ignore_errors=True)
+                shutil.rmtree(place, ignore_errors=True)
         return [trial for trial in group if trial.goes_on]
 
-    def _dropped(self, data: TrainingData, group: Sequence[Trying]) -> Work[dict[str, list[float | None]]]:
+    def _dropped(self, data: TrainingData, group: Sequence[Trying]) -> Work[dict[int, list[float | None]]]:
         """By number, the folds' scores of the trials that the rungs drop; None where a fold diverged."""
         sign = -1 if self.study.higher_is_better else 1
-        dropped: dict[str, list[float | None]] = {}
+        dropped: dict[int, list[float | None]] = {}
         for rung in RUNGS:
             if len(group) < 2:
                 break
             pairs = [(trial, k) for trial in group for k in data.folds]
             jobs = [RungJob(t.config, k, self._place(data, t.config, t.number), rung) for t, k in pairs]
-            flat = yield from together(data, jobs, self.workers, train_to_rung, self._name(group))
+            flat = yield from tried(together(data, jobs, self.workers, train_to_rung, self._name(group)))
+            if isinstance(flat, Diverged):
+                return {}  # all go on, and the one at fault comes to its end by itself
             scores: dict[int, list[float]] = {}
             for (trial, _), score in zip(pairs, flat, strict=True):
                 scores.setdefault(trial.number, []).append(score)
@@ -214,7 +250,7 @@ class Search:
             ranked = sorted(group, key=lambda trial: (losses[trial.number], trial.number))
             half = (len(group) + 1) // 2
             for trial in ranked[half:]:
-                dropped[str(trial.number)] = [score if isfinite(score) else None for score in scores[trial.number]]
+                dropped[trial.number] = [score if isfinite(score) else None for score in scores[trial.number]]
             group = sorted(ranked[:half], key=lambda trial: trial.number)
         return dropped
 
@@ -231,6 +267,30 @@ class Search:
     def _name(self, group: Sequence[Trying]) -> str:
         numbers = ", ".join(str(trial.number) for trial in group)
         return f"{self.model.name}: trial{'s' if len(group) > 1 else ''} {numbers}"
+
+
+def tried(work: Work[T]) -> Work[T | Diverged]:
+    """A trial's work, or what is at fault in it: want of memory, what a library refuses or a process that dies is no
+    reason to lose the trials that went well. A full disk is no trial's fault."""
+    try:
+        return (yield from work)
+    except (OutOfTime, OSError):
+        raise
+    except Exception as fault:
+        return bad_trial(fault)
+
+
+def given(job: Job | None) -> Work[list[Done]]:
+    """What was done since the last one was given."""
+    return (yield job)
+
+
+def bad_trial(fault: Exception) -> Diverged:
+    """The fault as the study takes it, in one line."""
+    if isinstance(fault, UserError):
+        return Diverged("; ".join(str(fault).splitlines()))
+    first = (str(fault).strip().splitlines() or [""])[0]
+    return Diverged(no_memory(fault) or f"{type(fault).__name__}: {first}")
 
 
 @dataclass(frozen=True)

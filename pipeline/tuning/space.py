@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
     from pipeline.core.config import ModelConfig, Tune
+    from pipeline.core.types import Task
 
 KINDS = ("float", "log_float", "int", "log_int", "choice")
 TUNABLE = ("model", "fit", "features", "seed")
@@ -256,6 +257,17 @@ def check_tune(where: str, tune: Tune, config: ModelConfig | None, build: Build,
     except Faults as error:
         faults.extend(error.faults)
     return faults + _check_first(where, tune, config, build, space, start)
+
+
+def check_halving(where: str, config: ModelConfig, task: Task) -> list[str]:
+    """The fault of successive halving of fits that do not train in stacks: all of them would go on to the end."""
+    if config.tune is None or config.tune.pruner != "halving" or config.fit.stack_key(config.model, task) is not None:
+        return []
+    return [
+        f"{where}.tune.pruner: halving needs fits that train in stacks, and those of several targets, of another "
+        "fit.sampling than shuffled, and with fit.accumulate, average or ema train alone; use median or none, got "
+        "halving"
+    ]
 
 
 def _check_first(

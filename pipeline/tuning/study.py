@@ -246,7 +246,8 @@ class OpenStudy:
             state = "diverged" if "diverged" in trial.user_attrs else "pruned"
         scores = tuple(score for _, score in sorted(trial.intermediate_values.items()))
         value = trial.value if state == "complete" else None
-        return Trial(trial.user_attrs["number"], state, value, scores, self._overrides(trial.params))
+        why = trial.user_attrs["diverged"] if state == "diverged" else None
+        return Trial(trial.user_attrs["number"], state, value, scores, self._overrides(trial.params), why)
 
     def _overrides(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         return {key: one.from_parameter(parameters[key]) for key, one in self.settings.dimensions.items()}

@@ -20,7 +20,8 @@ class Trial:
 
     number: counts finished trials from 0, the declared settings; without gaps, since a trial that a
     kill broke off leaves its number to the one asked in its place.
-    state: ``complete``; ``pruned`` after some folds; ``diverged``: its fit gave no finite numbers.
+    state: ``complete``; ``pruned`` after some folds; ``diverged``: its fit gave no finite numbers, or came to nothing
+        otherwise. why: the reason of that.
     value: mean score of the folds, None unless complete.
     scores: score of each fold done, in order.
     """
@@ -30,14 +31,17 @@ class Trial:
     value: float | None
     scores: tuple[float, ...]
     overrides: Mapping[str, Any]
+    why: str | None = None
 
     def to_json(self) -> dict[str, Any]:
+        told = {} if self.why is None else {"why": self.why}
         return {
             "number": self.number,
             "state": self.state,
             "value": self.value,
             "scores": list(self.scores),
             "overrides": dict(self.overrides),
+            **told,
         }
 
 

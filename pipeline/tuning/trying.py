@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, TypeAlias
 
 from pipeline.core.config import ModelConfig
-from pipeline.core.errors import Diverged
+from pipeline.core.errors import Diverged, UserError
 from pipeline.training.folds import FoldResult
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ class Trying:
         if self.fault is not None:
             return
         result = self.results[-1]
-        self.scores.append(score(result))
+        if not self._score([result], score):
+            return
         try:
             self.dropped = self.asked.report(result.fold, self.scores[-1]) and more
         except Diverged as fault:
@@ -64,12 +65,21 @@ class Trying:
         """Report every fold."""
         if self.fault is not None:
             return
-        self.scores = [score(result) for result in self.results]
+        if not self._score(self.results, score):
+            return
         try:
             for result, value in zip(self.results, self.scores, strict=True):
                 self.asked.report(result.fold, value)
         except Diverged as fault:
             self.fault = fault
+
+    def _score(self, results: Sequence[FoldResult], score: Callable[[FoldResult], float]) -> bool:
+        """Score folds, which a metric may refuse; whether it did not."""
+        try:
+            self.scores += [score(result) for result in results]
+        except UserError as fault:
+            self.fault = Diverged(str(fault))
+        return self.fault is None
 
     def drop(self, scores: Sequence[float | None]) -> None:
         """Report the folds' scores where it was dropped; None for a fold that diverged."""

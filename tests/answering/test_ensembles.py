@@ -218,6 +218,21 @@ def test_a_lone_models_decision_is_measured_on_folds_that_did_not_choose_it():
     assert len(plain) == 5
 
 
+def test_numbers_of_very_many_grades_are_cut_nowhere():
+    """Counts up to a billion are no grades, beside targets that have some."""
+    random = np.random.default_rng(0)
+    truth = pd.DataFrame({"grade": random.integers(0, 5, 400), "count": random.integers(0, 10**9, 400)}) * 1.0
+    frame = truth.assign(grade=2 + 0.4 * (truth["grade"] - 2) + random.normal(0, 0.1, 400))
+    kappa = "quadratic_weighted_kappa"
+    lone = frame[["count"]].set_axis(["prediction"], axis=1)
+    decision, scores = fit_decision_of(lone, truth["count"], folds(400), metrics.build(kappa, "m"))
+    assert decision is None and np.mean(scores) == 1
+    mean = metrics.build({"name": "mean_over_targets", "of": kappa}, "m")
+    decision, scores = fit_decision_of(frame, truth, folds(400), mean)
+    assert list(decision.parts) == ["grade"] and np.mean(scores) > 0.95
+    pd.testing.assert_series_equal(decision.apply(frame)["count"], frame["count"])
+
+
 def targets_of(apart: bool, rows=200):
     """Two targets and two models, of which each is the better one for one of them, or one for both."""
     random = np.random.default_rng(3)

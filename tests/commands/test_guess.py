@@ -294,3 +294,29 @@ def test_files_without_a_line_of_column_names_are_told_as_such():
     train, test, sample = (frame.set_axis(map(str, frame.iloc[0]), axis=1) for frame in tables(y=AMOUNT))
     with pytest.raises(UserError, match="no line of column names: add one"):
         guess(train.rename(columns={"0": "1"}), test, sample)
+
+
+@pytest.mark.parametrize(
+    "name",
+    (
+        *("Id", "id", "ID", "PassengerId", "customerID", "image_id", "row_id", "user.id", "uid", "UID", "id1"),
+        *("loanID2", "rowid", "userid", "CUSTOMERID", "tweetid", "pid", "Sample ID"),
+    ),
+)
+def test_usual_names_of_ids_are_found(name):
+    train, test, _ = (frame.rename(columns={"id": name}) for frame in tables(y=AMOUNT))
+    assert guess(train, test, None).columns["id"] == name
+    whole = (frame.astype({name: "float64"}) for frame in (train, test))
+    assert guess(*whole, None).columns["id"] == name
+
+
+def test_an_id_is_found_by_the_sample_whatever_it_is_called():
+    frames = [frame.rename(columns={"id": "SK_ID_CURR"}) for frame in tables(y=AMOUNT)]
+    assert guess(*frames).columns["id"] == "SK_ID_CURR"
+
+
+@pytest.mark.parametrize("name", ["fluid", "bid", "paid", "Humid", "GRID", "amount_paid", "covid19", "inner_id"])
+def test_a_measured_number_is_no_id_whatever_its_name_ends_with(name):
+    train, test, _ = tables(y=AMOUNT)
+    train, test = (frame.drop(columns="id").rename(columns={"size": name}) for frame in (train, test))
+    assert guess(train, test, None).columns["id"] is None

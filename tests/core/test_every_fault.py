@@ -99,3 +99,43 @@ def test_positions_that_know_fewer_steps_than_texts_have_are_told():
         "(maximum_length); raise the one, lower the other, or use sinusoidal or rotary positions" in fault
         for fault in faults(raw)
     )
+
+
+@pytest.mark.parametrize(
+    ("weights", "told"),
+    [
+        ({"y": -1, "z": 2}, "weights.y: input should be greater than or equal to 0, got -1"),
+        ({"y": 0, "z": 0.0}, "weights: all targets weigh 0, so that none is scored; give one more than 0"),
+        ({"zz": 2}, "weights: 'zz' is no target; they are y, z; did you mean 'z'?"),
+        ({"y": 0}, None),
+        ({"y": 0, "z": 0.5}, None),
+        ({}, None),
+    ],
+)
+def test_weights_of_targets_are_held_against_the_targets(weights, told):
+    raw = put(params(), "competitions/toy/metric", {"name": "mcrmse", "weights": weights})
+    put(raw, "competitions/toy/task", "multioutput_regression")
+    put(raw, "competitions/toy/columns/target", ["y", "z"])
+    if told is None:
+        assert build_config(raw, shelves()).competition("toy").metric.weights == weights
+    else:
+        assert faults(raw) == [f"competitions.toy.metric.{told}"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "what"),
+    [("augmentation", ["flip"], "changes images"), ("test_time", {"flip": "vertical"}, "averages views of images")],
+)
+def test_what_is_of_images_alone_is_refused_elsewhere(key, value, what):
+    raw = put(params(), f"models/toy-mlp/fit/{key}", value)
+    assert f"models.toy-mlp.fit.{key}: {what}, and 'mlp' reads none; take it out" in faults(raw)
+
+
+def test_what_is_null_is_not_asked_for():
+    raw = put(params(), "models/toy-mlp/fit/pseudo", None)
+    put(raw, "models/toy-mlp/fit/weights", None)
+    put(raw, "models/toy-mlp/budget", None)
+    built = build_config(raw, shelves()).models["toy-mlp"]
+    assert built.pseudo is None and built.weights is None and built.budget is None
+    put(raw, "models/toy-mlp/fit/pseudo", {})
+    assert build_config(raw, shelves()).models["toy-mlp"].pseudo is not None

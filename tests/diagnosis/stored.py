@@ -238,7 +238,7 @@ class Stored:
             "task": "classification" if self.classes else {"name": "regression", "target": "log"},
             "metric": "accuracy" if self.classes else "log_rmse",
             "split": {"name": "shuffled", "folds": FOLDS},
-            "features": {"all": {"name": "categorical"}},
+            "features": {"all": {"name": "categorical"}, "numbers": {"name": "tabular"}},
             "blend": "best",
             "submission": "values",
         }

@@ -219,7 +219,7 @@ def test_early_stopping_flatters_by_what_it_stops_by(clean, tmp_path, monkeypatc
     score, loss = generator.uniform(0.6, 0.9, (2, FOLDS, 12))  # [folds, epochs]
     made = clean("titanic").planted(tmp_path)
     curves = [{"valid_score": a.tolist(), "valid_loss": b.tolist()} for a, b in zip(score, loss, strict=True)]
-    raw = {"model": {"name": "mlp"}, "fit": {"early_stopping": {"monitor": monitor}}}
+    raw = {"features": "numbers", "model": {"name": "mlp"}, "fit": {"early_stopping": {"monitor": monitor}}}
     made.models["plain"].more = {"curves": curves, "raw": raw}
     gains = []
     for k in range(FOLDS):

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.preprocessing import KBinsDiscretizer
 
+from pipeline.core.errors import UserError
 from pipeline.core.types import Column, Schema
 from pipeline.features import features
 
@@ -58,3 +59,14 @@ def test_columns_of_two_values_or_none_are_left_out_and_missing_is_nowhere():
         encoder = fit(how=how)
         assert (binned(encoder, ROWS.assign(a=np.nan), "a") == 0).all()
         assert encoder.encode(ROWS.iloc[:0])["numbers"].shape == (0, encoder.spec.shapes["numbers"][0])
+
+
+def test_a_column_that_is_not_there_is_told_and_made_ones_are():
+    with pytest.raises(UserError, match=r"bins\.columns: no number column 'few_'; did you mean 'few'\?"):
+        fit(columns=["a", "few_"])
+    made = {
+        "combine": {"sum": {"add": ["a", "b"]}},
+        "groups": {"mean": {"by": "few", "of": "a"}},
+        "bins": {"columns": ["sum", "mean", "a"]},
+    }
+    features.build({"name": "tabular", **made}, "x").fit(ROWS, SCHEMA, seed=0)

@@ -51,6 +51,11 @@ def test_numbers_stand_beside_the_image():
     assert encoder.reads == ["image", "age"] and len(encoded["image"]) == 7
 
 
+def test_numbers_are_of_training_rows_alone():
+    with pytest.raises(UserError, match="numbers does not take statistics: train_and_test"):
+        built(numbers={"statistics": "train_and_test"})
+
+
 def test_pixels_as_numbers_run_over_width_height_and_channels():
     encoder = features.build("pixels", "f").fit(ROWS, SCHEMA, 0)
     numbers = encoder.encode(ROWS)["numbers"]

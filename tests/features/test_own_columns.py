@@ -180,6 +180,12 @@ def test_the_gallerys_example_adds_what_it_says(tmp_path):
     assert made["fare_each"].tolist() == [10, 5, 30] and made["alone"].tolist() == [True, False, True]
 
 
+def test_labels_of_rows_that_have_no_order_are_passed_over(own):
+    text = "    return rows.assign(new=rows['fare']).set_axis(['a', *rows.index[1:]])\n"
+    made = own(f"def columns(rows):\n{text}")
+    assert made["new"].equals(made["fare"].rename("new"))
+
+
 def test_the_id_stays_as_it_is(own, tmp_path):
     with pytest.raises(UserError, match="must leave 'id' as it is"):
         own("def columns(rows):\n    return rows.assign(id=rows['id'].astype('str') + 'x')\n", keep=["id"])

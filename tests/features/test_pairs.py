@@ -67,6 +67,36 @@ def test_both_sides_of_training_pairs_are_cut_by_chance_in_step():
     np.testing.assert_array_equal(drawn["length"][:, 0], drawn["labels"].lengths)
 
 
+def test_a_way_by_chance_that_is_too_long_gives_way_to_the_best_one():
+    pieces = {"name": "sentencepiece", "vocabulary_size": 320, "exact": False, "alpha": 0.6, "draws": 8}
+    whole = fitted(tokenizer=pieces, joint=True)
+    most = int(whole.encode(ROWS)["length"].max())
+    encoder = fitted(tokenizer=pieces, joint=True, maximum_length=most)
+    drawn, best, longer = encoder.encode(ROWS, training=list), encoder.encode(ROWS), whole.encode(ROWS, training=list)
+    replaced = 0
+    for draw in ("", *(f"~{i}" for i in range(1, 8))):
+        for name in ("source", "labels"):
+            for row, own, before in zip(drawn[name + draw], best[name], longer[name + draw], strict=True):
+                np.testing.assert_array_equal(row, before if len(before) <= most else own)
+                replaced += len(before) > most
+        for labels, tokens in zip(drawn[f"labels{draw}"], drawn[f"tokens{draw}"], strict=True):
+            assert labels[-1] == EOS and tokens[0] == BOS
+            np.testing.assert_array_equal(tokens[1:], labels[:-1])
+    assert replaced > 5
+
+
+def test_a_source_that_is_cut_ends_with_the_mark_and_a_target_does_not():
+    rows = pd.DataFrame({"en": ["a b c d e"], "fr": ["a b c d e"]})
+    encoder = fitted(rows, tokenizer=WORDS, maximum_length=9)
+    whole = encoder.encode(rows)
+    short = features.build(
+        {"name": "pairs", "source": "en", "target": "fr", "tokenizer": WORDS, "maximum_length": 4}, "f"
+    ).restore(encoder.state(), SCHEMA)
+    encoded = short.encode(rows)
+    assert encoded["source"].row(0).tolist() == [*whole["source"].row(0)[:3].tolist(), EOS]
+    assert encoded["labels"].row(0).tolist() == whole["labels"].row(0)[:4].tolist()
+
+
 def test_a_joint_vocabulary_serves_both_columns_and_another_each_its_own():
     joint, apart = fitted(joint=True, tokenizer=WORDS).spec, fitted(tokenizer=WORDS).spec
     assert joint.vocabularies["source"] == joint.vocabularies["target"]

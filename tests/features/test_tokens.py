@@ -97,6 +97,20 @@ def test_training_texts_are_cut_by_chance_an_epoch_each_and_all_others_the_best_
     assert list(again.encode(rows(*texts), training=list)) == ["tokens"]
 
 
+@pytest.mark.parametrize("of", [{"name": "tokens"}, {"name": "pretrained_tokens", "encoder": "x"}])
+def test_numbers_are_of_the_rows_that_the_fold_trains_on(of):
+    with pytest.raises(UserError, match="numbers does not take statistics: train_and_test"):
+        features.build({**of, "column": "text", "numbers": {"statistics": "train_and_test"}}, "f")
+
+
+@pytest.mark.parametrize("numbers", [{"categories": "target"}, {"many": {"how": "target"}}, {"chosen": 2}])
+@pytest.mark.parametrize("vocabulary", ["train", "train_and_test"])
+def test_numbers_that_read_the_target_need_the_folds_own_rows(numbers, vocabulary):
+    with pytest.raises(UserError, match=f"vocabulary: {vocabulary} is of rows without theirs; use vocabulary: fold"):
+        build(numbers=numbers, vocabulary=vocabulary)
+    build(numbers=numbers)
+
+
 def test_numbers_stand_beside_the_text():
     part = build(numbers={"categories": "none"})
     encoder = part.fit(rows("a", "b", "c"), SCHEMA, 0)

@@ -16,7 +16,6 @@ from torch.nn import functional  # noqa: E402
 from pipeline.core.errors import Faults, UserError  # noqa: E402
 from pipeline.core.types import FitJob, Spec  # noqa: E402
 from pipeline.models import models  # noqa: E402
-from pipeline.models.googlenet import STAGES  # noqa: E402
 from pipeline.models.image_model import ImageModel  # noqa: E402
 from pipeline.models.layers.convolution import output_size  # noqa: E402
 from pipeline.models.layers.image_network import channels_last  # noqa: E402
@@ -62,29 +61,6 @@ def test_sizes_are_as_given_and_published_ones_fit_small_images():
     assert (maps, units) == ([32, 32, 64], [1024, 1024, 10])
     half = network({"name": "vgg", "blocks": [[2, 32], [1, 64]], "width": 0.5}, (1, 28, 28))
     assert [layer.out_channels for layer in half.modules() if isinstance(layer, nn.Conv2d)] == [16, 16, 32]
-
-
-@pytest.mark.parametrize(
-    ("name", "setting", "sizes"),
-    [
-        ("alexnet", "channels", [64, 192, 384, 256, 256]),
-        ("alexnet", "hidden", [4096, 4096]),
-        ("vgg", "hidden", [4096, 4096]),
-        ("nin", "channels", [96, 256, 384, 1024]),
-        ("googlenet", "channels", [64, 64, 192]),
-        ("googlenet", "stages", STAGES),
-    ],
-)
-def test_a_size_that_is_given_is_meant_though_it_be_the_published_one(name, setting, sizes):
-    def widths(**settings) -> set[int]:
-        with torch.device("meta"):
-            model = network({"name": name, **settings}, (1, 28, 28))
-        return {layer.weight.shape[0] for layer in model.modules() if isinstance(layer, nn.Conv2d | nn.Linear)}
-
-    published = set(np.hstack([np.ravel(size) for size in sizes]).tolist())
-    assert published <= widths(**{setting: sizes})
-    assert {size // 4 for size in published} <= widths()
-    assert not published <= widths()
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def fitted(numbers, target, classes=1, **settings):
 
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_means_are_scikit_learns(settings, monkeypatch):
-    monkeypatch.setattr(neighbors, "STEP_ROWS", 30)
+    monkeypatch.setattr(neighbors, "ENTRIES", 300)  # so that several steps are needed
     numbers, signal = rows(200)
     new = np.concatenate([rows(80, seed=1)[0], numbers[:20]])  # some at distance 0
     theirs = KNeighborsRegressor(**{"n_neighbors": 15, "weights": "distance", "algorithm": "brute", **settings})
@@ -53,6 +53,15 @@ def test_shares_are_scikit_learns_and_one_neighbour_from_all(settings):
     raw = fitted(numbers, target, classes=4, **settings).raw({"numbers": new})
     np.testing.assert_allclose(np.exp(raw[:, :3]), expected, rtol=1e-6, atol=1e-6)
     np.testing.assert_array_equal(raw[:, 3], FLOOR)  # a class that no training row has
+
+
+def test_of_many_classes_and_neighbours_few_rows_are_looked_at_at_a_time(monkeypatch):
+    numbers, _ = rows(400)
+    model = fitted(numbers, np.arange(400) % 100, classes=100, n_neighbors=200)
+    asked, find = [], model.search.kneighbors
+    monkeypatch.setattr(model.search, "kneighbors", lambda part: (asked.append(len(part)), find(part))[1])
+    assert model.raw({"numbers": rows(500, seed=1)[0]}).shape == (500, 100)
+    assert sum(asked) == 500 and max(asked) * 200 * 100 * 8 <= 2**25  # bytes
 
 
 def test_fewer_training_rows_than_neighbours_all_answer():

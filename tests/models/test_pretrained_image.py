@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -160,3 +163,10 @@ def test_a_frozen_backbone_has_no_rates():
 
 def test_its_file_counts_among_what_a_fit_hangs_on():
     assert model().code_files == (tiny_backbone(),)
+
+
+def test_a_ray_worker_imports_it_before_anything_else_has():
+    """Its torchvision's compiled part may be for another torch, see ``core/operators.py``."""
+    told = "from importlib.metadata import version as v; from pipeline.training.ray_worker import _load; "
+    done = subprocess.run([sys.executable, "-c", told + "_load({'timm': v('timm')})"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

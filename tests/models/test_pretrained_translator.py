@@ -22,7 +22,7 @@ from pipeline.decoding.steps import Steps  # noqa: E402
 from pipeline.features import features  # noqa: E402
 from pipeline.models import models  # noqa: E402
 from pipeline.tasks import tasks  # noqa: E402
-from pipeline.text.reserved import BOS, PAD  # noqa: E402
+from pipeline.text.reserved import BOS, EOS, PAD  # noqa: E402
 from pipeline.training import learners  # noqa: E402
 from pipeline.training.predictor import Predictor  # noqa: E402
 
@@ -128,14 +128,23 @@ def test_it_begins_as_the_model_is(folder):
         theirs = own(input_ids=network.order[source][None], labels=network.order[labels][None])
         logs = scores[i, : len(labels)].log_softmax(-1).gather(-1, labels[:, None])
         expected = theirs.logits[0].log_softmax(-1).gather(-1, network.order[labels][:, None])
-        # Padding, and what begins an answer, stand there twice; both are as unlikely as anything at random.
-        again = theirs.logits[0][:, network.order[:3]].exp().sum(-1) / theirs.logits[0].exp().sum(-1)
-        assert (logs - expected).abs().max() < 2 * again.max()
-        torch.testing.assert_close(scores[i, : len(labels), labels], theirs.logits[0][:, network.order[labels]])
+        torch.testing.assert_close(logs, expected)
+        torch.testing.assert_close(-logs.mean(), theirs.loss)
     state = network.start(data)
     for step in range(3):
         found, state = network.step(data["tokens"][:, step], state)
         torch.testing.assert_close(found, scores[:, step], atol=1e-5, rtol=1e-5)
+
+
+def test_an_end_may_be_certain(folder):
+    """What BART begins with is its end too."""
+    _, encoder, spec = prepared(folder)
+    network = models.build("pretrained_translator", "m").build(spec, tasks.build("translation", "t"), 0).eval()
+    network.network.lm_head.register_forward_hook(
+        lambda layer, given, logits: logits.index_fill(-1, network.order[EOS], 50.0)
+    )
+    scores, _ = network(batch(encoder))
+    assert scores.softmax(-1)[..., EOS].min() > 0.999
 
 
 def test_a_search_reads_a_token_a_step_and_finds_what_reading_all_anew_finds(folder):

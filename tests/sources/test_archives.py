@@ -112,6 +112,15 @@ def test_an_unsafe_archive_is_refused_and_nothing_is_written(tmp_path, make, ent
 
 
 @pytest.mark.parametrize("make", [make_zip, make_tar])
+@pytest.mark.parametrize("name", ["n" * 300 + ".csv", "n" * 300 + "/train.csv"])
+def test_a_name_too_long_for_a_disk_is_refused_in_a_line(tmp_path, make, name):
+    archive = make(tmp_path / "t.bin", [GOOD, (name, b"x")])
+    with pytest.raises(UserError, match=r"refused, nothing was unpacked.*longer than the disk takes") as caught:
+        extract(archive, tmp_path / "out")
+    assert len(str(caught.value)) < 250 and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("make", [make_zip, make_tar])
 @pytest.mark.parametrize(
     ("limits", "why"),
     [

@@ -54,6 +54,28 @@ def test_files_are_found_by_their_usual_names_and_the_test_rows_answers_are_apar
     assert tables["sample_submission"]["de"].tolist() == ["Ein Hund."] * 2
 
 
+def test_indonesian_stands_beside_the_rows_numbers(tmp_path):
+    files = {"train.en": "A dog.\n", "train.id": "Seekor anjing.\n", "test.en": "a\n", "test.id": "b\n"}
+    tables = fetched(tmp_path, files, target="id")
+    assert tables["train"].to_dict("list") == {"number": [0], "en": ["A dog."], "id": ["Seekor anjing."]}
+    assert list(tables["test"]) == ["number", "en"] and list(tables["solution"]) == ["number", "id"]
+    assert list(tables["sample_submission"]) == ["number", "id"]
+    origin = parallel_source(str(tmp_path / "texts"), "id")
+    columns = describe(origin, tables["train"], False, None)["competition"]["columns"]
+    assert columns["id"] == "number" and columns["target"] == "id"
+
+
+def test_files_of_one_name_in_two_folders_are_both_looked_at(tmp_path):
+    folder = folder_of(tmp_path, {})
+    for name in ("one/x.en", "one/x.de", "two/x.en", "two/x.de"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("a\n")
+    settings = {"name": "parallel", "path": str(folder), "source": "en", "target": "de", "train": "one/x"}
+    origin = sources.build({**settings, "valid": "two/x"}, "s").origin()
+    assert list(origin) == ["one/x.en", "one/x.de", "two/x.en", "two/x.de"]
+    assert all(path.is_file() for path in origin.values())
+
+
 def test_unequal_files_are_told_with_where_they_come_apart(tmp_path):
     files = {"train.en": "A dog.\n4 birds\nA cat.\n", "train.de": "Ein Hund.\nEine Katze\n4 Vögel\nEine Maus.\n"}
     told = (
@@ -98,6 +120,26 @@ def test_which_language_is_asked_for_is_the_one_that_the_test_lacks_or_what_is_s
         parallel_source(folder, "fr")
     Path(folder, "train.csv").write_text("id,en,de\n1,a,b\n")
     assert parallel_source(folder, None) is None
+
+
+def test_an_ending_of_other_files_too_is_a_language_where_a_side_lacks_its_translation(tmp_path):
+    folder = folder_of(tmp_path, {"train.en": "a\n", "train.pt": "b\n", "test.en": "c\n", "test.sh": "no text"})
+    found = {"name": "parallel", "path": str(folder), "source": "en", "target": "pt"}
+    assert parallel_source(str(folder), None) == found
+    (folder / "train.de").write_text("d\n")
+    assert parallel_source(str(folder), None) == {**found, "target": "de"}  # train.pt may be anything
+    (folder / "train.en").unlink()
+    (folder / "test.en").unlink()
+    (folder / "test.de").write_text("c\n")
+    assert parallel_source(str(folder), "pt") == {**found, "source": "de"}
+
+
+@pytest.mark.parametrize("ending", ["pt", "ps", "sh", "english", "txt"])
+def test_the_endings_that_are_named_are_languages(tmp_path, ending):
+    files = {f"train.{ending}": "a\n", "train.de": "b\n", "train.fr": "x\n", "test.fr": "x\n", f"test.{ending}": "c\n"}
+    tables = fetched(tmp_path, files, source=ending)
+    assert tables["train"][ending].tolist() == ["a"] and tables["test"][ending].tolist() == ["c"]
+    assert parallel_source(str(tmp_path / "texts"), ending)["target"] == ending
 
 
 def test_the_split_follows_the_files():

@@ -53,6 +53,17 @@ def test_named_files_gz_zip_tsv_and_parquet(project):
     assert found["train.csv"] == TRAIN and found["sample_submission.csv"] == SAMPLE
 
 
+def test_tables_of_one_name_in_two_folders_are_both_looked_at(project):
+    for year in ("2019", "2020"):
+        (project / "in" / year).mkdir()
+        write(project / "in" / year, rows__csv=TRAIN)
+    (project / "rows.csv").write_bytes(TRAIN)
+    names = {"train": "2019/rows.csv", "test": "2020/rows.csv", "extra": ["rows.csv"]}
+    origin = sources.build({"name": "files", "path": "in", **names}, "s").origin()
+    assert sorted(origin) == ["../rows.csv", "2019/rows.csv", "2020/rows.csv"]
+    assert all(path.is_file() for path in origin.values())
+
+
 @pytest.mark.parametrize(
     ("name", "told"),
     [
@@ -116,6 +127,25 @@ def test_arrays_are_brought_as_they_are(project):
     assert found["train.npz"] == (project / "in" / "train.npz").read_bytes()
 
 
+def test_files_elsewhere_are_named_whole_and_told_by_their_place(project):
+    """Absolute, or relative to the folder; a fault in one is told by where it lies."""
+    write(project / "in", train__csv=TRAIN, test__csv=TEST)
+    write(project, answers__csv=SAMPLE)
+    assert fetch(project, solution=str(project / "answers.csv"))["solution.csv"] == SAMPLE
+    write(project, answers__csv=b"id,id\n3,0\n")
+    with pytest.raises(UserError, match=r"^answers\.csv line 1"):
+        fetch(project, solution=str(project / "answers.csv"))
+
+
+def test_files_beside_an_archive_are_looked_at_too(project):
+    write(project, last__csv=TRAIN, answers__csv=SAMPLE)
+    with zipfile.ZipFile(project / "c.zip", "w") as archive:
+        archive.writestr("train.csv", TRAIN)
+    settings = {"extra": ["last.csv", "within.csv"], "solution": str(project / "answers.csv")}
+    source = sources.build({"name": "files", "path": "c.zip", **settings}, "competitions.c.source")
+    assert set(source.origin().values()) == {project / name for name in ("c.zip", "last.csv", "answers.csv")}
+
+
 def test_arrays_of_objects_are_not_loaded(project):
     np.savez(project / "in" / "train.npz", x=np.array([{"a": 1}], dtype=object))
     write(project / "in", test__csv=TEST)
@@ -130,6 +160,11 @@ def test_arrays_of_objects_are_not_loaded(project):
         ({"path": "in/train.csv"}, {"train__csv": TRAIN}, r"in/train\.csv: neither a folder nor an archive"),
         ({}, {"test__csv": TEST}, "^in: no train file in it"),
         ({"train": "t.csv"}, {"test__csv": TEST}, r"^in: no file 't\.csv' in it, which source\.train names"),
+        (
+            {"train": "../train.npz"},
+            {"../train__npz": b""},
+            r"^in: arrays lie in the folder itself.*: bring '\.\./train\.npz'",
+        ),
         ({}, {"train__csv": b"", "test__csv": TEST}, r"^in/train\.csv: the file is empty"),
         ({}, {"train__csv": TRAIN, "test__csv": b"id,x\n1\n"}, r"^in/test\.csv line 2: 1 values where"),
     ],

@@ -83,10 +83,38 @@ def test_stratified_refuses_nothing_but_rare_classes():
 
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_grouped_is_group_kfold(rows, shuffle):
-    fold = build("grouped", folds=4, shuffle=shuffle, seed=2).assign(rows, Columns(group="house"), False)
+    seed = {"seed": 2} if shuffle else {}
+    fold = build("grouped", folds=4, shuffle=shuffle, **seed).assign(rows, Columns(group="house"), False)
     reference = GroupKFold(4, shuffle=shuffle, random_state=2 if shuffle else None)
     same_folds(fold, list(reference.split(rows, groups=rows["house"])))
     assert (pd.Series(fold).groupby(rows["house"]).nunique() == 1).all()
+
+
+def test_grouped_refuses_a_seed_that_nothing_is_drawn_by():
+    with pytest.raises(UserError, match=r"split: seed is of shuffled groups.*set shuffle: true") as caught:
+        build("grouped", seed=4)
+    assert "\n" not in str(caught.value)
+    assert build("grouped", seed=0).seed == 0 and build("grouped", shuffle=True, seed=4).seed == 4
+
+
+def test_stratified_cuts_each_of_several_targets_into_as_many_bins_as_it_says(rows):
+    rows, columns = rows.assign(cost=rows["price"] ** 2 + rows["x"]), Columns(target=("price", "cost"))
+    two = build("stratified", folds=3, bins=2).assign(rows, columns, False)
+    for name in columns.targets:
+        counts = pd.crosstab(two, pd.qcut(rows[name], 2, labels=False)).to_numpy()
+        assert counts.max() - counts.min() <= 2
+    plain, five, ten = (
+        build("stratified", folds=3, **bins).assign(rows, columns, False) for bins in ({}, {"bins": 5}, {"bins": 10})
+    )
+    np.testing.assert_array_equal(plain, five)
+    assert (two != five).any() and (ten != five).any()
+
+
+def test_stratified_refuses_bins_of_classes(rows):
+    with pytest.raises(UserError, match="bins are of a numeric target, and 'kind' holds classes; leave bins out"):
+        build("stratified", bins=4).assign(rows, Columns(target="kind"), True)
+    with pytest.raises(UserError, match="bins are of a numeric target, and 'kind', 'sort' hold classes"):
+        build("stratified", bins=4).assign(rows.assign(sort=rows["kind"]), Columns(target=("kind", "sort")), False)
 
 
 def test_grouped_takes_texts(rows):

@@ -244,10 +244,12 @@ def test_a_long_stage_notes_what_it_has_used_for_the_case_of_a_kill(project, mon
         assert 0.15 <= Ledger.read("lines").used < 1
 
 
-@pytest.mark.parametrize(("minutes", "remaining", "expected"), [(10, 500, 5), (10, 0, 1), (None, None, 2)])
-def test_what_is_left_goes_into_more_seeds(project, monkeypatch, minutes, remaining, expected):
+@pytest.mark.parametrize(
+    ("minutes", "remaining", "seeds", "expected"), [(10, 500, 2, 5), (10, 0, 2, 1), (None, None, 2, 2), (10, 500, 6, 6)]
+)
+def test_what_is_left_goes_into_more_seeds(project, monkeypatch, minutes, remaining, seeds, expected):
     monkeypatch.setattr(retrain, "MOST_SEEDS", 5)
-    settings = params(minutes, retrain={"seeds": 2})
+    settings = params(minutes, retrain={"seeds": seeds})
     settings["models"] = {"lines-ridge": settings["models"]["lines-ridge"]}
     project.params(settings)
     run("fetch", "preprocess", "train", "tune", "blend")

@@ -116,6 +116,16 @@ def test_the_folder_of_a_model_that_is_no_more_goes_but_not_what_it_cost(models)
     assert models.has("lines-a", "one")
 
 
+def test_files_that_a_file_manager_leaves_are_passed_over(models):
+    models.fill("lines-a", "one")
+    (models.root / ".DS_Store").write_text("")
+    (models.root / "lines-a" / ".DS_Store").write_text("")
+    (models.root / "lines-a" / "members" / "._weights").write_text("")
+    models.tidy(["lines-a"])
+    shutil.rmtree(state_folder())  # out of which it would come again
+    assert models.has("lines-a", "one") and models.is_whole("lines-a")
+
+
 def test_the_store_is_bounded_and_keeps_what_was_used_last(models, monkeypatch):
     monkeypatch.setattr(kept, "STORE_BYTES", 5000)
     for number in range(4):

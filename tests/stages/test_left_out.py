@@ -21,6 +21,7 @@ from pipeline.stages import blend, fetch, preprocess, report, retrain, submit, t
 from pipeline.stages.project import load_project
 from pipeline.training import folds as training_folds
 from pipeline.training.predictor import Predictor
+from pipeline.tuning.study import OpenStudy
 
 RIDGE = {"competition": "lines", "features": "numbers", "model": {"name": "ridge"}}
 DIVERGES = {
@@ -205,6 +206,15 @@ def test_a_model_whose_search_fails_is_fitted_as_declared(project, capsys):
     assert "lines-ridge: its search failed, and it stays as declared" in capsys.readouterr().err
     assert (project.data("lines", "final", "lines-ridge") / "final.json").exists()
     assert project.data("lines", "submission.csv").exists()
+
+
+def test_a_search_that_a_library_breaks_leaves_its_model_as_declared(project, monkeypatch, capsys):
+    monkeypatch.setattr(OpenStudy, "ask", lambda study: raises())
+    search = {"trials": 3, "space": {"model.alpha": {"log_float": [0.01, 100]}}}
+    run(project, params(ridge={**RIDGE, "tune": search}), train, tune)
+    told = capsys.readouterr().err
+    assert "lines-ridge: its search failed, and it stays as declared: RuntimeError: no such kernel" in told
+    assert (project.data("lines", "tuned", "lines-ridge") / "scores.json").exists()
 
 
 def test_the_blend_s_file_is_another_where_anything_of_a_model_is(project, monkeypatch):

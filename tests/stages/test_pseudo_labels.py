@@ -140,3 +140,14 @@ def test_trained_alone_it_learns_from_what_the_others_say_now(bench):
         bench.through("train")
         np.testing.assert_array_equal(labels(bench)["all"]["y"], answers[alpha])
     assert not np.allclose(answers[1.0], answers[50.0])
+
+
+def test_trained_alone_where_the_one_to_compare_with_was_left_out_before(bench):
+    teacher = {**bench.model, "model": {"name": "ridge", "alpha": 30.0}}
+    declare(bench, {"models": ["toy-teacher"]}, **{"toy-teacher": teacher})
+    bench.through("fetch", "preprocess", "train")
+    for left_out in (False, True):
+        if left_out:
+            (bench.root / "data/toy/cv/toy-ridge/scores.json").unlink()
+        code, lines = bench.run("train", "toy-second")
+        assert code == 0 and any("pseudo-labels of" in line for line in lines) != left_out, lines

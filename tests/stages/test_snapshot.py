@@ -126,8 +126,9 @@ def test_check_by_hand_writes_nothing_and_dvcs_own_only_what_is_new(project, mon
     for model in params["models"].values():
         model["competition"] = "other"
     project.params(params)
+    (project.data("checked") / ".DS_Store").write_text("")  # as a file manager leaves
     check.run()
-    assert [path.name for path in project.data("checked").iterdir()] == ["other"]
+    assert sorted(path.name for path in project.data("checked").iterdir()) == [".DS_Store", "other"]
 
 
 def test_models_stay_in_the_order_of_params(project):
@@ -218,6 +219,21 @@ def test_a_sources_file_changed_in_place_is_fetched_again(bench: Bench, capsys):
     assert {name for name in before if after[name] != before[name]} == {"toy/fetch"}
     old, new = (json.loads(one["toy/fetch"])["files"] for one in (before, after))
     assert {name for name in old if old[name] != new[name]} == {"train.csv"}
+
+
+def test_each_of_a_sources_files_is_looked_at_where_several_have_one_name(bench: Bench):
+    places = ["files/train.csv", "files/last/train.csv", "elsewhere/train.csv"]
+    bench.competition["source"]["extra"] = ["last/train.csv", str(bench.root / places[2])]
+    bench.write()
+    for place in places[1:]:
+        (bench.root / place).parent.mkdir()
+        (bench.root / place).write_text((bench.root / places[0]).read_text())
+    check.write(load_project())
+    for place in places:
+        before = texts()
+        (bench.root / place).write_text(changed(4, 2, "99"))
+        after = texts()
+        assert {one for one in before if after[one] != before[one]} == {"toy/fetch"}, place
 
 
 def test_a_source_that_cannot_be_reached_is_taken_to_be_unchanged(bench: Bench, capsys):

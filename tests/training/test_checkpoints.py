@@ -223,3 +223,12 @@ def test_a_checkpoint_serves_its_own_fit_alone(tmp_path, monkeypatch):
     assert fit(folder, epochs=4) == [4]
     (folder / "latest" / "tensors.safetensors").write_bytes(b"broken")
     assert fit(folder, epochs=4) == [1, 2, 3, 4]
+
+
+def test_a_fit_that_goes_on_behind_an_epoch_s_last_minibatch_notes_its_rate(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "SECONDS", 0.0)
+    settings = learner(optimizer="sgd", learning_rate=1e-3, schedule="linear", epochs=3, batch_size=16)
+    one = job(train=line(64, 0), checkpoint=tmp_path)
+    undisturbed, resumed = settings.fit(one), settings.fit(one)  # the second has the last epoch's end to do alone
+    assert resumed.curves == undisturbed.curves
+    assert resumed.curves["learning_rate"] == pytest.approx([0.75e-3, 5 / 12 * 1e-3, 1e-3 / 12])

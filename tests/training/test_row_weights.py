@@ -77,7 +77,7 @@ def test_a_weight_is_as_many_copies_of_the_row(task, target):
 
 def test_members_of_a_stack_are_weighed_as_alone():
     settings = learner("neural", epochs=3, batch_size=16)
-    valid = {"numbers": NUMBERS[:20], "target": NUMBER[:20]}
+    valid = {"numbers": NUMBERS[:20], "target": NUMBER[:20], "row_weight": WEIGHTS[:20]}
     jobs = [job("mlp", "regression", {**weighed(NUMBER), "row_weight": w}, valid, seed=s) for s, w in
             enumerate((WEIGHTS, WEIGHTS[::-1].copy()))]  # fmt: skip
     assert settings.stack_key(jobs[0].model, jobs[0].task) is not None

@@ -181,6 +181,13 @@ def test_the_epochs_of_dropped_trials_count_against_the_minutes(tmp_path, monkey
 def test_halving_broken_off_while_its_batch_is_told_ends_as_undisturbed(tmp_path, monkeypatch):
     """The rest of a batch must not be halved by itself."""
     undisturbed, _ = search(tmp_path / "whole", monkeypatch, batch=8, pruner="halving")
+    broken_off(tmp_path / "broken", monkeypatch)
+    tune.run(load_project(), "lines")
+    assert read_json(tmp_path / "broken/data/lines/tuned/lines-mlp/trials.json") == undisturbed
+
+
+def broken_off(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search by halving that dies once three trials of its first batch are told; in its folder afterwards."""
     tell, told = OpenStudy.tell, []
 
     def dies(self, *arguments):
@@ -192,7 +199,13 @@ def test_halving_broken_off_while_its_batch_is_told_ends_as_undisturbed(tmp_path
     with monkeypatch.context() as patch:
         patch.setattr(OpenStudy, "tell", dies)
         with pytest.raises(KeyboardInterrupt):
-            search(tmp_path / "broken", monkeypatch, batch=8, pruner="halving")
-    monkeypatch.chdir(tmp_path / "broken")
+            search(root, monkeypatch, batch=8, pruner="halving")
+    monkeypatch.chdir(root)
+
+
+def test_what_a_broken_off_search_dropped_is_no_other_search_s(tmp_path, monkeypatch):
+    undisturbed, _ = search(tmp_path / "whole", monkeypatch, batch=8, pruner="halving", seed=1)
+    broken_off(tmp_path / "broken", monkeypatch)
+    Project(tmp_path / "broken").params(params(batch=8, pruner="halving", seed=1))
     tune.run(load_project(), "lines")
     assert read_json(tmp_path / "broken/data/lines/tuned/lines-mlp/trials.json") == undisturbed

@@ -14,8 +14,8 @@ from pipeline.models.estimators.base import ArrayEstimator, Plan, numbers_only, 
 if TYPE_CHECKING:
     from pipeline.models.k_nearest_neighbors import KNearestNeighbors
 
-STEP_ROWS = 4096
-"""Rows answered at a time."""
+ENTRIES = 1 << 22
+"""Numbers, of the answers of all neighbours, that are looked at at a time: 32 MiB of them."""
 
 
 class NeighborsEstimator(ArrayEstimator):
@@ -60,8 +60,9 @@ class NeighborsEstimator(ArrayEstimator):
     def raw(self, inputs: Encoded) -> np.ndarray:
         numbers = self.finite_numbers(inputs).astype(np.float32)
         mean = np.empty((len(numbers), self.answers.shape[1]))
-        for start in range(0, len(numbers), STEP_ROWS):
-            part = slice(start, start + STEP_ROWS)
+        step = max(1, ENTRIES // (self.count * self.answers.shape[1]))  # rows
+        for start in range(0, len(numbers), step):
+            part = slice(start, start + step)
             distances, nearest = self.search.kneighbors(numbers[part])  # [step, p] -> [step, k]
             weights = self._weights(distances) * self.counts[nearest]  # [step, k]
             answers = self.answers[nearest]  # [step, k] -> [step, k, outputs]

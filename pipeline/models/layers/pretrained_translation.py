@@ -10,7 +10,7 @@ from torch import Tensor
 from pipeline.core.types import Batch, Spec
 from pipeline.models.layers.translation import TranslationNetwork
 from pipeline.text.pretrained import empty_network, find_encoder, read_network
-from pipeline.text.reserved import PAD
+from pipeline.text.reserved import BOS, PAD
 
 KIND = "AutoModelForSeq2SeqLM"
 RELATIVE = ("t5", "mt5", "umt5", "byt5", "longt5")
@@ -26,12 +26,22 @@ class PretrainedTranslation(TranslationNetwork):
 
     prepares = True
     order: Tensor
+    scored: Tensor
+    """Whose logit each token's score is: the begin's is that of the padding, which never follows either. What a model
+    begins with may be its end, as of BART: its logit stands for the end alone."""
+    shares: Tensor
+    """Logarithm of how many tokens share that logit, so that together they are as likely as it says."""
 
     def __init__(self, spec: Spec, frozen_encoder: bool, dropout: float | None) -> None:
         super().__init__()
         told = spec.pretrained["source"]
         self.place: str = told["encoder"]
-        self.register_buffer("order", torch.tensor(told["order"]), persistent=False)
+        order = torch.tensor(told["order"])
+        scored = order.clone()
+        scored[BOS] = order[PAD]
+        self.register_buffer("order", order, persistent=False)
+        self.register_buffer("scored", scored, persistent=False)
+        self.register_buffer("shares", scored.bincount()[scored].float().log(), persistent=False)
         own = {} if dropout is None else {"dropout": dropout, "dropout_rate": dropout}  # the one, or T5's
         network: Any = empty_network({**told["config"], **own}, KIND)
         self.network, self.encoder = network, network.get_encoder()
@@ -67,7 +77,8 @@ class PretrainedTranslation(TranslationNetwork):
         )
         logits = found.logits[:, -tokens.shape[1] :]  # [lanes, steps, the model's own tokens]
         state = {**state, "tokens": whole, "kept": _kept(found.cache)}
-        return logits.index_select(-1, self.order), state  # [lanes, steps, tokens]
+        scores = logits.index_select(-1, self.scored)  # [lanes, steps, tokens]
+        return scores.sub_(self.shares), state
 
 
 def _kept(cache: Any) -> list[tuple[Tensor, ...]]:

@@ -24,7 +24,8 @@ class Places:
         hashes = self._hash(keys)
         kind = smallest_type(0, len(keys) + 1)
         self.places = np.argsort(hashes, kind="stable").astype(kind)
-        self.keys = np.append(keys[self.places], -1)  # beyond the last one stands none
+        # Beyond the last one stands what nobody wants; numbers a little below 0 are, after contexts that are not there.
+        self.keys = np.append(keys[self.places], np.iinfo(np.int64).min)
         each = np.bincount(hashes, minlength=1 << (64 - int(self.shift)))
         self.begins = np.concatenate([[0], np.cumsum(each)]).astype(kind)  # [hashes + 1]
 
@@ -32,7 +33,10 @@ class Places:
         return ((keys.view(np.uint64) * _MULTIPLIER) >> self.shift).view(np.int64)
 
     def find(self, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Which of the wanted keys are there, in any order, and the place of each of these: int64 [found] twice."""
+        """Which of the wanted keys are there, in any order, and the place of each of these: int64 [found] twice.
+
+        wanted: int64 [wanted]; what is below 0 is never there.
+        """
         if not len(self.places):
             return np.empty(0, np.int64), np.empty(0, np.int64)
         hashes = self._hash(wanted)

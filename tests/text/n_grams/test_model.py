@@ -54,6 +54,20 @@ def test_windows_of_a_text_score_as_rows_of_their_own():
     np.testing.assert_array_equal(model.score(windows).values, np.concatenate(alone))
 
 
+@pytest.mark.parametrize("keys", [[0], [0, 1], list(range(0, 100, 7))])
+def test_what_is_below_0_is_never_found(keys):
+    hits, places = Places(np.array(keys)).find(np.array([-1, -2, 0, -9, -1]))
+    assert hits.tolist() == [2] and keys[places[0]] == 0
+
+
+def test_what_comes_after_the_last_word_where_the_table_has_no_context():
+    vocabulary = Vocabulary([*RESERVED, "a", "b"], np.arange(6))
+    model = estimators.build("kneser_ney", "").fit(count(Ragged.from_lists([[5, 5]], np.int64), 6, 4), vocabulary)
+    scores, state = model.step(np.array([4]), model.start(1))
+    scores, state = model.step(np.array([5]), state)
+    assert state.tolist() == [[5, -1, -1]] and np.exp(scores).sum() == pytest.approx(1)
+
+
 def test_a_repeated_text_is_all_but_certain_and_an_uninformed_model_as_uncertain_as_its_vocabulary():
     rows = Ragged.from_lists([[4, 5, 6, 7] * 5] * 50)
     model = estimators.build("kneser_ney", "").fit(count(rows, 8, 5), VOCABULARY)
