@@ -16,12 +16,12 @@ def made(tmp_path, monkeypatch) -> Stored:
     third block stands again in the last."""
     monkeypatch.chdir(tmp_path)
     generator, rows = np.random.default_rng(0), (FOLDS + 1) * BLOCK
-    train = pd.DataFrame(generator.normal(size=(rows, 5)), columns=list("abcde"))
+    train = pd.DataFrame(generator.normal(size=(rows, 5)).round(2), columns=list("abcde"))
     train.iloc[-BLOCK:] = train.iloc[2 * BLOCK : 3 * BLOCK].to_numpy()
     block = np.arange(rows) // BLOCK
     things = [f"{pair} {i % 25}" for pair, i in zip(block // 2, range(rows), strict=True)]
     train = train.assign(thing=things, when=np.arange(float(rows)), y=generator.normal(size=rows) + 9)
-    test = pd.DataFrame(generator.normal(size=(100, 5)), columns=list("abcde"))
+    test = pd.DataFrame(generator.normal(size=(100, 5)).round(2), columns=list("abcde"))
     test = test.assign(thing=[f"new {i % 25}" for i in range(100)], when=np.arange(100.0) + rows)
     settings = {"columns": {"target": "y", "time": "when"}, "split": {"name": "time_ordered", "folds": FOLDS}}
     stored = Stored(tmp_path, train, test, "y", keep=("when",), fold=block - 1, **settings)
