@@ -65,6 +65,8 @@ class Task(Generic[T]):
     _done: list[Done] = field(default_factory=list)
     _held: Job | None = None
     """A job that it yielded when no worker was asked for."""
+    _unwanted: set[int] = field(default_factory=set)
+    """Jobs that it ended when it last went on."""
     _begun: bool = False
     _waits: bool = False
     _parts: dict[int, float] = field(default_factory=dict)
@@ -173,6 +175,7 @@ class Pool:
     def _send(self, task: Task[Any], error: BaseException | None = None) -> Job | None:
         """Go on with a work to its next job, with what was done or with an error."""
         done, task._done = task._done, []
+        task._unwanted = set()
         try:
             if error is not None:
                 wanted = task.work.throw(error)
@@ -180,6 +183,7 @@ class Pool:
                 wanted = task.work.send(done) if task._begun else next(task.work)
             task._begun = True
             while isinstance(wanted, Stop):
+                task._unwanted |= set(map(id, wanted.jobs))
                 self._stop(task, wanted.jobs)
                 wanted = task.work.send([])
             task._waits = wanted is None
@@ -212,16 +216,20 @@ class Pool:
             task.finished += job.weight
             task._done.append(Done(job, value, seconds))
         else:
-            self._end(task, value)
+            self._end(task, value, job)
 
-    def _end(self, task: Task[Any], error: BaseException) -> None:
-        """Stop a work's jobs and throw the error into it."""
+    def _end(self, task: Task[Any], error: BaseException, at_fault: Job | None = None) -> None:
+        """Stop a work's jobs and throw the error into it; but not where it ends the job at fault by itself, told what
+        was done before: it may be about something else by then."""
         if task.over:
             return
         self._stop(task)
         task._held = None
         if task._done or not task._begun:
-            self._send(task)  # what was done before is not lost; a job that it yields now is not started
+            goes_on = self._send(task)  # what was done before is not lost; a job that it yields now is not started
+            if at_fault is not None and id(at_fault) in task._unwanted:
+                task._held = self._unless_stuck(task, goes_on)
+                return
         if not task.over:
             task._held = self._unless_stuck(task, self._send(task, error))
 

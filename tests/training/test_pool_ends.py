@@ -56,6 +56,47 @@ def test_a_work_may_turn_an_error_into_a_result_and_go_on(executor):
     assert other == results(Serial(), folds("other"))[0]
 
 
+class AllAtOnce(Serial):
+    """Hands out what its jobs come to when all of two are done."""
+
+    workers = 2
+
+    def __init__(self):
+        super().__init__()
+        self.begun = []
+
+    def start(self, job):
+        self.begun.append(job)
+
+    def wait(self, timeout=None):
+        events = []
+        for job in self.begun:
+            super().start(job)
+            events += super().wait(timeout)
+        self.begun.clear()
+        return events
+
+
+def test_a_job_that_a_work_no_longer_wants_is_no_fault_of_what_it_does_next():
+    """As of a trial that is dropped for one fold while another fold of it fails."""
+
+    def dropping():
+        told = []
+        for trial in range(2):
+            jobs = [Job(f"trial {trial}: fold 0", fold, (0,)), *([] if trial else [Job("trial 0: fold 1", fail)])]
+            waiting, found = iter(jobs), []
+            try:
+                while not found:
+                    found += (yield next(waiting, None))
+                told.append([one.job.name for one in found])
+            except Fault:
+                told.append("a fault")
+            yield Stop(jobs)
+        return told
+
+    assert results(AllAtOnce(), dropping()) == [[["trial 0: fold 0"], ["trial 1: fold 0"]]]
+
+
 @BOTH
 def test_the_error_of_a_works_own_code_is_its_own_too(executor):
     def faulty():
