@@ -44,6 +44,11 @@ def stratify_several(targets: pd.DataFrame, folds: int, seed: int, bins: int = N
     return fold
 
 
+def holds_classes(values: pd.Series) -> bool:
+    """Whether a target is labels as it is: words, or yes and no. Missing values say nothing."""
+    return values.dtype == "str" or set(values.dropna().unique()) <= {0.0, 1.0}
+
+
 def _labels(targets: pd.DataFrame, bins: int) -> np.ndarray:
     """bool [rows, labels]."""
     columns = []

@@ -12,6 +12,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.registry import settings
 from pipeline.splits import splits
 from pipeline.splits.rows import CountedFolds, folds_of, require_rows
+from pipeline.splits.several import NUMBER_BINS, holds_classes, stratify_several
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,20 +42,19 @@ class Stratified(CountedFolds):
         require_rows(self.name, len(rows), self.folds)
         if columns.target is None:
             raise UserError(f"split {self.name}: needs the setting columns.target, got none")
-        if self.bins is not None and (task_is_class or all(rows[name].dtype == "str" for name in columns.targets)):
+        targets = [rows[name] for name in columns.targets]
+        of_classes = task_is_class or (len(targets) > 1 and all(map(holds_classes, targets)))
+        if self.bins is not None and of_classes:
             named = ", ".join(f"'{name}'" for name in columns.targets)
             raise UserError(
-                f"split {self.name}: bins are of a numeric target, and {named} hold{'s' * (len(columns.targets) == 1)} "
+                f"split {self.name}: bins are of a numeric target, and {named} hold{'s' * (len(targets) == 1)} "
                 "classes; leave bins out"
             )
-        if len(columns.targets) > 1:
-            from pipeline.splits.several import NUMBER_BINS, stratify_several
-
-            targets = rows[list(columns.targets)]
-            for name in columns.targets:
-                if targets[name].dtype == "str":  # classes
-                    self._warn_of_rare_classes(targets[name].dropna().to_numpy(dtype=object), f"{name}: ")
-            return stratify_several(targets, self.folds, self.seed, self.bins or NUMBER_BINS)
+        if len(targets) > 1:
+            for values in targets:
+                if values.dtype == "str":  # classes
+                    self._warn_of_rare_classes(values.dropna().to_numpy(dtype=object), f"{values.name}: ")
+            return stratify_several(rows[list(columns.targets)], self.folds, self.seed, self.bins or NUMBER_BINS)
         target = rows[columns.target]
         strata = target.astype(str).to_numpy(dtype=object) if task_is_class else self._bins(target)
         if task_is_class:

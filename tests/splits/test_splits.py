@@ -115,6 +115,9 @@ def test_stratified_refuses_bins_of_classes(rows):
         build("stratified", bins=4).assign(rows, Columns(target="kind"), True)
     with pytest.raises(UserError, match="bins are of a numeric target, and 'kind', 'sort' hold classes"):
         build("stratified", bins=4).assign(rows.assign(sort=rows["kind"]), Columns(target=("kind", "sort")), False)
+    labels = rows.assign(wet=(rows["x"] > 0).astype(float), cold=(rows["price"] > rows["price"].median()).astype(float))
+    with pytest.raises(UserError, match="bins are of a numeric target, and 'wet', 'cold' hold classes"):
+        build("stratified", bins=4).assign(labels, Columns(target=("wet", "cold")), False)
 
 
 def test_grouped_takes_texts(rows):
