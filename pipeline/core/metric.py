@@ -18,6 +18,8 @@ class Metric(ABC):
     higher_is_better: ClassVar[bool]
     decision: ClassVar[Literal["thresholds", "cut_points"] | None] = None
     """Which rule from probabilities to classes suits it; None: it takes predictions as they are."""
+    best_is_most_probable: ClassVar[bool] = False
+    """Whether no rule is better than the most probable class where probabilities are right."""
     rewards_calibration: ClassVar[bool] = False
     """Whether it looks at probabilities by their value, not by their order or the largest alone."""
     needs_probabilities: ClassVar[bool] = False

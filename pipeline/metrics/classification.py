@@ -46,6 +46,8 @@ class ConfusionMetric(ClassificationMetric):
 class Accuracy(ConfusionMetric):
     """Share of rows whose predicted class is the true one."""
 
+    best_is_most_probable: ClassVar[bool] = True
+
     def of(self, matrix: np.ndarray, names: list[str]) -> float:
         return float(matrix.trace() / matrix.sum())
 
