@@ -65,7 +65,7 @@ def _lines_added(text: str, sections: Mapping[str, Mapping[str, Any]]) -> str | 
 
     newline = "\r\n" if "\r\n" in text else "\n"
     lines = text.splitlines()
-    root: Any = yaml.compose(text, Loader=yaml.SafeLoader) if text.strip() else None
+    root = _composed(text) if text.strip() else None
     nodes = {key.value: (key, value) for key, value in root.value} if root is not None else {}
     if root is not None and root.flow_style:
         return None
@@ -89,6 +89,20 @@ def _lines_added(text: str, sections: Mapping[str, Mapping[str, Any]]) -> str | 
     for name in [name for name in sections if name in missing]:
         lines += [f"{name}:", *_block(sections[name], 2)]
     return newline.join(lines) + newline
+
+
+def _composed(text: str) -> Any:
+    """The file's nodes, an alias being one of its own where it stands: to PyYAML it is the node that it stands for."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if not self.check_event(yaml.AliasEvent):
+                return super().compose_node(parent, index)
+            event = self.get_event()
+            return yaml.ScalarNode("alias", "*", event.start_mark, event.end_mark)
+
+    return yaml.compose(text, Loader=Loader)
 
 
 def _last_line(node: Any) -> int:

@@ -9,6 +9,29 @@ from pipeline.commands.insert import insert
 from pipeline.core.errors import UserError
 from pipeline.core.params import parse_params
 
+ALIASES = """\
+competitions:
+    a: {x: 1}   # four spaces
+
+models:
+    a-one:
+        features: &set numbers
+        fit: &fit {epochs: 3,  # few
+                   batch_size: 8}
+        seed: 1
+    a-two:
+        fit: *fit
+        features: *set
+    # the end
+"""
+
+
+def test_lines_are_only_added_where_the_last_value_is_an_alias():
+    entries = {"competitions": {"toy": {"x": 2}}, "models": {"toy-a": {"y": 3}}}
+    rest = iter(insert(ALIASES, entries).splitlines())
+    assert all(line in rest for line in ALIASES.splitlines())  # each line, in order
+    assert list(parse_params(insert(ALIASES, entries))["models"]) == ["a-one", "a-two", "toy-a"]
+
 
 @pytest.mark.parametrize(
     "text",
