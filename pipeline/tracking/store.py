@@ -53,14 +53,17 @@ def probe(timeout: float = 3.0) -> None:
     """Raise Unavailable when nobody listens at the server's address. Costs no MLflow import."""
     if not is_server():
         return
-    parts = urlsplit(tracking_uri())
-    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        parts = urlsplit(tracking_uri())
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:  # whose words may hold a part of a password
+        raise Unavailable("it is no address such as http://host:5000") from None
     if parts.scheme in getproxies() and not proxy_bypass(host):
         return  # only the proxy can tell
     try:
         socket.create_connection((host, port), timeout=timeout).close()
-    except OSError as error:
-        raise Unavailable(error.strerror or str(error)) from error
+    except (OSError, ValueError) as error:  # ValueError: of a name that no host has
+        raise Unavailable(getattr(error, "strerror", None) or str(error)) from error
 
 
 def connect() -> MlflowClient:
