@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.code import modules_of
+from pipeline.core.code import code_digest, modules_of
 from pipeline.core.config import Config
 from pipeline.core.errors import Faults, UserError
 from pipeline.core.files import write_text
@@ -50,7 +50,7 @@ def write(config: Config) -> None:
 
 def check_own_files(config: Config) -> None:
     """Raise Faults where files that parts name are not there, or may not be read: a pretrained encoder's, word vectors,
-    code of one's own. DVC's own ``check``, which takes their digests, stops at the first."""
+    code of one's own, which is to be UTF-8. DVC's own ``check``, which takes their digests, stops at the first."""
     parts: list[Any] = []
     for competition in config.competitions.values():
         parts += [competition.metric, competition.own_columns, *competition.features.values()]
@@ -59,7 +59,7 @@ def check_own_files(config: Config) -> None:
     faults = []
     for part in parts:
         try:
-            modules_of(part)
+            code_digest(file for file in modules_of(part) if file.suffix == ".py")
         except UserError as fault:
             faults.append(str(fault))
     if faults:
