@@ -14,7 +14,7 @@ from urllib.request import ProxyHandler, build_opener
 from pipeline.core.errors import UserError
 from pipeline.core.paths import main_root, refuse_below
 from pipeline.tracking.faults import reason
-from pipeline.tracking.store import connect, is_server, shown_uri, tracking_uri
+from pipeline.tracking.store import connect, is_server, probe, shown_uri, tracking_uri
 
 HOST = "127.0.0.1"
 START = 90.0  # seconds MLflow may take to answer
@@ -31,6 +31,7 @@ def serve(port: int = 5000) -> None:
         return
     refuse_below()
     try:
+        probe()
         connect()  # the store is made or upgraded once, before MLflow's own workers open it
     except Exception as error:
         told = f"MLflow's store {shown_uri()} cannot be opened: {reason(error)}"

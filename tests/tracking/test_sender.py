@@ -283,6 +283,15 @@ def test_what_is_no_address_is_told_and_keeps_the_records(tracked, monkeypatch, 
     assert "ab/cd" not in str(told.value)
 
 
+def test_a_database_that_is_away_is_told_at_once(tracked, monkeypatch):
+    record_a_stage()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql+psycopg://u:a/b@127.0.0.1:9/runs")
+    began = time.monotonic()
+    with pytest.raises(UserError, match=r"postgresql\+psycopg://\[redacted\]@127.0.0.1:9/runs does not answer \(Conn"):
+        deliver_waiting(draw, wait=0)
+    assert time.monotonic() - began < 10
+
+
 class Beaten:
     """The store's real client, before whom somebody else makes the experiment."""
 
