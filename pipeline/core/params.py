@@ -99,7 +99,14 @@ def _not_yaml(error: Any, text: str, where: str) -> str:
     lines = text.splitlines()
     tabs = line <= len(lines) and "\t" in lines[line - 1][: len(lines[line - 1]) - len(lines[line - 1].lstrip())]
     hint = "; indent with spaces, not with tabs" if tabs else ""
+    if is_unmerged(text.encode()):
+        hint = "; git could not merge it: choose between the lines at <<<<<<< and >>>>>>>, and take these marks out"
     return f"{where} line {line}: not valid YAML: {problem}{hint}"
+
+
+def is_unmerged(content: bytes) -> bool:
+    """Whether git's marks of a conflict stand in a file."""
+    return b"\n<<<<<<< " in b"\n" + content
 
 
 def _take_exponents(loader: Any) -> None:

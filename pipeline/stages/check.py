@@ -15,6 +15,7 @@ from pipeline.core.code import code_digest, modules_of
 from pipeline.core.config import Config
 from pipeline.core.errors import Faults, UserError
 from pipeline.core.files import write_text
+from pipeline.core.params import is_unmerged
 from pipeline.core.paths import CompetitionPaths, checked_folder, project_root
 from pipeline.stages.digests import warn_if_unreachable
 from pipeline.stages.project import load_project
@@ -67,8 +68,13 @@ def check_own_files(config: Config) -> None:
 
 
 def check_dvc_files(root: Path) -> None:
-    """Raise UserError where a crash has cut a file that DVC keeps, and then stops at."""
+    """Raise UserError where a crash has cut a file that DVC keeps, and then stops at, or git could not merge one."""
     lock, rwlock = root / "dvc.lock", root / ".dvc" / "tmp" / "rwlock"
+    if lock.exists() and is_unmerged(lock.read_bytes()):
+        raise UserError(
+            "dvc.lock: git could not merge it; take theirs whole, `git checkout --theirs dvc.lock`, then `dvc pull` "
+            "and `dvc repro` (docs/sharing.md)"
+        )
     if lock.exists() and not _is_whole_lock(lock.read_bytes()):
         raise UserError(
             "dvc.lock: is empty or cut; delete it (or take it back from git) and run `dvc repro`, "
