@@ -63,8 +63,7 @@ def _lines_added(text: str, sections: Mapping[str, Mapping[str, Any]]) -> str | 
     """None where a section takes no more lines."""
     import yaml
 
-    newline = "\r\n" if "\r\n" in text else "\n"
-    lines = text.splitlines()
+    newline, lines = _newline(text), text.splitlines()
     root = _composed(text) if text.strip() else None
     nodes = {key.value: (key, value) for key, value in root.value} if root is not None else {}
     if root is not None and root.flow_style:
@@ -125,7 +124,7 @@ def _block(entries: Mapping[str, Any], indent: int) -> list[str]:
 def _written_anew(text: str, sections: Mapping[str, Mapping[str, Any]]) -> str:
     yaml = _yaml()
     yaml.preserve_quotes = True
-    document = yaml.load(text) if text.strip() else {}
+    document = yaml.load(text.replace("\r\n", "\n")) if text.strip() else {}
     for section, entries in sections.items():
         if not document.get(section):
             document[section] = {}
@@ -133,7 +132,11 @@ def _written_anew(text: str, sections: Mapping[str, Mapping[str, Any]]) -> str:
             document[section][key] = _flow_leaves(body)
     stream = io.StringIO()
     yaml.dump(document, stream)
-    return stream.getvalue()
+    return stream.getvalue().replace("\n", _newline(text))
+
+
+def _newline(text: str) -> str:
+    return "\r\n" if "\r\n" in text else "\n"
 
 
 def _yaml() -> Any:

@@ -33,6 +33,12 @@ def test_lines_are_only_added_where_the_last_value_is_an_alias():
     assert list(parse_params(insert(ALIASES, entries))["models"]) == ["a-one", "a-two", "toy-a"]
 
 
+@pytest.mark.parametrize("models", ["models: {}  # none\r\n", "models:\r\n  b: 1\r\n"])
+def test_line_ends_stay_in_every_line(models):
+    added = insert(f"# of Windows\r\ncompetitions:\r\n  a: 1  # one\r\n{models}", {"models": {"toy-a": {"y": 3}}})
+    assert added.count("\n") == added.count("\r\n") == added.count("\r") > 4
+
+
 @pytest.mark.parametrize(
     "text",
     [
