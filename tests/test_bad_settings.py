@@ -214,3 +214,12 @@ def test_a_lock_that_git_could_not_merge_is_told_with_the_way_out(bench):
     (bench.root / "dvc.lock").write_text("schema: '2.0'\n<<<<<<< HEAD\na: 1\n=======\na: 2\n>>>>>>> theirs\n")
     code, lines = bench.run("check")
     assert (code, len(lines)) == (2, 1) and "`git checkout --theirs dvc.lock`, then `dvc pull`" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"), [("0", ["error: PODIUM_TRACKING: needs one of on, off, later, got '0'"]), ("", [])]
+)
+def test_what_the_variable_of_tracking_says_is_known(bench, monkeypatch, said, told):
+    bench.write()
+    monkeypatch.setenv("PODIUM_TRACKING", said)
+    assert bench.run("check") == (2 if told else 0, told)

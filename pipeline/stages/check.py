@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.core.code import code_digest, modules_of
 from pipeline.core.config import Config
-from pipeline.core.errors import Faults, UserError
+from pipeline.core.errors import Faults, UserError, quoted
 from pipeline.core.files import write_text
 from pipeline.core.params import is_unmerged
 from pipeline.core.paths import CompetitionPaths, checked_folder, project_root
@@ -25,6 +25,10 @@ from pipeline.stages.snapshot import STAGES, searched_by, snapshot
 def run() -> Config:
     """Raises Faults with every fault of every key, and of the files that parts name. By hand, without DVC, it writes
     nothing, and warns of sources whose files are not there."""
+    from pipeline.tracking.outbox import MODES, VARIABLE
+
+    if (said := os.environ.get(VARIABLE) or MODES[0]) not in MODES:
+        raise UserError(f"{VARIABLE}: needs one of {', '.join(MODES)}, got {quoted(said)}")
     config = load_project()
     if "DVC_STAGE" in os.environ:
         write(config)
