@@ -3,6 +3,7 @@ predict, generate, translate, worker, proxy, track, ui and kaggle."""
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -282,7 +283,7 @@ def worker(
 @app.command()
 def proxy(
     host: Annotated[str, typer.Option(help="Address to listen at; it asks for no password.")] = "localhost",
-    port: Annotated[int, typer.Option(help="Port to listen at.")] = 13000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = 13000,
 ) -> None:
     """Stand between many workers and the database of studies."""
     from pipeline.tuning.proxy import serve
@@ -291,7 +292,7 @@ def proxy(
 
 
 @app.command()
-def ui(port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000) -> None:
+def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000) -> None:
     """Open MLflow on this machine alone."""
     from pipeline.tracking.ui import serve
 
@@ -314,31 +315,23 @@ def kaggle_submit(
 
 def main() -> None:
     """Run a command; a user's fault is told in a line each, with exit code 2."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":  # what a terminal has no letter for
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app(prog_name="python -m pipeline")
     except UserError as error:
         for line in str(error).splitlines():
             sys.stderr.write(f"error: {line}\n")
         sys.exit(2)
-    except (MemoryError, RuntimeError) as error:
+    except (MemoryError, RuntimeError, OSError) as error:
+        from pipeline.core.files import refused_by_disk
         from pipeline.core.memory import no_memory
 
-        if (told := no_memory(error)) is None:
+        told = refused_by_disk(error) if isinstance(error, OSError) else no_memory(error)
+        if told is None:
             raise
         sys.stderr.write(f"error: {told}\n")
         sys.exit(2)
-    except OSError as error:
-        if not _users_to_mend(error):
-            raise
-        where = f"{Path(error.filename).name}: " if error.filename else ""
-        sys.stderr.write(f"error: {where}{error.strerror}; nothing was written, make room or give access, run again\n")
-        sys.exit(2)
-
-
-def _users_to_mend(error: OSError) -> bool:
-    import errno
-
-    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 if __name__ == "__main__":

@@ -197,3 +197,29 @@ def test_a_competition_may_not_be_named_as_the_folder_of_check(bench):
     assert code == 2 and lines[0].startswith("error: competitions.checked: data/checked/ is where `check` writes"), (
         lines
     )
+
+
+def test_a_name_that_yaml_takes_for_a_number_is_told_to_be_quoted(bench):
+    bench.write()
+    file = bench.root / "params.yaml"
+    file.write_text(file.read_text().replace("  toy:\n", "  2024:\n").replace("competition: toy", "competition: 2024"))
+    code, lines = bench.run("check")
+    assert code == 2 and any(
+        "competitions: a name is" in line and "got 2024; write it in quotes" in line for line in lines
+    )
+
+
+def test_a_lock_that_git_could_not_merge_is_told_with_the_way_out(bench):
+    bench.write()
+    (bench.root / "dvc.lock").write_text("schema: '2.0'\n<<<<<<< HEAD\na: 1\n=======\na: 2\n>>>>>>> theirs\n")
+    code, lines = bench.run("check")
+    assert (code, len(lines)) == (2, 1) and "`git checkout --theirs dvc.lock`, then `dvc pull`" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"), [("0", ["error: PODIUM_TRACKING: needs one of on, off, later, got '0'"]), ("", [])]
+)
+def test_what_the_variable_of_tracking_says_is_known(bench, monkeypatch, said, told):
+    bench.write()
+    monkeypatch.setenv("PODIUM_TRACKING", said)
+    assert bench.run("check") == (2 if told else 0, told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ from pipeline.core.config import build_config
 from pipeline.core.errors import UserError, counted
 from pipeline.core.files import lock, write_text
 from pipeline.core.params import parse_params
-from pipeline.core.paths import check_name, project_root, state_folder
+from pipeline.core.paths import check_name, project_root, refuse_below, state_folder
 from pipeline.sources.archives import is_archive
 from pipeline.sources.files import TABLES
 from pipeline.stages.project import shelves
@@ -38,7 +39,10 @@ def run(
 ) -> None:
     """Add the competition ``name``; raises UserError, with params.yaml untouched. broken: of image files, as
     ``columns.images`` has it."""
+    refuse_below()
     check_name(name, "add")
+    if minutes is not None and not math.isfinite(minutes):
+        raise UserError(f"--minutes: needs a number of minutes, got {minutes}")
     path = project_root() / "params.yaml"
     _refuse_twice(_read(path), name)
     origin = _source(source, encoding, target, metric)

@@ -65,7 +65,7 @@ def run(name: str, model: str | None = None) -> None:
     """
     from pipeline.core.seeds import fix_threads
 
-    config, raw = load_project(), read_params(project_root() / "params.yaml")
+    config, raw = load_project(), _from_here(read_params(project_root() / "params.yaml"))
     every = config.models_of(config.competition(name).name)
     found = [one for one in every if one.pseudo is None]
     chosen = found[0].name if model is None else model
@@ -93,6 +93,22 @@ def run(name: str, model: str | None = None) -> None:
             sys.stdout.write(told_gain(f"{what} ({chosen})", metric, whole, _scores(changed, raw, name, chosen)) + "\n")
 
 
+HIDDEN = ("data", ".podium", "params.yaml", "dvc.lock")
+"""What the folder aside has not of the project."""
+
+
+def _from_here(settings: Any) -> Any:
+    """Settings in which files that the folder aside lacks, such as ``../vectors.txt``, stand by their whole path."""
+    if isinstance(settings, Mapping):
+        return {key: _from_here(value) for key, value in settings.items()}
+    if isinstance(settings, list):
+        return [_from_here(value) for value in settings]
+    if not isinstance(settings, str) or settings.partition("/")[0] not in ("..", *HIDDEN):
+        return settings
+    place = project_root().absolute() / settings
+    return str(place) if "/" in settings and place.exists() else settings
+
+
 def _scores(competition: Mapping[str, Any], raw: Mapping[str, Any], name: str, model: str) -> list[float]:
     """The model's folds under these settings of its competition."""
     from pipeline.stages import preprocess, train
@@ -110,11 +126,10 @@ def _scores(competition: Mapping[str, Any], raw: Mapping[str, Any], name: str, m
 def _aside(competition: CompetitionConfig) -> Iterator[Path]:
     """Within, the working folder is a project beside this one, with its files and none of its results but the
     competition's raw files, whose folder it gives."""
-    hidden = ("data", ".podium", "params.yaml", "dvc.lock")
     before = os.environ.get("PODIUM_TRACKING")
     with tempfile.TemporaryDirectory(prefix="podium-") as folder:
         for item in project_root().resolve().iterdir():
-            if item.name not in hidden and not item.name.startswith("mlflow"):
+            if item.name not in HIDDEN and not item.name.startswith("mlflow"):
                 (Path(folder) / item.name).symlink_to(item)
         fetched = Path(folder) / CompetitionPaths(competition.name).raw.relative_to(project_root())
         fetched.mkdir(parents=True)

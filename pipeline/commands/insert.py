@@ -63,9 +63,8 @@ def _lines_added(text: str, sections: Mapping[str, Mapping[str, Any]]) -> str | 
     """None where a section takes no more lines."""
     import yaml
 
-    newline = "\r\n" if "\r\n" in text else "\n"
-    lines = text.splitlines()
-    root: Any = yaml.compose(text, Loader=yaml.SafeLoader) if text.strip() else None
+    newline, lines = _newline(text), text.splitlines()
+    root = _composed(text) if text.strip() else None
     nodes = {key.value: (key, value) for key, value in root.value} if root is not None else {}
     if root is not None and root.flow_style:
         return None
@@ -91,6 +90,20 @@ def _lines_added(text: str, sections: Mapping[str, Mapping[str, Any]]) -> str | 
     return newline.join(lines) + newline
 
 
+def _composed(text: str) -> Any:
+    """The file's nodes, an alias being one of its own where it stands: to PyYAML it is the node that it stands for."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if not self.check_event(yaml.AliasEvent):
+                return super().compose_node(parent, index)
+            event = self.get_event()
+            return yaml.ScalarNode("alias", "*", event.start_mark, event.end_mark)
+
+    return yaml.compose(text, Loader=Loader)
+
+
 def _last_line(node: Any) -> int:
     """The line on which a node's last value ends (a block's own end mark lies behind the comments)."""
     import yaml
@@ -111,7 +124,7 @@ def _block(entries: Mapping[str, Any], indent: int) -> list[str]:
 def _written_anew(text: str, sections: Mapping[str, Mapping[str, Any]]) -> str:
     yaml = _yaml()
     yaml.preserve_quotes = True
-    document = yaml.load(text) if text.strip() else {}
+    document = yaml.load(text.replace("\r\n", "\n")) if text.strip() else {}
     for section, entries in sections.items():
         if not document.get(section):
             document[section] = {}
@@ -119,7 +132,11 @@ def _written_anew(text: str, sections: Mapping[str, Mapping[str, Any]]) -> str:
             document[section][key] = _flow_leaves(body)
     stream = io.StringIO()
     yaml.dump(document, stream)
-    return stream.getvalue()
+    return stream.getvalue().replace("\n", _newline(text))
+
+
+def _newline(text: str) -> str:
+    return "\r\n" if "\r\n" in text else "\n"
 
 
 def _yaml() -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from pipeline.core.paths import refuse_below
 from pipeline.reporting.figures import draw
 from pipeline.tracking.sender import deliver_waiting, work_in_background
 
@@ -20,6 +21,7 @@ def run(*, wait: float = 30.0, background: bool = False) -> None:
     if background:
         work_in_background(draw)
         return
+    refuse_below()
     sender = deliver_waiting(draw, wait=wait)
     for refused in sender.refused:
         print(f"warning: MLflow did not take {refused}", file=sys.stderr)  # noqa: T201

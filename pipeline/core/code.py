@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pipeline.core.errors import UserError
 from pipeline.core.kept_digests import kept_digest
 
 PACKAGE = Path(__file__).parents[1]
@@ -121,7 +122,11 @@ def _shelf_imports(file: Path) -> tuple[Path, ...]:
 
 @cache
 def _text(file: Path) -> str:
-    return file.read_text(encoding="utf-8")
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        told = f"{file.name}: is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8"
+        raise UserError(told) from None
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import glob
 import hashlib
@@ -86,6 +87,22 @@ def _raise_as_os_error(error: BaseException) -> None:
     if told := re.search(r"\(os error (\d+)\)|\[Errno (\d+)\]", str(error)):
         number = int(told[1] or told[2])
         raise OSError(number, os.strerror(number)) from error
+
+
+def refused_by_disk(error: OSError) -> str | None:
+    """What to tell where the disk, or what stands on it, is a person's to mend; None where the fault is another."""
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    closed = (errno.EROFS, errno.EACCES, errno.EPERM)
+    in_the_way = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG)
+    if error.errno in in_the_way:
+        advice = "give another name, or take what stands there away"
+    elif error.errno in (*full, *closed):
+        advice = "make room or give access, run again"
+    else:
+        return None
+    named = error.filename2 or error.filename  # of a rename, what it was to become
+    where = f"{Path(named).name}: " if isinstance(named, str | os.PathLike) else ""
+    return f"{where}{error.strerror}; nothing was written, {advice}"
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -29,7 +29,7 @@ def _known(form: str) -> str:
             "as %d.%m.%Y"
         )
     try:
-        datetime.strptime(datetime(2020, 1, 31, 17, 5).strftime(form), form)
+        datetime.strptime(datetime(2020, 1, 31, 17, 5, tzinfo=UTC).strftime(form), form)
     except ValueError as error:
         raise ValueError(f"is no form of dates that strptime knows: {error}") from None
     return form

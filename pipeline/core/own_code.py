@@ -45,12 +45,16 @@ def load_own_file(place: Path, shown: str) -> ModuleType:
         text = place.read_text(encoding="utf-8")
     except OSError as error:
         raise UserError(f"{shown}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{shown}: is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8"
+        ) from None
     module = ModuleType(f"podium_own_{place.stem}")
     module.__file__ = str(place)
     sys.modules[module.__name__] = module  # dataclasses and the like look their module up by name
     try:
         # Compiled here rather than imported, so that no __pycache__ appears beside the file.
-        exec(compile(text, shown, "exec"), module.__dict__)
+        exec(compile(text, shown, "exec", dont_inherit=True), module.__dict__)
     except (Exception, SystemExit) as error:
         raise UserError(f"{shown}: cannot be loaded: {described(error)}") from error
     return module

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import UserError, quoted
+from pipeline.core.paths import refuse_below
 
 BOOLEAN = "tag:yaml.org,2002:bool"
 MERGE = "tag:yaml.org,2002:merge"
@@ -21,6 +22,7 @@ def read_params(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
+        refuse_below()
         raise UserError(f"{path.name}: not found in {path.parent.name or '.'}; run in a Podium project") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path.name}: is not UTF-8 text ({error.reason} at byte {error.start})") from None
@@ -97,7 +99,14 @@ def _not_yaml(error: Any, text: str, where: str) -> str:
     lines = text.splitlines()
     tabs = line <= len(lines) and "\t" in lines[line - 1][: len(lines[line - 1]) - len(lines[line - 1].lstrip())]
     hint = "; indent with spaces, not with tabs" if tabs else ""
+    if is_unmerged(text.encode()):
+        hint = "; git could not merge it: choose between the lines at <<<<<<< and >>>>>>>, and take these marks out"
     return f"{where} line {line}: not valid YAML: {problem}{hint}"
+
+
+def is_unmerged(content: bytes) -> bool:
+    """Whether git's marks of a conflict stand in a file."""
+    return b"\n<<<<<<< " in b"\n" + content
 
 
 def _take_exponents(loader: Any) -> None:

@@ -24,8 +24,10 @@ TRACE = "trace.json"
 def check_name(name: object, what: str) -> str:
     """Refuse names that a shell or a path could take for more than a name."""
     if not isinstance(name, str) or not NAME_RULE.fullmatch(name):
+        number = not isinstance(name, str) and NAME_RULE.fullmatch(str(name))  # or a day, to YAML
         raise UserError(
-            f"{what}: a name is lower-case letters, digits, '_' and '-', beginning with a letter or digit, got {name!r}"
+            f"{what}: a name is lower-case letters, digits, '_' and '-', beginning with a letter or digit, got "
+            f"{f'{name}; write it in quotes' if number else repr(name)}"
         )
     return name
 
@@ -35,6 +37,17 @@ def project_root() -> Path:
     ``dvc exp run --temp`` made it is the copy."""
     root, here = main_root(), Path.cwd()
     return here if (root.resolve() / ".dvc" / "tmp" / "exps") in here.resolve().parents else root
+
+
+def refuse_below() -> None:
+    """Raise UserError in a folder below a project's own: what is kept there the project would never see."""
+    here = Path.cwd()
+    if "DVC_ROOT" in os.environ or (here / "params.yaml").exists():
+        return
+    for folder in here.parents:
+        if (folder / "params.yaml").is_file() and (folder / "dvc.yaml").is_file():
+            up = os.path.relpath(folder, here)
+            raise UserError(f"{here.name}/ is a folder of the project {folder.name}; run it there (cd {up})")
 
 
 def main_root() -> Path:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -227,7 +227,7 @@ def example(form: str) -> str:
     if OR in form:
         return OR.join(map(example, form.split(OR)))
     written, _, first = {ISO: "%Y-%m-%d", DURATION: "49:05:09"}.get(form, form).partition(FROM)
-    return datetime(2020, 1, 31, 17, 5, 9).strftime(written) + (f"{FROM}{first}" if first else "")
+    return datetime(2020, 1, 31, 17, 5, 9, tzinfo=UTC).strftime(written) + (f"{FROM}{first}" if first else "")
 
 
 def compact_date(words: pd.Series) -> str | None:

@@ -11,10 +11,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.code import modules_of
+from pipeline.core.code import code_digest, modules_of
 from pipeline.core.config import Config
-from pipeline.core.errors import Faults, UserError
+from pipeline.core.errors import Faults, UserError, quoted
 from pipeline.core.files import write_text
+from pipeline.core.params import is_unmerged
 from pipeline.core.paths import CompetitionPaths, checked_folder, project_root
 from pipeline.stages.digests import warn_if_unreachable
 from pipeline.stages.project import load_project
@@ -24,6 +25,10 @@ from pipeline.stages.snapshot import STAGES, searched_by, snapshot
 def run() -> Config:
     """Raises Faults with every fault of every key, and of the files that parts name. By hand, without DVC, it writes
     nothing, and warns of sources whose files are not there."""
+    from pipeline.tracking.outbox import MODES, VARIABLE
+
+    if (said := os.environ.get(VARIABLE) or MODES[0]) not in MODES:
+        raise UserError(f"{VARIABLE}: needs one of {', '.join(MODES)}, got {quoted(said)}")
     config = load_project()
     if "DVC_STAGE" in os.environ:
         write(config)
@@ -50,7 +55,7 @@ def write(config: Config) -> None:
 
 def check_own_files(config: Config) -> None:
     """Raise Faults where files that parts name are not there, or may not be read: a pretrained encoder's, word vectors,
-    code of one's own. DVC's own ``check``, which takes their digests, stops at the first."""
+    code of one's own, which is to be UTF-8. DVC's own ``check``, which takes their digests, stops at the first."""
     parts: list[Any] = []
     for competition in config.competitions.values():
         parts += [competition.metric, competition.own_columns, *competition.features.values()]
@@ -59,7 +64,7 @@ def check_own_files(config: Config) -> None:
     faults = []
     for part in parts:
         try:
-            modules_of(part)
+            code_digest(file for file in modules_of(part) if file.suffix == ".py")
         except UserError as fault:
             faults.append(str(fault))
     if faults:
@@ -67,8 +72,13 @@ def check_own_files(config: Config) -> None:
 
 
 def check_dvc_files(root: Path) -> None:
-    """Raise UserError where a crash has cut a file that DVC keeps, and then stops at."""
+    """Raise UserError where a crash has cut a file that DVC keeps, and then stops at, or git could not merge one."""
     lock, rwlock = root / "dvc.lock", root / ".dvc" / "tmp" / "rwlock"
+    if lock.exists() and is_unmerged(lock.read_bytes()):
+        raise UserError(
+            "dvc.lock: git could not merge it; take theirs whole, `git checkout --theirs dvc.lock`, then `dvc pull` "
+            "and `dvc repro` (docs/sharing.md)"
+        )
     if lock.exists() and not _is_whole_lock(lock.read_bytes()):
         raise UserError(
             "dvc.lock: is empty or cut; delete it (or take it back from git) and run `dvc repro`, "

@@ -88,7 +88,7 @@ def by_hand(stage: str, name: str) -> tuple[str, str | None]:
 
 def warn_of_tracking() -> None:
     recorded = "pipeline.tracking.outbox" in sys.modules
-    if recorded and os.environ.get("PODIUM_TRACKING", "on") == "on":
+    if recorded and (os.environ.get("PODIUM_TRACKING") or "on") == "on":
         from pipeline.tracking.background import warn_if_unreachable
 
         warn_if_unreachable()

@@ -58,12 +58,13 @@ def view(competition: CompetitionConfig) -> Any:
     """The prepared comparison as a view of MLflow's page of runs: summaries alone, the best first, with the numbers
     that models are compared by."""
     from pipeline.tracking import outbox
+    from pipeline.tracking.batches import allowed_key
 
     name, higher = competition.metric.label, competition.metric.higher_is_better
-    metrics = [column.format(name) for column in COLUMNS]
+    metrics = [allowed_key(column.format(name)) for column in COLUMNS]
     state = {
         "searchFilter": SUMMARIES,
-        "orderByKey": f"metrics.`{name}`",
+        "orderByKey": f"metrics.`{allowed_key(name)}`",
         "orderByAsc": not higher,
         "selectedColumns": ["params.`features`", "params.`model.name`", *(f"metrics.`{one}`" for one in metrics)],
         "chartsSearchFilter": f"^({'|'.join(map(re.escape, metrics))})$",

@@ -228,8 +228,12 @@ class Delivery:
         if found is None:
             # MLflow's pages open with runs and metrics, rather than with traces of language models.
             kind = {"mlflow.experimentKind": "custom_model_development"}
-            self.experiment = self.client.create_experiment(name, artifact_location(name), tags=kind)
-            return
+            try:
+                self.experiment = self.client.create_experiment(name, artifact_location(name), tags=kind)
+                return
+            except Exception:
+                if (found := self.client.get_experiment_by_name(name)) is None:  # nobody else made it at that moment
+                    raise
         if found.lifecycle_stage == "deleted":
             self.client.restore_experiment(found.experiment_id)
         self.experiment = found.experiment_id

@@ -95,8 +95,9 @@ def is_alive(journal: Path) -> bool:
 
 
 def journals(folder: Path) -> list[Path]:
-    """Journals in the outbox, oldest first."""
-    return sorted(path for path in folder.glob(f"*{SUFFIX}") if not path.name.startswith("."))
+    """Journals in the outbox that this user may read, oldest first: people who share a folder each send their own."""
+    found = (path for path in folder.glob(f"*{SUFFIX}") if not path.name.startswith("."))
+    return sorted(path for path in found if os.access(path, os.R_OK, effective_ids=True))
 
 
 def read_lines(journal: Path, position: int, size: int) -> tuple[list[dict[str, Any]], int]:
@@ -161,7 +162,7 @@ def sweep(folder: Path, limit: int) -> list[str]:
         if not is_alive(part) and _age(part) > 60:  # a younger one may be about to be locked
             part.unlink(missing_ok=True)
     beside_journals = [*folder.glob("*.files"), *folder.glob("*.sent.json")]
-    known = {journal.stem for journal in journals(folder)}  # listed last: a journal comes before its folder
+    known = {journal.stem for journal in folder.glob(f"*{SUFFIX}")}  # listed last: a journal comes before its folder
     for beside in beside_journals:
         if beside.name.partition(".")[0] not in known:
             shutil.rmtree(beside, ignore_errors=True) if beside.is_dir() else beside.unlink(missing_ok=True)

@@ -25,6 +25,7 @@ from pipeline.tracking.commit import head_commit
 from pipeline.tracking.journal import Writer, attachments, outbox_folder
 from pipeline.tracking.redact import redact, scrub
 
+VARIABLE, MODES = "PODIUM_TRACKING", ("on", "off", "later")
 LEVEL = "podium.level"
 """Tag of what a run is: a summary, a stage's, a fold, a trial or a seed."""
 CURVE_POINTS = 250
@@ -93,7 +94,7 @@ def run(
     An exception ends the run as FAILED, an interrupt as KILLED, and goes on. A process that
     dies leaves it to the sender to end the run as KILLED.
     """
-    mode = os.environ.get("PODIUM_TRACKING", "on")
+    mode = os.environ.get(VARIABLE) or MODES[0]
     if mode == "off":
         yield Run(None, "")
         return

@@ -20,7 +20,12 @@ SECRET_WORDS = frozenset(
 SECRET_PAIRS = frozenset({("api", "key"), ("access", "key"), ("private", "key"), ("secret", "key"), ("auth", "key")})
 MINIMUM_LENGTH = 6  # a shorter "secret" would blot out ordinary words
 
-URL_USER = re.compile(r"(?<=://)[^/\s@?#]+(?=@)")
+URL_USER = re.compile(r"(?<=://)[^/\s?#]+(?=@)")
+ODD_USER = re.compile(
+    r"(?i)(?<![\w+.-])(?!https?://(?:[^/\s?#]*@|[^/\s@]+:\d+/))([a-z][\w+.-]*://)([^:/\s@]+:[^\s'\"]*)(?=@)"
+)
+"""A password with a slash as it is, as one made at random may have: drivers of databases take it, and whoever calls a
+server by it is told that the address is none."""
 URL_QUERY = re.compile(r"(?i)((?:^|[?&;\s])(?:\w*password|\w*token|api_?key|\w*secret)=)[^&;\s'\"]+")
 KNOWN_LOOKS = re.compile(
     r"\b(?:AKIA[0-9A-Z]{16}|gh[opsur]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|hf_\w{20,}|sk-[\w-]{20,}"
@@ -32,6 +37,7 @@ def redact(text: str) -> str:
     """``text`` without credentials of URLs, known tokens, and secrets of this process's surroundings."""
     for secret in known_secrets():
         text = text.replace(secret, HIDDEN)
+    text = ODD_USER.sub(rf"\g<1>{HIDDEN}", text)
     text = URL_USER.sub(HIDDEN, text)
     text = URL_QUERY.sub(rf"\g<1>{HIDDEN}", text)
     return KNOWN_LOOKS.sub(HIDDEN, text)
@@ -69,7 +75,7 @@ def _of_environment() -> Iterator[str]:
         telling = is_telling(name) or name.lower().split("_")[-1] in ("key", "pass")
         if telling and name not in ("PWD", "OLDPWD") and not value.startswith(("/", "~")):  # paths are not secret
             yield value.strip()
-        for user in URL_USER.findall(value):
+        for user in (*URL_USER.findall(value), *(user for _, user in ODD_USER.findall(value))):
             password = user.partition(":")[2]
             yield from (password, unquote(password))
 

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 BOUNDED = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
 
 
+PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+"""Of databases whose address names none. MLflow asks one that is away for two minutes."""
+
+
 class Unavailable(Exception):
     """The store cannot be used now; what was to be written to it must be kept."""
 
@@ -50,17 +54,37 @@ def artifact_location(experiment: str) -> str | None:
 
 
 def probe(timeout: float = 3.0) -> None:
-    """Raise Unavailable when nobody listens at the server's address. Costs no MLflow import."""
-    if not is_server():
+    """Raise Unavailable when nobody listens where the server or the database is. Costs no MLflow import."""
+    place = _server() if is_server() else _database()
+    if place is None:
         return
-    parts = urlsplit(tracking_uri())
-    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-    if parts.scheme in getproxies() and not proxy_bypass(host):
-        return  # only the proxy can tell
     try:
-        socket.create_connection((host, port), timeout=timeout).close()
-    except OSError as error:
-        raise Unavailable(error.strerror or str(error)) from error
+        socket.create_connection(place, timeout=timeout).close()
+    except (OSError, ValueError) as error:  # ValueError: of a name that no host has
+        raise Unavailable(getattr(error, "strerror", None) or str(error)) from error
+
+
+def _server() -> tuple[str, int] | None:
+    """Host and port; None where only a proxy can tell."""
+    try:
+        parts = urlsplit(tracking_uri())
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:  # whose words may hold a part of a password
+        raise Unavailable("it is no address such as http://host:5000") from None
+    return None if parts.scheme in getproxies() and not proxy_bypass(host) else (host, port)
+
+
+def _database() -> tuple[str, int] | None:
+    """Host and port; None where there is no host, or MLflow itself tells best what is wrong."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        url = make_url(tracking_uri())
+    except (ArgumentError, ValueError):
+        return None
+    port = url.port or PORTS.get(url.drivername.partition("+")[0])
+    return (url.host, port) if url.host and port else None
 
 
 def connect() -> MlflowClient:

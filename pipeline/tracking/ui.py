@@ -12,8 +12,9 @@ from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 from pipeline.core.errors import UserError
-from pipeline.core.paths import main_root
-from pipeline.tracking.store import connect, is_server, shown_uri, tracking_uri
+from pipeline.core.paths import main_root, refuse_below
+from pipeline.tracking.faults import reason
+from pipeline.tracking.store import connect, is_server, probe, shown_uri, tracking_uri
 
 HOST = "127.0.0.1"
 START = 90.0  # seconds MLflow may take to answer
@@ -23,12 +24,18 @@ def serve(port: int = 5000) -> None:
     """Run ``mlflow ui`` on loopback until Ctrl-C or SIGTERM, and print its address once it answers.
 
     port: taken when it is free, else any free one.
-    Raises UserError when MLflow does not start.
+    Raises UserError when the store cannot be opened, or MLflow does not start.
     """
     if is_server():
         print(f"MLflow runs already at {shown_uri()} (MLFLOW_TRACKING_URI)")  # noqa: T201
         return
-    connect()  # the store is made or upgraded once, before MLflow's own workers open it
+    refuse_below()
+    try:
+        probe()
+        connect()  # the store is made or upgraded once, before MLflow's own workers open it
+    except Exception as error:
+        told = f"MLflow's store {shown_uri()} cannot be opened: {reason(error)}"
+        raise UserError(f"{told}; mend it, or name another in MLFLOW_TRACKING_URI") from None
     port = _free_port(port)
     # The store's address goes by the environment: a command line is for all to read.
     environment = {

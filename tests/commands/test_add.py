@@ -73,6 +73,13 @@ def test_what_is_said_is_not_guessed(project):
     assert not {"columns.id", "columns.target", "metric"} & set(competition.raw["guessed"])
 
 
+@pytest.mark.parametrize("minutes", [float("nan"), float("inf")])
+def test_minutes_without_an_end_are_refused(project, minutes):
+    with pytest.raises(UserError, match="--minutes: needs a number of minutes"):
+        add("digits", minutes=minutes)
+    assert not (project / "params.yaml").exists()
+
+
 def test_a_zip_and_marks_of_missing_values(project, capsys):
     text = TRAIN.replace("\n7,red,5.5", "\n7,red,?").replace("\n8,red,1.5", "\n8,red,?")
     with zipfile.ZipFile(project / "all.zip", "w") as archive:

@@ -62,6 +62,23 @@ def test_a_source_outside_the_project_and_a_declared_own_column(bench, capsys):
     assert "better in 3 of 3 folds" in capsys.readouterr().out
 
 
+def test_files_beside_the_project_that_settings_name(bench):
+    rows = pd.DataFrame({"id": range(60), "text": [f"{'good' if i % 2 else 'bad'} film {i}" for i in range(60)]})
+    bench.files["train.csv"] = rows.assign(y=rows["id"] % 2, w=1.0).to_csv(index=False)
+    bench.files["test.csv"] = rows.assign(id=rows["id"] + 60).to_csv(index=False)
+    bench.files["sample_submission.csv"] = rows.assign(id=rows["id"] + 60, y=0)[["id", "y"]].to_csv(index=False)
+    bench.competition |= {"task": {"name": "classification"}, "metric": "log_loss"}
+    bench.competition |= {"features": {"numbers": {"name": "tokens", "column": "text"}}, "submission": "probabilities"}
+    bench.competition["columns"] |= {"weight": "w", "types": {"text": "text"}}
+    bench.model |= {
+        "model": {"name": "bag_of_embeddings", "embedding": 2, "vectors": "../words.txt"},
+        "fit": {"epochs": 1},
+    }
+    (bench.root.parent / "words.txt").write_text("good 1 0\nbad 0 1\n")
+    bench.write()
+    assert bench.run("gain", "toy")[0] == 0
+
+
 def test_rows_from_elsewhere_whose_mark_is_declared(bench, capsys):
     bench.files["train.csv"] = rows_of(60, 0).to_csv(index=False)
     bench.files["test.csv"] = rows_of(20, 100).drop(columns="y").to_csv(index=False)

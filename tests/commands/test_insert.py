@@ -9,6 +9,35 @@ from pipeline.commands.insert import insert
 from pipeline.core.errors import UserError
 from pipeline.core.params import parse_params
 
+ALIASES = """\
+competitions:
+    a: {x: 1}   # four spaces
+
+models:
+    a-one:
+        features: &set numbers
+        fit: &fit {epochs: 3,  # few
+                   batch_size: 8}
+        seed: 1
+    a-two:
+        fit: *fit
+        features: *set
+    # the end
+"""
+
+
+def test_lines_are_only_added_where_the_last_value_is_an_alias():
+    entries = {"competitions": {"toy": {"x": 2}}, "models": {"toy-a": {"y": 3}}}
+    rest = iter(insert(ALIASES, entries).splitlines())
+    assert all(line in rest for line in ALIASES.splitlines())  # each line, in order
+    assert list(parse_params(insert(ALIASES, entries))["models"]) == ["a-one", "a-two", "toy-a"]
+
+
+@pytest.mark.parametrize("models", ["models: {}  # none\r\n", "models:\r\n  b: 1\r\n"])
+def test_line_ends_stay_in_every_line(models):
+    added = insert(f"# of Windows\r\ncompetitions:\r\n  a: 1  # one\r\n{models}", {"models": {"toy-a": {"y": 3}}})
+    assert added.count("\n") == added.count("\r\n") == added.count("\r") > 4
+
 
 @pytest.mark.parametrize(
     "text",

@@ -59,6 +59,13 @@ def test_rows_without_their_id_or_a_column_are_told_what_to_do(answered):
         code, lines = answered.run("predict", "toy", "--in", name, "--out", "out.csv")
         assert code == 2 and len(lines) == 1 and lines[0].startswith(f"error: {told}"), lines
     assert not (answered.root / "out.csv").exists()
+    (answered.root / "new.csv").write_text(TEST)
+    (answered.root / "full.csv").mkdir()
+    for out, told in {"full.csv": "full.csv: Is a directory", "new.csv/out.csv": "new.csv: File exists"}.items():
+        code, lines = answered.run("predict", "toy", "--in", "new.csv", "--out", out)
+        assert code == 2 and lines == [
+            f"error: {told}; nothing was written, give another name, or take what stands there away"
+        ]
 
 
 def test_probabilities_of_all_classes_in_place_of_what_the_submission_wants(bench):

@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 
 from pipeline.core.errors import UserError
+from pipeline.core.registry import build_settings
+from pipeline.core.sections import Columns
 from pipeline.features.dates import compact_date, date_format, date_part, dates, either_way
 from pipeline.features.schema import apply
 from pipeline.features.settling import settle
@@ -200,6 +202,13 @@ def test_a_declared_format_of_dates_decides():
     # A column that rows are ordered by, and is no feature.
     kept = settle(frame, None, id=None, target=None, keep=["sold"], formats={"sold": "%d/%m/%Y"})
     assert apply(kept, frame, training=True, where="x")["sold"].dt.month.tolist() == [4, 6]
+
+
+def test_a_declared_format_may_tell_the_zone():
+    said = build_settings(Columns, {"target": "y", "formats": {"at": "%d.%m.%Y %H:%M %z"}}, "columns").formats
+    frame = pd.DataFrame({"at": words("31.01.2020 17:05 +0100", "01.02.2020 00:30 -0500")})
+    rows = apply(settle(frame, None, id=None, target=None, formats=said), frame, training=False, where="x")
+    assert rows["at.day"].tolist() == [31, 1] and rows["at.hour"].tolist() == [16, 5]
 
 
 @pytest.mark.parametrize(

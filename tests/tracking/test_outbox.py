@@ -7,7 +7,10 @@ import re
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -250,3 +253,32 @@ with tracking.run(competition="ames", stage="train", model="ridge") as run:
     os.kill(child, signal.SIGKILL)
     process.communicate()
     assert [r["kind"] for r in records(path)] == ["run"]
+
+
+@contextmanager
+def nobody() -> Iterator[None]:
+    """Root may read all files; within, this is somebody who may not."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+def test_journals_that_one_may_not_read_are_somebody_elses():
+    with TemporaryDirectory() as place:
+        folder = Path(place)
+        folder.chmod(0o777)
+        own, theirs = folder / "1-own.jsonl", folder / "2-theirs.jsonl"
+        for file, mode in ((own, 0o666), (theirs, 0)):
+            file.write_text("{}\n")
+            file.chmod(mode)
+            journal.attachments(file).mkdir()
+        with nobody():
+            assert journal.journals(folder) == [own]
+            assert journal.count_waiting(folder, "anywhere") == 1
+            assert journal.sweep(folder, 1 << 30) == []
+        assert journal.attachments(theirs).is_dir()

@@ -21,6 +21,10 @@ def fresh_surroundings(tmp_path, monkeypatch):
     [
         ("https://me:hunter22@host:5000/x", f"https://{HIDDEN}@host:5000/x"),
         ("postgresql://u:p%40ss@db/optuna", f"postgresql://{HIDDEN}@db/optuna"),
+        ("postgresql://u:ab/cd+ef==@db/optuna", f"postgresql://{HIDDEN}@db/optuna"),
+        ("postgresql+psycopg://u:a?b#c@d@db/x", f"postgresql+psycopg://{HIDDEN}@db/x"),
+        ("https://me:p@ss@host/x", f"https://{HIDDEN}@host/x"),
+        ("http://me:ab/cd@host:5000", f"http://{HIDDEN}@host:5000"),
         ("postgresql://db/o?user=u&password=abc&x=1", f"postgresql://db/o?user=u&password={HIDDEN}&x=1"),
         ("https://host/path", "https://host/path"),
         ("sqlite:////tmp/a@b/mlflow.db", "sqlite:////tmp/a@b/mlflow.db"),
@@ -34,13 +38,18 @@ def test_what_looks_like_a_secret_is_hidden(text, expected):
     assert redact(text) == expected
 
 
+def test_a_port_is_no_password():
+    assert redact("see https://host:5000/x@y") == "see https://host:5000/x@y"
+
+
 def test_secrets_of_the_surroundings_are_hidden(tmp_path, monkeypatch):
     monkeypatch.setenv("KAGGLE_KEY", "canary-of-the-environment")
     monkeypatch.setenv("SOME_STORE", "postgresql://user:canary%2Dof%2Dthe%2Durl@db/x")
+    monkeypatch.setenv("OTHER_STORE", "mysql://user:canary/with/slashes@db/x")
     (tmp_path / ".kaggle").mkdir()
     (tmp_path / ".kaggle" / "kaggle.json").write_text('{"username": "u", "key": "canary-of-the-file"}')
-    text = "a canary-of-the-environment b canary-of-the-file c canary-of-the-url d"
-    assert redact(text) == f"a {HIDDEN} b {HIDDEN} c {HIDDEN} d"
+    text = "a canary-of-the-environment b canary-of-the-file c canary-of-the-url d canary/with/slashes e"
+    assert redact(text) == f"a {HIDDEN} b {HIDDEN} c {HIDDEN} d {HIDDEN} e"
 
 
 def test_the_working_folder_is_no_secret(tmp_path, monkeypatch):
