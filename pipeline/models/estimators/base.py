@@ -198,6 +198,13 @@ def log_binary(margin: np.ndarray) -> np.ndarray:
     return np.stack([log_sigmoid(-margin), log_sigmoid(margin)], axis=1)
 
 
+def log_against_rest(log_odds: np.ndarray) -> np.ndarray:
+    """Calibrated log-odds of each class against the rest to log-probabilities that sum to 1 (Zadrozny and Elkan 2002):
+    [rows, classes] -> [rows, classes]."""
+    each = log_sigmoid(log_odds)
+    return each - np.logaddexp.reduce(each, axis=1, keepdims=True)  # type: ignore[no-any-return]
+
+
 def spread_classes(known: np.ndarray, classes: np.ndarray, outputs: int) -> np.ndarray:
     """Log-probabilities of the classes seen in training, the others at the floor:
     [rows, seen] -> [rows, outputs]."""

@@ -12,8 +12,8 @@ from pipeline.core.types import Encoded, InnerFolds, Spec, Task
 from pipeline.models.estimators.base import (
     ArrayEstimator,
     Plan,
+    log_against_rest,
     log_binary,
-    log_sigmoid,
     numbers_only,
     some_rows,
     spread_classes,
@@ -118,11 +118,7 @@ class SupportVectorEstimator(ArrayEstimator):
         answer = (decision + self.intercept) * self.scale + self.shift
         if self.classes is None:
             return answer
-        if len(self.seen) == 2:
-            known = log_binary(answer[:, 0])
-        else:
-            each = log_sigmoid(answer)  # [rows, seen], each against the rest
-            known = each - np.logaddexp.reduce(each, axis=1, keepdims=True)
+        known = log_binary(answer[:, 0]) if len(self.seen) == 2 else log_against_rest(answer)  # [rows, seen]
         return spread_classes(known, self.seen, self.classes)
 
     def _kernel(self, numbers: np.ndarray) -> np.ndarray:
