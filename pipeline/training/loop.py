@@ -25,6 +25,7 @@ from pipeline.training.examples import Examples
 from pipeline.training.network import FittedNetwork, carried, mean_loss
 from pipeline.training.optimizers import parameter_groups, trainable
 from pipeline.training.ranks import OneRank, shared
+from pipeline.training.sampling.selection import with_last
 from pipeline.training.watching import Alone, Watched, told
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def _train(settings: Neural, job: FitJob, device: torch.device, ranks: OneRank) 
     averaging = Averaging(settings, network, progress, epochs)
     minibatches = settings.sampling.minibatches(examples.bookkeeping, examples.count, settings.batch_size)
     watched = Watched.of(settings, progress, minibatches, epochs)
-    watching = Alone(network, watched, settings.accumulate, minibatches)
+    watching = Alone(network, watched, settings.accumulate)
 
     for epoch in range(progress.epoch, epochs):
         train_epoch(
@@ -126,13 +127,13 @@ def train_epoch(
     seed = derive_seed(job.seed, "order", progress.epoch)
     changes = derive_seed(job.seed, "augmentation", progress.epoch)
     counted: torch.Tensor | int = 0
-    selections = sampler.training(examples.bookkeeping, examples.count, settings.batch_size, seed)
+    selections = with_last(sampler.training(examples.bookkeeping, examples.count, settings.batch_size, seed))
     for selection, plain in examples.batches(map(ranks.part, islice(selections, progress.step, None))):
         ranks.seed(job, progress)
         factor = schedule.factor(progress.epoch * steps + progress.step, horizon, steps)
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * group["factor"] * factor
-        watching.begin_minibatch(progress.step)
+        watching.begin_minibatch(progress.step, selection.last)
         batch = augmented(settings.augmentation, plain, selection.index, changes)
         with settings.autocast(examples.device):
             output, state = network(batch, carried(selection, progress.state))
@@ -151,7 +152,7 @@ def train_epoch(
         progress.losses.append(summed)
         progress.weights.append(weight)
         progress.step += 1
-        if progress.step % settings.accumulate and progress.step < steps:
+        if progress.step % settings.accumulate and not selection.last:
             continue
         if settings.accumulate > 1:
             for parameter in parameters:
