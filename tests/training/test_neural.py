@@ -212,12 +212,14 @@ def test_settings_are_data_and_their_faults_name_the_key():
     for values, message in {
         "adams": "models.x.fit.optimizer: needs one of adam, adamw, sgd, got 'adams'",
         "momentum": "models.x.fit.optimizer.momentum: .*, got 2.0",
+        "betas": "models.x.fit.optimizer.betas.1: .* less than 1, got 1.5",
         "unknown": "models.x.fit.epochz: unknown key; did you mean 'epochs'",
         "within": "models.x.fit.early_stopping.patince: unknown key; did you mean 'patience'",
     }.items():
         bad = {
             "adams": {"optimizer": "adams"},
             "momentum": {"optimizer": {"name": "sgd", "momentum": 2.0}},
+            "betas": {"optimizer": {"name": "adamw", "betas": [0.9, 1.5]}},
             "unknown": {"epochz": 3},
             "within": {"early_stopping": {"patince": 3}},
         }[values]
