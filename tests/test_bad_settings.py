@@ -93,8 +93,11 @@ def test_class_weights_without_classes_are_refused(bench):
     bench.fails("fetch", ["models.toy-ridge.model.class_weights", "'regression'", "take it out"], set())
 
 
-def test_batch_normalization_over_one_row_is_refused(bench):
-    bench.model |= {"model": {"name": "mlp", "normalization": "batch"}, "fit": {"batch_size": 1}}
+@pytest.mark.parametrize("model", [{"name": "mlp", "normalization": "batch"}, {"name": "resnet"}])
+def test_batch_normalization_over_one_row_is_refused(bench, model):
+    if model["name"] == "resnet":
+        bench.competition["features"] = {"numbers": {"name": "image"}}
+    bench.model |= {"model": model, "fit": {"batch_size": 1}}
     bench.write()
     bench.fails("fetch", ["models.toy-ridge.fit.batch_size", "needs two, got 1", "use a larger one"], set())
 
