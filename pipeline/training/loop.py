@@ -22,7 +22,7 @@ from pipeline.training.averaging import Averaging
 from pipeline.training.checkpoints import Checkpoints, Progress
 from pipeline.training.device import find_device, reproducible
 from pipeline.training.examples import Examples
-from pipeline.training.network import FittedNetwork, carried, mean_loss
+from pipeline.training.network import FittedNetwork, carried, check_numbers, mean_loss
 from pipeline.training.optimizers import parameter_groups, trainable
 from pipeline.training.ranks import OneRank, shared
 from pipeline.training.sampling.selection import with_last
@@ -94,9 +94,11 @@ def _train(settings: Neural, job: FitJob, device: torch.device, ranks: OneRank) 
 
 def begin_network(job: FitJob, device: torch.device) -> Network:
     """The network with the weights it begins with. One that fits its beginning to the rows it is to
-    learn from (``prepares``) is given all of them."""
+    learn from (``prepares``) is given all of them. Raises UserError for missing numbers, which it does not read."""
     torch.manual_seed(derive_seed(job.seed, "initialization"))
     network = job.model.build(job.spec, job.task, job.seed).to(device)
+    for part in (job.train, job.valid):
+        check_numbers(network, part or {}, job.spec, job.model)
     if network.prepares:
         network.prepare(Examples(job.train, device).inputs)
     return network

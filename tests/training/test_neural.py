@@ -18,6 +18,7 @@ from pipeline.models import models
 from pipeline.models.layers.network import Network
 from pipeline.tasks import tasks
 from pipeline.training.examples import Examples
+from pipeline.training.stacking import fit_together
 
 ROOT = Path(__file__).parents[2]
 MLP = {"name": "mlp", "hidden": [8], "dropout": 0.2}
@@ -202,6 +203,20 @@ def test_a_diverging_loss_is_an_error_that_names_the_rate():
         learner(optimizer="sgd", learning_rate=1e30, epochs=20).fit(job())
     with pytest.raises(Diverged, match="valid score became nan in epoch 1"):
         learner().fit(job(valid=line(5, 1), score=lambda raw: float("nan")))
+
+
+@pytest.mark.parametrize("model", ["linear", MLP])
+def test_missing_numbers_are_told_by_their_name_and_not_taken_for_a_high_rate(model):
+    missing = line(50, 3)
+    missing["numbers"][4, 2] = np.nan
+    told = "reads finite numbers only, and the feature 'c' has missing .*missing: mean"
+    for faulty in (job(model, train=missing), job(model, valid=missing)):
+        with pytest.raises(UserError, match=f"model '.*': {told}"):
+            learner(epochs=1).fit(faulty)
+        with pytest.raises(UserError, match=told):
+            fit_together([learner(epochs=1)], [faulty], faulty.spec)
+    with pytest.raises(UserError, match=told):  # rows to answer that have them, where training rows had none
+        learner(epochs=1).fit(job(model)).raw({"numbers": missing["numbers"]})
 
 
 def test_settings_are_data_and_their_faults_name_the_key():

@@ -15,6 +15,7 @@ from pipeline.core.class_weights import ClassWeights, class_weights
 from pipeline.core.columns import take
 from pipeline.core.errors import UserError
 from pipeline.core.types import Encoded, InnerFolds, Spec, Task
+from pipeline.models.finite import check_finite
 
 FLOOR = -34.5
 """Log-probability of a class that no training row has, about log(1e-15)."""
@@ -123,15 +124,7 @@ class Estimator(ABC):
     def finite_numbers(self, inputs: Encoded) -> np.ndarray:
         """float64 [rows, p]; a missing or infinite one is a UserError naming the feature."""
         numbers = inputs["numbers"].astype(np.float64)
-        fine = np.isfinite(numbers).all(axis=0)  # [rows, p] -> [p]
-        if not fine.all():
-            where = int(np.argmin(fine))
-            names = self.spec.names.get("numbers") or []
-            feature = repr(names[where]) if names else f"number {where}"
-            raise UserError(
-                f"model '{self.name}': reads finite numbers only, and the feature {feature} has missing or infinite "
-                "ones; fill them in its feature set (missing: mean)"
-            )
+        check_finite(f"model '{self.name}'", numbers, self.spec.names.get("numbers") or [])
         return numbers
 
 
