@@ -75,11 +75,12 @@ class SupportVectorEstimator(ArrayEstimator):
     ) -> None:
         from sklearn.svm import SVC
 
-        seen, counts = np.unique(target, return_counts=True)
+        weighs = train.get("row_weight", np.ones(len(target))) > 0  # libsvm refuses a class without any weight
+        seen, counts = np.unique(target[weighs], return_counts=True)
         seen = seen[counts > 1]  # a single row cannot both be learned and calibrated
         if len(seen) < 2:
             raise UserError(f"model '{self.name}': needs two classes with at least two training rows each")
-        fine = np.isin(target, seen)
+        fine = np.isin(target, seen) & weighs
         pairs = pairs_among(fine, folds)
         numbers, target, train = numbers[fine], target[fine], some_rows(train, fine)
         weights = self.row_weights(train, target)
