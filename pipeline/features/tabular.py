@@ -86,6 +86,12 @@ class Tabular(FeatureSet):
         """Whether what is fitted hangs on the target column."""
         return bool(self.chosen) or "target" in ways_used(self.categories, self.many)
 
+    def finds(self, schema: Schema) -> bool:
+        """Whether there is any column that it reads."""
+        categories = ways_used(self.categories, self.many) != {"none"} and schema.names("category")
+        texts = self.texts is not None and (self.texts.columns or schema.names("text"))
+        return bool(schema.names("number") or categories or texts)
+
     @property
     def gives(self) -> frozenset[str]:
         native = "native" in ways_used(self.categories, self.many)

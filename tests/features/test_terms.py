@@ -254,3 +254,19 @@ def test_vowels_and_tones_are_of_the_word_that_they_stand_in(marks):
     again = build(words=[1, 1], marks=marks, minimum_count=1).restore(encoder.state(), schema)
     assert encoder.encode(texts)["tokens"].lengths.tolist() == [3, 2, 2, 1]
     assert again.encode(texts.iloc[2:])["tokens"].lengths.tolist() == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "names"),
+    [
+        ({}, []),
+        ({"categories": "count"}, ["c count"]),
+        ({"many": {"above": 2, "how": "target"}}, ["c mean target"]),
+        ({"texts": {"columns": ["t"], "components": 1}}, ["t component 1"]),
+    ],
+)
+def test_numbers_of_categories_and_texts_are_made_where_there_is_no_number_column(numbers, names):
+    schema = Schema(None, "y", (Column("t", "text"), Column("c", "category")))
+    encoder = build(columns=["t"], numbers=numbers).fit(ROWS, schema, 0)
+    assert encoder.spec.names["numbers"] == names
+    assert encoder.encode(ROWS)["numbers"].shape == (len(ROWS), len(names))
