@@ -93,10 +93,22 @@ def test_class_weights_without_classes_are_refused(bench):
     bench.fails("fetch", ["models.toy-ridge.model.class_weights", "'regression'", "take it out"], set())
 
 
-def test_batch_normalization_over_one_row_is_refused(bench):
-    bench.model |= {"model": {"name": "mlp", "normalization": "batch"}, "fit": {"batch_size": 1}}
+@pytest.mark.parametrize("model", [{"name": "mlp", "normalization": "batch"}, {"name": "resnet"}])
+def test_batch_normalization_over_one_row_is_refused(bench, model):
+    if model["name"] == "resnet":
+        bench.competition["features"] = {"numbers": {"name": "image"}}
+    bench.model |= {"model": model, "fit": {"batch_size": 1}}
     bench.write()
     bench.fails("fetch", ["models.toy-ridge.fit.batch_size", "needs two, got 1", "use a larger one"], set())
+
+
+@pytest.mark.parametrize("sampling", ["random", {"name": "sequential", "steps": 8}])
+def test_windows_of_texts_for_an_answer_to_the_whole_text_are_refused(bench, sampling):
+    """The last window of a text would answer for all of it."""
+    bench.competition["features"] = {"numbers": {"name": "tokens", "column": "text"}}
+    bench.model |= {"model": {"name": "text_cnn"}, "fit": {"sampling": sampling}}
+    bench.write()
+    bench.fails("fetch", ["models.toy-ridge.fit.sampling", "answers a text as a whole", "use bucketed"], set())
 
 
 def test_a_network_too_large_for_the_memory_is_told_in_a_line(bench):

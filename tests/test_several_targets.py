@@ -66,6 +66,15 @@ def test_a_row_that_lacks_a_target_teaches_the_others_alone():
         np.testing.assert_allclose(raw[:, column], expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("target", ["none", "log", "standardise"])
+def test_a_target_that_no_training_row_has_is_told_by_its_name(target):
+    """As of a fold whose earlier rows all lack it: its mean would be no number, nor would any prediction."""
+    schema = Schema(None, "a, b, c", (), target_kind="numbers", targets=("a", "b", "c"))
+    task = tasks.build({"name": "multioutput_regression", "target": target}, "task")
+    with pytest.raises(UserError, match="column b: needs a value in some row of each fold's training rows"):
+        task.fit_target(TARGETS.abs().assign(b=np.nan), schema)
+
+
 @pytest.mark.parametrize("task", ["multioutput_regression", "multilabel"])
 def test_what_is_missing_is_masked_in_loss_and_gradient(task):
     part = tasks.build(task, "task")

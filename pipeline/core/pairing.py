@@ -214,6 +214,11 @@ def _task_of_model_faults(where: str, model: Model | type[Model] | None, fit: Le
         faults.append(
             f"{where}.fit.loss: '{loss.name}' does not suit the task '{task.name}'; use {', '.join(task.losses)}"
         )
+    if fit is not None and fit.windows and not task.of_tokens:
+        faults.append(
+            f"{where}.fit.sampling: windows of texts suit tasks that answer each token, such as language_model, and "
+            f"'{task.name}' answers a text as a whole; use bucketed or shuffled"
+        )
     looks = task.search is not None and task.search.looks
     if looks and isinstance(model, Model) and (task.one or task.name) in model.tasks and not model.attends:
         faults.append(

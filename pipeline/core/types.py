@@ -230,6 +230,8 @@ class Learner(ABC):
     """That it computes with; None: as many as every job has (``execution.threads``)."""
     joined: bool = False
     """Whether it reads the texts of rows as one, each going on where the last one ended."""
+    windows: bool = False
+    """Whether it reads texts a part at a time, of which each answers for its own tokens."""
     monitors_score: bool = False
     """Whether it asks for the metric of an epoch's answers, to choose one."""
     augmentation: Sequence[Any] = ()

@@ -39,6 +39,16 @@ _YEAR_OR_DAY = {
     "%d-%B": "%y-%B",
 }
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p", " %H:%M:%S.%f", ":%H:%M:%S")
+_MORE_TIMES = (
+    ", %H:%M",
+    ", %H:%M:%S",
+    ", %I:%M %p",
+    ", %I:%M:%S %p",
+    " %I:%M%p",
+    " %I:%M:%S%p",
+    " at %H:%M",
+    " at %I:%M %p",
+)
 _CLOCKS = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%H:%M:%S.%f")
 ISO = "ISO8601"
 OR = " or "
@@ -59,6 +69,8 @@ DATE_FORMATS = (
     *_NO_YEAR,
     "%y-%b",
     "%y-%B",
+    "%d/%b/%Y:%H:%M:%S %z",
+    *(day + time for day in _DAYS + _SHORT_DAYS + _NAMED_MONTHS + _JOINED_MONTHS for time in _MORE_TIMES),
 )
 """Tried in this order, so that 03/04/2020 is the 4th of March unless another row forbids it."""
 
@@ -66,6 +78,7 @@ _A_MONTH = "(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[A-Za-z]{0,6}"
 _LOOKS_LIKE_DATE = re.compile(
     r"(?=(?:.*\d){3})(?:\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|.*[A-Za-z]{3}.*\d{2}|\d{1,2}[-/]\d{4}|\d{4}[-/]\d{1,2}$).*"
     rf"|\d{{1,4}}:\d\d.*|[A-Za-z]{{3,9}}[-' ]\d\d|{_A_MONTH}[- ]\d|\d\d?[-/ ]?{_A_MONTH}|\d{{4}} {_A_MONTH}"
+    r"|\d{8}T\d{4}(?:\d\d)?(?:\.\d+)?Z?"
 )
 _WEEKDAY = re.compile(r"((?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)(?:[a-z]*day)?)(,? )(?=\w)", re.IGNORECASE)
 _FIRST_YEAR, _LAST_YEAR = 2, 8999

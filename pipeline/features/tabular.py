@@ -39,7 +39,7 @@ class Tabular(FeatureSet):
         ``middle_quantile`` also where many values are the least or the greatest, for networks.
     skew_above: transform only columns whose skewness is beyond this, either way.
     missing: what fills a missing number: mean, median or most frequent of its (transformed)
-        column, ``zero`` in its own units, or ``keep`` it NaN.
+        column, ``zero`` in its own units, or ``keep`` it NaN, which trees, realmlp and tabm read.
     missing_flags: a 0/1 column for each number column with missing values in fitting.
     categories: ``one_hot`` (missing is a level of its own where seen in fitting, an unseen
         level is all zeros), ``ordinal`` (rank of the level, -1 for missing and unseen),
@@ -85,6 +85,12 @@ class Tabular(FeatureSet):
     def reads_target(self) -> bool:
         """Whether what is fitted hangs on the target column."""
         return bool(self.chosen) or "target" in ways_used(self.categories, self.many)
+
+    def finds(self, schema: Schema) -> bool:
+        """Whether there is any column that it reads."""
+        categories = ways_used(self.categories, self.many) != {"none"} and schema.names("category")
+        texts = self.texts is not None and (self.texts.columns or schema.names("text"))
+        return bool(schema.names("number") or categories or texts)
 
     @property
     def gives(self) -> frozenset[str]:

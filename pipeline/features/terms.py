@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,21 +12,35 @@ from pydantic import Field
 
 from pipeline.core.registry import settings
 from pipeline.features.packed import pack, unpack
+from pipeline.text.joins import at_letters
 
 if TYPE_CHECKING:
     import scipy.sparse
 
-WORDS_AND_MARKS = r"\w+|[^\w\s]"
 Range = tuple[int, int]
 BEGIN, END = "␂", "␃"
 """What stands for a text's begin and end among its words."""
 ANALYZERS: dict[str, dict[str, Any]] = {
-    "words": {"analyzer": "word", "token_pattern": rf"\b\w\w+\b|[{BEGIN}{END}]"},
-    "words and marks": {"analyzer": "word", "token_pattern": WORDS_AND_MARKS},
+    "words": {"analyzer": "word"},
+    "words and marks": {"analyzer": "word"},
     "characters": {"analyzer": "char_wb"},
     "shapes": {"analyzer": "word", "token_pattern": r"\S+", "lowercase": False},
 }
 """Scikit-learn's settings by the kind of a bag."""
+
+
+def patterns(texts: Sequence[str]) -> dict[str, str]:
+    """What is a word, by the kind of a bag: scikit-learn's pattern, but that what stands at letters (Hindi's vowels) is
+    of their word, where it cuts there. Only texts that have such marks are looked through by the slower one."""
+    letter = r"\w"
+    if any(_at_letters().search(text) for text in texts if not text.isascii()):
+        letter = rf"(?:\w|[{at_letters()}])"
+    return {"words": rf"{letter}{{2,}}|[{BEGIN}{END}]", "words and marks": rf"{letter}+|[^\w\s]"}
+
+
+@cache
+def _at_letters() -> re.Pattern[str]:
+    return re.compile(f"[{at_letters()}]")
 
 
 @settings
@@ -138,7 +152,8 @@ def _count(
 ) -> tuple[Sequence[str], scipy.sparse.csr_matrix]:
     """Terms in alphabetical order (or those given), and how often each stands in each text: [texts, terms]."""
     if kind == "shapes":
-        texts = [" ".join(map(shape, re.findall(WORDS_AND_MARKS, text))) for text in texts]
+        word = re.compile(patterns(texts)["words and marks"])
+        texts = [" ".join(map(shape, word.findall(text))) for text in texts]
     if ends:
         texts = [f"{BEGIN} {text} {END}" for text in texts]
     if kind != "characters":
@@ -168,6 +183,8 @@ def _vectorize(
     if (terms is not None and not terms) or not texts:
         return none
     how: dict[str, Any] = {**ANALYZERS[kind], "ngram_range": tuple(runs)}
+    if kind.startswith("words"):
+        how["token_pattern"] = patterns(texts)[kind]
     if buckets is not None:
         hasher = HashingVectorizer(n_features=buckets, alternate_sign=False, norm=None, dtype=np.int64, **how)
         counts = hasher.transform(texts)  # [texts, buckets]

@@ -75,7 +75,7 @@ class Tfidf(Terms, FeatureSet):
         richest = int(counts.max(initial=0)) + len(levels)
         length = max(1, min(richest, self.maximum_length))  # says how much memory rows take; a new one may be richer
         state: dict[str, Any] = {"texts": texts, "levels": levels, "length": length, "numbers": None}
-        if self.numbers and schema.names("number"):
+        if self.numbers and self.numbers.finds(schema):
             state["numbers"] = self.numbers.fit(rows, schema, seed).state()
         return TfidfEncoder(self, schema, state)
 

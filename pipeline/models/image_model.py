@@ -44,6 +44,10 @@ class ImageModel(Model):
     may_read: ClassVar[frozenset[str]] = frozenset({"numbers", "categories"})
     learner: ClassVar[str] = "neural"
 
+    @property
+    def several_rows(self) -> bool:  # type: ignore[override]
+        return self.normalization == "batch"
+
     @abstractmethod
     def lay(self, layers: Layers, outputs: int) -> None:
         """All layers, from the image to outputs. Raises UserError where the image is too small for them."""

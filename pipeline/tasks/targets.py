@@ -59,7 +59,12 @@ class NumberTarget:
 
 
 def fit_number_target(transform: Transform, target: pd.Series) -> NumberTarget:
-    """Raises UserError for a value that the transform cannot take."""
+    """Raises UserError for a value that the transform cannot take, and where there is none at all."""
+    if not len(target):
+        raise UserError(
+            f"column {target.name}: needs a value in some row of each fold's training rows, and those of a fold all "
+            "lack one; choose another split, or take it out of columns.target"
+        )
     if transform == "none":
         return NumberTarget(transform)
     values = _logarithm(transform, _checked(transform, target))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.text.joins import WORD as WORD_PATTERN
+from pipeline.text.joins import word
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,7 +25,7 @@ def kinds(punctuation: bool) -> np.ndarray:
     ``joins.words``; else all that is no space is of a word, as in ``str.split``."""
     everything = np.arange(0x110000, dtype="<u4").tobytes().decode("utf-32-le", "surrogatepass")
     table = np.full(len(everything), SINGLE if punctuation else WORD, np.uint8)
-    for kind, pattern in ((WORD, WORD_PATTERN), (SPACE, r"\s+")):
+    for kind, pattern in ((WORD, word()), (SPACE, r"\s+")):
         for run in re.finditer(pattern, everything):
             table[run.start() : run.end()] = kind
     return table

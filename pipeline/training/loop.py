@@ -22,9 +22,10 @@ from pipeline.training.averaging import Averaging
 from pipeline.training.checkpoints import Checkpoints, Progress
 from pipeline.training.device import find_device, reproducible
 from pipeline.training.examples import Examples
-from pipeline.training.network import FittedNetwork, carried, mean_loss
+from pipeline.training.network import FittedNetwork, carried, check_numbers, mean_loss
 from pipeline.training.optimizers import parameter_groups, trainable
 from pipeline.training.ranks import OneRank, shared
+from pipeline.training.sampling.selection import with_last
 from pipeline.training.watching import Alone, Watched, told
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def _train(settings: Neural, job: FitJob, device: torch.device, ranks: OneRank) 
     averaging = Averaging(settings, network, progress, epochs)
     minibatches = settings.sampling.minibatches(examples.bookkeeping, examples.count, settings.batch_size)
     watched = Watched.of(settings, progress, minibatches, epochs)
-    watching = Alone(network, watched, settings.accumulate, minibatches)
+    watching = Alone(network, watched, settings.accumulate)
 
     for epoch in range(progress.epoch, epochs):
         train_epoch(
@@ -93,9 +94,11 @@ def _train(settings: Neural, job: FitJob, device: torch.device, ranks: OneRank) 
 
 def begin_network(job: FitJob, device: torch.device) -> Network:
     """The network with the weights it begins with. One that fits its beginning to the rows it is to
-    learn from (``prepares``) is given all of them."""
+    learn from (``prepares``) is given all of them. Raises UserError for missing numbers, which it does not read."""
     torch.manual_seed(derive_seed(job.seed, "initialization"))
     network = job.model.build(job.spec, job.task, job.seed).to(device)
+    for part in (job.train, job.valid):
+        check_numbers(network, part or {}, job.spec, job.model)
     if network.prepares:
         network.prepare(Examples(job.train, device).inputs)
     return network
@@ -126,13 +129,13 @@ def train_epoch(
     seed = derive_seed(job.seed, "order", progress.epoch)
     changes = derive_seed(job.seed, "augmentation", progress.epoch)
     counted: torch.Tensor | int = 0
-    selections = sampler.training(examples.bookkeeping, examples.count, settings.batch_size, seed)
+    selections = with_last(sampler.training(examples.bookkeeping, examples.count, settings.batch_size, seed))
     for selection, plain in examples.batches(map(ranks.part, islice(selections, progress.step, None))):
         ranks.seed(job, progress)
         factor = schedule.factor(progress.epoch * steps + progress.step, horizon, steps)
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * group["factor"] * factor
-        watching.begin_minibatch(progress.step)
+        watching.begin_minibatch(progress.step, selection.last)
         batch = augmented(settings.augmentation, plain, selection.index, changes)
         with settings.autocast(examples.device):
             output, state = network(batch, carried(selection, progress.state))
@@ -151,7 +154,7 @@ def train_epoch(
         progress.losses.append(summed)
         progress.weights.append(weight)
         progress.step += 1
-        if progress.step % settings.accumulate and progress.step < steps:
+        if progress.step % settings.accumulate and not selection.last:
             continue
         if settings.accumulate > 1:
             for parameter in parameters:

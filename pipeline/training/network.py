@@ -17,6 +17,7 @@ from pipeline.core.files import read_json, write_json
 from pipeline.core.ragged import Ragged
 from pipeline.core.types import Batch, Encoded, Model, Spec, Task
 from pipeline.decoding.network import NetworkSteps, map_state
+from pipeline.models.finite import check_finite
 from pipeline.models.layers.image_network import planes
 from pipeline.models.layers.network import Network
 from pipeline.training.device import find_device, reproducible
@@ -45,7 +46,11 @@ class FittedNetwork:
     trace: dict[str, Any] = field(default_factory=dict)
 
     def raw(self, inputs: Encoded) -> Any:
-        """Raw answers [rows, ...], of every token a ``Ragged`` of them, or what the task's search finds."""
+        """Raw answers [rows, ...], of every token a ``Ragged`` of them, or what the task's search finds.
+
+        Raises UserError for missing numbers, which it does not read.
+        """
+        check_numbers(self.network, inputs, self.spec)
         with reproducible(self.device, self.settings.threads):
             return self._answers(Examples(inputs, self.device), self.task)
 
@@ -245,6 +250,13 @@ def mean_loss(totals: Sequence[torch.Tensor], weights: Sequence[torch.Tensor | i
     """Of minibatches, see ``Weighed``; 0 where nothing counts."""
     weight = sum(map(float, weights))
     return float(torch.stack(list(totals)).double().sum()) / weight if weight else 0.0
+
+
+def check_numbers(network: Network, inputs: Encoded, spec: Spec, model: Model | None = None) -> None:
+    """Raises UserError for missing or infinite numbers that a network does not read. model: that made it, if known."""
+    if "numbers" in inputs and not network.reads_missing:
+        who = "the model" if model is None else f"model '{model.name}'"
+        check_finite(who, inputs["numbers"], spec.names.get("numbers", ()))
 
 
 def carried(selection: Selection, state: Any) -> Any:

@@ -164,6 +164,10 @@ class Neural(Learner):
         return self.sampling.joined
 
     @property
+    def windows(self) -> bool:  # type: ignore[override]
+        return self.sampling.windows  # type: ignore[no-any-return]
+
+    @property
     def monitors_score(self) -> bool:  # type: ignore[override]
         return self.early_stopping is not None and self.early_stopping.monitor == "score"
 

@@ -8,7 +8,7 @@ Only weights decay (D2L 3.7): vectors, so biases and gains of normalisation, nev
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 optimizers = Registry("optimizer")
+
+Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 def parameter_groups(
@@ -62,7 +64,7 @@ class SGD:
 class Adam:
     """Kingma, Ba 2015."""
 
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
     epsilon: float = Field(default=1e-8, gt=0)
 
     def build(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
@@ -76,7 +78,7 @@ class Adam:
 class AdamW:
     """Adam with decoupled weight decay."""
 
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
     epsilon: float = Field(default=1e-8, gt=0)
 
     def build(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:

@@ -175,15 +175,15 @@ class Watching:
 class Alone(Watching):
     """Of one network. accumulate: minibatches whose gradients make a step."""
 
-    def __init__(self, network: nn.Module, member: Watched, accumulate: int, minibatches: int) -> None:
+    def __init__(self, network: nn.Module, member: Watched, accumulate: int) -> None:
         parameters = {name: one for name, one in network.named_parameters() if one.requires_grad}
         super().__init__(network, [member], parameters, stacked=False)
-        self.accumulate, self.minibatches = accumulate, minibatches
+        self.accumulate = accumulate
 
-    def begin_minibatch(self, number: int) -> None:
-        """Before each minibatch, counted within its epoch: the last one of a step is looked at."""
-        last = (number + 1) % self.accumulate == 0 or number + 1 == self.minibatches
-        self.begin([number // self.accumulate if last else -1])
+    def begin_minibatch(self, number: int, last: bool) -> None:
+        """Before each minibatch, counted within its epoch, of which one is the last: that of a step is looked at."""
+        closes = (number + 1) % self.accumulate == 0 or last
+        self.begin([number // self.accumulate if closes else -1])
 
     def end_step(self, norm: Tensor) -> None:
         """After each step. norm: of all gradients, before they were clipped."""

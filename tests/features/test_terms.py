@@ -241,3 +241,32 @@ def test_settings_that_cannot_be_are_refused():
         build("tabular", texts={"columns": ["v"]}).fit(ROWS, SCHEMA, seed=0)
     with pytest.raises(UserError, match="needs a text or category column"):
         build().fit(ROWS, Schema(None, "y", (Column("n", "number"),)), seed=0)
+
+
+@pytest.mark.parametrize("marks", [False, True])
+def test_vowels_and_tones_are_of_the_word_that_they_stand_in(marks):
+    """Which are no letters to Python: scikit-learn's pattern finds no word in most of Hindi's."""
+    texts = pd.DataFrame({"t": pd.Series(["हिन्दी भाषा है", "தமிழ் மொழி", "ที่นี่ it", "שָׁלוֹם"], dtype="str")})
+    schema = Schema(None, None, (Column("t", "text"),))
+    encoder = build(words=[1, 1], marks=marks, minimum_count=1).fit(texts, schema, 0)
+    known = {term.removeprefix("t: ") for term in encoder.spec.vocabularies["tokens"][1:]}
+    assert known == {word for text in texts["t"] for word in text.split()}
+    again = build(words=[1, 1], marks=marks, minimum_count=1).restore(encoder.state(), schema)
+    assert encoder.encode(texts)["tokens"].lengths.tolist() == [3, 2, 2, 1]
+    assert again.encode(texts.iloc[2:])["tokens"].lengths.tolist() == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "names"),
+    [
+        ({}, []),
+        ({"categories": "count"}, ["c count"]),
+        ({"many": {"above": 2, "how": "target"}}, ["c mean target"]),
+        ({"texts": {"columns": ["t"], "components": 1}}, ["t component 1"]),
+    ],
+)
+def test_numbers_of_categories_and_texts_are_made_where_there_is_no_number_column(numbers, names):
+    schema = Schema(None, "y", (Column("t", "text"), Column("c", "category")))
+    encoder = build(columns=["t"], numbers=numbers).fit(ROWS, schema, 0)
+    assert encoder.spec.names["numbers"] == names
+    assert encoder.encode(ROWS)["numbers"].shape == (len(ROWS), len(names))

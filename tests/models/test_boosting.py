@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import xgboost
 
-from pipeline.core.errors import UserError
+from pipeline.core.errors import Faults, UserError
 from pipeline.core.seeds import threads
 from pipeline.core.types import Spec
 from pipeline.models import models
@@ -287,7 +287,7 @@ class Absent:
         if name.partition(".")[0] == {name!r}:
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 sys.meta_path.insert(0, Absent())
-from pipeline.core.errors import UserError
+from pipeline.core.errors import Faults, UserError
 from pipeline.core.types import Spec
 from pipeline.models import models
 from pipeline.tasks import tasks
@@ -301,3 +301,9 @@ except UserError as error:
     assert done.stdout == (
         f"model '{name}': needs the extra boosters, and {name} is not installed; run: pip install -e '.[boosters]'\n"
     )
+
+
+@pytest.mark.parametrize("beyond", [{"border_count": 65536}, {"max_ctr_complexity": 16}])
+def test_what_catboost_would_refuse_in_training_is_refused_when_it_is_declared(beyond):
+    with pytest.raises(Faults, match=rf"m\.{next(iter(beyond))}: input should be less than or equal"):
+        models.build({"name": "catboost", **beyond}, "m")

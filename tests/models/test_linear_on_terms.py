@@ -229,3 +229,25 @@ def test_naive_bayes_is_calibrated_by_texts_that_its_ratios_have_not_seen():
     made = made.build(described, tasks.build("classification", "t"), 0)
     made.fit({**bag(rare), "target": target}, None, Plan())
     assert np.exp(made.raw(bag(rare))).max(axis=1).mean() < 0.7  # by ratios of the same texts 0.95
+
+
+@pytest.mark.parametrize("settings", [{"loss": "squared_hinge"}, {"interpolation": 0.25}])
+def test_naive_bayes_is_as_sure_of_one_of_several_classes_as_it_is_right(settings):
+    random, rows = np.random.default_rng(0), 600
+    target = random.integers(0, 3, 2 * rows)
+    # Ten terms lean to each class, and tell it in two texts of three.
+    leaning = np.where(np.arange(30)[None] % 3 == target[:, None], 0.35, 0.2)
+    dense = csr_matrix((random.random((2 * rows, 30)) < leaning).astype(float))
+    described = replace(
+        spec(3, False),
+        sizes={"tokens": 31},
+        vocabularies={"tokens": ["<pad>", *map(str, range(30))]},
+        classes=("a", "b", "c"),
+    )
+    made = models.build({"name": "naive_bayes_linear", **settings}, "m")
+    made = made.build(described, tasks.build("classification", "t"), 0)
+    made.fit({**bag(dense[:rows]), "target": target[:rows]}, None, Plan())
+    told = np.exp(made.raw(bag(dense[rows:])))
+    np.testing.assert_allclose(told.sum(axis=1), 1)
+    right = (told.argmax(axis=1) == target[rows:]).mean()
+    assert told.max(axis=1).mean() == pytest.approx(right, abs=0.05)

@@ -122,3 +122,16 @@ def test_a_machine_may_be_calibrated_on_some_rows_alone():
     for nothing in (list, lambda: [(np.flatnonzero(target == 0), np.flatnonzero(target == 1))]):
         own = fit(numbers, target, outputs=3, folds=nothing).raw({"numbers": numbers})
         np.testing.assert_array_equal(own, fit(numbers, target, outputs=3).raw({"numbers": numbers}))
+
+
+def test_rows_that_weigh_nothing_are_as_good_as_not_there():
+    """Also all rows of a class, which libsvm would refuse: it is as improbable as one that no row has."""
+    numbers, signal = rows(150)
+    target = np.digitize(signal, np.quantile(signal, [0.3, 0.7]))
+    weighs = target > 0
+    spec = Spec(shapes={"numbers": (3,)}, outputs=3)
+    model = models.build("support_vectors", "model").build(spec, tasks.build("classification", "task"), 7)
+    model.fit({"numbers": numbers, "target": target, "row_weight": weighs.astype(np.float32)}, None, Plan())
+    raw, without = model.raw({"numbers": numbers}), fit(numbers[weighs], target[weighs], outputs=3)
+    assert (raw[:, 0] == FLOOR).all() and (raw[:, 1:] > FLOOR).all()
+    np.testing.assert_allclose(raw, without.raw({"numbers": numbers}), rtol=1e-6)

@@ -11,6 +11,7 @@ TEXTS = [
     "...and (so) on!?",
     "日本語。ok 中文abc中 x",
     "e\u0301 cole",
+    "(हिन्दी) है,ठीक ही👩\u200d💻ok",
     "",
     "  two  spaces\nand a line  ",
 ]
@@ -32,3 +33,14 @@ def test_words_split_at_punctuation_and_ideographs():
 
 def test_unknown_tokens_are_joined_as_words():
     assert detokenize(["le", "<unk>", "￭'￭", "ami"]) == "le <unk>'ami"
+
+
+@pytest.mark.parametrize(
+    "text", ["हिन्दी भाषा अच्छी है", "தமிழ் மொழி", "ที่นี่ ไทย", "می\u200cخواهم بروم", "שָׁלוֹם עוֹלָם", "e\u0301cole"]
+)
+def test_what_stands_at_letters_is_of_their_word(text):
+    assert words(text) == tokenize(text) == text.split()
+
+
+def test_what_stands_at_signs_is_of_no_word():
+    assert words("❤\ufe0fgood 中\u302a か\u3099x") == ["❤", "\ufe0f", "good", "中", "\u302a", "か", "\u3099", "x"]

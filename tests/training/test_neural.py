@@ -18,6 +18,7 @@ from pipeline.models import models
 from pipeline.models.layers.network import Network
 from pipeline.tasks import tasks
 from pipeline.training.examples import Examples
+from pipeline.training.stacking import fit_together
 
 ROOT = Path(__file__).parents[2]
 MLP = {"name": "mlp", "hidden": [8], "dropout": 0.2}
@@ -204,6 +205,20 @@ def test_a_diverging_loss_is_an_error_that_names_the_rate():
         learner().fit(job(valid=line(5, 1), score=lambda raw: float("nan")))
 
 
+@pytest.mark.parametrize("model", ["linear", MLP])
+def test_missing_numbers_are_told_by_their_name_and_not_taken_for_a_high_rate(model):
+    missing = line(50, 3)
+    missing["numbers"][4, 2] = np.nan
+    told = "reads finite numbers only, and the feature 'c' has missing .*missing: mean"
+    for faulty in (job(model, train=missing), job(model, valid=missing)):
+        with pytest.raises(UserError, match=f"model '.*': {told}"):
+            learner(epochs=1).fit(faulty)
+        with pytest.raises(UserError, match=told):
+            fit_together([learner(epochs=1)], [faulty], faulty.spec)
+    with pytest.raises(UserError, match=told):  # rows to answer that have them, where training rows had none
+        learner(epochs=1).fit(job(model)).raw({"numbers": missing["numbers"]})
+
+
 def test_settings_are_data_and_their_faults_name_the_key():
     mine = learner(optimizer={"name": "sgd", "momentum": 0.9}, loss="huber", schedule={"name": "step", "every": 3})
     assert mine.loss.name == "huber"
@@ -212,12 +227,14 @@ def test_settings_are_data_and_their_faults_name_the_key():
     for values, message in {
         "adams": "models.x.fit.optimizer: needs one of adam, adamw, sgd, got 'adams'",
         "momentum": "models.x.fit.optimizer.momentum: .*, got 2.0",
+        "betas": "models.x.fit.optimizer.betas.1: .* less than 1, got 1.5",
         "unknown": "models.x.fit.epochz: unknown key; did you mean 'epochs'",
         "within": "models.x.fit.early_stopping.patince: unknown key; did you mean 'patience'",
     }.items():
         bad = {
             "adams": {"optimizer": "adams"},
             "momentum": {"optimizer": {"name": "sgd", "momentum": 2.0}},
+            "betas": {"optimizer": {"name": "adamw", "betas": [0.9, 1.5]}},
             "unknown": {"epochz": 3},
             "within": {"early_stopping": {"patince": 3}},
         }[values]

@@ -10,7 +10,9 @@ import pytest
 import torch
 from test_stacked_loop import SMALL, STACKING, fit, folds
 
+from pipeline.core.ragged import Ragged
 from pipeline.core.registry import build_settings
+from pipeline.core.seeds import derive_seed
 from pipeline.core.types import FitJob, Spec
 from pipeline.stages.project import shelves
 from pipeline.training.data import widest
@@ -88,3 +90,21 @@ def test_precision_follows_the_processor_where_it_is_to():
     assert fitted(batch_size=16, precision="auto").curves == expected.curves
     flags = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags")), "")
     assert short == ("avx512_bf16" in flags or "amx_bf16" in flags)
+
+
+@pytest.mark.parametrize("accumulate", [2, 3, 8])
+def test_the_last_minibatches_of_an_epoch_make_a_step_where_a_long_text_leaves_fewer_than_it_fills(accumulate):
+    """By tokens a text of two hundred is five minibatches, and stands in one."""
+    lengths = [200, *[3] * 7]
+    tokens = Ragged.from_lists([[2 + (i + row) % 9 for i in range(n)] for row, n in enumerate(lengths)])
+    train = {"tokens": tokens, "target": np.arange(8) % 2}
+    spec = Spec(shapes={"tokens": (200,)}, sizes={"tokens": 11}, outputs=2)
+    task = SHELVES.tasks.build("classification", "task")
+    model = SHELVES.models.build({"name": "bag_of_embeddings", "dropout": 0.0}, "model")
+    told = {"epochs": 1, "optimizer": "sgd", "learning_rate": 0.5, "accumulate": accumulate}
+    told |= {"sampling": {"name": "bucketed", "batch_tokens": 40}, "watch": 1}
+    fit = build_settings(SHELVES.learners.get("neural"), told, "fit")
+    minibatches = list(fit.sampling.training({"length": torch.tensor(lengths)}, 8, 64, derive_seed(0, "order", 0)))
+    assert len(minibatches) < fit.sampling.minibatches({"length": torch.tensor(lengths)}, 8, 64)
+    done = fit.fit(FitJob(model, task, spec, train, None, 0))
+    assert len(done.trace["steps"]) == -(-len(minibatches) // accumulate)

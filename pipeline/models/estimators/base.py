@@ -15,6 +15,7 @@ from pipeline.core.class_weights import ClassWeights, class_weights
 from pipeline.core.columns import take
 from pipeline.core.errors import UserError
 from pipeline.core.types import Encoded, InnerFolds, Spec, Task
+from pipeline.models.finite import check_finite
 
 FLOOR = -34.5
 """Log-probability of a class that no training row has, about log(1e-15)."""
@@ -123,15 +124,7 @@ class Estimator(ABC):
     def finite_numbers(self, inputs: Encoded) -> np.ndarray:
         """float64 [rows, p]; a missing or infinite one is a UserError naming the feature."""
         numbers = inputs["numbers"].astype(np.float64)
-        fine = np.isfinite(numbers).all(axis=0)  # [rows, p] -> [p]
-        if not fine.all():
-            where = int(np.argmin(fine))
-            names = self.spec.names.get("numbers") or []
-            feature = repr(names[where]) if names else f"number {where}"
-            raise UserError(
-                f"model '{self.name}': reads finite numbers only, and the feature {feature} has missing or infinite "
-                "ones; fill them in its feature set (missing: mean)"
-            )
+        check_finite(f"model '{self.name}'", numbers, self.spec.names.get("numbers") or [])
         return numbers
 
 
@@ -196,6 +189,13 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 def log_binary(margin: np.ndarray) -> np.ndarray:
     """Log-odds of the second of two classes to log-probabilities: [rows] -> [rows, 2]."""
     return np.stack([log_sigmoid(-margin), log_sigmoid(margin)], axis=1)
+
+
+def log_against_rest(log_odds: np.ndarray) -> np.ndarray:
+    """Calibrated log-odds of each class against the rest to log-probabilities that sum to 1 (Zadrozny and Elkan 2002):
+    [rows, classes] -> [rows, classes]."""
+    each = log_sigmoid(log_odds)
+    return each - np.logaddexp.reduce(each, axis=1, keepdims=True)  # type: ignore[no-any-return]
 
 
 def spread_classes(known: np.ndarray, classes: np.ndarray, outputs: int) -> np.ndarray:

@@ -76,8 +76,12 @@ class LinearEstimator(ArrayEstimator):
         if self.classes is None:
             return scores
         # Of two classes scikit-learn keeps the second one's log-odds alone.
-        known = log_binary(scores[:, 0]) if scores.shape[1] == 1 else log_softmax(scores)
+        known = log_binary(scores[:, 0]) if scores.shape[1] == 1 else self.of_several(scores)
         return spread_classes(known, self.seen, self.classes)
+
+    def of_several(self, scores: np.ndarray) -> np.ndarray:
+        """Log-probabilities of more than two classes: [rows, classes] -> [rows, classes]."""
+        return log_softmax(scores)
 
     def importance(self) -> dict[str, float] | None:
         """How far one standard deviation of a feature moves the raw output; with several

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.core.types import Encoded, Spec, Task
-from pipeline.models.estimators.base import Plan
+from pipeline.models.estimators.base import Plan, log_against_rest
 from pipeline.models.estimators.linear import LinearEstimator, deviations
 from pipeline.models.estimators.platt import calibrated, pairs_among
 
@@ -46,6 +46,10 @@ class NaiveBayesEstimator(LinearEstimator):
         self.coefficients = np.stack(coefficients, axis=1)  # [p, outputs]
         self.intercept = np.array(intercepts)  # [outputs]
         self.deviations = deviations(matrix)
+
+    def of_several(self, scores: np.ndarray) -> np.ndarray:
+        """A calibrated score is the log-odds of its class, which a softmax would make too sure of it."""
+        return log_against_rest(scores) if self.calibrated else super().of_several(scores)
 
     def _fit_one(
         self, matrix: Any, of_class: np.ndarray, weights: np.ndarray | None, plan: Plan

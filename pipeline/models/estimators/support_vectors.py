@@ -12,8 +12,8 @@ from pipeline.core.types import Encoded, InnerFolds, Spec, Task
 from pipeline.models.estimators.base import (
     ArrayEstimator,
     Plan,
+    log_against_rest,
     log_binary,
-    log_sigmoid,
     numbers_only,
     some_rows,
     spread_classes,
@@ -75,11 +75,12 @@ class SupportVectorEstimator(ArrayEstimator):
     ) -> None:
         from sklearn.svm import SVC
 
-        seen, counts = np.unique(target, return_counts=True)
+        weighs = train.get("row_weight", np.ones(len(target))) > 0  # libsvm refuses a class without any weight
+        seen, counts = np.unique(target[weighs], return_counts=True)
         seen = seen[counts > 1]  # a single row cannot both be learned and calibrated
         if len(seen) < 2:
             raise UserError(f"model '{self.name}': needs two classes with at least two training rows each")
-        fine = np.isin(target, seen)
+        fine = np.isin(target, seen) & weighs
         pairs = pairs_among(fine, folds)
         numbers, target, train = numbers[fine], target[fine], some_rows(train, fine)
         weights = self.row_weights(train, target)
@@ -118,11 +119,7 @@ class SupportVectorEstimator(ArrayEstimator):
         answer = (decision + self.intercept) * self.scale + self.shift
         if self.classes is None:
             return answer
-        if len(self.seen) == 2:
-            known = log_binary(answer[:, 0])
-        else:
-            each = log_sigmoid(answer)  # [rows, seen], each against the rest
-            known = each - np.logaddexp.reduce(each, axis=1, keepdims=True)
+        known = log_binary(answer[:, 0]) if len(self.seen) == 2 else log_against_rest(answer)  # [rows, seen]
         return spread_classes(known, self.seen, self.classes)
 
     def _kernel(self, numbers: np.ndarray) -> np.ndarray:

@@ -15,6 +15,8 @@ class Network(nn.Module):
 
     longest: int | None = None
     """Steps of a sequence that it knows; None: any number."""
+    reads_missing: bool = False
+    """Whether it knows what to do with numbers that are missing (NaN)."""
     prepares: bool = False
     """Whether it fits its beginning to the rows that it is to learn from."""
 

@@ -44,6 +44,7 @@ class RealMLPNetwork(Network):
     parts differ in width can share a stack.
     """
 
+    reads_missing = True
     prepares = True
 
     mean: Tensor

@@ -32,6 +32,7 @@ class TabMNetwork(Network):
         has, in the outputs' order; none of numbers and labels.
     """
 
+    reads_missing = True
     prepares = True
 
     mean: Tensor

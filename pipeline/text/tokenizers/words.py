@@ -14,7 +14,8 @@ from pipeline.text.tokenizers.segmented import SegmentedTokenizer
 @tokenizers.register("words")
 @settings
 class Words(SegmentedTokenizer):
-    """Words in the letters and digits of any script, and a token a punctuation mark, an ideograph and a kana.
+    """Words in the letters and digits of any script, with the marks that stand at letters (Hindi's vowels, Thai's
+    tones), and a token a punctuation mark, an ideograph and a kana.
 
     Marks carry on their sides where the text has no space (``joins.tokenize``), so that the text comes back; of spaces
     only their kind and number is lost.

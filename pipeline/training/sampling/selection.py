@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -56,9 +56,22 @@ class Selection:
         gives no state at all, so the number of lanes may change there. Elsewhere it may only shrink: then the last
         lanes have ended.
     counts: False where it only stands in for a part of a minibatch that holds nothing (``training/ranks.py``).
+    last: True of the epoch's last one, see ``with_last``.
     """
 
     index: torch.Tensor
     fresh: torch.Tensor | None = None
     windows: Windows | None = None
     counts: bool = True
+    last: bool = False
+
+
+def with_last(selections: Iterable[Selection]) -> Iterator[Selection]:
+    """The same, the last one told: a sampler may give fewer than it said there would be."""
+    before: Selection | None = None
+    for selection in selections:
+        if before is not None:
+            yield before
+        before = selection
+    if before is not None:
+        yield replace(before, last=True)

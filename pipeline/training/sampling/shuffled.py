@@ -22,6 +22,7 @@ class Shuffled:
 
     carries: ClassVar[bool] = False
     joined: ClassVar[bool] = False
+    windows: ClassVar[bool] = False
 
     def minibatches(self, arrays: Arrays, examples: int, batch_size: int) -> int:
         """Of an epoch. A lone last example joins the batch before it, since batch

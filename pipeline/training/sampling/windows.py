@@ -24,6 +24,8 @@ class Windowed:
     joined: texts follow each other as one long one, whose windows reach over their ends; else no window does.
     """
 
+    windows: ClassVar[bool] = True
+
     steps: int = Field(default=64, ge=1)
     joined: bool = False
 

@@ -21,7 +21,7 @@ SHELF = [name for name in tokenizers if name != "pretrained"]  # which learns no
 SETTINGS = {"sentencepiece": {"vocabulary_size": 310}}
 LOSSLESS = [name for name in SHELF if tokenizers.get(name).lossless]
 ANYTHING = st.text(st.characters(exclude_categories=["Cs"]))
-HARD = st.text(st.sampled_from(list(" \n\t\r\0a▁▅\ufdd001<>é中😀\u0301\u2028\ufeff\xa0⁇x'")))
+HARD = st.text(st.sampled_from(list(" \n\t\r\0a▁▅\ufdd001<>é中😀\u0301\u2028\ufeff\xa0⁇x'ह\u093f\u200d\ufe0f\u3099")))
 CORPUS = [
     "The cat sat on the mat; the dog -- a big one -- ran.",
     "  l'aide (bêta)\n\n\tune   autre ligne ",
