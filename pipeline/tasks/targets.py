@@ -57,6 +57,9 @@ class NumberTarget:
     def state(self) -> dict[str, Any]:
         return {"transform": self.transform, "mean": self.mean, "deviation": self.deviation}
 
+    def of_no_rows(self) -> NumberTarget:
+        return NumberTarget(self.transform)
+
 
 def fit_number_target(transform: Transform, target: pd.Series) -> NumberTarget:
     """Raises UserError for a value that the transform cannot take."""

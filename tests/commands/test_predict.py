@@ -90,3 +90,15 @@ def test_numbers_have_no_probabilities(answered):
     code, lines = answered.run("predict", "toy", "--in", "new.csv", "--out", "out.csv", "--probabilities")
     told = "error: --probabilities: is for tasks with classes; the task of 'toy' is regression"
     assert (code, lines) == (2, [told])
+
+
+@pytest.mark.parametrize("blend", ["stacked", "equal"])
+def test_folds_models_answer_as_the_submission_does(bench, blend):
+    """Each fold scales the target by rows of its own, which must not reach what puts the models together."""
+    bench.competition |= {"task": {"name": "regression", "target": "standardise"}, "blend": blend}
+    bench.model["retrain"] = {"mode": "folds"}
+    bench.write(stiff={**bench.model, "model": {"name": "ridge", "alpha": 100.0}})
+    bench.through()
+    (bench.root / "new.csv").write_text(TEST)
+    assert bench.run("predict", "toy", "--in", "new.csv", "--out", "out.csv")[0] == 0
+    assert (bench.root / "out.csv").read_text() == (bench.root / "data/toy/submission.csv").read_text()
