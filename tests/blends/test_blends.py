@@ -197,6 +197,30 @@ def test_a_rare_class_is_in_every_bag():
     assert set(seen) == {3}
 
 
+@pytest.mark.parametrize("kind", ["labels", "classes", "numbers"])
+def test_each_target_is_in_every_bag_with_all_its_classes(kind):
+    random = np.random.default_rng(0)
+    target = pd.DataFrame({"a": [1.0, *[0.0] * 59], "b": [*[np.nan] * 59, 1.0], "c": random.normal(size=60)})
+    if kind != "numbers":
+        target["c"] = target["c"] > 1.5
+    frames = [target.fillna(0.5) + random.normal(0, 0.1, target.shape) for _ in range(2)]
+
+    class SeveralTask(MeanTask):
+        target_kind = kind
+
+    seen = []
+
+    def watched(predictions, truth):
+        seen.append([truth[name].nunique() for name in truth])
+        return 0.0
+
+    weigh(build("greedy", iterations=1), frames, target, watched, SeveralTask())
+    if kind == "numbers":
+        assert all(known for _, known, _ in seen)
+    else:
+        assert set(map(tuple, seen)) == {(2, 1, 2)}
+
+
 def test_greedy_with_ten_models_takes_under_four_seconds():
     frames, target = library(10, rows=1500)
     began = time.process_time()
