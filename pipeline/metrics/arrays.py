@@ -43,7 +43,7 @@ def class_probabilities(metric: str, target: pd.Series, predictions: pd.DataFram
     codes = index_of_level[levels]
     if (row := _first(codes < 0)) is not None:
         raise UserError(
-            f"metric {metric}: target of row {row} is {target.iloc[row]!r}, the predictions' classes are {_some(names)}"
+            f"metric {metric}: target of row {row} is {str(target.iloc[row])!r}, the predictions' classes are {_some(names)}"
         )
     probabilities = predictions.to_numpy(dtype=np.float64)
     if (row := _first(~np.isfinite(probabilities).all(axis=1))) is not None:
@@ -71,7 +71,7 @@ def _floats(metric: str, values: pd.Series, what: str, fault: type[UserError]) -
     try:
         array = values.to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError):
-        raise UserError(f"metric {metric}: {what} must be numbers, got {values.iloc[0]!r}") from None
+        raise UserError(f"metric {metric}: {what} must be numbers, got {str(values.iloc[0])!r}") from None
     if (row := _first(~np.isfinite(array))) is not None:
         raise fault(f"metric {metric}: every {what} must be a finite number, got {array[row]} in row {row}")
     return array
