@@ -42,9 +42,8 @@ def class_probabilities(metric: str, target: pd.Series, predictions: pd.DataFram
     index_of_level = np.array([place.get(str(level), -1) for level in uniques] + [-1])  # the last one serves -1
     codes = index_of_level[levels]
     if (row := _first(codes < 0)) is not None:
-        raise UserError(
-            f"metric {metric}: target of row {row} is {str(target.iloc[row])!r}, the predictions' classes are {_some(names)}"
-        )
+        got = f"target of row {row} is {str(target.iloc[row])!r}"
+        raise UserError(f"metric {metric}: {got}, the predictions' classes are {_some(names)}")
     probabilities = predictions.to_numpy(dtype=np.float64)
     if (row := _first(~np.isfinite(probabilities).all(axis=1))) is not None:
         got = probabilities[row].tolist()[:5]
