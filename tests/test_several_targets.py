@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 
 import numpy as np
 import pandas as pd
@@ -172,6 +173,11 @@ def test_metrics_are_the_columns_means():
     # A fold may hold one class of a label alone, which has no area.
     found = metrics.build("mean_columnwise_auc", "m").score(LABELS.assign(b=0.0), probability)
     assert found == pytest.approx(np.mean([areas[0], areas[2]]))
+    grades = pd.DataFrame({"a": [1.0, 2.0, 3.0, 2.0], "b": [4.0, 4.0, np.nan, 4.0]})  # nor has one grade alone a kappa
+    kappa = metrics.build({"name": "mean_over_targets", "of": "quadratic_weighted_kappa"}, "m")
+    assert kappa.score(grades, grades.assign(b=1.0)) == 1.0
+    with pytest.raises(UserError, match="no target has rows of both classes to score"):
+        kappa.score(grades.assign(a=1.0), grades)
     with pytest.raises(UserError, match="weighs 'z'"):
         metrics.build({"name": "mcrmse", "weights": {"z": 3.0}}, "m").score(TARGETS, predicted)
 
@@ -254,6 +260,29 @@ def test_add_sees_several_targets_in_the_sample_submission(bench, kind, task, me
     found = load_project().competition("mine")
     assert set(found.columns.targets) == {"a", "b", "c"}
     assert (found.task.name, found.metric.name, found.submission.format) == (task, metric, submission)
+
+
+@pytest.mark.parametrize(
+    ("words", "metric"),
+    [(("no", "yes"), None), ((False, True), "accuracy"), ((0, 1), "accuracy"), ((0, 1), "roc_auc")],
+)
+def test_add_sees_labels_in_a_sample_submission_that_says_them(bench, words, metric):
+    files(bench, "labels")
+    for name, content in bench.files.items():
+        table = pd.read_csv(StringIO(content)).rename(columns={"C": "c"})
+        labels = {
+            one: table[one].map(lambda value: words[int(value)], na_action="ignore") for one in "abc" if one in table
+        }
+        bench.files[name] = table.assign(**labels).to_csv(index=False)
+    bench.write()
+    (bench.root / "params.yaml").unlink()
+    add.run("mine", source="files", target=None, id=None, metric=metric, minutes=None)
+    from pipeline.stages.project import load_project
+
+    found = load_project().competition("mine")
+    kind = "probabilities" if metric == "roc_auc" else "classes"
+    assert (found.task.name, found.submission.format) == ("multilabel", kind)
+    assert found.metric.label == f"mean {metric or 'accuracy'}"
 
 
 def test_mixed_kinds_are_refused_with_the_reason(bench):

@@ -12,6 +12,7 @@ from pipeline.blends import blends
 from pipeline.blends.blending import Blending
 from pipeline.core.combination import Library
 from pipeline.core.registry import settings
+from pipeline.core.schema import PROBABLE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,13 +87,20 @@ class Greedy(Blending):
 
 
 def _bag(library: Library, random: np.random.Generator) -> np.ndarray:
-    """Positions of rows drawn with replacement; of classes each its own, so that a rare one is never missing."""
+    """Positions of rows drawn with replacement; of classes each its own, so that a rare one is never missing. Of
+    several targets a row is added for each class that is, and for a target that no row drawn has."""
     codes = np.zeros(len(library.target), dtype=np.int64)  # [rows]
     if library.task.target_kind == "class":
         codes = library.target.factorize()[0]
     part = min(1 / library.copies, MOST_ROWS / len(codes))
     groups = [np.flatnonzero(codes == code) for code in range(codes.max() + 1)]
-    return np.concatenate([random.choice(group, max(1, round(part * len(group)))) for group in groups])
+    drawn = np.concatenate([random.choice(group, max(1, round(part * len(group)))) for group in groups])
+    for name in library.target if library.target.ndim > 1 else ():
+        values = library.target[name]
+        codes = np.where(values.isna(), -1, values.factorize()[0] if library.task.target_kind in PROBABLE else 0)
+        absent = np.setdiff1d(codes[codes >= 0], codes[drawn])
+        drawn = np.append(drawn, [random.choice(np.flatnonzero(codes == code)) for code in absent]).astype(np.int64)
+    return drawn
 
 
 def _shares(taken: list[int], models: int) -> np.ndarray:

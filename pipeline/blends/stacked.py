@@ -34,7 +34,8 @@ class Stacked(Blending):
 
     def fit(self, library: Library) -> Combination:
         strength = self.strength * library.copies
-        raw = np.stack([library.task.raw(frame, library.target_codec) for frame in library.frames])
+        codec = library.task.of_no_rows(library.target_codec)
+        raw = np.stack([library.task.raw(frame, codec) for frame in library.frames])
         models = len(raw)  # raw: [models, rows, outputs]
         if library.task.target_kind == "class":
             codes = class_codes(library.target, library.frames[0])
@@ -42,7 +43,7 @@ class Stacked(Blending):
                 raw, codes, prior=1 / models, strength=strength, non_negative=self.non_negative
             )
         else:
-            truth = library.task.raw(library.target.to_frame("prediction"), library.target_codec)  # [rows, 1]
+            truth = library.task.raw(library.target.to_frame("prediction"), codec)  # [rows, 1]
             weights, intercept = self._ridge(raw[:, :, 0].T, truth[:, 0], strength)
         if not weights.any():
             return Combination(only(best_model(library), models))

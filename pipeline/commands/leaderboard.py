@@ -15,6 +15,7 @@ from pipeline.reporting.leaderboard import (
     metric_label,
     pending,
     table_lines,
+    untested,
     weighted_by,
 )
 from pipeline.stages.costs import seconds_of
@@ -41,6 +42,7 @@ def run(name: str | None) -> None:
             blend = read_json(paths.blend)
             lines += [f"blend: {line}" for line in answered(blend)]
             lines += [shift] if (shift := weighted_by(blend)) is not None else []
+        lines += untested(rows)
         kept = kept_models(config, competition.name)
         if gone := [model.name for model in config.models_of(competition.name) if model not in kept]:
             lines.append(f"left out: {', '.join(gone)}; the report says why")

@@ -50,7 +50,7 @@ class Combination:
     """A fitted blend: several models' predictions to one. Plain data.
 
     weights: one a model. intercept: None for an average, whose weights are not negative and sum
-    to 1. Else of a level-two model in the space of raw answers (``Task.raw``), one an output:
+    to 1. Else of a level-two model in the space of raw answers (``Task.raw`` under ``Task.of_no_rows``), one an output:
     raw = intercept + sum of weight times the model's raw answer.
     """
 
@@ -67,6 +67,7 @@ class Combination:
                 whole = Combination(weights).predict(frames, task, target)
                 columns |= {own: whole[own] for own in columns_of(whole.columns, name)}
             return frames[0].assign(**columns)
+        target = task.of_no_rows(target)
         kept = [i for i, weight in enumerate(self.weights) if weight != 0]
         parts, weights = [frames[i] for i in kept], [self.weights[i] for i in kept]
         if self.intercept is None:

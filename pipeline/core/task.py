@@ -106,6 +106,11 @@ class Task(ABC):
     def average(self, frames: Sequence[pd.DataFrame], weights: Sequence[float], target: Any) -> pd.DataFrame:
         """Weighted average of predictions (weights sum to 1), in the space the loss lives in."""
 
+    def of_no_rows(self, target: Any) -> Any:
+        """A fitted ``Target`` without what it learned of its rows: by it predictions are put together alike, whichever
+        rows their models were fitted on."""
+        return target
+
     def raw(self, predictions: pd.DataFrame, target: Any) -> np.ndarray:
         """The inverse of ``predictions``, float64 [rows, outputs]; of tasks that the blend ``stacked`` suits."""
         raise NotImplementedError

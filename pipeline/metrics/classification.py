@@ -149,6 +149,7 @@ class QuadraticWeightedKappa(Metric):
     tasks: ClassVar[tuple[str, ...]] = ("classification", "regression")
     higher_is_better: ClassVar[bool] = True
     decision: ClassVar[Literal["thresholds", "cut_points"] | None] = "cut_points"
+    of_several_values: ClassVar[bool] = True
 
     @property
     def worst(self) -> float | None:
@@ -165,7 +166,10 @@ class QuadraticWeightedKappa(Metric):
     def score(self, target: pd.Series, predictions: pd.DataFrame) -> float:
         truth, predicted = self._grades(target, predictions)
         if truth.min() == truth.max():
-            raise UserError(f"metric {self.name}: needs at least 2 classes in the target, got only {target.iloc[0]!r}")
+            raise UserError(
+                f"metric {self.name}: needs at least 2 classes in the target, got only {str(target.iloc[0])!r} in "
+                f"{len(truth)} rows; use the split stratified"
+            )
         by_chance = truth.var() + predicted.var() + (truth.mean() - predicted.mean()) ** 2
         return float(1.0 - np.mean(np.square(truth - predicted)) / by_chance)
 
@@ -216,6 +220,7 @@ class RocAuc(ClassificationMetric):
     the rest (over the classes that the target has)."""
 
     needs_probabilities: ClassVar[bool] = True
+    of_several_values: ClassVar[bool] = True
 
     def score(self, target: pd.Series, predictions: pd.DataFrame) -> float:
         codes, probabilities = class_probabilities(self.name, target, predictions)

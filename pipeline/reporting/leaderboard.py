@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.answering.left_out import kept_models
 from pipeline.answering.submitting import solution_score
 from pipeline.core.config import CompetitionConfig, Config
+from pipeline.core.errors import UserError
 from pipeline.core.files import read_json
 from pipeline.core.paths import CompetitionPaths, ModelPaths
 from pipeline.core.shares import percent
@@ -30,7 +31,8 @@ def leaderboard_rows(config: Config, competition: CompetitionConfig) -> list[dic
 
     Scores are of predictions as they are, the most probable class where classes are scored: ``train``, ``valid``
     and what the figures show. ``decided`` is the validation score with the thresholds that a submission takes,
-    ``weighted`` that with the rows counting as the test rows ask, where a model's ``fit.weights`` says how.
+    ``weighted`` that with the rows counting as the test rows ask, where a model's ``fit.weights`` says how. ``test`` is
+    the score against the source's own solution, where one is known; ``untested`` why it has none all the same.
     """
     paths = CompetitionPaths(competition.name)
     blend = read_json(paths.blend) if paths.blend.exists() else None
@@ -54,7 +56,7 @@ def leaderboard_rows(config: Config, competition: CompetitionConfig) -> list[dic
                 "weighted": known.get("weighted"),
                 "decided": known.get("decided"),
                 "weight": blend["weights"].get(model.name) if blend else None,
-                "test": _tested(competition, place.final / "submission.csv"),
+                **_tested(competition, place.final / "submission.csv"),
             }
         )
     rows.sort(key=lambda row: row["valid"], reverse=competition.metric.higher_is_better)
@@ -71,7 +73,7 @@ def leaderboard_rows(config: Config, competition: CompetitionConfig) -> list[dic
         "weighted": blend.get("weighted"),
         "decided": blend["decided"],
         "weight": None,
-        "test": _tested(competition, paths.submission),
+        **_tested(competition, paths.submission),
     }
     return [first, *rows]
 
@@ -129,8 +131,18 @@ def weighted_by(blend: dict[str, Any]) -> str | None:
     return f"weighted scores count {what} (fit.weights of {shift['model']})"
 
 
-def _tested(competition: CompetitionConfig, submission: Path) -> float | None:
-    return solution_score(competition, submission) if submission.exists() else None
+def _tested(competition: CompetitionConfig, submission: Path) -> dict[str, Any]:
+    """A solution that this submission cannot be held against, such as one with a class that training never saw, must
+    not take the table along with it."""
+    try:
+        return {"test": solution_score(competition, submission) if submission.exists() else None, "untested": None}
+    except UserError as why:
+        return {"test": None, "untested": str(why)}
+
+
+def untested(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Why submissions have no score against the solution, each reason once. rows: see ``leaderboard_rows``."""
+    return [f"no test score: {why}" for why in dict.fromkeys(row["untested"] for row in rows) if why]
 
 
 def table_lines(

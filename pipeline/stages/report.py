@@ -13,7 +13,14 @@ from pipeline.core.paths import CompetitionPaths, ModelPaths, project_root
 from pipeline.core.shares import percent, span
 from pipeline.reporting.columns import columns_read
 from pipeline.reporting.findings import finding_lines
-from pipeline.reporting.leaderboard import calibrated, leaderboard_rows, metric_label, table_lines, weighted_by
+from pipeline.reporting.leaderboard import (
+    calibrated,
+    leaderboard_rows,
+    metric_label,
+    table_lines,
+    untested,
+    weighted_by,
+)
 from pipeline.reporting.markdown import markdown
 from pipeline.reporting.page import build_page, drawn
 from pipeline.stages.costs import model_cost
@@ -92,7 +99,13 @@ def payload(config: Config, name: str) -> dict[str, Any]:
         **columns_read(schema, encoders),
         "cleaning": facts["cleaning"],
         "calibrated": calibrated(blend),
-        "notes": [*notes(config, competition, facts), *_weighted(blend, name), *perplexities(evidence), *of_others],
+        "notes": [
+            *notes(config, competition, facts),
+            *_weighted(blend, name),
+            *(f"{why[0].upper()}{why[1:]}." for why in untested(rows)),
+            *perplexities(evidence),
+            *of_others,
+        ],
     }
 
 

@@ -62,6 +62,9 @@ class Regression(Task):
         columns = frames[0].columns if frames[0].shape[1] == 1 else ["prediction"]
         return pd.DataFrame(mean[:, None], columns=columns, index=frames[0].index)  # [rows] -> [rows, 1]
 
+    def of_no_rows(self, target: NumberTarget) -> NumberTarget:
+        return target.of_no_rows()
+
     def raw(self, predictions: pd.DataFrame, target: NumberTarget) -> np.ndarray:
         """Column ``prediction`` -> [rows, 1], in the units of the loss."""
         return target.forward(predictions["prediction"].to_numpy())[:, None]  # [rows] -> [rows, 1]

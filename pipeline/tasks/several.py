@@ -102,6 +102,9 @@ class MultioutputRegression(SeveralTargets):
         columns = columns if list(columns) == list(target.parts) else list(target.parts)
         return pd.DataFrame(np.stack(means, axis=1), columns=columns, index=frames[0].index)
 
+    def of_no_rows(self, target: SeveralNumbers) -> SeveralNumbers:
+        return SeveralNumbers({name: part.of_no_rows() for name, part in target.parts.items()})
+
     def only(self, target: SeveralNumbers, name: str) -> SeveralNumbers:
         return SeveralNumbers({name: target.parts[name]})
 

@@ -57,13 +57,16 @@ class NumberTarget:
     def state(self) -> dict[str, Any]:
         return {"transform": self.transform, "mean": self.mean, "deviation": self.deviation}
 
+    def of_no_rows(self) -> NumberTarget:
+        return NumberTarget(self.transform)
+
 
 def fit_number_target(transform: Transform, target: pd.Series) -> NumberTarget:
     """Raises UserError for a value that the transform cannot take, and where there is none at all."""
     if not len(target):
         raise UserError(
             f"column {target.name}: needs a value in some row of each fold's training rows, and those of a fold all "
-            "lack one; choose another split, or take it out of columns.target"
+            "lack one; choose another split (such as stratified), or take it out of columns.target"
         )
     if transform == "none":
         return NumberTarget(transform)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics as sk
 
-from pipeline.answering.answer_files import check_written
+from pipeline.answering.answer_files import Writing, check_written, read_answers, write_answers
 from pipeline.answering.submission_layout import submission_layout
 from pipeline.answering.submissions import (
     check_submission,
@@ -71,6 +71,42 @@ def test_classes_are_written_as_the_sample_has_them(classes, in_sample, expected
     assert made["y"].tolist() == expected
     assert [type(value) for value in made["y"].tolist()] == [type(value) for value in expected]
     check_submission(made, sample, **form(kind, classes))
+
+
+LABELS_OF = {**form("classes", id_column="Id", target_column="a, b"), "targets": ("a", "b")}
+
+
+@pytest.mark.parametrize(
+    ("in_sample", "expected"),
+    [
+        ([0, 0], [0, 1]),
+        ([0.0, 0.0], [0.0, 1.0]),
+        ([False, False], [False, True]),
+        (["no", "no"], ["no", "yes"]),
+        (["Yes", "No"], ["No", "Yes"]),
+        (["N", "N"], ["N", "Y"]),
+        (["?", "?"], [0, 1]),
+    ],
+)
+def test_labels_are_written_as_the_sample_has_them_and_read_so_too(in_sample, expected, tmp_path):
+    """Of two equally probable ones the first is taken, as metrics do."""
+    no, yes = expected
+    sample = pd.DataFrame({"Id": [1, 2], "a": in_sample, "b": in_sample})
+    told = pd.DataFrame({"a": [0.9, 0.5], "b": [0.2, 0.6]})
+    made = make_submission(told, pd.Series([1, 2]), sample, **LABELS_OF)
+    assert made["a"].tolist() == [yes, no] and made["b"].tolist() == [no, yes]
+    assert type(made["a"].tolist()[0]) is type(yes)
+    check_submission(made, sample, **LABELS_OF)
+    paths = files(tmp_path, made, {"Id": [2, 1], "a": [no, yes], "b": [None, yes]})  # a cell without an answer
+    mean = {"name": "mean_over_targets", "of": "accuracy"}
+    assert score(paths, mean, LABELS_OF) == 0.5
+    with pytest.raises(UserError, match=r"mean_columnwise_auc: needs probabilities, and submission\.csv holds classes"):
+        score(paths, "mean_columnwise_auc", LABELS_OF)
+    paths = files(tmp_path, made, {"Id": [2, 1], "a": [no, "perhaps"], "b": yes})
+    with pytest.raises(
+        UserError, match=r"solution\.csv: column 'a' needs numbers, or labels such as yes and no, got perh"
+    ):
+        score(paths, mean, LABELS_OF)
 
 
 def test_probability_of_the_second_class_or_of_every_class_by_name():
@@ -209,6 +245,13 @@ def test_what_was_written_reads_back_to_the_last_bit(tmp_path):
     frame[:3].to_csv(path, index=False)
     with pytest.raises(UserError, match="reads back with"):
         check_written(path, frame)
+
+
+def test_a_carriage_return_within_a_text_ends_no_line(tmp_path):
+    frame = pd.DataFrame({"Id": ["1", "2"], "y": ["ein\rZwei", "drei\r\nvier"], "z": [0.5, 1.0]})
+    write_answers(frame, tmp_path / "submission.csv", Writing())
+    assert (tmp_path / "submission.csv").read_bytes().count(b"\n") == 4
+    pd.testing.assert_frame_equal(read_answers(tmp_path / "submission.csv", "Id"), frame)
 
 
 def files(tmp_path, submission, solution):

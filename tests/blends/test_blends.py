@@ -21,6 +21,9 @@ class MeanTask:
     def __init__(self, logarithmic=False):
         self.logarithmic = logarithmic
 
+    def of_no_rows(self, target):
+        return target
+
     def average(self, frames, weights, target):
         assert sum(weights) == pytest.approx(1)
         return log_mean_of(frames, weights) if self.logarithmic else mean_of(frames, weights)
@@ -192,6 +195,30 @@ def test_a_rare_class_is_in_every_bag():
 
     weigh(build("greedy"), frames, target, watched, ClassTask())
     assert set(seen) == {3}
+
+
+@pytest.mark.parametrize("kind", ["labels", "classes", "numbers"])
+def test_each_target_is_in_every_bag_with_all_its_classes(kind):
+    random = np.random.default_rng(0)
+    target = pd.DataFrame({"a": [1.0, *[0.0] * 59], "b": [*[np.nan] * 59, 1.0], "c": random.normal(size=60)})
+    if kind != "numbers":
+        target["c"] = target["c"] > 1.5
+    frames = [target.fillna(0.5) + random.normal(0, 0.1, target.shape) for _ in range(2)]
+
+    class SeveralTask(MeanTask):
+        target_kind = kind
+
+    seen = []
+
+    def watched(predictions, truth):
+        seen.append([truth[name].nunique() for name in truth])
+        return 0.0
+
+    weigh(build("greedy", iterations=1), frames, target, watched, SeveralTask())
+    if kind == "numbers":
+        assert all(known for _, known, _ in seen)
+    else:
+        assert set(map(tuple, seen)) == {(2, 1, 2)}
 
 
 def test_greedy_with_ten_models_takes_under_four_seconds():

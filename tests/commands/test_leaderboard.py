@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import yaml
 from bench import Bench
 
@@ -39,3 +40,28 @@ def test_one_fold_has_no_spread_and_no_test_file_no_submission(bench, undrawn):
     assert not any("submission: " in line for line in lines)
     page = (bench.root / "data/toy/report/index.html").read_text()
     assert "±" not in page and "one fold" in page.casefold()
+
+
+@pytest.mark.parametrize(
+    ("metric", "answer", "why"),
+    [
+        ("log_loss", "blue", "metric log_loss: needs probabilities, and submission.csv holds classes"),
+        ("accuracy", "green", "solution.csv: column 'y' needs one of the classes blue, red, got green in row 1"),
+    ],
+)
+def test_a_solution_that_cannot_be_held_against_is_told_and_takes_nothing_along(bench, undrawn, metric, answer, why):
+    bench.files["train.csv"] = "id,size,y\n" + "".join(
+        f"{i},{i * 7 % 11},{'red' if i % 3 else 'blue'}\n" for i in range(30)
+    )
+    bench.files["test.csv"] = "id,size\n" + "".join(f"{i},{i % 5}\n" for i in range(30, 40))
+    bench.files["sample_submission.csv"] = "id,y\n" + "".join(f"{i},red\n" for i in range(30, 40))
+    bench.files["solution.csv"] = f"id,y\n30,{answer}\n" + "".join(f"{i},red\n" for i in range(31, 40))
+    bench.competition |= {"task": {"name": "classification"}, "metric": metric, "submission": "classes"}
+    bench.model["model"] = {"name": "logistic_regression"}
+    bench.write()
+    bench.through()
+    shown = told(bench, "toy")
+    assert shown.count(f"no test score: {why}\n") == 1 and "toy-ridge" in shown
+    assert f"No test score: {why}." in (bench.root / "data/toy/report/report.md").read_text()
+    code, lines = bench.run("score", "toy")
+    assert (code, lines) == (2, [f"error: {why}"])

@@ -68,6 +68,19 @@ def test_rows_without_their_id_or_a_column_are_told_what_to_do(answered):
         ]
 
 
+def test_nothing_but_a_file_of_its_own_is_written(answered):
+    (answered.root / "new.csv").write_text(TEST)
+    (answered.root / "folder.csv").mkdir()
+    (answered.root / "linked.csv").symlink_to("new.csv")
+    for out, told in (
+        ("folder.csv", "folder.csv is a folder; name a file"),
+        ("new.csv", "new.csv holds the rows that --in names, and would be lost; name another file"),
+        ("linked.csv", "linked.csv holds the rows that --in names, and would be lost; name another file"),
+    ):
+        assert answered.run("predict", "toy", "--in", "new.csv", "--out", out) == (2, [f"error: --out: {told}"])
+    assert (answered.root / "new.csv").read_text() == TEST
+
+
 def test_probabilities_of_all_classes_in_place_of_what_the_submission_wants(bench):
     """Before thresholds decide."""
     table = pd.read_csv(StringIO(TRAIN)).assign(y=lambda rows: (rows["size"] > 3).astype(int))
@@ -97,3 +110,15 @@ def test_numbers_have_no_probabilities(answered):
     code, lines = answered.run("predict", "toy", "--in", "new.csv", "--out", "out.csv", "--probabilities")
     told = "error: --probabilities: is for tasks with classes; the task of 'toy' is regression"
     assert (code, lines) == (2, [told])
+
+
+@pytest.mark.parametrize("blend", ["stacked", "equal"])
+def test_folds_models_answer_as_the_submission_does(bench, blend):
+    """Each fold scales the target by rows of its own, which must not reach what puts the models together."""
+    bench.competition |= {"task": {"name": "regression", "target": "standardise"}, "blend": blend}
+    bench.model["retrain"] = {"mode": "folds"}
+    bench.write(stiff={**bench.model, "model": {"name": "ridge", "alpha": 100.0}})
+    bench.through()
+    (bench.root / "new.csv").write_text(TEST)
+    assert bench.run("predict", "toy", "--in", "new.csv", "--out", "out.csv")[0] == 0
+    assert (bench.root / "out.csv").read_text() == (bench.root / "data/toy/submission.csv").read_text()
