@@ -1,5 +1,6 @@
 """Dates in their writers' words, turned to the few ways that ``dates.py`` reads: zones by name, months of other
-languages, ordinals, the end of a day, weeks and quarters, years, months and days with their East Asian signs.
+languages, ordinals, a.m. and p.m., the end of a day, weeks and quarters, years, months and days with their East Asian
+signs.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ ZONES = {name: hours for hours, names in _AHEAD.items() for name in names.split(
 """Hours that a zone is ahead of UTC, by its usual name. CST and its like are America's, as in e-mail (RFC 5322)."""
 _ZONE = re.compile(rf"(?<=[\dMm])\s*\(?({'|'.join(ZONES)})\)?(?=$|\s\d{{4}}$)")
 _MIDNIGHT = re.compile(r"(?<![\d:])24(?=:00(?::00(?:[.,]0+)?)?(?:$|[^\d:]))")
+_NOON = re.compile(r"(?<=\d) ?([ap])\.? ?m\.$", re.IGNORECASE)
 _COMMA = re.compile(r"(?<=:\d\d),(?=\d)")
 _ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th|er|º)(?: of)?\b|(?<=\d)[º.](?= ?[^\W\d])", re.IGNORECASE)
 _WEEK = re.compile(r"(\d{4})-?W(\d{2})")
@@ -87,7 +89,7 @@ _UNUSUAL = (
     rf"[{OTHER_DIGITS}]|"
     r"(?i:\d(?:st|nd|rd|th)\b)|[A-Z]{3}\)?(?:\s\d{4})?$|24:00|:\d\d,\d|^\d{4}[- ]?[QW]\d{1,2}$|^Q\d[- /]\d{4}$"
     rf"|(?i:\d[.º] ?[a-zä])|(?i:\d(?:er)?[ /-]?(?:de )?(?:(?:{_ANY_MONTH})\b|(?:{_ENGLISH})\.))"
-    rf"|(?i:^(?:(?:{_ANY_MONTH})\b|(?:{_ENGLISH})\.))|\d[年년]"
+    rf"|(?i:^(?:(?:{_ANY_MONTH})\b|(?:{_ENGLISH})\.))|\d[年년]|(?i:\d ?[ap]\.? ?m\.$)"
 )
 """What a value has that may have one of these."""
 # As RE2 has it, which is fast, with the digits and spaces of all scripts.
@@ -112,7 +114,7 @@ def as_usual(words: pd.Series) -> tuple[pd.Series, Any]:
             hours[place] -= ZONES[zone[1]] if ":" in word else 0
         word, late = _MIDNIGHT.subn("00", word)
         hours[place] += 24 * late
-        word = _MONTH.sub(_english, word)
+        word = _MONTH.sub(_english, _NOON.sub(r" \1m", word))
         word = _OF.sub(" ", _ORDINAL.sub("", _COMMA.sub(".", word)))
         plain[place] = _first_day(word) or word
     return pd.Series(plain, index=words.index, dtype="str"), hours if hours.any() else None

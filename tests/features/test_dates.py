@@ -32,6 +32,12 @@ def words(*values):
         "%a %b %d %H:%M:%S %Y",
         "%B %d, %Y",
         "%d%b%Y",
+        "%Y%m%dT%H%M%S",
+        "%m/%d/%Y, %I:%M:%S %p",
+        "%d.%m.%Y, %H:%M",
+        "%Y-%m-%d %I:%M%p",
+        "%B %d, %Y at %I:%M %p",
+        "%d/%b/%Y:%H:%M:%S +0000",
     ],
 )
 def test_a_date_is_read_as_it_was_written(form):
@@ -41,12 +47,12 @@ def test_a_date_is_read_as_it_was_written(form):
     assert found is not None
     read, bad = dates(written, found, ())
     assert not bad.any()
-    for part in ("year", "month", "day"):
+    for part in ("year", "month", "day", *(["hour"] if "%p" in form or "%H" in form else [])):
         assert date_part(read, part)[:3].tolist() == [getattr(one, part) for one in moments]
     assert np.isnan(date_part(read, "days")[3])
 
 
-@pytest.mark.parametrize(("form", "step"), [("%H:%M", 0), ("%I:%M %p", 0), ("%H:%M:%S", 36)])
+@pytest.mark.parametrize(("form", "step"), [("%H:%M", 0), ("%I:%M %p", 0), ("%I:%M%p", 0), ("%H:%M:%S", 36)])
 def test_a_clock_time_is_hours_since_midnight(form, step):
     times = [datetime(2020, 1, 1, hour, 15, step) for hour in (0, 9, 13, 23)]
     frame = pd.DataFrame({"at": words(*(one.strftime(form) for one in times))})
@@ -293,3 +299,10 @@ def test_a_month_and_two_digits_are_a_year_and_not_a_day(form):
 def test_words_and_codes_that_hold_a_month_are_no_dates():
     assert date_format(words("Lot-12", "Mar-12")) is None
     assert date_format(words("am 5. Mai 2020 war es", "12. Mai 2020")) is None
+
+
+@pytest.mark.parametrize("written", ["05:15 p.m.", "05:15 P.M.", "05:15 p. m.", "05:15p.m."])
+def test_noon_may_be_written_with_points(written):
+    column = words(f"31/01/2020 {written}", f"30/01/2020 {written.replace('p', 'a').replace('P', 'A')}")
+    read, bad = dates(column, date_format(column), ())
+    assert not bad.any() and date_part(read, "hour").tolist() == [17, 5]
