@@ -29,6 +29,7 @@ _NAMED_MONTHS = ("%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%d %b %Y", "%d %B %Y", "
 _JOINED_MONTHS = ("%d-%b-%Y", "%d-%b-%y", "%d/%b/%Y", "%d%b%Y", "%Y-%b-%d", "%d-%B-%Y")
 _MONTHS = ("%b-%Y", "%b-%y", "%b %Y", "%B %Y", "%Y-%b", "%m/%Y", "%b %y", "%b'%y", "%B-%Y", "%B-%y", "%B %y")
 _MORE_MONTHS = ("%Y/%m", "%m-%Y", "%Y %b", "%Y %B")
+_ALL_DAYS = _DAYS + _SHORT_DAYS + _NAMED_MONTHS + _JOINED_MONTHS
 _NO_YEAR = ("%d-%b", "%d-%B", "%d %b", "%d %B", "%d/%b", "%b %d", "%B %d", "%b-%d", "%B-%d", "%d%b")
 _YEAR_OR_DAY = {
     "%b-%y": "%b-%d",
@@ -39,16 +40,10 @@ _YEAR_OR_DAY = {
     "%d-%B": "%y-%B",
 }
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p", " %H:%M:%S.%f", ":%H:%M:%S")
-_MORE_TIMES = (
-    ", %H:%M",
-    ", %H:%M:%S",
-    ", %I:%M %p",
-    ", %I:%M:%S %p",
-    " %I:%M%p",
-    " %I:%M:%S%p",
-    " at %H:%M",
-    " at %I:%M %p",
-)
+_COMMA_TIMES = (", %H:%M", ", %H:%M:%S", ", %I:%M %p", ", %I:%M:%S %p")
+_MORE_TIMES = (*_COMMA_TIMES, " %I:%M%p", " %I:%M:%S%p", " at %H:%M", " at %I:%M %p")
+_LIKE_MORE = re.compile(r", \d\d?:|\d[ap]m$| at \d", re.IGNORECASE)
+"""What a value has that has one of these."""
 _CLOCKS = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%H:%M:%S.%f")
 ISO = "ISO8601"
 OR = " or "
@@ -57,7 +52,7 @@ DURATION = "[h]:mm:ss"
 """Hours that may be more than a day's, as spreadsheets name it; also days and such hours."""
 DATE_FORMATS = (
     ISO,
-    *(day + time for day in _DAYS + _SHORT_DAYS + _NAMED_MONTHS + _JOINED_MONTHS for time in _TIMES),
+    *(day + time for day in _ALL_DAYS for time in _TIMES),
     *_MONTHS,
     "%a %b %d %H:%M:%S %Y",
     "%a, %d %b %Y %H:%M:%S",
@@ -70,7 +65,6 @@ DATE_FORMATS = (
     "%y-%b",
     "%y-%B",
     "%d/%b/%Y:%H:%M:%S %z",
-    *(day + time for day in _DAYS + _SHORT_DAYS + _NAMED_MONTHS + _JOINED_MONTHS for time in _MORE_TIMES),
 )
 """Tried in this order, so that 03/04/2020 is the 4th of March unless another row forbids it."""
 
@@ -133,6 +127,8 @@ def _possible(present: pd.Series) -> Sequence[str]:
     elif (weekday := _WEEKDAY.match(present.iloc[0])) is not None:
         begin = ("%A" if weekday[1].lower().endswith("day") else "%a") + weekday[2]
         forms = (*DATE_FORMATS, *(begin + form for form in DATE_FORMATS if not form.startswith(("%a", "%A", ISO))))
+    elif _LIKE_MORE.search(present.iloc[0]):
+        forms = (*DATE_FORMATS, *(day + time for day in _ALL_DAYS for time in _MORE_TIMES))
     return forms
 
 

@@ -54,7 +54,7 @@ def test_a_date_is_read_as_it_was_written(form):
     assert np.isnan(date_part(read, "days")[3])
 
 
-@pytest.mark.parametrize(("form", "step"), [("%H:%M", 0), ("%I:%M %p", 0), ("%H:%M:%S", 36)])
+@pytest.mark.parametrize(("form", "step"), [("%H:%M", 0), ("%I:%M %p", 0), ("%I:%M%p", 0), ("%H:%M:%S", 36)])
 def test_a_clock_time_is_hours_since_midnight(form, step):
     times = [datetime(2020, 1, 1, hour, 15, step) for hour in (0, 9, 13, 23)]
     frame = pd.DataFrame({"at": words(*(one.strftime(form) for one in times))})

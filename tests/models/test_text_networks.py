@@ -78,6 +78,12 @@ def test_empty_texts_give_finite_outputs_and_gradients(settings):
 
 
 @every
+def test_a_word_that_was_never_seen_says_nothing_before_it_is_learned(settings):
+    weight = network(settings).embedding.weight
+    assert (weight[:2] == 0).all() and (weight[2:] != 0).all()
+
+
+@every
 def test_outputs_are_any_number_and_columns_beside_the_text_count(settings):
     model, tokens = network(settings, outputs=4, side=True), padded(TEXTS)
     numbers = torch.randn(5, 2)
