@@ -14,6 +14,7 @@ from pipeline.stages import check
 from pipeline.stages.project import load_project
 
 IN_PARAMS = {
+    "a list of a list": ({"mute": [["POD301"]]}, ["competitions.toy.mute: no finding ['POD301']"]),
     "unknown metric": ({"metric": "rsme"}, ["competitions.toy.metric.name", "'rsme'", "did you mean 'rmse'"]),
     "unknown key": ({"spilt": {}}, ["competitions.toy.spilt", "unknown key", "did you mean 'split'"]),
     "unknown setting": (

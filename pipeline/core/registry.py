@@ -55,8 +55,8 @@ class Registry:
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._parts))
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._parts
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name in self._parts  # a list, which YAML may bring, has no hash
 
     def get(self, name: str) -> type[Any]:
         return self._parts[name]

@@ -22,7 +22,7 @@ MINIMUM_LENGTH = 6  # a shorter "secret" would blot out ordinary words
 
 URL_USER = re.compile(r"(?<=://)[^/\s?#]+(?=@)")
 ODD_USER = re.compile(
-    r"(?i)(?<![\w+.-])(?!https?://(?:[^/\s?#]*@|[^/\s@]+:\d+/))([a-z][\w+.-]*://)([^:/\s@]+:[^\s'\"]*)(?=@)"
+    r"(?i)(?<![\w+.-])(?!https?://(?:[^/\s?#]*@|[^/\s@]+:\d+/))([a-z][\w+.-]*://)([^:/\s@]{1,200}:[^\s'\"]{0,200})(?=@)"
 )
 """A password with a slash as it is, as one made at random may have: drivers of databases take it, and whoever calls a
 server by it is told that the address is none."""
