@@ -16,6 +16,7 @@ from pipeline.answering.each_target import each_target, restored
 from pipeline.answering.out_of_fold import fold_scores, parts_of
 from pipeline.core.class_columns import columns_of
 from pipeline.core.combination import Blend, Combination, Library
+from pipeline.core.errors import Diverged, UserError
 from pipeline.core.schema import PROBABLE
 from pipeline.core.types import Metric, Target, Task
 from pipeline.core.weighting.importance import copies, repeated, weighted_score
@@ -302,17 +303,25 @@ class _Levels:
         sign = 1 if self.metric.higher_is_better else -1
         scores = zip(self._part_scores(outside), self._part_scores(self.outside), strict=True)
         gains = [sign * (new - old) for new, old in scores]
+        if not gains:
+            return 0.0
         error = stdev(gains) / len(gains) ** 0.5 if len(gains) > 1 else 0.0
         return fmean(gains) if fmean(gains) > CONVINCING * error else 0.0
 
     def _part_scores(self, predictions: Sequence[pd.DataFrame]) -> list[float]:
-        scores = []
+        """Of each part. Those of a single fold are small: one whose target has no score, such as an area of one class
+        alone, says nothing."""
+        scores, one_fold = [], (self.fold == self.fold[0]).all()
         for (_, rows), part in zip(self.parts, predictions, strict=True):
             target, own = self.target.iloc[rows].reset_index(drop=True), part.reset_index(drop=True)
-            if self.weights is None:
-                scores.append(self.metric.score(target, own))
-            else:
-                scores.append(weighted_score(self.metric.score, target, own, self.weights[rows]))
+            try:
+                if self.weights is None:
+                    scores.append(self.metric.score(target, own))
+                else:
+                    scores.append(weighted_score(self.metric.score, target, own, self.weights[rows]))
+            except UserError as fault:
+                if isinstance(fault, Diverged) or not one_fold:
+                    raise
         return scores
 
 

@@ -42,9 +42,8 @@ def class_probabilities(metric: str, target: pd.Series, predictions: pd.DataFram
     index_of_level = np.array([place.get(str(level), -1) for level in uniques] + [-1])  # the last one serves -1
     codes = index_of_level[levels]
     if (row := _first(codes < 0)) is not None:
-        raise UserError(
-            f"metric {metric}: target of row {row} is {target.iloc[row]!r}, the predictions' classes are {_some(names)}"
-        )
+        got = f"target of row {row} is {str(target.iloc[row])!r}"
+        raise UserError(f"metric {metric}: {got}, the predictions' classes are {_some(names)}")
     probabilities = predictions.to_numpy(dtype=np.float64)
     if (row := _first(~np.isfinite(probabilities).all(axis=1))) is not None:
         got = probabilities[row].tolist()[:5]
@@ -71,7 +70,7 @@ def _floats(metric: str, values: pd.Series, what: str, fault: type[UserError]) -
     try:
         array = values.to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError):
-        raise UserError(f"metric {metric}: {what} must be numbers, got {values.iloc[0]!r}") from None
+        raise UserError(f"metric {metric}: {what} must be numbers, got {str(values.iloc[0])!r}") from None
     if (row := _first(~np.isfinite(array))) is not None:
         raise fault(f"metric {metric}: every {what} must be a finite number, got {array[row]} in row {row}")
     return array

@@ -163,7 +163,10 @@ class QuadraticWeightedKappa(Metric):
     def score(self, target: pd.Series, predictions: pd.DataFrame) -> float:
         truth, predicted = self._grades(target, predictions)
         if truth.min() == truth.max():
-            raise UserError(f"metric {self.name}: needs at least 2 classes in the target, got only {target.iloc[0]!r}")
+            raise UserError(
+                f"metric {self.name}: needs at least 2 classes in the target, got only {str(target.iloc[0])!r} in "
+                f"{len(truth)} rows; use the split stratified"
+            )
         by_chance = truth.var() + predicted.var() + (truth.mean() - predicted.mean()) ** 2
         return float(1.0 - np.mean(np.square(truth - predicted)) / by_chance)
 

@@ -196,6 +196,29 @@ def test_a_single_hold_out_is_scored_as_one_fold():
     assert len(found.folds) == 1
 
 
+def test_parts_of_a_hold_out_whose_target_has_no_score_say_nothing():
+    """Every fifth row of it stands for a fold, and some of these have one class alone."""
+    target, frames = classes(rows=60, count=3)
+    rare = pd.Series(np.where(np.arange(60) % 5, 0, target))
+    kappa, _ = fit(rare, frames, np.zeros(60, int), "equal", "quadratic_weighted_kappa", CLASSES)
+    assert len(kappa.folds) == 1
+    labels = tasks.build("multilabel", "task")
+    random = np.random.default_rng(0)
+    truth = pd.DataFrame({name: np.arange(40) % 20 == place for place, name in enumerate("ab")}) * 1.0
+    told = {f"m{i}": (truth + random.normal(0, 0.3, truth.shape)).clip(0.01, 0.99) for i in range(2)}
+    schema = Schema(id=None, target="a, b", columns=(), targets=("a", "b"))
+    found = fit_ensemble(
+        told,
+        truth,
+        np.zeros(40, int),
+        blend=blends.build("equal", "blend"),
+        task=labels,
+        target_codec=labels.fit_target(truth, schema),
+        metric=metrics.build("mean_columnwise_auc", "metric"),
+    )
+    assert len(found.folds) == 1
+
+
 def test_texts_pass_through_the_best_model():
     task = tasks.build("translation", "task")
     target = pd.Series(["a b c d", "e f g h"] * 4)

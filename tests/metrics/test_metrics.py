@@ -270,7 +270,12 @@ def test_every_metric_says_what_it_suits():
         ("log_rmse", [5.0, 0.0], [1.0, 1.0], "needs a target above 0, got 0 in row 1"),
         ("r2", [5.0], [1.0], "needs at least 2 rows, got 1"),
         ("quadratic_weighted_kappa", [1.5, 2.0], [1.0, 1.0], "needs whole numbers as target, got 1.5 in row 0"),
-        ("quadratic_weighted_kappa", [2.0, 2.0], [1.0, 1.0], "needs at least 2 classes in the target"),
+        (
+            "quadratic_weighted_kappa",
+            [2.0, 2.0],
+            [1.0, 1.0],
+            "at least 2 classes in the target, got only '2.0' in 2 rows",
+        ),
         ("perplexity", [0, 0], [1.0, 1.0], "needs token counts above 0"),
         ("bits_per_character", [0, 0], [1.0, 1.0], "needs token counts above 0"),
         ("bleu", ["a", None], ["a", "b"], "every target must be a text, got .* in row 1"),
