@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 
 import numpy as np
 import pandas as pd
@@ -245,6 +246,29 @@ def test_add_sees_several_targets_in_the_sample_submission(bench, kind, task, me
     found = load_project().competition("mine")
     assert set(found.columns.targets) == {"a", "b", "c"}
     assert (found.task.name, found.metric.name, found.submission.format) == (task, metric, submission)
+
+
+@pytest.mark.parametrize(
+    ("words", "metric"),
+    [(("no", "yes"), None), ((False, True), "accuracy"), ((0, 1), "accuracy"), ((0, 1), "roc_auc")],
+)
+def test_add_sees_labels_in_a_sample_submission_that_says_them(bench, words, metric):
+    files(bench, "labels")
+    for name, content in bench.files.items():
+        table = pd.read_csv(StringIO(content)).rename(columns={"C": "c"})
+        labels = {
+            one: table[one].map(lambda value: words[int(value)], na_action="ignore") for one in "abc" if one in table
+        }
+        bench.files[name] = table.assign(**labels).to_csv(index=False)
+    bench.write()
+    (bench.root / "params.yaml").unlink()
+    add.run("mine", source="files", target=None, id=None, metric=metric, minutes=None)
+    from pipeline.stages.project import load_project
+
+    found = load_project().competition("mine")
+    kind = "probabilities" if metric == "roc_auc" else "classes"
+    assert (found.task.name, found.submission.format) == ("multilabel", kind)
+    assert found.metric.label == f"mean {metric or 'accuracy'}"
 
 
 def test_mixed_kinds_are_refused_with_the_reason(bench):

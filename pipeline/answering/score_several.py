@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeline.answering.answer_files import codes_of, numeric
+from pipeline.answering.answer_files import codes_of, numeric, refuse
 from pipeline.answering.submission_layout import same_name, spelled
 from pipeline.core.class_columns import class_column
 from pipeline.core.errors import UserError, did_you_mean
@@ -15,17 +15,41 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+MISSING = ("",)
+"""What a cell without an answer holds."""
+
 
 def score_several(
-    given: pd.DataFrame, truth: pd.DataFrame, held: Mapping[str, str], metric: Metric, where: str, solution: str
+    given: pd.DataFrame, truth: pd.DataFrame, layout: Mapping[str, Any], metric: Metric, where: str, solution: str
 ) -> float:
-    """held: column of the submission to its target."""
+    """Of numbers and labels. layout: of the submission. A row of the solution lacks a target where its cell is
+    empty."""
     import pandas as pd
 
-    theirs = _columns_of_solution(truth, list(held.values()), solution)
-    target = {name: pd.to_numeric(truth[column], errors="coerce") for name, column in theirs.items()}
-    predicted = {name: numeric(given[column], where) for column, name in held.items()}
+    theirs = _columns_of_solution(truth, list(layout["targets"].values()), solution)
+    target = {name: _numbers(truth[column], solution) for name, column in theirs.items()}
+    if layout["format"] == "classes":
+        if metric.needs_probabilities:
+            raise UserError(f"metric {metric.name}: needs probabilities, and {where} holds classes")
+        predicted = {name: _numbers(given[column], where) for column, name in layout["targets"].items()}
+    else:
+        predicted = {name: numeric(given[column], where) for column, name in layout["targets"].items()}
     return metric.score(pd.DataFrame(target), pd.DataFrame(predicted))
+
+
+def _numbers(values: pd.Series, where: str) -> pd.Series:
+    """Numbers, or labels in words such as yes and no as 1 and 0; NaN where nothing is said."""
+    import pandas as pd
+
+    from pipeline.features.values import truths
+
+    number = pd.to_numeric(values, errors="coerce").astype("float64")
+    said = values.notna() & (values.map(str).str.strip() != "")
+    if not (said & number.isna()).any():
+        return number
+    label, bad = truths(values, MISSING)
+    refuse(where, str(values.name), bad, values.to_frame(), "needs numbers, or labels such as yes and no")
+    return pd.Series(label, index=values.index)
 
 
 def score_several_classes(

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SAMPLE = "sample submission"
+TRUTHS = (("false", "true"), ("no", "yes"), ("off", "on"), ("f", "t"), ("n", "y"))
+"""Words that false and true are written as."""
 CONTINUATION = "continuation"
 """Column of predictions with what texts go on with, and of a submission of these without a sample."""
 
@@ -38,7 +40,7 @@ def submission_layout(
     Returns ``format``; ``id``, its id column or None; ``columns``, all in order; ``written``,
     each class as the sample spells it; ``probabilities``, target column to the class it is of; ``targets``, column to
     the target it holds, where there are several. Of several that are classes ``written`` and ``probabilities`` name
-    each as predictions do.
+    each as predictions do; of labels ``written`` names ``label=0`` and ``label=1``.
     """
     if targets and classes:
         return _several_classes(sample, id_column, dict(zip(targets, classes, strict=True)), submission_format, where)
@@ -80,7 +82,10 @@ def _several(
 ) -> dict[str, Any]:
     """A column a target, named as it is but for case and marks."""
     columns, id_column, held = _held(sample, id_column, targets, "the targets", where)
-    written = {"0": 0, "1": 1} if submission_format == "classes" else {}
+    written: dict[str, Any] = {}
+    for column, target in held.items() if submission_format == "classes" else ():
+        spelling = {"0": 0, "1": 1} if sample is None else spelled((0, 1), sample[column])
+        written |= {class_column(target, level): value for level, value in spelling.items()}
     probabilities = held if submission_format == "probabilities" else {}
     found = {"format": submission_format, "id": id_column, "columns": columns, "written": written}
     return {**found, "probabilities": probabilities, "targets": held}
@@ -193,8 +198,9 @@ def _spellings(classes: Sequence[Any], column: pd.Series) -> list[list[Any]]:
             return []
         whole = types.is_integer_dtype(column) and all(number.is_integer() for number in numbers)
         return [[int(number) for number in numbers] if whole else numbers]
-    words = [str(truth) for truth in truths] if truths else []
-    spellings = [[str(level) for level in classes], words, [w.lower() for w in words], [w.upper() for w in words]]
+    words = [[pair[truth] for truth in truths] for pair in TRUTHS] if truths else []
+    cased = [[case(word) for word in pair] for pair in words for case in (str.capitalize, str.lower, str.upper)]
+    spellings = [[str(level) for level in classes], *cased]
     # Classes have lost the spaces around them, which a file written as "a, b" has before each value.
     edges = {(value[: len(value) - len(value.lstrip())], value[len(value.rstrip()) :]) for value in column.map(str)}
     if len(edges) == 1 and edges != {("", "")}:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.answering.answer_files import codes_of, numeric, read_answers, refuse
 from pipeline.answering.score_several import score_several, score_several_classes
 from pipeline.answering.submission_layout import CONTINUATION, SAMPLE, same_name, spelled, submission_layout
-from pipeline.core.class_columns import columns_of
+from pipeline.core.class_columns import class_column, columns_of
 from pipeline.core.errors import UserError, did_you_mean
 from pipeline.core.types import Metric
 
@@ -50,10 +50,15 @@ def format_predictions(
 
 def _of_target(predictions: pd.DataFrame, target: str, submission: Mapping[str, Any]) -> np.ndarray:
     """Of several, one: [rows]."""
+    import pandas as pd
+
     if target not in predictions.columns:
         return _most_probable(predictions, columns_of(predictions.columns, target), submission["written"])
     values: np.ndarray = predictions[target].to_numpy()
-    return (values >= 0.5).astype("int64") if submission["format"] == "classes" else values
+    if submission["format"] != "classes":
+        return values
+    label = pd.DataFrame({class_column(target, 0): 1 - values, class_column(target, 1): values})
+    return _most_probable(label, list(label), submission["written"])
 
 
 def _most_probable(predictions: pd.DataFrame, names: Sequence[str], written: Mapping[str, Any]) -> np.ndarray:
@@ -152,7 +157,7 @@ def check_submission(
         if column == layout["id"]:
             continue
         written = layout["written"]
-        if column in layout["targets"] and classes:
+        if column in layout["targets"]:
             written = {name: written[name] for name in columns_of(list(written), layout["targets"][column])}
         allowed = {str(value) for value in written.values()}
         values = submission[column]
@@ -215,7 +220,7 @@ def score_submission(
         by_target = dict(zip(targets, classes, strict=True))
         return score_several_classes(given, truth, layout, by_target, metric, submission.name, solution.name)
     if targets:
-        return score_several(given, truth, layout["targets"], metric, submission.name, solution.name)
+        return score_several(given, truth, layout, metric, submission.name, solution.name)
     answers = [column for column in layout["columns"] if column != identifier]
     if layout["format"] == "values":
         predicted, target = given[answers[0]], truth[target_column]

@@ -72,14 +72,26 @@ def named_by_classes(train: pd.DataFrame, names: Sequence[str], answers: Sequenc
 
 
 def _labels(found: Guess, answers: pd.DataFrame | None, names: list[str], metric: str | None) -> None:
-    import pandas as pd
+    from pipeline.metrics import metrics
 
     found.task = {"name": "multilabel"}
-    whole = answers is not None and all(pd.api.types.is_integer_dtype(answers[name]) for name in answers)
-    found.submission = "classes" if whole and metric is None else "probabilities"
+    probable = metric is not None and metrics.get(metric).needs_probabilities
+    said = answers is not None and all(_says_labels(answers[name]) for name in answers)
+    found.submission = "classes" if said and not probable else "probabilities"
     accuracy = {"name": "mean_over_targets", "of": "accuracy"}
     found.metric = accuracy if found.submission == "classes" else "mean_columnwise_auc"
     _stratify(found, f"{len(names)} targets, labels of yes and no")
+
+
+def _says_labels(column: pd.Series) -> bool:
+    """Whether a column of the sample submission holds labels: whole numbers, truth values, words for them."""
+    from pandas.api import types
+
+    from pipeline.features.values import truths
+
+    if types.is_numeric_dtype(column) and not types.is_bool_dtype(column):
+        return types.is_integer_dtype(column)
+    return not truths(column, ())[1].any()
 
 
 def _classes(

@@ -73,6 +73,42 @@ def test_classes_are_written_as_the_sample_has_them(classes, in_sample, expected
     check_submission(made, sample, **form(kind, classes))
 
 
+LABELS_OF = {**form("classes", id_column="Id", target_column="a, b"), "targets": ("a", "b")}
+
+
+@pytest.mark.parametrize(
+    ("in_sample", "expected"),
+    [
+        ([0, 0], [0, 1]),
+        ([0.0, 0.0], [0.0, 1.0]),
+        ([False, False], [False, True]),
+        (["no", "no"], ["no", "yes"]),
+        (["Yes", "No"], ["No", "Yes"]),
+        (["N", "N"], ["N", "Y"]),
+        (["?", "?"], [0, 1]),
+    ],
+)
+def test_labels_are_written_as_the_sample_has_them_and_read_so_too(in_sample, expected, tmp_path):
+    """Of two equally probable ones the first is taken, as metrics do."""
+    no, yes = expected
+    sample = pd.DataFrame({"Id": [1, 2], "a": in_sample, "b": in_sample})
+    told = pd.DataFrame({"a": [0.9, 0.5], "b": [0.2, 0.6]})
+    made = make_submission(told, pd.Series([1, 2]), sample, **LABELS_OF)
+    assert made["a"].tolist() == [yes, no] and made["b"].tolist() == [no, yes]
+    assert type(made["a"].tolist()[0]) is type(yes)
+    check_submission(made, sample, **LABELS_OF)
+    paths = files(tmp_path, made, {"Id": [2, 1], "a": [no, yes], "b": [None, yes]})  # a cell without an answer
+    mean = {"name": "mean_over_targets", "of": "accuracy"}
+    assert score(paths, mean, LABELS_OF) == 0.5
+    with pytest.raises(UserError, match=r"mean_columnwise_auc: needs probabilities, and submission\.csv holds classes"):
+        score(paths, "mean_columnwise_auc", LABELS_OF)
+    paths = files(tmp_path, made, {"Id": [2, 1], "a": [no, "perhaps"], "b": yes})
+    with pytest.raises(
+        UserError, match=r"solution\.csv: column 'a' needs numbers, or labels such as yes and no, got perh"
+    ):
+        score(paths, mean, LABELS_OF)
+
+
 def test_probability_of_the_second_class_or_of_every_class_by_name():
     one = make_submission(TWO, IDS, pd.DataFrame({"Id": IDS, "y": 0.5}), **form("probabilities", ["no", "yes"]))
     assert one["y"].tolist() == [0.1, 0.8, 0.5]
