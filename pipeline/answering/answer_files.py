@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,9 +65,17 @@ def _read(path: Path, id_column: str | None) -> tuple[pd.DataFrame, Writing]:
 
 def write_answers(answers: pd.DataFrame, path: Path, writing: Writing) -> None:
     """Write a CSV, read it back and hold every cell to what was to be written."""
-    options: Mapping[str, Any] = {"sep": writing.delimiter, "decimal": writing.decimal}
-    answers.to_csv(path, index=False, lineterminator="\n", **options)
+    write_csv(answers, path, sep=writing.delimiter, decimal=writing.decimal)
     check_written(path, answers, writing)
+
+
+def write_csv(table: pd.DataFrame, path: Path, **options: Any) -> None:
+    """Write a CSV whose lines end at ``\\n``. Texts are quoted where one holds a lone carriage return: Python's writer
+    leaves it bare then, and readers take it for the end of a line."""
+    texts = table.select_dtypes(exclude=["number", "bool"])
+    bare = any(texts[name].map(str).str.contains("\r", regex=False).any() for name in texts)
+    options["quoting"] = csv.QUOTE_NONNUMERIC if bare else csv.QUOTE_MINIMAL
+    table.to_csv(path, index=False, lineterminator="\n", **options)
 
 
 def check_written(

@@ -57,8 +57,9 @@ def _of_target(predictions: pd.DataFrame, target: str, submission: Mapping[str, 
     values: np.ndarray = predictions[target].to_numpy()
     if submission["format"] != "classes":
         return values
-    label = pd.DataFrame({class_column(target, 0): 1 - values, class_column(target, 1): values})
-    return _most_probable(label, list(label), submission["written"])
+    names = [class_column(target, level) for level in (0, 1)]
+    label = pd.DataFrame(dict(zip(names, (1 - values, values), strict=True)))
+    return _most_probable(label, names, submission["written"])
 
 
 def _most_probable(predictions: pd.DataFrame, names: Sequence[str], written: Mapping[str, Any]) -> np.ndarray:

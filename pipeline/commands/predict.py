@@ -36,8 +36,13 @@ def run(name: str, rows: Path, out: Path, probabilities: bool = False) -> None:
         raise UserError(f"--in: {shown(rows)}: no such file or folder")
     if out.suffix != ".csv":
         raise UserError(f"--out: predictions are written as CSV, got {out.name!r}")
+    if out.is_dir():
+        raise UserError(f"--out: {shown(out)} is a folder; name a file")
+    if out.exists() and out.samefile(rows):
+        raise UserError(f"--out: {shown(out)} holds the rows that --in names, and would be lost; name another file")
     blend = read_json(CompetitionPaths(name).blend)
 
+    from pipeline.answering.answer_files import write_csv
     from pipeline.answering.ensembles import Ensemble
     from pipeline.answering.final_models import Answering, FinalModel
 
@@ -53,7 +58,7 @@ def run(name: str, rows: Path, out: Path, probabilities: bool = False) -> None:
         asked = answering.probabilities if probabilities else answering.answer
         answer = asked(raw, rows.name, told.append, folder)
     with whole_file(out) as aside_file:
-        answer.to_csv(aside_file, index=False, lineterminator="\n")
+        write_csv(answer, aside_file)
     sys.stderr.writelines(f"warning: {line}\n" for line in told)
     sys.stdout.write(f"{out}: {len(answer)} rows predicted\n")
 

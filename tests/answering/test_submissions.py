@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics as sk
 
-from pipeline.answering.answer_files import check_written
+from pipeline.answering.answer_files import Writing, check_written, read_answers, write_answers
 from pipeline.answering.submission_layout import submission_layout
 from pipeline.answering.submissions import (
     check_submission,
@@ -245,6 +245,13 @@ def test_what_was_written_reads_back_to_the_last_bit(tmp_path):
     frame[:3].to_csv(path, index=False)
     with pytest.raises(UserError, match="reads back with"):
         check_written(path, frame)
+
+
+def test_a_carriage_return_within_a_text_ends_no_line(tmp_path):
+    frame = pd.DataFrame({"Id": ["1", "2"], "y": ["ein\rZwei", "drei\r\nvier"], "z": [0.5, 1.0]})
+    write_answers(frame, tmp_path / "submission.csv", Writing())
+    assert (tmp_path / "submission.csv").read_bytes().count(b"\n") == 4
+    pd.testing.assert_frame_equal(read_answers(tmp_path / "submission.csv", "Id"), frame)
 
 
 def files(tmp_path, submission, solution):

@@ -61,6 +61,19 @@ def test_rows_without_their_id_or_a_column_are_told_what_to_do(answered):
     assert not (answered.root / "out.csv").exists()
 
 
+def test_nothing_but_a_file_of_its_own_is_written(answered):
+    (answered.root / "new.csv").write_text(TEST)
+    (answered.root / "folder.csv").mkdir()
+    (answered.root / "linked.csv").symlink_to("new.csv")
+    for out, told in (
+        ("folder.csv", "folder.csv is a folder; name a file"),
+        ("new.csv", "new.csv holds the rows that --in names, and would be lost; name another file"),
+        ("linked.csv", "linked.csv holds the rows that --in names, and would be lost; name another file"),
+    ):
+        assert answered.run("predict", "toy", "--in", "new.csv", "--out", out) == (2, [f"error: --out: {told}"])
+    assert (answered.root / "new.csv").read_text() == TEST
+
+
 def test_probabilities_of_all_classes_in_place_of_what_the_submission_wants(bench):
     """Before thresholds decide."""
     table = pd.read_csv(StringIO(TRAIN)).assign(y=lambda rows: (rows["size"] > 3).astype(int))
