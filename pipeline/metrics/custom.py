@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import field_validator
 
-from pipeline.core.errors import UserError, did_you_mean
+from pipeline.core.errors import UserError, did_you_mean, quoted
 from pipeline.core.own_code import check_own_file, described, load_own_file, needed_place
 from pipeline.core.registry import settings
 from pipeline.core.types import Metric
@@ -74,9 +74,17 @@ class FileMetric(Metric):
             raise
         except Exception as error:
             raise UserError(f"metric {self.path}: {self.function} raised {described(error)}") from error
-        if isinstance(value, bool) or not hasattr(value, "__float__") or not math.isfinite(float(value)):
-            raise UserError(f"metric {self.path}: {self.function} must return a finite number, got {value!r}")
-        return float(value)
+        if (number := _number(value)) is None:
+            raise UserError(f"metric {self.path}: {self.function} must return a finite number, got {quoted(value)}")
+        return number
+
+
+def _number(value: Any) -> float | None:
+    """None of what is no finite number, such as a truth value, or several numbers in an array."""
+    if not isinstance(value, bool) and hasattr(value, "__float__") and getattr(value, "ndim", 0) == 0:
+        number = float(value)
+        return number if math.isfinite(number) else None
+    return None
 
 
 @cache

@@ -53,6 +53,11 @@ def test_it_scores_with_the_users_function(project):
         ("def score(t, p): return None", "score must return a finite number, got None"),
         ("def score(t, p): return float('nan')", "score must return a finite number, got nan"),
         ("def score(t, p): return True", "score must return a finite number, got True"),
+        (
+            "import numpy as np\ndef score(t, p): return np.array([0.5, 1])",
+            r"a finite number, got array\(\[0.5, 1. \]\)",
+        ),
+        ("def score(t, p): return t", "a finite number, got 0 1.0 1 2.0"),
         ("def score(t, p): raise KeyError('x')", "score raised KeyError: 'x'"),
         ("def score(t): return 1.0", "score raised TypeError"),
         ("def score(:", "cannot be loaded: SyntaxError"),
