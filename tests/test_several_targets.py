@@ -164,6 +164,11 @@ def test_metrics_are_the_columns_means():
     # A fold may hold one class of a label alone, which has no area.
     found = metrics.build("mean_columnwise_auc", "m").score(LABELS.assign(b=0.0), probability)
     assert found == pytest.approx(np.mean([areas[0], areas[2]]))
+    grades = pd.DataFrame({"a": [1.0, 2.0, 3.0, 2.0], "b": [4.0, 4.0, np.nan, 4.0]})  # nor has one grade alone a kappa
+    kappa = metrics.build({"name": "mean_over_targets", "of": "quadratic_weighted_kappa"}, "m")
+    assert kappa.score(grades, grades.assign(b=1.0)) == 1.0
+    with pytest.raises(UserError, match="no target has rows of both classes to score"):
+        kappa.score(grades.assign(a=1.0), grades)
     with pytest.raises(UserError, match="weighs 'z'"):
         metrics.build({"name": "mcrmse", "weights": {"z": 3.0}}, "m").score(TARGETS, predicted)
 

@@ -22,6 +22,8 @@ class Metric(ABC):
     """Whether it looks at probabilities by their value, not by their order or the largest alone."""
     needs_probabilities: ClassVar[bool] = False
     """Whether a submission of bare classes is too little to score."""
+    of_several_values: ClassVar[bool] = False
+    """Whether rows whose target is one value alone have no score."""
     reads_text: ClassVar[bool] = False
     """Whether target and prediction are texts."""
     counts: ClassVar[str | None] = None

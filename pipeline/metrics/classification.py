@@ -147,6 +147,7 @@ class QuadraticWeightedKappa(Metric):
     tasks: ClassVar[tuple[str, ...]] = ("classification", "regression")
     higher_is_better: ClassVar[bool] = True
     decision: ClassVar[Literal["thresholds", "cut_points"] | None] = "cut_points"
+    of_several_values: ClassVar[bool] = True
 
     @property
     def worst(self) -> float | None:
@@ -217,6 +218,7 @@ class RocAuc(ClassificationMetric):
     the rest (over the classes that the target has)."""
 
     needs_probabilities: ClassVar[bool] = True
+    of_several_values: ClassVar[bool] = True
 
     def score(self, target: pd.Series, predictions: pd.DataFrame) -> float:
         codes, probabilities = class_probabilities(self.name, target, predictions)

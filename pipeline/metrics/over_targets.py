@@ -20,8 +20,6 @@ from pipeline.metrics import metrics
 if TYPE_CHECKING:
     import pandas as pd
 
-OF_BOTH_CLASSES = ("roc_auc", "average_precision")
-"""Metrics that a column with one class alone has no value of; such a column is left out."""
 Weights: TypeAlias = Mapping[str, Annotated[float, Field(ge=0)]]
 
 
@@ -75,7 +73,7 @@ class OverTargets(Metric):
 
     @property
     def _of_both(self) -> str:
-        return " of both classes" if self.each.name in OF_BOTH_CLASSES else ""
+        return " of both classes" if self.each.of_several_values else ""
 
     def target_faults(self, targets: Sequence[str]) -> list[str]:
         faults = [
@@ -99,7 +97,7 @@ class OverTargets(Metric):
         meets one alone."""
         known = truth.notna().to_numpy()
         truth = truth if known.all() else truth[known].reset_index(drop=True)
-        if not len(truth) or (self.each.name in OF_BOTH_CLASSES and truth.nunique() < 2):
+        if not len(truth) or (self.each.of_several_values and truth.nunique() < 2):
             return None
         predicted = predictions_of(predictions, name, self.of_numbers, None if known.all() else known)
         labels = not self.of_numbers and name in predictions.columns
