@@ -67,6 +67,13 @@ def test_a_row_that_lacks_a_target_teaches_the_others_alone():
         np.testing.assert_allclose(raw[:, column], expected, atol=1e-5)
 
 
+def test_a_target_that_no_training_row_has_is_told():
+    schema = Schema(id=None, target="a, b, c", columns=(), targets=("a", "b", "c"))
+    told = r"column b: none of the 120 training rows at hand has this target, .* \(split: stratified\)"
+    with pytest.raises(UserError, match=told):
+        tasks.build("multioutput_regression", "task").fit_target(TARGETS.assign(b=np.nan), schema)
+
+
 @pytest.mark.parametrize("task", ["multioutput_regression", "multilabel"])
 def test_what_is_missing_is_masked_in_loss_and_gradient(task):
     part = tasks.build(task, "task")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pipeline.core.errors import UserError
 from pipeline.core.registry import settings
 from pipeline.core.types import Batch, Schema, Spec, TargetKind, Task, Weighed
 from pipeline.tasks import tasks
@@ -78,6 +79,12 @@ class MultioutputRegression(SeveralTargets):
     target: Transform = "standardise"
 
     def fit_target(self, target: Any, schema: Schema) -> SeveralNumbers:
+        """Raises UserError for a target that no row has, and what ``fit_number_target`` refuses."""
+        if absent := [name for name in schema.targets if target[name].isna().all()]:
+            raise UserError(
+                f"column {absent[0]}: none of the {len(target)} training rows at hand has this target, got missing "
+                "values alone; let each fold train on some that do (split: stratified), or leave the target out"
+            )
         return SeveralNumbers({name: fit_number_target(self.target, target[name].dropna()) for name in schema.targets})
 
     def restore_target(self, state: Mapping[str, Any], schema: Schema) -> SeveralNumbers:
