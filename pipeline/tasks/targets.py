@@ -44,7 +44,8 @@ class NumberTarget:
         return (_logarithm(self.transform, values) - self.mean) / self.deviation
 
     def backward(self, values: np.ndarray) -> np.ndarray:
-        """The inverse of ``forward``, in float64; what a model puts below 0 under ``log1p``, which no target is, is 0."""
+        """The inverse of ``forward``, in float64. Under ``log1p`` no target is below 0, and what a model puts there is
+        0."""
         import numpy as np
 
         values = np.asarray(values, dtype=np.float64) * self.deviation + self.mean
