@@ -218,6 +218,15 @@ def _unnamed_id(columns: Sequence[str], kind: str, names: Sequence[str]) -> str 
     return columns[0] if many else None
 
 
+def first_number(ids: pd.Series) -> int:
+    """Where ids that count the rows begin; 1 where they do not count."""
+    import pandas as pd
+
+    numbers = pd.to_numeric(ids, errors="coerce")
+    counts = numbers.notna().all() and (numbers.diff().iloc[1:] == 1).all() and numbers.iloc[0] % 1 == 0
+    return int(numbers.iloc[0]) if counts else 1
+
+
 def _columns_of_classes(columns: Sequence[str], names: Sequence[str], where: str) -> dict[str, str]:
     """Column to class: by name, or by an ending such as ``Status_C``, in any case of letters."""
     found: dict[str, str] = {}

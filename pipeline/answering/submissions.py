@@ -26,7 +26,7 @@ def format_predictions(
 ) -> pd.DataFrame:
     """Predictions [rows] in the submission's columns, row for row.
 
-    ids: None numbers the rows from 1, where the submission has an id column.
+    ids: None numbers the rows, where the submission has an id column, from 1 or from its ``first``.
     submission: see ``submission_layout``.
     """
     import pandas as pd
@@ -34,7 +34,8 @@ def format_predictions(
     values: dict[str, Any] = {}
     for column in submission["columns"]:
         if column == submission["id"]:
-            values[column] = range(1, len(predictions) + 1) if ids is None else ids.to_numpy()
+            first = submission.get("first", 1)
+            values[column] = range(first, first + len(predictions)) if ids is None else ids.to_numpy()
         elif (target := submission["targets"].get(column)) is not None:
             values[column] = _of_target(predictions, target, submission)
         elif submission["format"] == "values":

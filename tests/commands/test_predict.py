@@ -61,6 +61,19 @@ def test_rows_without_their_id_or_a_column_are_told_what_to_do(answered):
     assert not (answered.root / "out.csv").exists()
 
 
+@pytest.mark.parametrize("first", [0, 1, 892])
+def test_rows_without_ids_are_numbered_as_the_sample_submission_numbers_them(bench, first):
+    for name in ("train.csv", "test.csv"):
+        bench.files[name] = without_column(bench.files[name], 0)
+    bench.files["sample_submission.csv"] = "Row,y\n" + "".join(f"{first + i},1\n" for i in range(10))
+    bench.competition["columns"] = {"target": "y"}
+    bench.write()
+    bench.through("fetch", "preprocess", "train", "tune", "blend", "retrain", "submit")
+    (bench.root / "new.csv").write_text(bench.files["test.csv"])
+    assert bench.run("predict", "toy", "--in", "new.csv", "--out", "out.csv") == (0, [])
+    assert (bench.root / "out.csv").read_text() == (bench.root / "data/toy/submission.csv").read_text()
+
+
 def test_nothing_but_a_file_of_its_own_is_written(answered):
     (answered.root / "new.csv").write_text(TEST)
     (answered.root / "folder.csv").mkdir()
