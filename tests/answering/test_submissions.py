@@ -311,6 +311,11 @@ def test_a_score_reads_truth_values_in_any_spelling(tmp_path):
         assert score(paths, "accuracy", form("classes", classes)) == 1.0
 
 
+def test_a_score_passes_over_spaces_around_some_classes(tmp_path):
+    paths = files(tmp_path, {"Id": [1, 2, 3], "y": ["no", "yes", "yes"]}, {"Id": [1, 2, 3], "y": ["no", " yes", "no "]})
+    assert score(paths, "accuracy", form("classes", ["no", "yes"])) == pytest.approx(2 / 3)
+
+
 def test_a_score_of_translations_and_without_ids(tmp_path):
     paths = files(tmp_path, {"y": ["le chat est la", "oui monsieur le juge"]}, {"y": ["le chat est la", "non"]})
     assert score(paths, "chrf", form(id_column=None)) > 20
