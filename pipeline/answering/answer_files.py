@@ -74,8 +74,8 @@ def write_csv(table: pd.DataFrame, path: Path, **options: Any) -> None:
     leaves it bare then, and readers take it for the end of a line."""
     texts = table.select_dtypes(exclude=["number", "bool"])
     bare = any(texts[name].map(str).str.contains("\r", regex=False).any() for name in texts)
-    quoting = csv.QUOTE_NONNUMERIC if bare else csv.QUOTE_MINIMAL
-    table.to_csv(path, index=False, lineterminator="\n", quoting=quoting, **options)
+    options["quoting"] = csv.QUOTE_NONNUMERIC if bare else csv.QUOTE_MINIMAL
+    table.to_csv(path, index=False, lineterminator="\n", **options)
 
 
 def check_written(
@@ -119,11 +119,15 @@ def numeric(values: pd.Series, where: str) -> pd.Series:
 
 
 def codes_of(values: pd.Series, written: Mapping[str, Any], where: str) -> np.ndarray:
-    """Place of each value among the classes, int [rows]."""
+    """Place of each value among the classes, int [rows]; spaces around some of them count no more than in training
+    rows."""
     import pandas as pd
 
     spellings = [str(value) for value in written.values()]
-    codes = pd.Index(spellings).get_indexer(pd.Index(values.map(str)))
+    words = values.map(str)
+    codes = pd.Index(spellings).get_indexer(pd.Index(words))
+    if (codes < 0).any():
+        codes = pd.Index([one.strip() for one in spellings]).get_indexer(pd.Index(words.str.strip()))
     rule = f"needs one of the classes {', '.join(spellings[:10])}"
     refuse(where, str(values.name), codes < 0, values.to_frame(), rule)
     return codes

@@ -162,11 +162,13 @@ def _lone_class(column: str, names: Sequence[str], of: Any) -> str:
 
 
 def class_named(column: str, names: Sequence[str]) -> str | None:
-    """The class that a column is named after: by its name or its ending, in any case of letters."""
+    """The class that a column is named after: by its name or its ending, in any case of letters; of several endings by
+    the longest, as ``p_no_smoke`` is of no_smoke and not of smoke."""
     folded = column.casefold()
-    found = [name for name in names if folded == name.casefold()] or [
-        name for name in names if folded.endswith((f"_{name}".casefold(), f" {name}".casefold()))
-    ]
+    found = [name for name in names if column == name] or [name for name in names if folded == name.casefold()]
+    if not found:
+        ends = [name for name in names if folded.endswith((f"_{name}".casefold(), f" {name}".casefold()))]
+        found = [name for name in ends if len(name) == max(map(len, ends))]
     return found[0] if len(found) == 1 else None
 
 
@@ -216,18 +218,27 @@ def _unnamed_id(columns: Sequence[str], kind: str, names: Sequence[str]) -> str 
     return columns[0] if many else None
 
 
+def first_number(ids: pd.Series) -> int:
+    """Where ids that count the rows begin; 1 where they do not count."""
+    import pandas as pd
+
+    numbers = pd.to_numeric(ids, errors="coerce")
+    counts = numbers.notna().all() and (numbers.diff().iloc[1:] == 1).all() and numbers.iloc[0] % 1 == 0
+    return int(numbers.iloc[0]) if counts else 1
+
+
 def _columns_of_classes(columns: Sequence[str], names: Sequence[str], where: str) -> dict[str, str]:
     """Column to class: by name, or by an ending such as ``Status_C``, in any case of letters."""
     found: dict[str, str] = {}
-    for name in names:
-        same = [c for c in columns if c == name] or [c for c in columns if c.casefold() == name.casefold()]
-        ending = [c for c in columns if c.casefold().endswith((f"_{name}".casefold(), f" {name}".casefold()))]
-        for column in (same or ending)[:2]:
-            if column in found or len(same or ending) > 1:
-                raise UserError(
-                    f"{where}: column '{column}' could be of several classes; name each column as its class"
-                )
-            found[column] = name
+    for column in columns:
+        if (name := class_named(column, names)) is None:
+            continue
+        if other := [one for one, of in found.items() if of == name]:
+            raise UserError(
+                f"{where}: the columns '{other[0]}' and '{column}' could both be of the class '{name}'; name each "
+                "column as its class"
+            )
+        found[column] = name
     if len(found) != len(names) or len(columns) != len(names):
         raise UserError(
             f"{where}: probabilities need one column for each of the classes {', '.join(names[:10])}, "

@@ -26,7 +26,7 @@ def format_predictions(
 ) -> pd.DataFrame:
     """Predictions [rows] in the submission's columns, row for row.
 
-    ids: None numbers the rows from 1, where the submission has an id column.
+    ids: None numbers the rows, where the submission has an id column, from 1 or from its ``first``.
     submission: see ``submission_layout``.
     """
     import pandas as pd
@@ -34,7 +34,8 @@ def format_predictions(
     values: dict[str, Any] = {}
     for column in submission["columns"]:
         if column == submission["id"]:
-            values[column] = range(1, len(predictions) + 1) if ids is None else ids.to_numpy()
+            first = submission.get("first", 1)
+            values[column] = range(first, first + len(predictions)) if ids is None else ids.to_numpy()
         elif (target := submission["targets"].get(column)) is not None:
             values[column] = _of_target(predictions, target, submission)
         elif submission["format"] == "values":
@@ -57,8 +58,9 @@ def _of_target(predictions: pd.DataFrame, target: str, submission: Mapping[str, 
     values: np.ndarray = predictions[target].to_numpy()
     if submission["format"] != "classes":
         return values
-    label = pd.DataFrame({class_column(target, 0): 1 - values, class_column(target, 1): values})
-    return _most_probable(label, list(label), submission["written"])
+    names = [class_column(target, level) for level in (0, 1)]
+    label = pd.DataFrame(dict(zip(names, (1 - values, values), strict=True)))
+    return _most_probable(label, names, submission["written"])
 
 
 def _most_probable(predictions: pd.DataFrame, names: Sequence[str], written: Mapping[str, Any]) -> np.ndarray:

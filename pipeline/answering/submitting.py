@@ -133,9 +133,12 @@ def answer(
 ) -> dict[str, Any]:
     """What ``answer.json`` holds: it makes a folder of final models answer raw rows."""
     from pipeline.answering.continuations import Continuing
-    from pipeline.answering.submission_layout import submission_layout
+    from pipeline.answering.submission_layout import first_number, submission_layout
 
-    layout = submission_layout(read_sample(competition), **submission_settings(competition, schema))
+    sample = read_sample(competition)
+    layout = submission_layout(sample, **submission_settings(competition, schema))
+    if schema.id is None and sample is not None and layout["id"] is not None:
+        layout["first"] = first_number(sample[layout["id"]])
     if (continuing := Continuing.of(competition.submission)) is not None:
         layout["continuing"] = continuing.to_json()
     return {"models": models, **ensemble.to_json(), "submission": layout}

@@ -57,10 +57,10 @@ class Greedy(Blending):
             return [1.0]
         if self.bags == 1:
             return [float(weight) for weight in _shares(self._select(library, library.frames), models)]
-        total = np.zeros(models)
+        total, classes = np.zeros(models), _classes(library)
         for bag in range(self.bags):
             random = np.random.default_rng([self.seed, bag])
-            drawn = library.take(_bag(library, random))
+            drawn = library.take(_bag(classes, library.copies, random))
             candidates = np.sort(random.choice(models, max(1, round(self.fraction * models)), replace=False))
             chosen = self._select(drawn, [drawn.frames[i] for i in candidates])
             total[candidates] += _shares(chosen, len(candidates))
@@ -86,19 +86,25 @@ class Greedy(Blending):
         return taken[: losses.index(min(losses)) + 1]
 
 
-def _bag(library: Library, random: np.random.Generator) -> np.ndarray:
+def _classes(library: Library) -> list[np.ndarray]:
+    """Of each target its rows' classes, int64 [rows], -1 where missing; numbers are of one class."""
+    targets = [library.target] if library.target.ndim == 1 else [library.target[name] for name in library.target]
+    if library.task.target_kind in PROBABLE:
+        return [target.factorize()[0] for target in targets]
+    return [-target.isna().to_numpy().astype(np.int64) for target in targets]
+
+
+def _bag(classes: list[np.ndarray], copies: float, random: np.random.Generator) -> np.ndarray:
     """Positions of rows drawn with replacement; of classes each its own, so that a rare one is never missing. Of
     several targets a row is added for each class that is, and for a target that no row drawn has."""
-    codes = np.zeros(len(library.target), dtype=np.int64)  # [rows]
-    if library.task.target_kind == "class":
-        codes = library.target.factorize()[0]
-    part = min(1 / library.copies, MOST_ROWS / len(codes))
-    groups = [np.flatnonzero(codes == code) for code in range(codes.max() + 1)]
+    rows = len(classes[0])
+    part = min(1 / copies, MOST_ROWS / rows)
+    apart = classes[0] if len(classes) == 1 else np.zeros(rows, dtype=np.int64)
+    groups = [np.flatnonzero(apart == code) for code in np.unique(apart)]
     drawn = np.concatenate([random.choice(group, max(1, round(part * len(group)))) for group in groups])
-    for name in library.target if library.target.ndim > 1 else ():
-        values = library.target[name]
-        codes = np.where(values.isna(), -1, values.factorize()[0] if library.task.target_kind in PROBABLE else 0)
-        absent = np.setdiff1d(codes[codes >= 0], codes[drawn])
+    for codes in classes if len(classes) > 1 else ():
+        there, counts = (np.bincount(some + 1, minlength=codes.max() + 2)[1:] for some in (codes, codes[drawn]))
+        absent = np.flatnonzero((there > 0) & (counts == 0))
         drawn = np.append(drawn, [random.choice(np.flatnonzero(codes == code)) for code in absent]).astype(np.int64)
     return drawn
 

@@ -49,11 +49,11 @@ class NonNegative(Blending):
 
 def _truth(target: pd.Series, frame: pd.DataFrame) -> np.ndarray:
     """What a perfect frame would hold, flattened: [rows * columns]."""
-    if list(frame.columns) == ["prediction"]:
-        return target.to_numpy(dtype=np.float64)
     if target.ndim == 2:
         parts = [_columns(target[name], columns_of(frame.columns, str(name))) for name in target]
         return np.concatenate(parts, axis=1).ravel()
+    if list(frame.columns) == ["prediction"]:
+        return target.to_numpy(dtype=np.float64)
     return _one_hot(target, frame.columns).ravel()
 
 

@@ -44,14 +44,15 @@ class NumberTarget:
         return (_logarithm(self.transform, values) - self.mean) / self.deviation
 
     def backward(self, values: np.ndarray) -> np.ndarray:
-        """The inverse of ``forward``, in float64."""
+        """The inverse of ``forward``, in float64. Under ``log1p`` no target is below 0, and what a model puts there is
+        0."""
         import numpy as np
 
         values = np.asarray(values, dtype=np.float64) * self.deviation + self.mean
         if self.transform == "log":
             return np.exp(np.minimum(values, LARGEST_LOGARITHM))
         if self.transform == "log1p":
-            return np.expm1(np.minimum(values, LARGEST_LOGARITHM))
+            return np.expm1(np.clip(values, 0.0, LARGEST_LOGARITHM))
         return values
 
     def state(self) -> dict[str, Any]:

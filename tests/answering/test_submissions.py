@@ -121,6 +121,17 @@ def test_probability_of_the_second_class_or_of_every_class_by_name():
     check_submission(made, sample, **form("probabilities", ["C", "CL", "D"]))
 
 
+def test_a_class_whose_name_ends_like_anothers_has_its_own_column():
+    classes = ["no_smoke", "smoke"]
+    told = named(TWO, classes)
+    both = pd.DataFrame({"Id": IDS, "p_smoke": 0.5, "p_no_smoke": 0.5})
+    made = make_submission(told, IDS, both, **form("probabilities", classes))
+    assert made["p_no_smoke"].tolist() == [0.9, 0.2, 0.5] and made["p_smoke"].tolist() == [0.1, 0.8, 0.5]
+    for column, expected in (("p_no_smoke", [0.9, 0.2, 0.5]), ("p_smoke", [0.1, 0.8, 0.5]), ("y", [0.1, 0.8, 0.5])):
+        lone = pd.DataFrame({"Id": IDS, column: 0.5})
+        assert make_submission(told, IDS, lone, **form("probabilities", classes))[column].tolist() == expected
+
+
 def test_without_an_id_the_rows_are_the_samples_in_order():
     plain = form(id_column=None)
     assert make_submission(PRICES, None, pd.DataFrame({"y": [0, 0, 0]}), **plain).to_dict("list") == {
@@ -175,7 +186,7 @@ def test_ids_match_whatever_type_they_were_read_as():
         ({"Id": [1], "a": [0], "b": [0]}, form(), "needs one column beside the id for values, got a, b"),
         ({"Id": [1], "y": [0]}, form("classes"), "submission.format: classes need a target of classes"),
         ({"Id": [1], "y": [0]}, form("probabilities", [1, 2, 3]), "one column for each of the classes 1, 2, 3, got y"),
-        ({"Id": [1], "x_a": [0], "y_a": [0]}, form("probabilities", ["a", "b"]), "could be of several classes"),
+        ({"Id": [1], "x_a": [0], "y_a": [0]}, form("probabilities", ["a", "b"]), "could both be of the class 'a'"),
     ],
 )
 def test_a_sample_that_does_not_fit(sample, settings, message):
@@ -298,6 +309,11 @@ def test_a_score_reads_truth_values_in_any_spelling(tmp_path):
     paths = files(tmp_path, {"Id": [1, 2], "y": [True, False]}, {"Id": [2, 1], "y": [0, 1]})
     for classes in ([0, 1], ["False", "True"], [False, True]):
         assert score(paths, "accuracy", form("classes", classes)) == 1.0
+
+
+def test_a_score_passes_over_spaces_around_some_classes(tmp_path):
+    paths = files(tmp_path, {"Id": [1, 2, 3], "y": ["no", "yes", "yes"]}, {"Id": [1, 2, 3], "y": ["no", " yes", "no "]})
+    assert score(paths, "accuracy", form("classes", ["no", "yes"])) == pytest.approx(2 / 3)
 
 
 def test_a_score_of_translations_and_without_ids(tmp_path):

@@ -243,6 +243,13 @@ def test_non_negative_is_scipys_nnls_scaled():
     assert solution[3] == 0
 
 
+def test_non_negative_of_one_of_several_targets_whose_name_is_prediction():
+    frames, target = library(3)
+    assert weigh(
+        build("non_negative"), frames, target.to_frame("prediction"), lambda told, truth: 0.0
+    ) == pytest.approx(weigh(build("non_negative"), frames, target))
+
+
 def test_non_negative_takes_logarithms_where_they_score_better():
     random = np.random.default_rng(0)
     target = pd.Series(random.lognormal(12, 1, 400))

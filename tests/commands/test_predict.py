@@ -81,6 +81,32 @@ def test_nothing_but_a_file_of_its_own_is_written(answered):
     assert (answered.root / "new.csv").read_text() == TEST
 
 
+@pytest.mark.parametrize("first", [0, 1, 892])
+def test_rows_without_ids_are_numbered_as_the_sample_submission_numbers_them(bench, first):
+    for name in ("train.csv", "test.csv"):
+        bench.files[name] = without_column(bench.files[name], 0)
+    bench.files["sample_submission.csv"] = "Row,y\n" + "".join(f"{first + i},1\n" for i in range(10))
+    bench.competition["columns"] = {"target": "y"}
+    bench.write()
+    bench.through("fetch", "preprocess", "train", "tune", "blend", "retrain", "submit")
+    (bench.root / "new.csv").write_text(bench.files["test.csv"])
+    assert bench.run("predict", "toy", "--in", "new.csv", "--out", "out.csv") == (0, [])
+    assert (bench.root / "out.csv").read_text() == (bench.root / "data/toy/submission.csv").read_text()
+
+
+def test_nothing_but_a_file_of_its_own_is_written(answered):
+    (answered.root / "new.csv").write_text(TEST)
+    (answered.root / "folder.csv").mkdir()
+    (answered.root / "linked.csv").symlink_to("new.csv")
+    for out, told in (
+        ("folder.csv", "folder.csv is a folder; name a file"),
+        ("new.csv", "new.csv holds the rows that --in names, and would be lost; name another file"),
+        ("linked.csv", "linked.csv holds the rows that --in names, and would be lost; name another file"),
+    ):
+        assert answered.run("predict", "toy", "--in", "new.csv", "--out", out) == (2, [f"error: --out: {told}"])
+    assert (answered.root / "new.csv").read_text() == TEST
+
+
 def test_probabilities_of_all_classes_in_place_of_what_the_submission_wants(bench):
     """Before thresholds decide."""
     table = pd.read_csv(StringIO(TRAIN)).assign(y=lambda rows: (rows["size"] > 3).astype(int))

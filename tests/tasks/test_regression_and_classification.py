@@ -34,6 +34,15 @@ def test_the_way_back_is_exact(transform):
     np.testing.assert_allclose(predictions["prediction"], PRICES, rtol=1e-6)
 
 
+def test_under_log1p_no_answer_is_below_0():
+    """As no target is: a metric of logarithms such as rmsle takes none."""
+    task, counts = regression("log1p"), pd.Series([0.0, 0.0, 0.0, 40.0], name="price")
+    target = task.fit_target(counts, NUMBERS)
+    frames = [task.predictions(np.array([low, 2.0]), target, Spec()) for low in (-5.0, -0.95)]
+    assert [frame["prediction"][0] for frame in frames] == [0.0, 0.0]
+    assert task.average(frames, [0.5, 0.5], target)["prediction"].tolist() == pytest.approx([0, np.expm1(2.9284)], 1e-3)
+
+
 def test_transforms_are_what_they_say():
     values = PRICES.to_numpy()
     logarithm = regression("log").fit_target(PRICES, NUMBERS).encode(PRICES)[:, 0]
