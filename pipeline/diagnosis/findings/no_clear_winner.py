@@ -34,7 +34,7 @@ class NoClearWinner(Finding):
         tied = {name: known["others"][name] for name in known["tied"]}
         if not tied:
             return None
-        told = ", ".join(f"{name} by {one['gain']:.5f} ({p_value(one['p'])})" for name, one in tied.items())
+        told = ", ".join(f"{name} by {one['gain']:.5f} ({p_value(one['corrected'])})" for name, one in tied.items())
         first = next(iter(tied.values()))["interval"]
         return Found(
             measured=f"{known['best']} scores best, but by no more than chance gives: better than {told}.",
