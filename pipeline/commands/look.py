@@ -123,8 +123,8 @@ def _draw(config: Config, competition: CompetitionConfig, schema: Schema, typed:
         for model in ways.values():
             if model.fit.augmentation:
                 shown += _changed(images, model.fit.augmentation, model.seed)
-                name = model.name.removeprefix(f"{competition.name}-")
-                told += [f"{name}, epoch {epoch + 1}" for epoch in range(EPOCHS) for _ in images]
+                whose = f"{model.name.removeprefix(f'{competition.name}-')}, " if len(ways) > 1 else ""
+                told += [f"{whose}epoch {epoch + 1}" for epoch in range(EPOCHS) for _ in images]
     with whole_file(picture) as aside:
         aside.write_bytes(draw("mistakes", {"images": shown, "told": told, "title": PICTURE}))
     sys.stdout.write(f"{picture}: {len(shown)} images\n")
