@@ -63,7 +63,8 @@ def find_folders(origin: Path) -> dict[str, str]:
 def bring_folders(origin: Path, folder: Path, images: Mapping[str, str], where: str) -> None:
     """Pack the image files of these folders into ``images.zip``, byte by byte as they are, and write the tables that
     are not there: of folders of folders the name of each file and of its folder, which is its class, in an order that
-    is the same everywhere and says nothing of the class; of test files their names, in the order of the sample submission.
+    is the same everywhere and says nothing of the class; of test files their names, in the order of the sample
+    submission.
 
     where: what messages call the origin. Raises UserError for a folder that is missing or holds no image, for links
     that lead out of it, nowhere or to a folder, and for names that are no text.
