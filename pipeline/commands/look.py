@@ -20,6 +20,7 @@ from pipeline.core.ragged import Ragged
 from pipeline.core.seeds import derive_seed
 from pipeline.core.stored import Stored
 from pipeline.core.types import FOLD, Encoded, FeatureSet, Schema, Spec
+from pipeline.features.learned import Learned
 from pipeline.images.rows import read_rows
 from pipeline.stages.project import load_project
 from pipeline.stages.snapshot import contents
@@ -56,7 +57,7 @@ def run(name: str, rows: int = 5, picture: Path | None = None) -> None:
     for key, part in competition.features.items():
         encoder = _encoder(competition, key, part, schema, typed, written)
         lines += [
-            f"feature set {key} ({part.name}), the first row:",
+            f"feature set {key} ({_called(part)}), the first row:",
             *_encoded(encoder.encode(first), encoder.spec),
             "",
         ]
@@ -95,6 +96,11 @@ def _encoder(
     return part.fit(typed, schema, derive_seed(key, None))
 
 
+def _called(part: FeatureSet) -> str:
+    """As params.yaml has it, behind the columns that a class of one's own learns."""
+    return f"{part.of.name}, and columns that {part.path} learns" if isinstance(part, Learned) else part.name
+
+
 def _transposed(rows: pd.DataFrame) -> list[str]:
     """A line a column, a value a row."""
     names = ["fold" if name == FOLD else str(name) for name in rows]
@@ -123,8 +129,8 @@ def _draw(config: Config, competition: CompetitionConfig, schema: Schema, typed:
         for model in ways.values():
             if model.fit.augmentation:
                 shown += _changed(images, model.fit.augmentation, model.seed)
-                name = model.name.removeprefix(f"{competition.name}-")
-                told += [f"{name}, epoch {epoch + 1}" for epoch in range(EPOCHS) for _ in images]
+                whose = f"{model.name.removeprefix(f'{competition.name}-')}, " if len(ways) > 1 else ""
+                told += [f"{whose}epoch {epoch + 1}" for epoch in range(EPOCHS) for _ in images]
     with whole_file(picture) as aside:
         aside.write_bytes(draw("mistakes", {"images": shown, "told": told, "title": PICTURE}))
     sys.stdout.write(f"{picture}: {len(shown)} images\n")

@@ -42,6 +42,13 @@ def counted(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
+def reason_of(error: Exception, most: int) -> str:
+    """A library's own words in one line; where they are longer than that many letters, the end is left out and shows
+    it; its kind, where it has none."""
+    words = " ".join(str(error).split()) or type(error).__name__
+    return words if len(words) <= most else f"{words[: most - 1].rstrip()}…"
+
+
 MOST_KNOWN = 100
 """Names that a hint lists."""
 

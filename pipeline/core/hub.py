@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from pipeline.core.errors import UserError
+from pipeline.core.errors import UserError, reason_of
 
 
 def keep_quiet() -> None:
@@ -30,5 +30,5 @@ def from_hub(download: Callable[[bool], str], refusal: str, advice: str) -> Path
     try:
         return Path(download(False))
     except (HfHubHTTPError, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        reason = reason_of(error, 120)
         raise UserError(f"{refusal} ({reason}); {advice}") from None

@@ -171,7 +171,8 @@ def made_of(competition: CompetitionConfig, model: ModelConfig, over: str, data:
 def stored_curves(
     competition: CompetitionConfig, models: Iterable[ModelConfig], digests: Mapping[str, str]
 ) -> tuple[dict[str, list[dict[str, Any]]], list[str]]:
-    """By model its curves as ``curve`` wrote them, and a sentence on each that is of other settings or data.
+    """By model its curves as ``curve`` wrote them, and a sentence on each that is not shown: of other settings or data,
+    or of a model without folds.
 
     digests: of the rows through each feature set.
     """
@@ -184,6 +185,9 @@ def stored_curves(
             if curve is None:
                 continue
             if curve["made_of"] == made_of(competition, model, curve["over"], digests.get(model.features, "")):
+                if not (ModelPaths(competition.name, model.name).cv / "scores.json").exists():
+                    left = f"{model.name} is left out: {' '.join(curve['told'])}"
+                    notes.append(f"The curve over {curve['over']} has no picture here, since {left}")
                 found.setdefault(model.name, []).append(curve)
             else:
                 again = f"`python -m pipeline curve {model.name} --over {curve['over']}`"

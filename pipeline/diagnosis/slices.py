@@ -116,6 +116,10 @@ def _of_levels(name: str, values: pd.Series) -> Iterator[tuple[str, str, np.ndar
             yield name, level, (known == level).to_numpy()
 
 
+def _counted(told: str, unit: str) -> str:
+    return f"{told}{unit.removesuffix('s') if told == '1' else unit}"
+
+
 def _of_numbers(name: str, values: pd.Series, unit: str) -> Iterator[tuple[str, str, np.ndarray]]:
     """Each value where there are few, else bins of as many rows."""
     import numpy as np
@@ -128,7 +132,7 @@ def _of_numbers(name: str, values: pd.Series, unit: str) -> Iterator[tuple[str, 
     few = np.unique(known)
     if len(few) <= BINS:
         for value in few:
-            yield name, f"{value:g}{unit}", numbers == value
+            yield name, _counted(f"{value:g}", unit), numbers == value
         return
     edges = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)))
     whole = bool((few == np.floor(few)).all())
@@ -138,7 +142,7 @@ def _of_numbers(name: str, values: pd.Series, unit: str) -> Iterator[tuple[str, 
         if whole and mask.any():  # 1 to 4, rather than 1 to below 4.2
             low, high, last = float(numbers[mask].min()), float(numbers[mask].max()), True
         told = number(low) if low == high else f"{number(low)} to {'' if last else 'below '}{number(high)}"
-        yield name, f"{told}{unit}", mask
+        yield name, _counted(told, unit), mask
 
 
 def number(value: float) -> str:

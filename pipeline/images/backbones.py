@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core.errors import UserError, did_you_mean
+from pipeline.core.errors import UserError, did_you_mean, reason_of
 from pipeline.core.files import shown
 from pipeline.core.hub import from_hub, keep_quiet
 from pipeline.core.operators import declare_torchvision
@@ -71,7 +71,7 @@ def read_backbone(name: str, channels: int, size: tuple[int, int], file: Path) -
     try:
         held = load_file(file)
     except (SafetensorError, OSError) as error:
-        told = " ".join(str(error).split())[:120]
+        told = reason_of(error, 120)
         raise UserError(f"{where}: no weights as safetensors ({told}); nothing else is read, no pickle") from None
     own = _created(name, channels, size).state_dict()
     if lacking := sorted(own.keys() - held.keys()):
@@ -119,7 +119,7 @@ def _created(name: str, channels: int, size: tuple[int, int], held: dict[str, An
 
 
 def _unfit(name: str, size: tuple[int, int], error: Exception) -> UserError:
-    told = " ".join(str(error).split())[:120] or type(error).__name__
+    told = reason_of(error, 120)
     return UserError(
         f"model.backbone: {name} does not take images of {size[0]} x {size[1]} ({told}); see columns.images.*.size"
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from pipeline.core.errors import reason_of
 from pipeline.core.sections import ImageColumn
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def decode(data: bytes, size: tuple[int, int] | None, how: ImageColumn) -> np.nd
 
 
 def _told(error: Exception) -> str:
-    return " ".join(str(error).split())[:80] or type(error).__name__
+    return reason_of(error, 80)
 
 
 def _seen(image: Image.Image, grey: bool) -> Image.Image:

@@ -7,7 +7,18 @@ from math import ceil
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from pipeline.reporting.style import BLUE, CYCLE, GREY, INK, WIDTH, main_label, main_title, plain_numbers, shortened
+from pipeline.reporting.style import (
+    BLUE,
+    CYCLE,
+    GREY,
+    INK,
+    WIDTH,
+    caption,
+    main_label,
+    main_title,
+    plain_numbers,
+    shortened,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -167,7 +178,7 @@ def saliency(figure: Figure, data: Mapping[str, Any]) -> None:
         cell.set_axis_off()
     for k, image in enumerate(images):
         rows[0][k].imshow(shown_image(image), cmap="gray", vmin=0, vmax=brightest(images), interpolation="nearest")
-        rows[0][k].set_title(shortened(data["told"][k], 18), fontsize=7.5, fontweight="normal", loc="center")
+        rows[0][k].set_title(caption(data["told"][k]), fontsize=7.5, fontweight="normal", loc="center")
         rows[1][k].imshow(np.asarray(data["maps"][k], dtype=float), cmap="magma", vmin=0, vmax=1)
     main_title(figure, "Bright below: pixels that move the answer above")
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.core.errors import counted
 from pipeline.core.shares import percent, span
 from pipeline.reporting.cleaning import cleaning_table
 from pipeline.reporting.figures import describe, draw
@@ -201,6 +202,8 @@ def _cards(
     grave = [one for one in data["findings"] if one["severity"] != "note"]
     told = "; ".join(f"{one['title']} ({one['code']})" for one in grave[:MOST_GRAVE]) or "nothing serious found"
     told += f"; {len(grave) - MOST_GRAVE} more" if len(grave) > MOST_GRAVE else ""
+    if notes := len(data["findings"]) - len(grave):
+        told += f"; {counted(notes, 'note')}"
     cards.append({"label": "Findings", "number": str(len(grave)), "detail": told})
     return cards
 

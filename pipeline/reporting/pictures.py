@@ -12,7 +12,7 @@ from pipeline.core.files import read_json
 from pipeline.core.paths import CompetitionPaths
 from pipeline.core.stored import Stored
 from pipeline.core.types import Schema
-from pipeline.reporting.style import WIDTH, main_title, shortened
+from pipeline.reporting.style import WIDTH, caption, main_title, shortened
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,8 +22,8 @@ ACROSS = 6
 FINEST = 64
 """Pixels of a side that are shown; of larger images every second, third, …."""
 MOST_FILTERS, SALIENT = 64, 6
-TALL = 1.05
-"""Inches: the height of a row of images."""
+TALL, LINE = 1.05, 0.12
+"""Inches: the height of a row of images, and of one more line above it."""
 
 
 def image_read(competition: CompetitionConfig, schema: Schema, model: ModelConfig) -> str | None:
@@ -151,11 +151,12 @@ def _grid(figure: Figure, images: Sequence[Any], told: Sequence[str], white: flo
         cell.set_axis_off()
     for cell, image, words in zip(cells.flat, images, told):
         cell.imshow(image, cmap="gray", vmin=0, vmax=white, interpolation="nearest")
-        cell.set_title(words if len(words) <= 22 else f"{words[:21]}…", fontsize=7.5, fontweight="normal", loc="center")
+        cell.set_title(caption(words), fontsize=7.5, fontweight="normal", loc="center")
 
 
 def size_of_mistakes(data: Mapping[str, Any]) -> tuple[float, float]:
-    return WIDTH, 0.5 + TALL * max(1, ceil(len(data["images"]) / ACROSS))
+    tall = TALL + LINE * any("\n" in caption(words) for words in data["told"])
+    return WIDTH, 0.5 + tall * max(1, ceil(len(data["images"]) / ACROSS))
 
 
 def size_of_maps(data: Mapping[str, Any]) -> tuple[float, float]:

@@ -13,6 +13,8 @@ WIDTH = 5.4
 shows one whole, with labels that can be read."""
 BOLD = 0.087
 """Inches that a letter of a title takes on average."""
+CAPTION = 14
+"""Letters in a line over one of six images side by side."""
 STYLE: dict[Any, Any] = {
     "figure.dpi": 144,
     "savefig.dpi": 144,
@@ -76,6 +78,11 @@ def few_ticks(axis: Any, narrow: bool = False) -> None:
 def shortened(name: object, width: int) -> str:
     text = " ".join(str(name).split())
     return text if len(text) <= width else f"{text[: width - 8]}…{text[-7:]}"
+
+
+def caption(words: str) -> str:
+    """What stands over one of six images side by side: two lines of its width at most."""
+    return "\n".join(textwrap.wrap(words, CAPTION, max_lines=2, placeholder="…"))
 
 
 def main_title(figure: Any, text: str) -> None:

@@ -20,6 +20,7 @@ from pipeline.images.places import (
     own_files,
     refuse_unreachable,
 )
+from pipeline.sources.competition import hash_order
 from pipeline.sources.raw import IMAGES, image_places
 from pipeline.sources.tables import find_table, read_table, write_table
 
@@ -61,8 +62,9 @@ def find_folders(origin: Path) -> dict[str, str]:
 
 def bring_folders(origin: Path, folder: Path, images: Mapping[str, str], where: str) -> None:
     """Pack the image files of these folders into ``images.zip``, byte by byte as they are, and write the tables that
-    are not there: of folders of folders the name of each file and of its folder, which is its class; of test files
-    their names, in the order of the sample submission.
+    are not there: of folders of folders the name of each file and of its folder, which is its class, in an order that
+    is the same everywhere and says nothing of the class; of test files their names, in the order of the sample
+    submission.
 
     where: what messages call the origin. Raises UserError for a folder that is missing or holds no image, for links
     that lead out of it, nowhere or to a folder, and for names that are no text.
@@ -87,6 +89,8 @@ def bring_folders(origin: Path, folder: Path, images: Mapping[str, str], where: 
             )
         for role, own in names.items():
             labelled = all(name.partition("/")[0] in classes and "/" in name for name in own)
+            if role == "train":  # folder by folder a row's place, and the row beside it, would tell its class
+                own = [own[place] for place in hash_order(own, FILE)]
             table = _table(own, classes=labelled)
             if role == "test" and labelled:
                 write_table(table, folder / "solution.csv")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,7 @@ from pipeline.core.registry import settings_dict
 from pipeline.core.seeds import derive_seed
 from pipeline.core.types import FOLD, WEIGHT, FeatureSet, Schema, Split
 from pipeline.images.rows import write_rows
+from pipeline.stages.view import Line, View
 from pipeline.text.cleaning.cleaning import Changes, built
 
 if TYPE_CHECKING:
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
 READS_IMAGES = ("images/decoding.py", "images/pixels.py", "images/reading.py", "images/rows.py")
 """The code that images are read by."""
+TOLD_SECONDS = 1.0
+"""That a feature set takes, to be told of where nobody watches a terminal."""
 
 
 def run(config: Config, name: str) -> None:
@@ -39,10 +44,7 @@ def run(config: Config, name: str) -> None:
             write_rows(test, rows / "test.parquet")
         for column in schema.names("category"):
             train[column] = train[column].astype("category")  # so that a fold's rows are a light copy
-        encoded = {
-            set_name: _fit_encoders(competition, set_name, schema, train, test, features / set_name)
-            for set_name in competition.features
-        }
+        encoded = _fit_all(competition, schema, train, test, features)
         own = competition.own_columns
         rows_digest = digest(
             digest_files(paths.raw),
@@ -117,6 +119,31 @@ class Told(list[str]):
         self.append(line)
 
 
+def _fit_all(
+    competition: CompetitionConfig, schema: Schema, train: pd.DataFrame, test: pd.DataFrame | None, features: Path
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Of each feature set see ``_fit_encoders``; long ones are told, since they may take most of a budget."""
+    lines = [Line(name, "encoders", int(train[FOLD].max()) + 2) for name in competition.features]
+    encoded = {}
+    with View(f"{competition.name}: feature sets", lines, what="feature set") as view:
+        for line in lines:
+            began = time.monotonic()
+            line.state = "runs"
+
+            def fitted(line: Line = line) -> None:
+                line.done += 1
+                view.refresh()
+
+            view.refresh()
+            encoded[line.name] = _fit_encoders(
+                competition, line.name, schema, train, test, features / line.name, fitted
+            )
+            line.state = "done"
+            if (took := time.monotonic() - began) >= TOLD_SECONDS:
+                view.tell(line.name, f"{line.done:.0f} encoders fitted, {took:.1f} s")
+    return encoded
+
+
 def _fit_encoders(
     competition: CompetitionConfig,
     set_name: str,
@@ -124,9 +151,10 @@ def _fit_encoders(
     train: pd.DataFrame,
     test: pd.DataFrame | None,
     folder: Path,
+    fitted: Callable[[], None],
 ) -> dict[str, dict[str, float]]:
     """One encoder a fold, fitted on its training rows alone, and one on all training rows; gives what is to be told
-    of how each fold's validation rows, and the test rows, are read.
+    of how each fold's validation rows, and the test rows, are read. fitted: called after each.
 
     A feature set with ``statistics: train_and_test`` is fitted once on all rows, as the book
     does it; the report says so.
@@ -156,4 +184,5 @@ def _fit_encoders(
         unseen = test if k is None else take_rows(train, fold == k)
         if unseen is not None:
             told["test" if k is None else f"fold {k}"] = part.facts(encoder, unseen)
+        fitted()
     return told

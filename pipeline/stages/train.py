@@ -224,7 +224,8 @@ class _Stage:
             print(f"warning: {model} is left out: {why}", file=sys.stderr)  # noqa: T201
         if any(model in self.late for model in self.left_out):
             then = f"`python -m pipeline train {self.name}`, then `dvc repro report@{self.name}`"
-            print(f"  {then}, trains what there was no time for", file=sys.stderr)  # noqa: T201
+            gone = f"{self.budget.clock.before:.0f} s were gone before {self.name} trained"
+            print(f"  {gone}; {then}, goes on with these for as long again", file=sys.stderr)  # noqa: T201
 
     def tell_gains(self, models: list[ModelConfig]) -> None:
         """Of models with pseudo-labels, and with weights, whether these helped: against the same model without, on the

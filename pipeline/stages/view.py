@@ -1,4 +1,4 @@
-"""What a stage with many models shows while it works: a line a model on a terminal, which is kept up to date;
+"""What a stage shows while it works: a line a model or feature set on a terminal, which is kept up to date;
 elsewhere a line with the time for each thing finished. ``PODIUM_PROGRESS=off`` in the environment silences both.
 """
 
@@ -19,7 +19,8 @@ State = Literal["waits", "runs", "done", "kept", "left out"]
 
 @dataclass
 class Line:
-    """A model's line. unit: what is counted, ``folds``, ``trials`` or ``fits``; total: None where nobody knows."""
+    """A model's line, or a feature set's. unit: what is counted, ``folds``, ``trials``, ``fits``, ``encoders``;
+    total: None where nobody knows."""
 
     name: str
     unit: str
@@ -33,10 +34,11 @@ class View:
     """Use it as a context manager around the work; what a terminal shows last stays there.
 
     title: what runs. deadline: on ``time.monotonic``; without one the time left is told from what is done.
+    what: a line is of; only models have a best score.
     """
 
-    def __init__(self, title: str, lines: Sequence[Line], deadline: float = float("inf")) -> None:
-        self.title, self.lines, self.deadline = title, list(lines), deadline
+    def __init__(self, title: str, lines: Sequence[Line], deadline: float = float("inf"), what: str = "model") -> None:
+        self.title, self.lines, self.deadline, self.what = title, list(lines), deadline, what
         self._silent = os.environ.get("PODIUM_PROGRESS") == "off"
         self._live: Any = None
         self._began = self._drawn = time.monotonic()
@@ -75,12 +77,15 @@ class View:
         from rich.table import Table
 
         table = Table(title=f"{self.title}{self._left()}", title_justify="left", box=None, pad_edge=False)
-        for head, side in (("model", "left"), ("", "left"), ("done", "right"), ("best", "right")):
+        scored = self.what == "model"
+        heads = ((self.what, "left"), ("", "left"), ("done", "right"), *([("best", "right")] if scored else []))
+        for head, side in heads:
             table.add_column(head, justify=side)  # type: ignore[arg-type]
         for line in self.lines:
             count = f"{line.done:.1f}".removesuffix(".0") + ("" if line.total is None else f"/{line.total}")
             done = f"{count} {line.unit}" if line.state in ("runs", "done") else ""
-            table.add_row(line.name, line.state, done, "" if line.score is None else f"{line.score:.5f}")
+            best = [""] if line.score is None else [f"{line.score:.5f}"]
+            table.add_row(line.name, line.state, done, *(best if scored else []))
         return table
 
     def _left(self) -> str:

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core.errors import UserError
+from pipeline.core.errors import UserError, reason_of
 from pipeline.core.files import shown
 from pipeline.core.hub import from_hub, keep_quiet
 from pipeline.core.operators import declare_torchvision
@@ -210,7 +210,7 @@ def tokenizer_of(text: str, where: str) -> Tokenizer:
     try:
         return Tokenizer.from_str(text)
     except Exception as error:
-        raise UserError(f"{where}: no tokenizer ({' '.join(str(error).split())[:120]})") from None
+        raise UserError(f"{where}: no tokenizer ({reason_of(error, 120)})") from None
 
 
 def pieces_of(model: bytes) -> Any:
@@ -272,7 +272,7 @@ def empty_network(config: Mapping[str, Any], kind: str = "AutoModel") -> nn.Modu
         made = transformers.AutoConfig.for_model(**settings)
         network = getattr(transformers, kind).from_config(made, dtype=torch.float32)
     except Exception as error:
-        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        reason = reason_of(error, 160)
         raise UserError(f"{CONFIG}: no encoder that transformers knows ({reason})") from None
     if "pooler" in dict(network.named_children()):
         network.pooler = None
@@ -301,5 +301,5 @@ def keep_no_activations(network: Any) -> None:
 
 
 def _unreadable(folder: Path, error: Exception) -> UserError:
-    reason = " ".join(str(error).split())[:160] or type(error).__name__
+    reason = reason_of(error, 160)
     return UserError(f"{shown(folder)}: no encoder that transformers reads ({reason})")

@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 
-from pipeline.core.errors import UserError
+from pipeline.core.errors import UserError, reason_of
 from pipeline.core.files import read_json, write_json
 from pipeline.core.ragged import Ragged
 from pipeline.core.types import Batch, Encoded, Model, Spec, Task
@@ -198,7 +198,7 @@ class FittedNetwork:
         try:
             load_model(network, str(path), strict=True)
         except (SafetensorError, FileNotFoundError, RuntimeError) as error:
-            reason = " ".join(str(error).split())[:200]
+            reason = reason_of(error, 200)
             raise UserError(f"{path}: not the weights of this network ({reason}); run `dvc repro` again") from None
         return cls(network.to(device), settings, task, spec, device, **facts)
 

@@ -282,3 +282,15 @@ def test_a_learning_curve_says_whether_rows_or_capacity_lack():
     assert "cannot tell" in said(0.30, 0.335, 0.330, noise=-1.0)
     assert "It underfits" in said(1.1, 1.2, 1.2)
     assert "too few parts" in " ".join(told_rows([Point("30 rows", [], [])], "rmse", False, None))
+
+
+def test_the_curve_of_a_model_that_is_left_out_is_told_in_words(toy, undrawn):
+    declare(toy, **{"toy-network": {**NETWORK, "fit": {**NETWORK["fit"], "optimizer": "sgd", "learning_rate": 1e12}}})
+    told(toy, "curve", "toy-network", "--over", "fit.learning_rate", "--values", "0.01,0.02")
+    toy.through("train", "tune", "blend", "retrain", "submit", "report")
+    report = toy.root / "data" / "toy" / "report"
+    note = next(one for one in read_json(report / "report.json")["notes"] if one.startswith("The curve over"))
+    assert note.startswith(
+        "The curve over fit.learning_rate has no picture here, since toy-network is left out: fit.lear"
+    )
+    assert note in (report / "index.html").read_text()

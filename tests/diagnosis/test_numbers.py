@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy.stats import chi2_contingency, kruskal, ks_2samp, spearmanr, t
 from sklearn.linear_model import LogisticRegression
-from stored import FOLDS
+from stored import FOLDS, Model
 from test_planted_faults import PLANTED
 
 from pipeline.diagnosis.optimism import optimism
@@ -196,6 +196,35 @@ def test_no_winner_is_declared_within_noise(clean, tmp_path, monkeypatch):
     half = t.ppf(0.975, FOLDS - 1) * (gains.var(ddof=1) * (1 / FOLDS + 1 / (FOLDS - 1))) ** 0.5
     assert found["numbers"][found["about"][1]] == pytest.approx(gains.mean())
     assert found["interval"] == pytest.approx([gains.mean() - half, gains.mean() + half])
+
+
+def test_a_lead_that_chance_gives_among_so_many_is_told_by_the_chance_among_so_many(clean, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = clean("titanic").planted(tmp_path)
+    plain = made.models["plain"]
+    for number, name in enumerate(("a", "b", "c", "d")):
+        behind = 0.03 + 0.01 * number + np.resize([0.025, -0.025], FOLDS)
+        folds = [
+            {"fold": k, "train": 0.9, "valid": valid - by}
+            for k, (valid, by) in enumerate(zip([one["valid"] for one in plain.folds], behind, strict=True))
+        ]
+        made.models[name] = Model(plain.out, plain.answers, folds)
+    found = made.find("POD401")["POD401"]
+    gains = np.array(
+        [Files(tmp_path).scores("plain", "valid") - Files(tmp_path).scores(one, "valid") for one in "abcd"]
+    )
+    error = (gains.var(axis=1, ddof=1) * (1 / FOLDS + 1 / (FOLDS - 1))) ** 0.5
+    p = 2 * t.sf(gains.mean(axis=1) / error, FOLDS - 1)
+    assert p.min() < 0.05 < 4 * p.min() < 1  # told apart where it stands alone
+    assert f"d by {gains[3].mean():.5f} (p {4 * p.min():.2f})" in found["measured"]
+
+
+def test_how_many_times_its_training_error_a_model_makes_on_new_rows(clean, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = clean("ames").planted(tmp_path, PLANTS["ames", "POD102"]).find("POD102")["POD102"]
+    files = Files(tmp_path)
+    least = (files.scores("mlp", "valid") / files.scores("mlp", "train")).min()
+    assert 4.3 <= least < 4.4 and "in every fold at least 4.3 times the error on training rows" in found["measured"]
 
 
 def test_a_search_among_equals_is_told_to_flatter(clean, tmp_path, monkeypatch):

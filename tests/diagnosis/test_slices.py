@@ -18,7 +18,7 @@ from pipeline.diagnosis.evidence import Answered, Evidence
 from pipeline.diagnosis.findings import findings
 from pipeline.diagnosis.order import losses, signed
 from pipeline.diagnosis.shapes import calibration, distribution, wilson
-from pipeline.diagnosis.slices import number, slices
+from pipeline.diagnosis.slices import _of_numbers, number, slices
 from pipeline.diagnosis.worst import worst
 from pipeline.tasks import tasks
 
@@ -84,6 +84,11 @@ def test_rows_of_a_language_model_err_by_the_nats_of_each_word_and_their_count_i
     assert told[0] == (["d"], "2 words", "3.00 nats each")
     assert distribution(known) is None and unexplained(known) == {}
     assert findings.build("POD302", "findings").look(known) is None
+
+
+def test_a_text_of_one_word_is_told_of_in_the_singular():
+    told = [name for _, name, _ in _of_numbers("text", pd.Series([1.0, 2.0, 1.0]), " words")]
+    assert told == ["1 word", "2 words"]
 
 
 def test_numbers_are_told_as_people_write_them():

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from bench import TEST
 
+from pipeline.commands import look
 from pipeline.core.types import FOLD
 from pipeline.features.learned import _from_json, _to_json
 from pipeline.stages.project import load_project
@@ -31,7 +32,7 @@ class Means:
 """
 
 
-def test_what_learns_is_fitted_inside_each_fold_and_cross_fitted_on_training_rows(bench):
+def test_what_learns_is_fitted_inside_each_fold_and_cross_fitted_on_training_rows(bench, capsys):
     place = bench.root / PATH
     place.parent.mkdir(parents=True)
     place.write_text(LEARNING)
@@ -55,6 +56,8 @@ def test_what_learns_is_fitted_inside_each_fold_and_cross_fitted_on_training_row
             part = learned.iloc[learn]
             inner = learned.iloc[answer]["size"].map(part.groupby("size")["y"].mean()).fillna(part["y"].mean())
             np.testing.assert_allclose(fold.train["numbers"][answer, column], inner, rtol=1e-6)
+    look.run("toy")
+    assert f"feature set trees (categorical, and columns that {PATH} learns), the first row:" in capsys.readouterr().out
     for stage in ("train", "tune", "blend", "retrain", "submit"):
         code, lines = bench.run(stage, "toy")
         assert code == 0, lines

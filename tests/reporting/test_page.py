@@ -111,6 +111,12 @@ def test_without_findings_it_says_so_and_a_finding_that_failed_is_told():
     assert "POD201 could not be asked: ValueError: odd." in told and "nothing serious found" in told
 
 
+def test_the_card_of_findings_counts_the_notes_that_stand_below_it_too():
+    note = {**DATA["findings"][0], "code": "POD401", "severity": "note", "title": "no clear winner"}
+    told = Page(build_page({**DATA, "findings": [*DATA["findings"], note, note]})).text
+    assert "Findings 1 overfits (POD102); 2 notes" in told
+
+
 def test_without_test_rows_no_submission_is_promised():
     told = Page(build_page({**DATA, "submission": None})).text
     assert "submission lies" not in told and "python -m pipeline predict house_prices answers new rows" in told

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import matplotlib
 import numpy as np
 import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from safetensors.numpy import save_file
 
 from pipeline.core.stored import Stored
-from pipeline.reporting.pictures import filters_data, mistakes_data
+from pipeline.reporting.explained import saliency, saliency_size
+from pipeline.reporting.pictures import draw_mistakes, filters_data, mistakes_data, size_of_mistakes
+from pipeline.reporting.style import STYLE
 from pipeline.tasks.diagnostics import mistakes
 
 
@@ -40,3 +46,18 @@ def test_filters_are_those_of_the_first_convolution(tmp_path):
     assert filters_data(tmp_path / "small.safetensors") is None
     save_file({"a": np.zeros(3, np.float32)}, tmp_path / "none.safetensors")
     assert filters_data(tmp_path / "none.safetensors") is None
+
+
+@pytest.mark.parametrize(("paint", "size"), [(draw_mistakes, size_of_mistakes), (saliency, saliency_size)])
+def test_what_stands_over_images_side_by_side_never_runs_into_what_stands_beside(paint, size):
+    told = ["googlenet, epoch 1", "sandal, not sneaker (98%)", "1, not 7 (99%)", "golden_retriever, not beagle"] * 3
+    data = {"images": np.zeros((12, 8, 8, 1)).tolist(), "told": told, "maps": np.zeros((12, 8, 8)).tolist()}
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=size(data))
+        FigureCanvasAgg(figure)
+        paint(figure, {key: value[:6] if paint is saliency else value for key, value in data.items()})
+        figure.draw_without_rendering()
+        boxes = [axes.title.get_window_extent() for axes in figure.axes if axes.get_title()]
+    assert len(boxes) >= 6
+    assert not [1 for k, one in enumerate(boxes) for other in boxes[:k] if one.overlaps(other)]
+    assert "(98%)" in figure.axes[1].get_title()

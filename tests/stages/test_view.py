@@ -135,10 +135,19 @@ def test_a_stage_shows_its_models(tmp_path, monkeypatch, capsys):
     for stage in (fetch, preprocess, train):
         stage.run(config, "lines")
     told = capsys.readouterr().err.splitlines()
-    assert len(told) == 2
+    assert len(told) == 2  # no feature set took long
+    monkeypatch.setattr(preprocess, "TOLD_SECONDS", 0.0)
+    preprocess.run(config, "lines")
+    line = capsys.readouterr().err
+    assert re.fullmatch(r"\d\d:\d\d:\d\d numbers: 4 encoders fitted, \d+\.\d s\n", line)
     for name, line in zip(("lines-lasso", "lines-ridge"), sorted(told, key=lambda line: line[9:]), strict=True):
         assert re.fullmatch(rf"\d\d:\d\d:\d\d {name}: 3 folds, rmse \d+\.\d{{5}}, \d+\.\d s", line)
     monkeypatch.setattr(view, "REFRESH_SECONDS", 0.0)
+    with terminal(monkeypatch) as arrived:
+        preprocess.run(config, "lines")
+    assert re.search(
+        r"^feature set +done *\n.*^numbers +done +4/4 encoders *$", shown(arrived), re.MULTILINE | re.DOTALL
+    )
     with terminal(monkeypatch) as arrived:
         train.run(config, "lines", again=True)
     told = shown(arrived)

@@ -34,10 +34,15 @@ class NoClearWinner(Finding):
         tied = {name: known["others"][name] for name in known["tied"]}
         if not tied:
             return None
-        told = ", ".join(f"{name} by {one['gain']:.5f} ({p_value(one['p'])})" for name, one in tied.items())
+        unknown = [name for name, one in tied.items() if one["interval"] is None and one["gain"]]
+        told = ", ".join(
+            f"{name} by {one['gain']:.5f}{'' if name in unknown else ' (' + p_value(one['corrected']) + ')'}"
+            for name, one in tied.items()
+        )
+        lead = "of one fold with too few rows to tell what" if unknown else "but by no more than"
         first = next(iter(tied.values()))["interval"]
         return Found(
-            measured=f"{known['best']} scores best, but by no more than chance gives: better than {told}.",
+            measured=f"{known['best']} scores best, {lead} chance gives: better than {told}.",
             numbers={name: one["gain"] for name, one in tied.items()},
             interval=None if first is None else (first[0], first[1]),
             about=(known["best"], *tied),

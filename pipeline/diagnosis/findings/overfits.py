@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import floor
 from statistics import fmean
 from typing import ClassVar
 
@@ -41,12 +42,10 @@ class Overfits(Finding):
         for name, one in known.items():
             model = evidence.models[name]
             larger = "" if one["parameters"] is None else f", {one['parameters']:,} parameters for {one['rows']:,} rows"
-            anew = (
-                "" if one["new"] is None else f", at least {max(one['new'], 0):.0%} of a fold's error on new rows alone"
-            )
             parts.append(
                 f"{name}: {one['train']:.5f} on training rows, {one['valid']:.5f} on new ones ("
-                f"{percent(one['lost'], 0)} of its gain lost{anew}{larger}{_best_epoch(model)})"
+                f"{percent(one['lost'], 0)} of its gain over the baseline lost{_times(one['new'])}{larger}"
+                f"{_best_epoch(model)})"
             )
         first = next(iter(known.values()))
         best = evidence.ranked[0].name
@@ -57,6 +56,15 @@ class Overfits(Finding):
             about=tuple(known),
             severity="note" if list(known) == [best] else None,
         )
+
+
+def _times(new: float | None) -> str:
+    """How many times the error on training rows that on new ones is, where it is more in every fold."""
+    if new is None or new <= 0:
+        return ""
+    if new == 1:
+        return ", no error on training rows"
+    return f", in every fold at least {floor(10 / (1 - new)) / 10:g} times the error on training rows"
 
 
 def _best_epoch(model: ModelEvidence) -> str:

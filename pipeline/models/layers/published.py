@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from pipeline.core.errors import UserError
+from pipeline.core.errors import UserError, reason_of
 from pipeline.core.files import shown
 
 OF_KIND = {nn.Conv2d: ("weight",), nn.BatchNorm2d: ("weight", "bias", "running_mean", "running_var")}
@@ -45,7 +45,7 @@ def read_published(layers: nn.Module, names: Sequence[str], file: Path) -> None:
                         raise UserError(f"{where}: has no {name}.{key}; it is of another network than model.depth says")
                     _put(getattr(module, key), opened.get_tensor(f"{name}.{key}"), f"{where}: {name}.{key}")
     except SafetensorError as error:
-        told = " ".join(str(error).split())[:120]
+        told = reason_of(error, 120)
         raise UserError(f"{where}: no weights as safetensors ({told}); no other format is read") from None
 
 

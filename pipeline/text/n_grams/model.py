@@ -10,7 +10,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from pipeline.core.errors import UserError
+from pipeline.core.errors import UserError, reason_of
 from pipeline.core.files import read_json, shown, whole_file, write_json
 from pipeline.core.ragged import Ragged
 from pipeline.text.n_grams.marked import Marked
@@ -163,7 +163,7 @@ class NGramModel:
             arrays = load_file(str(path))
             vocabulary = Vocabulary.load(folder / VOCABULARY)
         except (SafetensorError, OSError) as error:
-            reason = " ".join(str(error).split())[:200]
+            reason = reason_of(error, 200)
             raise UserError(f"{shown(path)}: not the tables of an n-gram model ({reason}); train it again") from None
         keys = _numbered(arrays, "keys", 2)
         probabilities, weights = _numbered(arrays, "probabilities", 1), _numbered(arrays, "weights", 1)
