@@ -112,7 +112,7 @@ def _built_alone(cls: Any, key: str, value: Any) -> Any:
 
 
 LARGEST = 2**31 - 1
-"""Whole number that every library takes: beyond it some end in an error of their own, and some count on from below 0."""
+"""Whole number that every library takes: beyond it some end in errors of their own, and some count on from below 0."""
 
 
 def _no_such_numbers(given: Any, built: Any, where: str) -> list[str]:

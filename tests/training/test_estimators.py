@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from pipeline.core.errors import Faults, UserError
+from pipeline.core.errors import Diverged, Faults, UserError
 from pipeline.core.registry import build_settings, settings_dict
 from pipeline.core.types import FitJob, Spec
 from pipeline.models import models
@@ -120,6 +120,15 @@ def test_valid_loss_is_the_root_mean_squared_error_of_the_raw_answers():
         fitted = learner.fit(job)
         error = np.sqrt(np.mean((fitted.raw(job.valid) - job.valid["target"]) ** 2))
         assert fitted.curves["valid_loss"][-1] == pytest.approx(error, rel=1e-5)
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_boosting_that_diverges_says_so(validated):
+    job, learner = job_and_learner("xgboost", fit={"iterations": 400, "early_stopping": None})
+    job.model = models.build({"name": "xgboost", "learning_rate": 10}, "model")
+    job.valid = job.valid if validated else None
+    with pytest.raises(Diverged, match=r"loss became (inf|nan) by iteration \d+: lower model.learning_rate \(10\)"):
+        learner.fit(job)
 
 
 def test_without_validation_rows_all_iterations_are_trained():

@@ -87,7 +87,7 @@ def test_a_job_that_a_work_no_longer_wants_is_no_fault_of_what_it_does_next():
             waiting, found = iter(jobs), []
             try:
                 while not found:
-                    found += (yield next(waiting, None))
+                    found += yield next(waiting, None)
                 told.append([one.job.name for one in found])
             except Fault:
                 told.append("a fault")
