@@ -77,6 +77,15 @@ def test_infinite_features_are_missing_and_told(word, where):
     assert np.isnan(apply(schema, later, training=False, where="x")["n"][1])
 
 
+def test_numbers_whose_differences_have_no_quotient_are_nothing():
+    """P-values of a genome go down to 5e-324, from where quantiles were NaN. As numbers, text, and in another form."""
+    small = [3e-310, 5e-324, -1e-200, 0.5, 2e-100]
+    for values in (small, words(*map(str, small)), words(*(str(one).replace(".", ",") for one in small))):
+        train = pd.DataFrame({"p": values})
+        rows = apply(settled(train), train, training=False, where="x")
+        np.testing.assert_array_equal(rows["p"], [0, 0, 0, 0.5, 2e-100])
+
+
 def test_words_among_numbers_that_are_no_known_marks_are_told():
     numbers = [*map(str, range(30))]
     frame = pd.DataFrame({"n": words(*numbers, "see note", "soon"), "code": words(*numbers, "10A", "11")})
