@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import numpy as np
 import pandas as pd
@@ -84,6 +85,15 @@ def test_numbers_whose_differences_have_no_quotient_are_nothing():
         train = pd.DataFrame({"p": values})
         rows = apply(settled(train), train, training=False, where="x")
         np.testing.assert_array_equal(rows["p"], [0, 0, 0, 0.5, 2e-100])
+
+
+@pytest.mark.parametrize("letters", ["ACGT", "70,8"])
+def test_long_values_take_no_longer_than_reading_them(letters):
+    """A genome has no digit, the pixels of a picture have no letter: a search from each place is quadratic."""
+    values = [letters * 5_000 + letters * i for i in range(ROWS)]
+    began = time.perf_counter()
+    assert settled(pd.DataFrame({"s": words(*values)})).dropped == {}
+    assert time.perf_counter() - began < 20
 
 
 def test_words_among_numbers_that_are_no_known_marks_are_told():
