@@ -91,7 +91,8 @@ class Boosting(Learner):
             return fit_each_target(self, job)
         from pipeline.models.estimators.base import Plan
 
-        estimator = job.model.build(job.spec, job.task, job.seed)
+        model: Any = job.model
+        estimator = model.build(job.spec, job.task, job.seed)
         plan = Plan(
             iterations=job.rounds or self.iterations,
             early_stopping=None if job.rounds else self.early_stopping,
@@ -100,7 +101,7 @@ class Boosting(Learner):
             progress=job.progress,
         )
         estimator.fit(job.train, job.valid, plan)
-        _refuse_divergence(estimator.curves, job.model.learning_rate)
+        _refuse_divergence(estimator.curves, model.learning_rate)
         return estimator
 
     def load(self, folder: Path, model: Model, task: Task, spec: Spec) -> Any:
