@@ -156,6 +156,10 @@ def test_faults_in_the_settings_are_told_with_their_key():
         build_settings(
             learners.get("boosting"), {"loss": {"name": "cross_entropy", "class_weights": "balanced"}}, "fit"
         )
+    for name, largest in {"border_count": 65535, "one_hot_max_size": 65535, "max_ctr_complexity": 15}.items():
+        models.build({"name": "catboost", name: largest}, "model")
+        with pytest.raises(Faults, match=rf"model\.{name}: .* less than or equal to {largest}, got {largest + 1}"):
+            models.build({"name": "catboost", name: largest + 1}, "model")
     with pytest.raises(Faults, match=r"fit\.epochs: unknown key"):
         build_settings(learners.get("estimator"), {"epochs": 3}, "fit")
 
