@@ -100,7 +100,7 @@ def test_batch_normalization_over_one_row_is_refused(bench):
 
 
 def test_a_network_too_large_for_the_memory_is_told_in_a_line(bench):
-    bench.model |= {"model": {"name": "mlp", "hidden": [10**15]}, "fit": {"epochs": 1}}
+    bench.model |= {"model": {"name": "mlp", "hidden": [2**16, 2**31 - 1]}, "fit": {"epochs": 1}}
     bench.write()
     assert [bench.run(stage, "toy") for stage in ("fetch", "preprocess")] == [(0, [])] * 2
     code, lines = bench.run("train", "toy-ridge")
