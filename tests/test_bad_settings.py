@@ -113,7 +113,7 @@ def test_windows_of_texts_for_an_answer_to_the_whole_text_are_refused(bench, sam
 
 
 def test_a_network_too_large_for_the_memory_is_told_in_a_line(bench):
-    bench.model |= {"model": {"name": "mlp", "hidden": [10**15]}, "fit": {"epochs": 1}}
+    bench.model |= {"model": {"name": "mlp", "hidden": [2**16, 2**31 - 1]}, "fit": {"epochs": 1}}
     bench.write()
     assert [bench.run(stage, "toy") for stage in ("fetch", "preprocess")] == [(0, [])] * 2
     code, lines = bench.run("train", "toy-ridge")

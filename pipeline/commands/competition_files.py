@@ -50,7 +50,7 @@ class CompetitionFiles:
             part: Source = sources.build(origin, "--from")
             part.fetch(Path(aside), name, look=False)  # they are read here
             stems = ("train", "valid", "test", "sample_submission", *(f"extra-{i}" for i in range(len(part.extra))))
-            yield cls(
+            files = cls(
                 {stem: path for stem in stems if (path := find_raw(Path(aside), stem))},
                 part.missing,
                 Path(aside),
@@ -58,6 +58,10 @@ class CompetitionFiles:
                 tuple(part.unused()),
                 None if find_raw(Path(aside), "solution") else _test_name(origin, part),
             )
+            try:
+                yield files
+            except UserError as error:  # nobody knows the folder, and it is gone then
+                raise UserError(str(error).replace(f"{aside}/", "")) from None
 
     def table(self, stem: str) -> pd.DataFrame | None:
         """A table, read once: whoever changes it has a copy of its own."""

@@ -34,7 +34,10 @@ def quoted(value: object, longest: int = 80) -> str:
 
     short = Repr()
     short.maxstring = short.maxother = longest
-    return " ".join(short.repr(value).split())
+    try:
+        return " ".join(short.repr(value).split())
+    except ValueError:  # as Python has it, which writes out none of those
+        return "a number of more than 4300 digits"
 
 
 def counted(number: int, thing: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.core.errors import UserError, quoted
 from pipeline.core.paths import refuse_below
 
-BOOLEAN = "tag:yaml.org,2002:bool"
+BOOLEAN, WHOLE, NUMBER = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
 MERGE = "tag:yaml.org,2002:merge"
 DEEPEST = 50
 """Levels of nesting."""
@@ -38,12 +38,14 @@ def parse_params(text: str, where: str = "params.yaml") -> dict[str, Any]:
     class Loader(loader):  # type: ignore[misc, valid-type]
         pass
 
-    # PyYAML speaks YAML 1.1, where 1e-3 is text and on, off, yes, no are truth values.
+    # PyYAML speaks YAML 1.1, where 1e-3 is text, on, off, yes, no are truth values, 1:30 is 90 and 064 is 52.
     Loader.yaml_implicit_resolvers = {
-        first: [(tag, rule) for tag, rule in rules if tag != BOOLEAN or first in "tTfF"]
+        first: [
+            (tag, rule) for tag, rule in rules if tag not in (WHOLE, NUMBER) and (tag != BOOLEAN or first in "tTfF")
+        ]
         for first, rules in loader.yaml_implicit_resolvers.items()
     }
-    _take_exponents(Loader)
+    _take_numbers(Loader)
     Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
     try:
         _check_size(yaml.parse(text, Loader=loader), where)
@@ -109,12 +111,20 @@ def is_unmerged(content: bytes) -> bool:
     return b"\n<<<<<<< " in b"\n" + content
 
 
-def _take_exponents(loader: Any) -> None:
+def _take_numbers(loader: Any) -> None:
     import re
 
-    pattern = re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$")
-    for first in "-+0123456789":
-        loader.yaml_implicit_resolvers.setdefault(first, []).append(("tag:yaml.org,2002:float", pattern))
+    whole = re.compile(r"^([-+]?[0-9][0-9_]*|0o[0-7]+|0x[0-9a-fA-F]+)$")
+    number = re.compile(
+        r"^([-+]?([0-9][0-9_]*(\.[0-9_]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$"
+    )
+    for first in "-+.0123456789":
+        loader.yaml_implicit_resolvers.setdefault(first, []).extend([(WHOLE, whole), (NUMBER, number)])
+    loader.add_constructor(WHOLE, lambda loader, node: _whole(loader.construct_scalar(node)))
+
+
+def _whole(text: str) -> int:
+    return int(text.replace("_", ""), {"0o": 8, "0x": 16}.get(text[:2], 10))
 
 
 def _unique_mapping(loader: Any, node: Any) -> dict[Any, Any]:

@@ -93,9 +93,9 @@ def build_settings(cls: type, raw: Any, where: str) -> Any:
         told = {detail["loc"][0]: None for detail in error.errors() if detail["loc"]}
         faults = [_fault(cls, detail, where) for detail in error.errors()]
         others = {key: _built_alone(cls, key, value) for key, value in raw.items() if key not in told}
-        raise Faults(faults + _numbers_from_booleans(raw, others, where)) from None
-    if mixed := _numbers_from_booleans(raw, built, where):
-        raise Faults(mixed)
+        raise Faults(faults + _no_such_numbers(raw, others, where)) from None
+    if wrong := _no_such_numbers(raw, built, where):
+        raise Faults(wrong)
     return built
 
 
@@ -111,20 +111,29 @@ def _built_alone(cls: Any, key: str, value: Any) -> Any:
         return None
 
 
-def _numbers_from_booleans(given: Any, built: Any, where: str) -> list[str]:
-    """pydantic takes true for 1, which nobody means who writes it where a number stands."""
+LARGEST = 2**31 - 1
+"""Whole number that every library takes: beyond it some end in errors of their own, and some count on from below 0."""
+
+
+def _no_such_numbers(given: Any, built: Any, where: str) -> list[str]:
+    """What pydantic takes and nobody means: true for 1 where a number stands, and whole numbers that are too large.
+    Seeds may be larger, and have bounds of their own."""
     if isinstance(given, Mapping):
         inside = built.get if isinstance(built, Mapping) else lambda key: getattr(built, str(key), None)
         return [
             fault
             for key, value in given.items()
-            for fault in _numbers_from_booleans(value, inside(key), f"{where}.{key}")
+            if key != "seed" or isinstance(value, bool)
+            for fault in _no_such_numbers(value, inside(key), f"{where}.{key}")
         ]
     if isinstance(given, list | tuple) and isinstance(built, list | tuple) and len(given) == len(built):
-        mixed = any(_numbers_from_booleans(one, other, where) for one, other in zip(given, built))
-        return [f"{where}: needs a number, got {quoted(given)}"] if mixed else []
-    if isinstance(given, bool) and isinstance(built, int | float) and not isinstance(built, bool):
+        return [fault for one, other in zip(given, built) for fault in _no_such_numbers(one, other, where)][:1]
+    if isinstance(built, bool) or not isinstance(built, int | float):
+        return []
+    if isinstance(given, bool):
         return [f"{where}: needs a number, got {quoted(given)}"]
+    if isinstance(built, int) and abs(built) > LARGEST:
+        return [f"{where}: needs a whole number of at most {LARGEST}, got {quoted(given)}"]
     return []
 
 

@@ -21,9 +21,11 @@ FIRST = 10_000
 _ID_NAME = re.compile(r"(?:^|[\W_])(?:id|uid|uuid|guid|hash|key|index|idx|rowid|rownum|rownames)\d*$", re.IGNORECASE)
 _CAMEL_ID = re.compile(r"[a-z](?:ID|Id|UUID|Key)$")
 _RANDOM = re.compile(
-    r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?=.*[0-9])(?=.*[a-f])[0-9a-f]{8,}|(?=.*\d.*[A-Za-z].*\d)[A-Za-z0-9_+/=-]{16,}",
+    r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?=.*[0-9])(?=.*[a-f])[0-9a-f]{8,}|"
+    r"(?=\D*\d[^A-Z]*[A-Z]\D*\d)[A-Z0-9_+/=-]{16,}",
     re.IGNORECASE,
 )
+"""Each part of it reads a value once: values may be texts of a million letters."""
 TIME_NAME = re.compile(
     r"(?i:(?:^|[\W_])(?:year|yr|month|week|quarter|season|date|day|time|timestamp|period|epoch)s?\d*$)"
     r"|[a-z](?:Year|Month|Week|Quarter|Season|Date|Day|Time|Timestamp|Period)$"
@@ -32,7 +34,7 @@ TIME_NAME = re.compile(
 _YEARS = (1800, 2100)
 _DAYS = (19000101, 21001231)
 """What years, and days written 20200131, lie between."""
-_COUNTED = re.compile(r"([^\d\s]*)(\d+)([^\d\s]*)")
+_COUNTED = re.compile(r"\A([^\d\s]*)(\d+)([^\d\s]*)\Z")
 
 
 def reason_to_drop(name: str, seen: Sequence[pd.Series], words: Words | None, missing: Sequence[str]) -> str | None:
@@ -95,8 +97,7 @@ def _counts(series: Sequence[pd.Series]) -> bool:
     for one in series:
         if not values.is_numeric(one):
             parts = one.astype("str").str.extract(_COUNTED.pattern)  # (before, number, behind)
-            exact = (parts[0] + parts[1] + parts[2]) == one.astype("str")
-            if not exact.all() or parts[0].nunique() > 1 or parts[2].nunique() > 1 or parts[1].str.len().max() > 15:
+            if parts[1].isna().any() or parts[1].str.len().max() > 15 or any(parts[i].nunique() > 1 for i in (0, 2)):
                 return False
             one = parts[1].astype("int64")
         elif one.isna().any() or not bool((one % 1 == 0).all()):

@@ -86,6 +86,10 @@ LARGEST = 1e150
 """Size of a number above which its square, and so a deviation, is infinite: as good as infinite itself."""
 
 
+SMALLEST = 1 / LARGEST
+"""Size of a number below which its square, and with differences of such their quotients, are none: as good as 0."""
+
+
 def too_large(value: object) -> bool:
     """Whether a value is a finite number above ``LARGEST``."""
     try:
@@ -95,8 +99,8 @@ def too_large(value: object) -> bool:
 
 
 def numbers(series: pd.Series, missing: Sequence[str], form: str | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """float64 [rows] with NaN where missing, and bool [rows]: present and not a finite number, or one
-    whose square would not be.
+    """float64 [rows] with NaN where missing and 0 below ``SMALLEST``, and bool [rows]: present and not a finite number,
+    or one whose square would not be.
 
     form: how text writes 1234.5, as a ``NumberFormat`` tells it; ``1,234.5`` where it is not given.
     """
@@ -105,7 +109,7 @@ def numbers(series: pd.Series, missing: Sequence[str], form: str | None = None) 
 
     if types.is_numeric_dtype(series.dtype) or types.is_bool_dtype(series.dtype):
         values = series.to_numpy(dtype="float64", na_value=np.nan)
-        return values, np.abs(values) > LARGEST
+        return _without_tiny(values), np.abs(values) > LARGEST
     words = text(series, missing)
     present = words.notna().to_numpy()
     if form is not None:
@@ -113,7 +117,7 @@ def numbers(series: pd.Series, missing: Sequence[str], form: str | None = None) 
         if types.is_object_dtype(series.dtype):  # numbers among them are no text that is written in some way
             known = series.map(lambda value: isinstance(value, float | int)).to_numpy(dtype=bool)
             values = np.where(known, pd.to_numeric(series.where(known), errors="coerce"), values)
-        return values, present & ~(np.abs(values) <= LARGEST)
+        return _without_tiny(values), present & ~(np.abs(values) <= LARGEST)
     codes, distinct = pd.factorize(words, use_na_sentinel=True)
     level = pd.Series(distinct)
     # A copy: what pandas gives may share the column's memory and refuse to be written.
@@ -121,8 +125,13 @@ def numbers(series: pd.Series, missing: Sequence[str], form: str | None = None) 
     odd = np.isnan(read)
     if odd.any():
         read[odd] = NumberFormat().read(level[odd])
-    values = np.append(read, np.nan)[codes]
+    values = np.append(_without_tiny(read), np.nan)[codes]
     return values, present & ~(np.abs(values) <= LARGEST)
+
+
+def _without_tiny(values: np.ndarray) -> np.ndarray:
+    tiny = (np.abs(values) < SMALLEST) & (values != 0)
+    return np.where(tiny, 0.0, values) if tiny.any() else values
 
 
 def without_infinite(series: pd.Series) -> tuple[pd.Series, int]:

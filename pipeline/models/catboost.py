@@ -42,7 +42,7 @@ class CatBoost(Model):
     subsample: float = Field(default=0.8, gt=0, le=1)
     rsm: float = Field(default=1.0, gt=0, le=1)
     border_count: int = Field(default=254, ge=1, le=65535)
-    one_hot_max_size: int = Field(default=2, ge=2)
+    one_hot_max_size: int = Field(default=2, ge=2, le=65535)
     max_ctr_complexity: int = Field(default=1, ge=1, le=15)
     class_weights: ClassWeights = "none"
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
+from pipeline.core.errors import Diverged
 from pipeline.core.registry import PartOf, settings
 from pipeline.core.types import FitJob, Learner, Loss, Model, Spec, Task
 from pipeline.tasks.losses import losses
 from pipeline.training import learners
 from pipeline.training.several_targets import SeveralFitted, fit_each_target
-
-if TYPE_CHECKING:
-    pass
 
 
 def _load(folder: Path, learner: Learner, model: Model, task: Task, spec: Spec) -> Any:
@@ -49,6 +49,15 @@ class SolvedEstimator(Learner):
         return _load(folder, self, model, task, spec)
 
 
+def _refuse_divergence(curves: Mapping[str, Sequence[float]], learning_rate: float) -> None:
+    """Raises Diverged where a loss is no finite number any more, since each tree added more than it mended."""
+    for name, values in curves.items():
+        for iteration, value in zip(curves["iteration"], values, strict=True):
+            if not math.isfinite(value):
+                what, by = name.replace("_", " "), f"by iteration {iteration:g}"
+                raise Diverged(f"the {what} became {value} {by}: lower model.learning_rate ({learning_rate:g})")
+
+
 def _for_boosting(loss: Loss | None) -> Loss | None:
     if loss is not None and loss.label_smoothing:
         raise ValueError("gradient boosting has no label smoothing")
@@ -77,11 +86,13 @@ class Boosting(Learner):
     threads: int | None = Field(default=None, ge=1, le=1024)
 
     def fit(self, job: FitJob) -> Any:
+        """Fit the trees. Raises Diverged."""
         if job.task.one is not None:
             return fit_each_target(self, job)
         from pipeline.models.estimators.base import Plan
 
-        estimator = job.model.build(job.spec, job.task, job.seed)
+        model: Any = job.model
+        estimator = model.build(job.spec, job.task, job.seed)
         plan = Plan(
             iterations=job.rounds or self.iterations,
             early_stopping=None if job.rounds else self.early_stopping,
@@ -90,6 +101,7 @@ class Boosting(Learner):
             progress=job.progress,
         )
         estimator.fit(job.train, job.valid, plan)
+        _refuse_divergence(estimator.curves, model.learning_rate)
         return estimator
 
     def load(self, folder: Path, model: Model, task: Task, spec: Spec) -> Any:

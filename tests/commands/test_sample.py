@@ -46,8 +46,18 @@ PROBABILITIES = "--metric: '{}' is of probabilities, and the sample submission t
         ([1.5, 2.5, 3.25], sample("1.5,2", "kind,other"), "rmse", "sample submission: needs one column beside the id"),
         (KINDS, sample("ant", last=329), None, "sample submission: id 329 of the test rows is missing (1 such in all)"),
         (KINDS, sample("ant", first=299), None, "test rows: id 299 of the sample submission is missing"),
+        (KINDS, "id,kind\n", None, "sample_submission.csv: has column names"),  # and no folder that is gone
     ],
-    ids=["six classes", "log loss", "texts", "two of six", "two numbers", "an id too few", "an id too many"],
+    ids=[
+        "six classes",
+        "log loss",
+        "texts",
+        "two of six",
+        "two numbers",
+        "an id too few",
+        "an id too many",
+        "an empty file",
+    ],
 )
 def test_what_cannot_be_submitted_is_refused(tmp_path, monkeypatch, kinds, sample_submission, metric, told):
     monkeypatch.chdir(tmp_path)

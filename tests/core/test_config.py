@@ -288,11 +288,13 @@ def test_yaml_is_read_as_dvc_reads_it():
     text = (
         "a: {on: yes, off: no, y: n, true: True}\nb: [1e-3, 1E5, 1.e-3, .5, +1e-3, 12e03, 1.0e-3, '1e-3']\n"
         "c: &c {x: 1, y: 2}\nd: {<<: *c, y: 3}\ne: {<<: [*c, {x: 9, z: 4}]}\nf: [~, null, NO, Off, 0x1F, -3]\n"
+        "g: [1:30, 00:00, 12:30:45.5, 064, 0o17, 1_000, -0, 1.2.3, -.inf]\n"
     )
     read = parse_params(text)
     assert read == parse_yaml(text, "params.yaml")
     assert read["a"] == {"on": "yes", "off": "no", "y": "n", True: True}
     assert read["b"][:2] == [0.001, 1e5] and read["b"][-1] == "1e-3"
+    assert read["g"][:6] == ["1:30", "00:00", "12:30:45.5", 64, 15, 1000]
     assert read["d"] == {"x": 1, "y": 3} and read["e"] == {"x": 1, "y": 2, "z": 4}
 
 

@@ -71,6 +71,16 @@ def test_true_is_no_number_beside_other_faults_and_within_nested_parts():
     ]
 
 
+def test_whole_numbers_beyond_what_libraries_take_are_told():
+    raw = put(params(), "models/toy-mlp/fit", {"batch_size": 10**25, "learning_rate": 10**9, "x": 1})
+    put(raw, "models/toy-mlp/model/hidden", [8, 10**25])
+    put(raw, "competitions/toy/split", {"name": "shuffled", "seed": 2**32 - 1})
+    put(raw, "models/toy-ridge/retrain", {"seeds": 16**5000})
+    told = [fault for fault in faults(raw) if "needs a whole number of at most 2147483647, got 1000000" in fault]
+    assert [fault.split(": ")[0] for fault in told] == ["models.toy-mlp.model.hidden", "models.toy-mlp.fit.batch_size"]
+    assert len(faults(raw)) == 4 and any("seeds" in one and "4300 digits" in one for one in faults(raw))  # and x
+
+
 @pytest.mark.parametrize(("key", "value"), [("seeds", 2), ("mode", "folds")])
 def test_several_models_of_texts_are_refused(key, value):
     raw = params()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import numpy as np
 import pandas as pd
@@ -75,6 +76,24 @@ def test_infinite_features_are_missing_and_told(word, where):
     assert schema.dropped == {"all": "all missing"}
     later = pd.DataFrame({"n": words("2", word)})  # in a file that came after the types were settled
     assert np.isnan(apply(schema, later, training=False, where="x")["n"][1])
+
+
+def test_numbers_whose_differences_have_no_quotient_are_nothing():
+    """P-values of a genome go down to 5e-324, from where quantiles were NaN. As numbers, text, and in another form."""
+    small = [3e-310, 5e-324, -1e-200, 0.5, 2e-100]
+    for values in (small, words(*map(str, small)), words(*(str(one).replace(".", ",") for one in small))):
+        train = pd.DataFrame({"p": values})
+        rows = apply(settled(train), train, training=False, where="x")
+        np.testing.assert_array_equal(rows["p"], [0, 0, 0, 0.5, 2e-100])
+
+
+@pytest.mark.parametrize("letters", ["ACGT", "70,8"])
+def test_long_values_take_no_longer_than_reading_them(letters):
+    """A genome has no digit, the pixels of a picture have no letter: a search from each place is quadratic."""
+    values = [letters * 5_000 + letters * i for i in range(ROWS)]
+    began = time.perf_counter()
+    assert settled(pd.DataFrame({"s": words(*values)})).dropped == {}
+    assert time.perf_counter() - began < 20
 
 
 def test_words_among_numbers_that_are_no_known_marks_are_told():

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from pipeline.core.errors import Faults, UserError
+from pipeline.core.errors import Diverged, Faults, UserError
 from pipeline.core.registry import build_settings, settings_dict
 from pipeline.core.types import FitJob, Spec
 from pipeline.models import models
@@ -122,6 +122,15 @@ def test_valid_loss_is_the_root_mean_squared_error_of_the_raw_answers():
         assert fitted.curves["valid_loss"][-1] == pytest.approx(error, rel=1e-5)
 
 
+@pytest.mark.parametrize("validated", [True, False])
+def test_boosting_that_diverges_says_so(validated):
+    job, learner = job_and_learner("xgboost", fit={"iterations": 400, "early_stopping": None})
+    job.model = models.build({"name": "xgboost", "learning_rate": 10}, "model")
+    job.valid = job.valid if validated else None
+    with pytest.raises(Diverged, match=r"loss became (inf|nan) by iteration \d+: lower model.learning_rate \(10\)"):
+        learner.fit(job)
+
+
 def test_without_validation_rows_all_iterations_are_trained():
     job, learner = job_and_learner("lightgbm", fit={"iterations": 25})
     job.valid = None
@@ -147,6 +156,10 @@ def test_faults_in_the_settings_are_told_with_their_key():
         build_settings(
             learners.get("boosting"), {"loss": {"name": "cross_entropy", "class_weights": "balanced"}}, "fit"
         )
+    for name, largest in {"border_count": 65535, "one_hot_max_size": 65535, "max_ctr_complexity": 15}.items():
+        models.build({"name": "catboost", name: largest}, "model")
+        with pytest.raises(Faults, match=rf"model\.{name}: .* less than or equal to {largest}, got {largest + 1}"):
+            models.build({"name": "catboost", name: largest + 1}, "model")
     with pytest.raises(Faults, match=r"fit\.epochs: unknown key"):
         build_settings(learners.get("estimator"), {"epochs": 3}, "fit")
 
