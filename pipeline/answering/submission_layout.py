@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SAMPLE = "sample submission"
-TRUTHS = (("false", "true"), ("no", "yes"), ("off", "on"), ("f", "t"), ("n", "y"))
-"""Words that false and true are written as."""
 CONTINUATION = "continuation"
 """Column of predictions with what texts go on with, and of a submission of these without a sample."""
 
@@ -190,6 +188,8 @@ def _spellings(classes: Sequence[Any], column: pd.Series) -> list[list[Any]]:
     """Ways to write the classes in the column's type, the plainest first."""
     from pandas.api import types
 
+    from pipeline.features.values import TRUTH_WORDS
+
     truths = _truth_values(classes)
     if types.is_bool_dtype(column):
         return [truths] if truths else []
@@ -200,7 +200,7 @@ def _spellings(classes: Sequence[Any], column: pd.Series) -> list[list[Any]]:
             return []
         whole = types.is_integer_dtype(column) and all(number.is_integer() for number in numbers)
         return [[int(number) for number in numbers] if whole else numbers]
-    words = [[pair[truth] for truth in truths] for pair in TRUTHS] if truths else []
+    words = [[pair[truth] for truth in truths] for pair in TRUTH_WORDS] if truths else []
     cased = [[case(word) for word in pair] for pair in words for case in (str.capitalize, str.lower, str.upper)]
     spellings = [[str(level) for level in classes], *cased]
     # Classes have lost the spaces around them, which a file written as "a, b" has before each value.

@@ -16,7 +16,7 @@ from pipeline.commands.insert import insert, read
 from pipeline.commands.parallel import parallel_source
 from pipeline.commands.texts import no_columns, text_source
 from pipeline.core.config import build_config
-from pipeline.core.errors import UserError, counted
+from pipeline.core.errors import UserError, counted, not_utf8
 from pipeline.core.files import lock, write_text
 from pipeline.core.params import parse_params
 from pipeline.core.paths import check_name, project_root, refuse_below, state_folder
@@ -81,7 +81,7 @@ def _read(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8-sig") if path.exists() else ""
     except UnicodeDecodeError as error:
-        raise UserError(f"{path.name}: is not UTF-8 text ({error.reason} at byte {error.start})") from None
+        raise UserError(not_utf8(path.name, error)) from None
 
 
 def _refuse_twice(text: str, name: str) -> None:

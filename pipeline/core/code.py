@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pipeline.core.errors import UserError
+from pipeline.core.errors import UserError, not_utf8
 from pipeline.core.kept_digests import kept_digest
 
 PACKAGE = Path(__file__).parents[1]
@@ -125,8 +125,7 @@ def _text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        told = f"{file.name}: is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8"
-        raise UserError(told) from None
+        raise UserError(f"{not_utf8(file.name, error)}; save it as UTF-8") from None
 
 
 @cache

@@ -45,11 +45,16 @@ def counted(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
-def reason_of(error: Exception, most: int) -> str:
+def reason_of(error: Exception | str, most: int) -> str:
     """A library's own words in one line; where they are longer than that many letters, the end is left out and shows
     it; its kind, where it has none."""
     words = " ".join(str(error).split()) or type(error).__name__
     return words if len(words) <= most else f"{words[: most - 1].rstrip()}…"
+
+
+def not_utf8(name: str, error: UnicodeDecodeError) -> str:
+    """What is wrong with a file of text."""
+    return f"{name}: is not UTF-8 text ({error.reason} at byte {error.start})"
 
 
 MOST_KNOWN = 100

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 from pipeline.core.code import PACKAGE
-from pipeline.core.errors import UserError
+from pipeline.core.errors import UserError, not_utf8
 from pipeline.core.paths import project_root
 
 
@@ -46,9 +46,7 @@ def load_own_file(place: Path, shown: str) -> ModuleType:
     except OSError as error:
         raise UserError(f"{shown}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise UserError(
-            f"{shown}: is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8"
-        ) from None
+        raise UserError(f"{not_utf8(shown, error)}; save it as UTF-8") from None
     module = ModuleType(f"podium_own_{place.stem}")
     module.__file__ = str(place)
     sys.modules[module.__name__] = module  # dataclasses and the like look their module up by name

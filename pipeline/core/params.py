@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.errors import UserError, quoted
+from pipeline.core.errors import UserError, not_utf8, quoted, reason_of
 from pipeline.core.paths import refuse_below
 
 BOOLEAN, WHOLE, NUMBER = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
@@ -25,7 +25,7 @@ def read_params(path: Path) -> dict[str, Any]:
         refuse_below()
         raise UserError(f"{path.name}: not found in {path.parent.name or '.'}; run in a Podium project") from None
     except UnicodeDecodeError as error:
-        raise UserError(f"{path.name}: is not UTF-8 text ({error.reason} at byte {error.start})") from None
+        raise UserError(not_utf8(path.name, error)) from None
     return parse_params(text, path.name)
 
 
@@ -53,7 +53,7 @@ def parse_params(text: str, where: str = "params.yaml") -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise UserError(_not_yaml(error, text, where)) from None
     except (ValueError, TypeError) as error:  # a date that is none, a list as a key
-        raise UserError(f"{where}: holds a value that cannot be read ({' '.join(str(error).split())[:100]})") from None
+        raise UserError(f"{where}: holds a value that cannot be read ({reason_of(error, 100)})") from None
     if not isinstance(value, Mapping):
         got = "nothing" if value is None else quoted(value)
         raise UserError(f"{where}: needs the keys competitions and models, got {got}")

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 TRUTHS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0, "t": 1.0, "f": 0.0}
 """Words a column is recognised as boolean by, when both of a pair occur."""
-DECLARED_TRUTHS = {**TRUTHS, "y": 1.0, "n": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0, "on": 1.0, "off": 0.0}
+TRUTH_WORDS = (("false", "true"), ("no", "yes"), ("off", "on"), ("f", "t"), ("n", "y"))
+"""Words that false and true are written as."""
+DECLARED_TRUTHS = {
+    word: float(truth) for pair in (*TRUTH_WORDS, ("0", "1"), ("0.0", "1.0")) for truth, word in enumerate(pair)
+}
 """Words taken in a column that is (or was declared) boolean."""
 
 _WHOLE = re.compile(r"-?\d+\.0+")

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
-from pipeline.core.errors import UserError
+from pipeline.core.errors import UserError, reason_of
 
 LONGEST_VALUE = 1 << 30
 LINE = 1 << 16
@@ -89,7 +89,7 @@ def explain(data: bytes, name: str, delimiter: str, header: Header | None, reaso
         raise UserError(_wrong_encoding(data, name, delimiter, header, error)) from None
     if scan(data, name, delimiter, header) < 2:
         raise UserError(no_rows(name))
-    raise UserError(f"{name}: cannot be read as a table ({' '.join(reason.split())[:200]}); save it again as CSV")
+    raise UserError(f"{name}: cannot be read as a table ({reason_of(reason, 200)}); save it again as CSV")
 
 
 def scan(data: bytes, name: str, delimiter: str, header: Header | None) -> int:
